@@ -1,0 +1,116 @@
+"""LeGrad: layerwise gradients of each layer's own readout (Bousselham et al., arXiv 2404.03214)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..readout import finish_block
+from ..trace import Trace
+from .attribution import Attribution, attribution
+
+__all__ = ["legrad"]
+
+
+def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attribution:
+    r"""How each layer's attention moves the target read out from that layer's own tokens.
+
+    :math:`E_l = \mathrm{mean}_{h,q}\,\mathrm{relu}(\partial s_l / \partial A_l)` over the patch
+    columns, with :math:`s_l = y(\mathrm{readout}(z_l))` through the model's final norm and head;
+    the map after layer l is the sum of :math:`E_{start} \dots E_l`.
+
+    Parameters
+    ----------
+    trace : Trace
+    readout : {"model", "mean", "cls"}
+        ``"model"``: as the model pools (class token, mean or attention pool); ``"mean"``: the
+        mean of all tokens, as the authors' code for CLIP does; ``"cls"``: the first token.
+    start : int
+        First layer that counts; earlier layers are 0.
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], at least 0.
+
+    Notes
+    -----
+    Where only one token is read out, only its row of the gradient differs from zero, so each
+    layer costs one row of one block. With an attention pool the attention is the pool's own,
+    applied to the layer's tokens, as the authors do.
+    """
+    if readout not in ("model", "mean", "cls"):
+        raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")
+    if not 0 <= start < trace.num_layers:
+        raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
+    first = trace.layers[0].v
+    total = first.new_zeros(first.shape[0], first.shape[2]).detach()
+    maps = []
+    for layer in range(trace.num_layers):
+        if layer >= start:
+            total = total + _layer_map(trace, layer, readout)
+        maps.append(total)
+    return attribution(trace, maps, "legrad")
+
+
+def _layer_map(trace: Trace, layer: int, readout: str) -> Tensor:
+    """``E_l`` for all tokens, [batch, token]."""
+    if readout == "model" and trace.model.readout_kind == "attention_pool":
+        return _pool_map(trace, layer)
+    record = trace.layers[layer]
+    rows = _rows(trace, readout)
+    with torch.inference_mode(False), torch.enable_grad():
+        out = record.out.detach()
+        out = (out if rows is None else out[:, :, rows]).requires_grad_()
+        logits = _read(trace, finish_block(trace, layer, out, rows), readout)
+        (gradient,) = torch.autograd.grad(trace.target.score(logits).sum(), out)
+    return _mean_relu(gradient, record.v.detach()) / trace.tokens.num_tokens
+
+
+def _rows(trace: Trace, readout: str) -> list[int] | None:
+    if readout == "cls":
+        return [0]
+    if readout == "mean" or trace.model.readout_rows is None:
+        return None
+    return list(trace.model.readout_rows)
+
+
+def _read(trace: Trace, tokens: Tensor, readout: str) -> Tensor:
+    if readout == "mean":
+        return trace.model.project(tokens.mean(1))
+    if readout == "cls":
+        return trace.model.project(tokens[:, 0])
+    return trace.model.readout(tokens)
+
+
+def _mean_relu(gradient: Tensor, v: Tensor) -> Tensor:
+    """Sum over queries, mean over heads of relu(dO V^T), in chunks of queries."""
+    total = v.new_zeros(v.shape[0], v.shape[2])
+    size = max(1, 2**24 // (v.shape[0] * v.shape[1] * v.shape[2]))
+    for part in gradient.split(size, dim=2):
+        total = total + (part @ v.transpose(-2, -1)).relu().mean(1).sum(1)
+    return total
+
+
+def _pool_map(trace: Trace, layer: int) -> Tensor:
+    from ..capture import AttentionCall, Capture  # here: no other method reruns the readout
+
+    seen: list[AttentionCall] = []
+
+    def watch(call: AttentionCall) -> Tensor:
+        seen.append(call)
+        call.out = call.out.detach().requires_grad_()
+        return call.out
+
+    record = trace.layers[layer]
+    with torch.inference_mode(False), torch.enable_grad():
+        with Capture(trace.model.model, {}, watch):
+            logits = trace.model.readout(record.output.detach())
+        call = seen[0]
+        (gradient,) = torch.autograd.grad(trace.target.score(logits).sum(), call.out)
+    latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
+    found = latent.relu().mean(1)[:, 0]
+    whole = found.new_zeros(found.shape[0], trace.tokens.num_tokens)
+    whole[:, whole.shape[1] - found.shape[1] :] = found
+    return whole

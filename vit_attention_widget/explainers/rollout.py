@@ -1,0 +1,91 @@
+"""Attention rollout (Abnar and Zuidema 2020), and the chain of products it shares with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..readout import readout_weights
+from ..trace import Trace
+from .attention import fuse_heads
+from .attribution import Attribution, attribution
+
+__all__ = ["chain", "rollout"]
+
+Fuse = Callable[[int], Iterator[tuple[slice, Tensor]]]
+
+
+def rollout(
+    trace: Trace, *, head_fusion: str = "mean", discard_ratio: float = 0.0, alpha: float = 1.0
+) -> Attribution:
+    r"""Attention multiplied through the layers, with the residual connection as an identity.
+
+    :math:`R_l = \mathrm{rownorm}(\bar A_l + \alpha I)\, R_{l-1}`; the map is the class-token row
+    of :math:`R_l` over the patches (Abnar and Zuidema 2020, eq. 1, alpha = 1). It knows no class.
+    Without a class token the row is weighted as the readout weighs its tokens.
+
+    Parameters
+    ----------
+    trace : Trace
+    head_fusion : {"mean", "max", "min"}
+        How the heads of a layer become one matrix.
+    discard_ratio : float
+        Share of the smallest entries of each layer's matrix set to 0 before the identity is
+        added, in [0, 1). The column of the class token is never dropped; rows are renormalised.
+    alpha : float
+        Weight of the identity, at least 0.
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], in [0, 1].
+    """
+    if not 0 <= discard_ratio < 1:
+        raise ParameterError(f"discard_ratio is {discard_ratio}: it must be at least 0, below 1.")
+
+    def fused(layer: int) -> Iterator[tuple[slice, Tensor]]:
+        if discard_ratio > 0:
+            whole = torch.cat(
+                [fuse_heads(a, head_fusion) for _, a in trace.attention_chunks(layer)], 1
+            )
+            yield slice(0, whole.shape[1]), _discard(whole, discard_ratio, trace.tokens.num_prefix)
+            return
+        for rows, weights in trace.attention_chunks(layer):
+            yield rows, fuse_heads(weights, head_fusion)
+
+    return attribution(trace, chain(trace, fused, alpha), "rollout", by_class=False)
+
+
+def chain(trace: Trace, fused: Fuse, alpha: float) -> list[Tensor]:
+    """Readout rows of ``R_l = rownorm(A_l + alpha I) R_{l-1}`` for every l, each [batch, token].
+
+    The rows are carried down from layer l to layer 0, all of them together, so each layer's
+    matrix is formed once, a few query rows at a time, and never multiplied with another.
+    """
+    if alpha < 0:
+        raise ParameterError(f"alpha is {alpha}: the weight of the identity is at least 0.")
+    start = readout_weights(trace)
+    carried = start.new_zeros(start.shape[0], 0, start.shape[1])  # [batch, layers >= l, token]
+    for layer in reversed(range(trace.num_layers)):
+        carried = torch.cat([start[:, None].to(carried), carried], 1)
+        moved = torch.zeros_like(carried)
+        for rows, weights in fused(layer):
+            total = weights.sum(-1) + alpha
+            share = carried[:, :, rows] / torch.where(total > 0, total, 1)[:, None]
+            moved += share @ weights.to(share)
+            moved[:, :, rows] += alpha * share
+        carried = moved
+    return list(carried.unbind(1))
+
+
+def _discard(matrix: Tensor, ratio: float, num_prefix: int) -> Tensor:
+    flat = matrix.flatten(1)
+    count = int(flat.shape[-1] * ratio)
+    smallest = flat.topk(count, dim=-1, largest=False).indices
+    dropped = flat.scatter(-1, smallest, 0).view_as(matrix)
+    if num_prefix:
+        dropped[..., 0] = matrix[..., 0]
+    return dropped

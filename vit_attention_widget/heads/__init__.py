@@ -1,0 +1,1 @@
+"""Attention heads: how much each matters, and the model without some of them."""

@@ -1,0 +1,98 @@
+"""From a layer's tokens to what the model makes of them, at the price of the rows that count."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .capture import rerun_block
+from .errors import UnsupportedModelError
+from .trace import Trace
+
+__all__ = ["finish_block", "finishes_rows", "readout_queries", "readout_weights"]
+
+
+def readout_queries(trace: Trace) -> list[int]:
+    """Tokens whose attention feeds the readout: the class token, or all patches without one."""
+    if trace.model.readout_kind == "class":
+        return [0]
+    return list(range(trace.tokens.num_prefix, trace.tokens.num_tokens))
+
+
+def readout_weights(trace: Trace) -> Tensor:
+    """How much each token enters the readout, [batch, token], summing to 1.
+
+    The class token alone; the mean over patches; or the attention of the pooling's own latent
+    query, averaged over its heads.
+    """
+    batch, count = trace.batch_size, trace.tokens.num_tokens
+    weights = trace.layers[0].q.new_zeros(batch, count)
+    if trace.model.readout_kind == "attention_pool":
+        pooled = pool_attention(trace).mean(1)
+        weights[:, count - pooled.shape[-1] :] = pooled  # a pool may leave the prefix tokens out
+        return weights
+    queries = readout_queries(trace)
+    weights[:, queries] = 1 / len(queries)
+    return weights
+
+
+def pool_attention(trace: Trace) -> Tensor:
+    """Attention of the pooling's first latent query, [batch, head, key]."""
+    call = trace.pool
+    if call is None:
+        raise UnsupportedModelError(
+            f"{trace.model.name} reads out by attention pooling, but no such attention was seen."
+        )
+    scores = (call.q[:, :, 0:1] * call.scale) @ call.k.transpose(-2, -1)
+    return scores.detach().softmax(-1)[:, :, 0]
+
+
+def finish_block(
+    trace: Trace, layer: int, head_outputs: Tensor, rows: list[int] | None = None
+) -> Tensor:
+    """Tokens after a block, given other head outputs than it computed itself.
+
+    Parameters
+    ----------
+    layer : int
+    head_outputs : Tensor
+        [batch, head, row, head_dim]; its batch may be a multiple of the trace's.
+    rows : list of int, optional
+        The tokens that ``head_outputs`` holds; all by default.
+
+    Returns
+    -------
+    Tensor
+        [batch, row, dim].
+    """
+    block, record = trace.model.blocks[layer], trace.layers[layer]
+    if finishes_rows(trace, layer):
+        inputs = record.input if rows is None else record.input[:, rows]
+        if head_outputs.shape[0] != inputs.shape[0]:
+            inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
+        finished = trace.model.finish_block(block, inputs.detach(), head_outputs)
+        assert finished is not None
+        return finished
+    if rows is not None:
+        full = record.out.detach().repeat(head_outputs.shape[0] // trace.batch_size, 1, 1, 1)
+        head_outputs = full.index_copy(2, torch.tensor(rows, device=full.device), head_outputs)
+    finished = rerun_block(trace.model.model, block, record.block, head_outputs)
+    return finished if rows is None else finished[:, rows]
+
+
+def finishes_rows(trace: Trace, layer: int) -> bool:
+    """Whether the short way gives the block's own output; tried on one token per kind of block."""
+    block, record = trace.model.blocks[layer], trace.layers[layer]
+    known = trace.known_blocks.get(type(block))
+    if known is not None:
+        return known
+    row = [0]
+    with torch.no_grad():
+        finished = trace.model.finish_block(block, record.input[:, row], record.out[:, :, row])
+    expected = record.output[:, row]
+    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
+    known = finished is not None and bool(
+        (finished - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12)
+    )
+    trace.known_blocks[type(block)] = known
+    return known

@@ -1,0 +1,440 @@
+"""One forward pass of a Vision Transformer, kept as q, k, v and head outputs of every layer.
+
+Attention rows and their gradients come on demand, so memory grows linearly with the number of
+tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .capture import AttentionCall, BlockCall, Capture
+from .errors import CaptureError, ParameterError, UnsupportedModelError
+from .targets import Target, resolve
+from .tokens import TokenLayout
+from .vision_transformers import VisionTransformer, describe
+
+__all__ = ["LayerRecord", "Trace", "check_heads", "evaluating", "trace"]
+
+Heads = Mapping[int, Sequence[int]]
+Progress = Callable[[float, str], None]
+
+
+@dataclass
+class LayerRecord:
+    """What one block computed: q, k, v, out are [batch, head, token, head_dim]."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    out: Tensor
+    scale: float
+    bias: Tensor | None
+    block: BlockCall
+
+    @property
+    def input(self) -> Tensor:
+        """Tokens before the block, [batch, token, dim]."""
+        return self.block.input
+
+    @property
+    def output(self) -> Tensor:
+        """Tokens after the block, [batch, token, dim]."""
+        return self.block.output
+
+
+def trace(
+    model: nn.Module | VisionTransformer,
+    images: Any,
+    target: Any = None,
+    *,
+    head_mask: Heads | None = None,
+    gradients: bool = True,
+    progress: Progress | None = None,
+) -> Trace:
+    """Run the model once and keep what its attention did.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A supported Vision Transformer; it is not changed. A model in training mode is run in
+        evaluation mode and left in training mode.
+    images : image, float tensor, or list of images
+        A path, bytes, PIL image or HWC uint8 array goes through the model's own preprocessing; a
+        float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+    target : optional
+        What gradients explain: None (the predicted class), a class index or name, one of these
+        per image, or a callable logits [batch, class] -> [batch].
+    head_mask : dict, optional
+        ``{layer: [heads]}`` whose outputs are set to zero before the output projection.
+    gradients : bool
+        Keep what a backward pass needs. Without it a trace is smaller and gradient methods raise.
+    progress : callable, optional
+        Called with (fraction in [0, 1], label) after each block; it may raise
+        :class:`~vit_attention_widget.errors.JobCancelled` to stop.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    UnsupportedModelError, ImageError, TargetError, ParameterError, CaptureError
+        If the model, the images, the target, the heads or the model's output do not fit.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model = vaw.demo.load_model()
+    >>> found = vaw.trace(model, vaw.demo.scene(seed=1).image)
+    >>> found.attention(layer=2, head=0, query=0).shape == (1, found.tokens.num_tokens)
+    True
+    """
+    vit = describe(model)
+    inputs = vit.prepare(images)
+    tokens = vit.tokens(inputs)
+    mask = check_heads(vit, head_mask or {})
+    layer_of: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
+
+    def on_attention(call: AttentionCall) -> Tensor | None:
+        if call.block is None:
+            return None
+        out = call.out
+        if mask.get(call.block):
+            keep = torch.ones(out.shape[1], dtype=out.dtype, device=out.device)
+            keep[list(mask[call.block])] = 0
+            out = out * keep[:, None, None]
+        if gradients and not out.requires_grad:
+            out = out.detach().requires_grad_()
+        return out
+
+    def on_block(layer: int) -> None:
+        if progress is not None:
+            progress((layer + 1) / vit.num_layers, "looking at the image")
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        stack.enter_context(evaluating(vit.model))
+        if inputs.is_inference():
+            inputs = inputs.clone()
+        capture = stack.enter_context(Capture(vit.model, layer_of, on_attention, on_block=on_block))
+        logits = vit.forward(inputs)
+    if not torch.isfinite(logits).all():
+        raise CaptureError(
+            f"The logits of {vit.name} are not finite ({_bad_values(logits)}): look for NaN or "
+            "infinity in its weights, or overflow in half precision."
+        )
+    layers, pool = _sort(capture, vit, tokens)
+    return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
+
+
+class Trace:
+    """What :func:`trace` recorded. Axis order: [batch, layer, head, query, key].
+
+    Attributes
+    ----------
+    model : VisionTransformer
+        The description of the model; ``.model.model`` is the module itself.
+    inputs : Tensor
+        Model inputs, [batch, 3, height, width].
+    logits : Tensor
+        [batch, class].
+    tokens : TokenLayout
+        Where each token lies.
+    layers : list of LayerRecord
+    target : Target
+        What gradients explain.
+    head_mask : dict
+        Heads that were masked, ``{layer: (heads)}``.
+    """
+
+    def __init__(
+        self,
+        model: VisionTransformer,
+        inputs: Tensor,
+        logits: Tensor,
+        tokens: TokenLayout,
+        layers: list[LayerRecord],
+        pool: AttentionCall | None,
+        target: Target,
+        head_mask: Heads,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self._logits = logits
+        self.tokens = tokens
+        self.layers = layers
+        self.pool = pool
+        self.target = target
+        self.head_mask = head_mask
+        self.known_blocks: dict[type[nn.Module], bool] = {}  # see readout.finishes_rows
+        self._gradients: list[Tensor] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trace of {self.model.name}: {self.batch_size} image(s), {self.num_layers} layers, "
+            f"{self.tokens.rows} x {self.tokens.cols} patches, target {self.target.name!r}>"
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return int(self._logits.shape[0])
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.layers)
+
+    @property
+    def num_heads(self) -> tuple[int, ...]:
+        """Heads of each layer."""
+        return tuple(record.q.shape[1] for record in self.layers)
+
+    @property
+    def logits(self) -> Tensor:
+        """[batch, class]."""
+        return self._logits.detach()
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Softmax of the logits, [batch, class]."""
+        return (
+            self.logits.float().softmax(-1)
+            if self.logits.dtype != torch.float64
+            else (self.logits.softmax(-1))
+        )
+
+    def retarget(self, target: Any) -> Trace:
+        """The same trace with another target: one more backward pass, no forward pass."""
+        resolved = resolve(target, self.logits, self.model)
+        other = Trace(
+            self.model,
+            self.inputs,
+            self._logits,
+            self.tokens,
+            self.layers,
+            self.pool,
+            resolved,
+            self.head_mask,
+        )
+        other.known_blocks = self.known_blocks
+        return other
+
+    def attention(
+        self,
+        layer: int,
+        head: int | slice | None = None,
+        query: int | slice | Sequence[int] | None = None,
+    ) -> Tensor:
+        """Attention after the softmax; rows sum to 1.
+
+        Parameters
+        ----------
+        layer : int
+        head : int or slice, optional
+            An int drops the head axis.
+        query : int, slice or list of int, optional
+            Tokens that look; an int drops the query axis.
+
+        Returns
+        -------
+        Tensor
+            [batch, head, query, key], without the axes given as int.
+
+        Raises
+        ------
+        ParameterError, TokenLayoutError
+            If the layer, head or token does not exist.
+        """
+        record, heads, queries = self._select(layer, head, query)
+        q = record.q[:, heads][:, :, queries].detach()
+        scores = (q * record.scale) @ record.k[:, heads].detach().transpose(-2, -1)
+        if record.bias is not None:
+            scores = _add_bias(scores, _slice_bias(record.bias.detach(), heads, queries))
+        weights = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+        return _drop(weights.softmax(-1), head, query)
+
+    def attention_gradient(
+        self,
+        layer: int,
+        head: int | slice | None = None,
+        query: int | slice | Sequence[int] | None = None,
+    ) -> Tensor:
+        """d target / d attention, with the shapes of :meth:`attention`."""
+        record, heads, queries = self._select(layer, head, query)
+        gradient = self.output_gradient(layer)[:, heads][:, :, queries]
+        return _drop(gradient @ record.v[:, heads].detach().transpose(-2, -1), head, query)
+
+    def attention_chunks(
+        self, layer: int, size: int | None = None
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Attention of all heads, a few query rows at a time: (rows, [batch, head, row, key]).
+
+        The default size keeps one chunk near 64 MB in float32.
+        """
+        record = self.layers[self._layer(layer)]
+        batch, heads, count, _ = record.q.shape
+        if size is None:
+            size = max(1, 2**24 // (batch * heads * count))
+        for start in range(0, count, size):
+            rows = slice(start, min(start + size, count))
+            yield rows, self.attention(layer, query=rows)
+
+    def output_gradient(self, layer: int) -> Tensor:
+        """d target / d head outputs of a layer, [batch, head, token, head_dim].
+
+        The first call runs the backward pass, which serves all layers.
+        """
+        layer = self._layer(layer)
+        if self._gradients is None:
+            self._gradients = self._backward()
+        return self._gradients[layer]
+
+    def _backward(self) -> list[Tensor]:
+        outputs = [record.out for record in self.layers]
+        if not self._logits.requires_grad:
+            raise CaptureError(
+                "This trace was made without gradients: trace again with gradients=True, "
+                "or use a method that needs none (attention, rollout)."
+            )
+        with torch.inference_mode(False), torch.enable_grad():
+            score = self.target.score(self._logits).sum()
+            found = torch.autograd.grad(score, outputs, retain_graph=True, allow_unused=True)
+        return [
+            torch.zeros_like(out) if g is None else g for g, out in zip(found, outputs, strict=True)
+        ]
+
+    def _layer(self, layer: int) -> int:
+        if (
+            isinstance(layer, bool)
+            or not isinstance(layer, int)
+            or not (0 <= layer < self.num_layers)
+        ):
+            raise ParameterError(
+                f"There is no layer {layer!r}: {self.model.name} has {self.num_layers} layers, "
+                f"0 to {self.num_layers - 1}."
+            )
+        return layer
+
+    def _select(
+        self, layer: int, head: Any, query: Any
+    ) -> tuple[LayerRecord, slice, slice | list[int]]:
+        record = self.layers[self._layer(layer)]
+        count = record.q.shape[1]
+        if isinstance(head, int):
+            if not 0 <= head < count:
+                raise ParameterError(
+                    f"There is no head {head} in layer {layer}: it has {count}, 0 to {count - 1}."
+                )
+            head = slice(head, head + 1)
+        if isinstance(query, int):
+            query = [query]
+        if isinstance(query, Sequence):
+            for token in query:
+                self.tokens.check(token)
+            query = list(query)
+        return (
+            record,
+            slice(None) if head is None else head,
+            slice(None) if query is None else query,
+        )
+
+
+def check_heads(vit: VisionTransformer, heads: Heads) -> dict[int, tuple[int, ...]]:
+    """Sorted, unique ``{layer: (heads)}``; raises :class:`ParameterError` where none exists."""
+    checked: dict[int, tuple[int, ...]] = {}
+    for layer, chosen in heads.items():
+        if not isinstance(layer, int) or not 0 <= layer < vit.num_layers:
+            raise ParameterError(
+                f"There is no layer {layer!r}: {vit.name} has {vit.num_layers} layers, "
+                f"0 to {vit.num_layers - 1}."
+            )
+        count = vit.num_heads[layer]
+        for head in chosen:
+            if not isinstance(head, int) or not 0 <= head < count:
+                raise ParameterError(
+                    f"There is no head {head!r} in layer {layer}: it has {count}, 0 to {count - 1}."
+                )
+        if chosen:
+            checked[layer] = tuple(sorted(set(chosen)))
+    return checked
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Run the body with every submodule in evaluation mode, then restore each one's own mode."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _sort(
+    capture: Capture, vit: VisionTransformer, tokens: TokenLayout
+) -> tuple[list[LayerRecord], AttentionCall | None]:
+    """Give each attention call to its layer; one call a block, over exactly the tokens."""
+    calls: dict[int, AttentionCall] = {}
+    pool = None
+    for call in capture.attention_calls:
+        if call.block is None:
+            pool = call
+            continue
+        if call.block in calls:
+            raise UnsupportedModelError(
+                f"Block {call.block} of {vit.name} calls attention more than once "
+                f"({calls[call.block].path!r} and {call.path!r}): which one to show is not defined."
+            )
+        if call.q.shape[-2] != tokens.num_tokens or call.k.shape[-2] != tokens.num_tokens:
+            raise UnsupportedModelError(
+                f"{call.path!r} of {vit.name} attends from {call.q.shape[-2]} to "
+                f"{call.k.shape[-2]} tokens, but the input has {tokens.num_tokens} "
+                f"({tokens.num_prefix} prefix tokens and {tokens.rows} x {tokens.cols} patches)."
+            )
+        calls[call.block] = call
+    missing = [i for i in range(vit.num_layers) if i not in calls or i not in capture.block_calls]
+    if missing:
+        raise CaptureError(
+            f"No attention was seen in layers {missing} of {vit.name}: their attention is neither "
+            "scaled_dot_product_attention nor softmax(q @ k.T) @ v."
+        )
+    layers = []
+    for i in range(vit.num_layers):
+        c = calls[i]
+        layers.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
+    return layers, pool
+
+
+def _slice_bias(bias: Tensor, heads: slice, queries: slice | list[int]) -> Tensor:
+    while bias.ndim < 4:
+        bias = bias[None]
+    if bias.shape[1] > 1:
+        bias = bias[:, heads]
+    return bias[:, :, queries] if bias.shape[2] > 1 else bias
+
+
+def _add_bias(scores: Tensor, bias: Tensor) -> Tensor:
+    if bias.dtype == torch.bool:
+        return scores.masked_fill(~bias, float("-inf"))
+    return scores + bias
+
+
+def _drop(values: Tensor, head: Any, query: Any) -> Tensor:
+    if isinstance(query, int):
+        values = values[:, :, 0]
+    return values[:, 0] if isinstance(head, int) else values
+
+
+def _bad_values(logits: Tensor) -> str:
+    return f"{int(torch.isnan(logits).sum())} NaN, {int(torch.isinf(logits).sum())} infinite"

@@ -1,0 +1,59 @@
+"""What the package must know of a model: its blocks, tokens, readout and input, library by library."""
+
+from __future__ import annotations
+
+import importlib
+
+from torch import nn
+
+from ..errors import ParameterError, UnsupportedModelError
+from .base import VisionTransformer
+
+__all__ = ["VisionTransformer", "describe"]
+
+_LIBRARIES = ("timm",)
+
+
+def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
+    """Describe a model, whichever supported library it comes from.
+
+    A compiled or ``DataParallel`` model is described by the eager module below it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If no library's description fits; the message names the module and the reason.
+    ParameterError
+        If ``model`` is not a module at all.
+    """
+    if isinstance(model, VisionTransformer):
+        return model
+    if not isinstance(model, nn.Module):
+        raise ParameterError(
+            f"The model is a {type(model).__name__}, but a torch.nn.Module was expected, "
+            'e.g. timm.create_model("vit_tiny_patch16_224", pretrained=True).'
+        )
+    model = _eager(model)
+    library = type(model).__module__.split(".")[0]
+    for name in _LIBRARIES:
+        # A user's subclass lives in the user's module: look through the whole ancestry.
+        ancestry = {base.__module__.split(".")[0] for base in type(model).__mro__}
+        if name in ancestry:
+            module = importlib.import_module(f"{__name__}.{name}")
+            described: VisionTransformer = module.describe(model)
+            return described
+    raise UnsupportedModelError(
+        f"{type(model).__name__} (from {library}) is not a Vision Transformer of a supported "
+        f"library ({', '.join(_LIBRARIES)}): its blocks, patch grid and readout are unknown. "
+        'Use e.g. timm.create_model("vit_base_patch16_224").'
+    )
+
+
+def _eager(model: nn.Module) -> nn.Module:
+    while True:
+        inner = getattr(model, "_orig_mod", None)  # torch.compile
+        if inner is None and isinstance(model, nn.DataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner

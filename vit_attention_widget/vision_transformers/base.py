@@ -1,0 +1,164 @@
+"""The description of a Vision Transformer that the rest of the package works with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..errors import ImageError
+from ..images import check_model_input, load_image
+from ..tokens import TokenLayout
+
+__all__ = ["VisionTransformer"]
+
+
+class VisionTransformer(ABC):
+    """A model, and what of it cannot be seen from outside.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The user's own model; it is never changed.
+    name, library : str
+        What to call it, and where it comes from.
+    blocks : list of nn.Module
+        The transformer blocks from first to last.
+    num_heads : tuple of int
+        Heads of each block.
+    num_classes : int
+        Length of the logits.
+    class_names : list of str or None
+        What the classes are called, where that is known.
+    readout_kind : {"class", "mean", "attention_pool", "max"}
+        How the tokens after the last block become one vector.
+    readout_rows : tuple of int or None
+        The only tokens that the readout looks at, or None if it looks at all.
+    """
+
+    library: str
+    model: nn.Module
+    name: str
+    blocks: list[nn.Module]
+    num_heads: tuple[int, ...]
+    num_classes: int
+    class_names: list[str] | None
+    readout_kind: str
+    readout_rows: tuple[int, ...] | None
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters live."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's parameter type."""
+        return next(self.model.parameters()).dtype
+
+    @abstractmethod
+    def tokens(self, inputs: Tensor) -> TokenLayout:
+        """Layout of the tokens for model inputs [batch, 3, height, width]."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The model's own forward pass: [batch, 3, height, width] -> logits [batch, class]."""
+
+    @abstractmethod
+    def readout(self, tokens: Tensor) -> Tensor:
+        """Logits of tokens [batch, token, dim] as they leave a block, by the model's own head."""
+
+    @abstractmethod
+    def project(self, vector: Tensor) -> Tensor:
+        """Logits of one vector [batch, dim] by the model's final norm and classifier."""
+
+    @abstractmethod
+    def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
+        """The rest of a block after its attention, for any subset of its tokens.
+
+        Parameters
+        ----------
+        block : nn.Module
+            One of ``blocks``.
+        inputs : Tensor
+            What the block was given, [batch, token, dim].
+        head_outputs : Tensor
+            Attention times values, [batch, head, token, head_dim].
+
+        Returns
+        -------
+        Tensor or None
+            What the block returns, [batch, token, dim]; None if the block's form is not known.
+        """
+
+    @abstractmethod
+    def transform(self, image: Image.Image) -> Tensor:
+        """The model's own preprocessing: an RGB picture -> [3, height, width]."""
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation of the model's input, per channel, on a scale of 0 to 1."""
+
+    def prepare(self, images: Any) -> Tensor:
+        """Turn images into model inputs on the model's device and in its dtype.
+
+        Parameters
+        ----------
+        images : image, float tensor, or list of images
+            A path, bytes, PIL image or HWC uint8 array goes through the model's own
+            preprocessing. A float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+
+        Returns
+        -------
+        Tensor
+            [batch, 3, height, width].
+
+        Raises
+        ------
+        ImageError
+            If something cannot be read, or the images differ in size after preprocessing.
+        """
+        if isinstance(images, Tensor) and images.is_floating_point():
+            inputs = check_model_input(images)
+            return inputs.detach().to(self.device, self.dtype)
+        if not isinstance(images, list | tuple):
+            images = [images]
+        if not images:
+            raise ImageError("The list of images is empty: give at least one.")
+        parts = [
+            check_model_input(image)
+            if isinstance(image, Tensor) and image.is_floating_point()
+            else self.transform(load_image(image))[None]
+            for image in images
+        ]
+        sizes = {tuple(part.shape[1:]) for part in parts}
+        if len(sizes) > 1:
+            raise ImageError(
+                f"The images differ in size after preprocessing ({sorted(sizes)}): "
+                "one batch needs one size; trace them one by one."
+            )
+        return torch.cat(parts).to(self.device, self.dtype)
+
+    def picture(self, inputs: Tensor) -> list[Image.Image]:
+        """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""
+        mean, std = (
+            torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in self.normalisation
+        )
+        pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
+        arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
+        return [Image.fromarray(np.ascontiguousarray(array)) for array in arrays]
+
+    def class_name(self, index: int) -> str:
+        """Name of a class, or ``"class 3"`` where names are not known."""
+        return self.class_names[index] if self.class_names else f"class {index}"

@@ -1,0 +1,191 @@
+"""timm's isotropic Vision Transformers: ViT, DeiT, BEiT, EVA and what is built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import timm.data
+import timm.models as timm_models
+from PIL import Image
+from torch import Tensor, nn
+
+from ..errors import ImageError, UnsupportedModelError
+from ..tokens import TokenLayout
+from .base import VisionTransformer
+from .timm_blocks import finish_block
+
+__all__ = ["TimmVisionTransformer", "describe"]
+
+_FAMILIES = (
+    timm_models.vision_transformer.VisionTransformer,
+    timm_models.beit.Beit,
+    timm_models.eva.Eva,
+    timm_models.vision_transformer_relpos.VisionTransformerRelPos,
+)
+
+_REASONS = {
+    "SwinTransformer": "its attention runs inside shifted windows, so no token sees the image",
+    "SwinTransformerV2": "its attention runs inside shifted windows, so no token sees the image",
+    "MaxxVit": "its attention runs inside windows and grids between convolutions",
+    "Xcit": "its attention runs over channels (cross-covariance), not over tokens",
+    "Hiera": "its tokens are merged from stage to stage, so layers do not share one patch grid",
+    "PyramidVisionTransformerV2": "its keys are downsampled, and its grid shrinks stage by stage",
+    "Cait": "its class token joins after the patch blocks, and its heads are mixed after softmax",
+    "NaFlexVit": "its input is a list of patches with their coordinates",
+}
+
+
+def describe(model: nn.Module) -> TimmVisionTransformer:
+    """Describe a timm model.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model has no global attention over one grid of patches.
+    """
+    if isinstance(model, _FAMILIES):
+        return TimmVisionTransformer(model)
+    name = next((c.__name__ for c in type(model).__mro__ if c.__name__ in _REASONS), None)
+    attention = [p for p, m in model.named_modules() if "Attention" in type(m).__name__]
+    if name:
+        reason = _REASONS[name]
+    elif attention:
+        reason = f"its attention (first at {attention[0]!r}) is not that of an isotropic ViT"
+    else:
+        reason = "it has no attention module"
+    raise UnsupportedModelError(
+        f"{type(model).__name__} is not supported: {reason}. The explainers need blocks of global "
+        "attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
+        'families, e.g. timm.create_model("vit_base_patch16_224").'
+    )
+
+
+class TimmVisionTransformer(VisionTransformer):
+    """A model of timm's VisionTransformer, Beit, Eva or relative-position family."""
+
+    library = "timm"
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        config = getattr(model, "pretrained_cfg", None) or {}
+        self._config: dict[str, Any] = dict(config)
+        self.name = self._config.get("architecture") or type(model).__name__
+        self.blocks = list(model.blocks)
+        self.num_heads = tuple(_heads(block) for block in self.blocks)
+        self.num_classes = model.num_classes
+        self.readout_kind, self.readout_rows = _readout(model)
+
+    @cached_property
+    def class_names(self) -> list[str] | None:  # type: ignore[override]
+        """Names from the model's own configuration, or ImageNet's where the classes are its."""
+        names = self._config.get("label_names")
+        if names and len(names) == self.num_classes:
+            return [str(name) for name in names]
+        subset = timm.data.infer_imagenet_subset(self.model)
+        if subset is None:
+            return None
+        info = timm.data.ImageNetInfo(subset)
+        return [info.index_to_description(i).split(",")[0] for i in range(self.num_classes)]
+
+    @cached_property
+    def _data_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = timm.data.resolve_model_data_config(self.model)
+        return config
+
+    @property
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation from the model's data configuration."""
+        return self._data_config["mean"], self._data_config["std"]
+
+    @cached_property
+    def _transform(self) -> Any:
+        return timm.data.create_transform(**self._data_config, is_training=False)
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """Resize, crop and normalise as the model's data configuration says."""
+        tensor: Tensor = self._transform(image)
+        return tensor
+
+    def tokens(self, inputs: Tensor) -> TokenLayout:
+        """Layout for inputs [batch, 3, height, width].
+
+        Raises
+        ------
+        ImageError
+            If the patch embedding refuses this size.
+        """
+        height, width = inputs.shape[-2:]
+        embed = self.model.patch_embed
+        if getattr(self.model, "dynamic_img_size", False):
+            rows, cols = embed.dynamic_feat_size((height, width))
+        else:
+            expected = getattr(embed, "img_size", None)
+            if expected is not None and tuple(expected) != (height, width):
+                raise ImageError(
+                    f"The input is {height} x {width} pixels, but {self.name} was built for "
+                    f"{expected[0]} x {expected[1]}: give it that size, or create the model with "
+                    "img_size=... or dynamic_img_size=True."
+                )
+            rows, cols = embed.grid_size
+        patch = getattr(embed, "patch_size", None) if hasattr(embed, "proj") else None
+        if patch is None or hasattr(embed, "backbone"):  # a hybrid's stem shrinks the image first
+            patch = (height // rows, width // cols)
+        return TokenLayout(_prefix_names(self.model), rows, cols, int(patch[0]), int(patch[1]))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The model's own forward pass."""
+        logits: Tensor = self.model(inputs)
+        return logits
+
+    def readout(self, tokens: Tensor) -> Tensor:
+        """Final norm, pooling and classifier of the model."""
+        logits: Tensor = self.model.forward_head(self.model.norm(tokens))
+        return logits
+
+    def project(self, vector: Tensor) -> Tensor:
+        """Final norm and classifier, without pooling."""
+        normed = self.model.norm(vector[:, None])[:, 0]
+        logits: Tensor = self.model.head(self.model.fc_norm(normed))
+        return logits
+
+    def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
+        """Output projection, residual and MLP of a block; see :mod:`.timm_blocks`."""
+        return finish_block(block, inputs, head_outputs)
+
+
+def _heads(block: Any) -> int:
+    attention = getattr(block, "attn", None)
+    if attention is None or not hasattr(attention, "num_heads"):
+        raise UnsupportedModelError(
+            f"{type(block).__name__} has no single attention module `attn` with `num_heads`: "
+            "blocks with several parallel attentions are not supported."
+        )
+    return int(attention.num_heads)
+
+
+def _prefix_names(model: Any) -> tuple[str, ...]:
+    names: list[str] = []
+    if getattr(model, "cls_token", None) is not None:
+        names.append("class")
+    if getattr(model, "dist_token", None) is not None:
+        names.append("distilled")
+    count = model.num_prefix_tokens - len(names)
+    return tuple(names + [f"register {i}" for i in range(count)])
+
+
+def _readout(model: Any) -> tuple[str, tuple[int, ...] | None]:
+    if getattr(model, "dist_token", None) is not None:
+        return "class", (0, 1)
+    if getattr(model, "attn_pool", None) is not None:
+        return "attention_pool", None
+    pool = model.global_pool
+    if pool == "token":
+        return "class", (0,)
+    if pool in ("avg", "avgmax", "max"):
+        return ("max" if pool == "max" else "mean"), None
+    raise UnsupportedModelError(
+        f"{type(model).__name__} was built with global_pool={pool!r}: its tokens are not read out "
+        'as one vector. Create it with global_pool="token", "avg" or "map".'
+    )
