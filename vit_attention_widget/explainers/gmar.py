@@ -50,6 +50,8 @@ def gmar(
         raise ParameterError(f"norm is {norm!r}: choose 'l1' or 'l2'.")
     if update not in ("rollout", "paper"):
         raise ParameterError(f"update is {update!r}: choose 'rollout' or 'paper'.")
+    if not alpha >= 0:  # NaN too
+        raise ParameterError(f"alpha is {alpha}: the weight of the identity is at least 0.")
 
     def fused(layer: int) -> Iterator[tuple[slice, Tensor]]:
         weights = head_weights(trace, layer, norm)

@@ -65,7 +65,7 @@ def chain(trace: Trace, fused: Fuse, alpha: float) -> list[Tensor]:
     The rows are carried down from layer l to layer 0, all of them together, so each layer's
     matrix is formed once, a few query rows at a time, and never multiplied with another.
     """
-    if alpha < 0:
+    if not alpha >= 0:  # NaN too
         raise ParameterError(f"alpha is {alpha}: the weight of the identity is at least 0.")
     start = readout_weights(trace)
     carried = start.new_zeros(start.shape[0], 0, start.shape[1])  # [batch, layers >= l, token]
