@@ -260,7 +260,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     refused(str(tmp_path), "is a directory")
     refused("a\0b", "Expected the path")
     refused("x" * 5000, "...")
-    refused("", "no file")
+    refused("", "is a directory")
     refused("/dev/zero", "no regular file")
 
 

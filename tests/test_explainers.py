@@ -1,0 +1,173 @@
+"""Every explainer agrees with its slow, literal twin, on every family of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from models import TINY
+from reference import attention as literal_attention
+from reference import daam as literal_daam
+from reference import gmar as literal_gmar
+from reference import legrad as literal_legrad
+from reference import rollout as literal_rollout
+from torch import Tensor
+from twins import TARGET, Twins, agree, twins
+
+import vit_attention_widget as vaw
+from vit_attention_widget import explainers
+from vit_attention_widget.errors import ParameterError
+
+Literal = Callable[..., Tensor]
+
+LITERAL: dict[str, Literal] = {
+    "attention": lambda t, **o: literal_attention.attention(t.vit, t.record, **o),
+    "rollout": lambda t, **o: literal_rollout.rollout(t.vit, t.record, **o),
+    "gmar": lambda t, **o: literal_gmar.gmar(t.vit, t.record, TARGET, **o),
+    "daam": lambda t, **o: literal_daam.daam(t.vit, t.record, TARGET, **o),
+    "legrad": lambda t, **o: literal_legrad.legrad(t.vit, t.record, TARGET, **o),
+}
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "attention": [{}, {"head_fusion": "max"}, {"head_fusion": "min"}],
+    "rollout": [
+        {},
+        {"head_fusion": "max"},
+        {"head_fusion": "min"},
+        {"alpha": 0.25},
+        {"discard_ratio": 0.6},
+    ],
+    "gmar": [
+        {},
+        {"norm": "l2"},
+        {"update": "paper"},
+        {"norm": "l2", "update": "paper", "alpha": 0.5},
+        {"alpha": 2.0},
+    ],
+    "daam": [{}, {"norm": True}, {"signed": True}],
+    "legrad": [{}, {"start": 1}, {"readout": "mean"}, {"readout": "cls"}],
+}
+
+CASES = [
+    pytest.param(method, options, id=f"{method}-{'-'.join(map(str, options.values())) or 'plain'}")
+    for method, choices in OPTIONS.items()
+    for options in choices
+]
+
+
+@pytest.fixture(params=[tiny.name for tiny in TINY])
+def pair(request: pytest.FixtureRequest) -> Twins:
+    return twins(request.param)
+
+
+@pytest.mark.parametrize(("method", "options"), CASES)
+def test_agrees_with_the_literal_twin(pair: Twins, method: str, options: dict[str, Any]) -> None:
+    found = explainers.METHODS[method](pair.trace, **options)
+    tiny = pair.tiny
+    assert found.values.shape == (2, tiny.layers, tiny.rows, tiny.cols)
+    assert found.method == method
+    agree(found.values, LITERAL[method](pair, **options))
+
+
+def test_uniform_gmar_is_rollout(pair: Twins) -> None:
+    heads = pair.tiny.heads
+    uniform = [torch.full((2, heads), 1 / heads, dtype=torch.float64)] * pair.tiny.layers
+    plain = explainers.rollout(pair.trace).values
+    agree(plain, literal_gmar.gmar(pair.vit, pair.record, TARGET, weights=uniform))
+    # a target that depends on nothing has no gradient: the package's own weights are uniform then
+    nothing = pair.trace.retarget(lambda logits: logits.sum(-1) * 0)
+    agree(explainers.gmar(nothing).values, plain)
+
+
+def test_final_is_the_last_layer_and_upsamples(pair: Twins) -> None:
+    found = explainers.legrad(pair.trace)
+    assert torch.equal(found.final, found.values[:, -1])
+    tiny = pair.tiny
+    large = found.upsample((tiny.height, tiny.width))
+    assert large.shape == (2, tiny.height, tiny.width)
+    blocks = found.upsample((tiny.rows * 3, tiny.cols * 2), mode="nearest")
+    assert torch.equal(blocks[:, 1::3, 1::2], found.final)
+
+
+def test_maps_are_constants_of_their_own() -> None:
+    found = twins("vit")
+    for method in explainers.METHODS.values():
+        first, second = method(found.trace).values, method(found.trace).values
+        assert not first.requires_grad
+        assert torch.equal(first, second)
+        first.zero_()
+        assert torch.equal(method(found.trace).values, second)
+
+
+def test_maps_that_grow_from_layer_to_layer() -> None:
+    found = twins("vit")
+    for method in (explainers.daam, explainers.legrad):
+        values = method(found.trace).values
+        assert (values >= 0).all()
+        assert (values.diff(dim=1) >= 0).all()
+
+
+def test_legrad_starts_where_it_is_told() -> None:
+    found = twins("vit")
+    whole = explainers.legrad(found.trace).values
+    late = explainers.legrad(found.trace, start=2).values
+    assert (late[:, :2] == 0).all()
+    agree(late[:, 2], whole[:, 2] - whole[:, 1])
+
+
+def test_retarget_changes_what_is_explained_and_nothing_else() -> None:
+    found = twins("vit")
+    other = found.trace.retarget([0, 2])
+    fresh = vaw.trace(found.model, found.inputs, [0, 2])
+    for name, method in explainers.METHODS.items():
+        assert torch.equal(method(other).values, method(fresh).values), name
+        before = method(found.trace).values
+        same = torch.equal(method(other).values, before)
+        assert same == (name in ("attention", "rollout"))
+
+
+def test_the_target_is_named() -> None:
+    found = twins("vit").trace
+    assert explainers.daam(found).target == found.target.name
+    assert explainers.rollout(found).target != found.target.name
+
+
+@pytest.mark.parametrize("method", explainers.METHODS)
+def test_query_chunks_do_not_change_a_map(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = twins("vit-non-square")
+    whole = explainers.METHODS[method](found.trace).values
+    chunks = vaw.Trace.attention_chunks
+    monkeypatch.setattr(vaw.Trace, "attention_chunks", lambda t, layer: chunks(t, layer, size=7))
+    agree(explainers.METHODS[method](found.trace).values, whole, 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("attention", {"head_fusion": "median"}, "'median'.*'mean', 'max' or 'min'"),
+        ("rollout", {"head_fusion": "sum"}, "'sum'.*'mean'"),
+        ("rollout", {"discard_ratio": 1.0}, r"1\.0.*below 1"),
+        ("rollout", {"discard_ratio": -0.1}, r"-0\.1"),
+        ("rollout", {"discard_ratio": float("nan")}, "nan"),
+        ("rollout", {"alpha": -1}, "-1.*at least 0"),
+        ("gmar", {"norm": "l3"}, "'l3'.*'l1' or 'l2'"),
+        ("gmar", {"update": "chain"}, "'chain'.*'rollout' or 'paper'"),
+        ("gmar", {"alpha": -0.5}, r"-0\.5"),
+        ("gmar", {"alpha": -0.5, "update": "paper"}, r"-0\.5"),
+        ("gmar", {"alpha": float("nan")}, "nan"),
+        ("legrad", {"readout": "max"}, "'max'.*'model', 'mean' or 'cls'"),
+        ("legrad", {"start": 3}, "3.*0 to 2"),
+        ("legrad", {"start": -1}, "-1.*0 to 2"),
+    ],
+)
+def test_options_that_do_not_exist(method: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        explainers.METHODS[method](twins("vit").trace, **options)
+
+
+@pytest.mark.parametrize("method", explainers.METHODS)
+def test_unknown_keywords_are_refused(method: str) -> None:
+    with pytest.raises(TypeError, match="target_layer"):
+        explainers.METHODS[method](twins("vit").trace, target_layer=-1)
