@@ -205,12 +205,9 @@ class Trace:
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the logits, [batch, class]."""
-        return (
-            self.logits.float().softmax(-1)
-            if self.logits.dtype != torch.float64
-            else (self.logits.softmax(-1))
-        )
+        """Softmax of the logits, [batch, class], in float32 at least."""
+        logits = self.logits
+        return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
 
     def retarget(self, target: Any) -> Trace:
         """The same trace with another target: one more backward pass, no forward pass."""

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import timm.data
 import timm.models as timm_models
 from PIL import Image
+from timm.data import (  # type: ignore[attr-defined]  # timm exports these without saying so
+    ImageNetInfo,
+    create_transform,
+    infer_imagenet_subset,
+    resolve_model_data_config,
+)
 from torch import Tensor, nn
 
 from ..errors import ImageError, UnsupportedModelError
@@ -69,6 +74,7 @@ class TimmVisionTransformer(VisionTransformer):
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self._vit = model  # untyped: timm's families share names, not a base class
         config = getattr(model, "pretrained_cfg", None) or {}
         self._config: dict[str, Any] = dict(config)
         self.name = self._config.get("architecture") or type(model).__name__
@@ -83,15 +89,15 @@ class TimmVisionTransformer(VisionTransformer):
         names = self._config.get("label_names")
         if names and len(names) == self.num_classes:
             return [str(name) for name in names]
-        subset = timm.data.infer_imagenet_subset(self.model)
+        subset = infer_imagenet_subset(self.model)
         if subset is None:
             return None
-        info = timm.data.ImageNetInfo(subset)
+        info = ImageNetInfo(subset)
         return [info.index_to_description(i).split(",")[0] for i in range(self.num_classes)]
 
     @cached_property
     def _data_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = timm.data.resolve_model_data_config(self.model)
+        config: dict[str, Any] = resolve_model_data_config(self.model)
         return config
 
     @property
@@ -101,7 +107,7 @@ class TimmVisionTransformer(VisionTransformer):
 
     @cached_property
     def _transform(self) -> Any:
-        return timm.data.create_transform(**self._data_config, is_training=False)
+        return create_transform(**self._data_config, is_training=False)
 
     def transform(self, image: Image.Image) -> Tensor:
         """Resize, crop and normalise as the model's data configuration says."""
@@ -117,7 +123,7 @@ class TimmVisionTransformer(VisionTransformer):
             If the patch embedding refuses this size.
         """
         height, width = inputs.shape[-2:]
-        embed = self.model.patch_embed
+        embed = self._vit.patch_embed
         if getattr(self.model, "dynamic_img_size", False):
             rows, cols = embed.dynamic_feat_size((height, width))
         else:
@@ -132,7 +138,7 @@ class TimmVisionTransformer(VisionTransformer):
         patch = getattr(embed, "patch_size", None) if hasattr(embed, "proj") else None
         if patch is None or hasattr(embed, "backbone"):  # a hybrid's stem shrinks the image first
             patch = (height // rows, width // cols)
-        return TokenLayout(_prefix_names(self.model), rows, cols, int(patch[0]), int(patch[1]))
+        return TokenLayout(_prefix_names(self._vit), rows, cols, int(patch[0]), int(patch[1]))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's own forward pass."""
@@ -141,13 +147,13 @@ class TimmVisionTransformer(VisionTransformer):
 
     def readout(self, tokens: Tensor) -> Tensor:
         """Final norm, pooling and classifier of the model."""
-        logits: Tensor = self.model.forward_head(self.model.norm(tokens))
+        logits: Tensor = self._vit.forward_head(self._vit.norm(tokens))
         return logits
 
     def project(self, vector: Tensor) -> Tensor:
         """Final norm and classifier, without pooling."""
-        normed = self.model.norm(vector[:, None])[:, 0]
-        logits: Tensor = self.model.head(self.model.fc_norm(normed))
+        normed = self._vit.norm(vector[:, None])[:, 0]
+        logits: Tensor = self._vit.head(self._vit.fc_norm(normed))
         return logits
 
     def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:

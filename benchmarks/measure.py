@@ -1,0 +1,70 @@
+"""Timing side by side, and memory in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A time against the reference's time of the same round: median and quartiles."""
+
+    median: float
+    low: float
+    high: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def side_by_side(
+    candidates: Mapping[str, Callable[[], object]], reference: str, rounds: int = 7
+) -> dict[str, Ratio]:
+    """Run every candidate once a round, in turn, and compare it with that round's reference.
+
+    Machines are shared: what slows one candidate of a round slows its neighbours too, so the
+    ratio within a round says more than a time does.
+    """
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for name, run in candidates.items():
+        run()  # warm up: allocator, kernels, caches
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    found = {}
+    for name, taken in times.items():
+        ratios = [t / r for t, r in zip(taken, times[reference], strict=True)]
+        low, median, high = statistics.quantiles(ratios, n=4)
+        found[name] = Ratio(median, low, high, statistics.median(taken))
+    return found
+
+
+def peak_mib() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
+
+
+def in_fresh_process(module: str, *arguments: str) -> dict[str, float]:
+    """Run ``python -m module arguments`` and read the JSON object on its last line."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
