@@ -7,7 +7,7 @@ tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from .capture import AttentionCall, BlockCall, Capture
 from .errors import CaptureError, ParameterError, UnsupportedModelError
+from .evaluating import evaluating
 from .targets import Target, resolve
 from .tokens import TokenLayout
 from .vision_transformers import VisionTransformer, describe
 
-__all__ = ["LayerRecord", "Trace", "check_heads", "evaluating", "trace"]
+__all__ = ["LayerRecord", "Trace", "check_heads", "trace"]
 
 Heads = Mapping[int, Sequence[int]]
 Progress = Callable[[float, str], None]
@@ -363,19 +364,6 @@ def check_heads(vit: VisionTransformer, heads: Heads) -> dict[int, tuple[int, ..
         if chosen:
             checked[layer] = tuple(sorted(set(chosen)))
     return checked
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Run the body with every submodule in evaluation mode, then restore each one's own mode."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _sort(

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..capture import AttentionCall, Capture
 from ..errors import ParameterError
+from ..evaluating import evaluating
 from ..readout import finish_block, finishes_rows
-from ..trace import Progress, Trace, evaluating
+from ..trace import Progress, Trace
 
 __all__ = ["leave_one_out"]
 
