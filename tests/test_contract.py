@@ -1,0 +1,421 @@
+"""One contract for every family: right, and without a trace of us on the user's model."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+from models import BY_NAME, TINY, TinyModel
+from snapshots import untouched
+from torch import Tensor, nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget import explainers
+from vit_attention_widget.errors import CaptureError, ImageError, JobCancelled, TargetError
+
+SOME = ["vit", "vit-explicit", "deit-distilled", "beit", "eva02", "dinov3", "siglip", "relpos"]
+
+
+@pytest.fixture(params=TINY, ids=lambda tiny: tiny.name)
+def tiny(request: pytest.FixtureRequest) -> TinyModel:
+    return request.param
+
+
+@pytest.fixture(params=SOME)
+def some(request: pytest.FixtureRequest) -> TinyModel:
+    return BY_NAME[request.param]
+
+
+def explain_everything(model: nn.Module, inputs: Tensor) -> None:
+    found = vaw.trace(model, inputs)
+    for method in explainers.METHODS.values():
+        method(found)
+    for metric in ("probability", "taylor"):
+        vaw.head_importance(model, inputs, metric)
+    with torch.no_grad(), vaw.masked_heads(model, {0: [0]}):
+        model(inputs)
+
+
+# --- geometry ------------------------------------------------------------------------------------
+
+
+def test_geometry(tiny: TinyModel) -> None:
+    model = tiny.build(torch.float32)
+    found = vaw.trace(model, tiny.inputs(dtype=torch.float32))
+    layout = found.tokens
+    assert layout.prefix == tiny.prefix
+    assert (layout.rows, layout.cols) == (tiny.rows, tiny.cols)
+    patch = model.patch_embed.patch_size
+    assert (layout.patch_height, layout.patch_width) == patch
+    assert layout.image_height >= tiny.height
+    assert layout.image_width >= tiny.width
+    assert found.num_layers == len(found.layers) == tiny.layers
+    assert found.num_heads == (tiny.heads,) * tiny.layers
+    assert found.model.readout_kind == tiny.readout
+    assert found.model.num_classes == 5
+    tokens = len(tiny.prefix) + tiny.rows * tiny.cols
+    for record in found.layers:
+        for tensor in (record.q, record.k, record.v, record.out):
+            assert tensor.shape == (2, tiny.heads, tokens, 16 // tiny.heads)
+        assert record.input.shape == record.output.shape == (2, tokens, 16)
+
+
+def test_the_records_are_the_models_own(tiny: TinyModel) -> None:
+    """Attention times values is the head output; a block's output is the next one's input."""
+    model = tiny.build()
+    found = vaw.trace(model, tiny.inputs())
+    for layer, record in enumerate(found.layers):
+        attention = found.attention(layer)
+        torch.testing.assert_close(attention.sum(-1), torch.ones_like(attention[..., 0]))
+        torch.testing.assert_close(attention @ record.v, record.out)
+    for lower, upper in zip(found.layers, found.layers[1:], strict=False):
+        assert torch.equal(lower.output, upper.input)
+    with torch.no_grad():
+        torch.testing.assert_close(found.model.readout(found.layers[-1].output), found.logits)
+
+
+# --- untouched, bit-equal ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_logits_are_bit_equal(tiny: TinyModel, dtype: torch.dtype) -> None:
+    model, inputs = tiny.build(dtype), tiny.inputs(dtype=dtype)
+    with torch.no_grad():
+        plain = model(inputs)
+        with vaw.masked_heads(model, {}):
+            assert torch.equal(model(inputs), plain)
+    assert torch.equal(vaw.trace(model, inputs).logits, plain)
+    assert torch.equal(vaw.trace(model, inputs, gradients=False).logits, plain)
+    with torch.no_grad():
+        assert torch.equal(model(inputs), plain)
+
+
+def test_the_model_is_untouched_by_success(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(torch.float32), tiny.inputs(dtype=torch.float32)
+    given = inputs.clone()
+    with untouched(model):
+        explain_everything(model, inputs)
+    assert torch.equal(inputs, given)
+    assert not inputs.requires_grad
+
+
+class BrokenError(Exception):
+    """Raised by the test in the middle of a computation."""
+
+
+def stop_after(calls: int, error: Exception) -> Callable[[float, str], None]:
+    count = 0
+
+    def progress(fraction: float, label: str) -> None:
+        nonlocal count
+        count += 1
+        if count > calls:
+            raise error
+
+    return progress
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2])
+@pytest.mark.parametrize("error", [BrokenError, JobCancelled])
+def test_the_model_is_untouched_by_errors_and_cancel(
+    some: TinyModel, calls: int, error: type[Exception]
+) -> None:
+    model, inputs = some.build(torch.float32).train(), some.inputs(dtype=torch.float32)
+    for run in (vaw.trace, vaw.head_importance):
+        with untouched(model), pytest.raises(error):
+            run(model, inputs, progress=stop_after(calls, error("stop")))
+    explain_everything(model, inputs)
+
+
+def test_the_model_is_untouched_by_bad_input(some: TinyModel) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    broken = inputs.clone()
+    broken[1, 0, 3, 3] = torch.nan
+    with untouched(model):
+        for run in (vaw.trace, vaw.head_importance):
+            with pytest.raises(TargetError):
+                run(model, inputs, target=5)
+            with pytest.raises(ImageError):
+                run(model, broken)
+        with pytest.raises(TargetError, match="returned"):
+            vaw.trace(model, inputs, target=lambda logits: logits)
+        with pytest.raises(BrokenError), vaw.masked_heads(model, {0: [1]}):
+            raise BrokenError
+
+
+def test_the_model_is_untouched_by_an_error_inside_its_forward_pass(some: TinyModel) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+
+    def explode(*_: object) -> None:
+        raise BrokenError
+
+    handle = model.blocks[1].mlp.register_forward_hook(explode)
+    for run in (vaw.trace, vaw.head_importance):
+        with untouched(model), pytest.raises(BrokenError):
+            run(model, inputs)
+    handle.remove()
+    explain_everything(model, inputs)
+
+
+def test_nan_in_the_weights_is_named_and_leaves_the_model_alone(some: TinyModel) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    with torch.no_grad():
+        model.blocks[1].attn.proj.weight[0, 0] = torch.nan
+    for run in (vaw.trace, vaw.head_importance):
+        with untouched(model), pytest.raises(CaptureError, match="NaN"):
+            run(model, inputs)
+
+
+# --- modes ---------------------------------------------------------------------------------------
+
+
+def test_a_model_in_training_mode_is_explained_in_evaluation_mode(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(torch.float32), tiny.inputs(dtype=torch.float32)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.5
+    with torch.no_grad():
+        plain = model(inputs)
+    model.train()
+    model.blocks[1].eval()  # a part that the user froze stays in its own mode
+    with untouched(model):
+        assert torch.equal(vaw.trace(model, inputs).logits, plain)
+        found = vaw.head_importance(model, inputs)
+        model_in_eval = copy.deepcopy(model).eval()
+        expected = vaw.head_importance(model_in_eval, inputs)
+        assert torch.equal(found.values, expected.values)
+    assert model.training
+    assert not model.blocks[1].training
+
+
+def test_existing_gradients_and_frozen_parameters_stay(some: TinyModel) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    expected = {name: f(vaw.trace(model, inputs)).values for name, f in explainers.METHODS.items()}
+    model(inputs).sum().backward()
+    model.blocks[0].requires_grad_(False)
+    with untouched(model):
+        explain_everything(model, inputs)
+    model.requires_grad_(False)
+    with untouched(model):
+        explain_everything(model, inputs)
+    found = vaw.trace(model, inputs)
+    for name, method in explainers.METHODS.items():
+        assert torch.equal(method(found).values, expected[name])
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("made_inside", [False, True])
+def test_the_callers_gradient_mode_does_not_matter(
+    some: TinyModel, mode: Callable[[], torch.no_grad], made_inside: bool
+) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    plain = vaw.trace(model, inputs, [1, 2])
+    expected = {name: method(plain).values for name, method in explainers.METHODS.items()}
+    with untouched(model), mode():
+        own = inputs.clone() if made_inside else inputs
+        found = vaw.trace(model, own, [1, 2])
+        for name, method in explainers.METHODS.items():
+            assert torch.equal(method(found).values, expected[name]), name
+        values = vaw.head_importance(model, own, "taylor", [1, 2]).values
+        again = explainers.daam(found.retarget([1, 2])).values
+    assert torch.equal(again, expected["daam"])
+    assert torch.equal(values, vaw.head_importance(model, inputs, "taylor", [1, 2]).values)
+
+
+def test_explainers_may_run_in_another_mode_than_the_trace(some: TinyModel) -> None:
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    expected = {k: f(vaw.trace(model, inputs)).values for k, f in explainers.METHODS.items()}
+    for mode in (torch.no_grad, torch.inference_mode):
+        found = vaw.trace(model, inputs)
+        with mode():
+            for name, method in explainers.METHODS.items():
+                assert torch.equal(method(found).values, expected[name]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_models(some: TinyModel, dtype: torch.dtype) -> None:
+    model = some.build(torch.float32)
+    inputs = some.inputs(dtype=torch.float32)
+    exact = vaw.trace(model, inputs, [1, 2])
+    full = {name: method(exact).values for name, method in explainers.METHODS.items()}
+    half = copy.deepcopy(model).to(dtype)
+    with untouched(half):
+        found = vaw.trace(half, inputs, [1, 2])
+        assert found.logits.dtype == dtype
+        for name, method in explainers.METHODS.items():
+            values = method(found).values.float()
+            assert torch.isfinite(values).all(), name
+            likeness = torch.cosine_similarity(values.flatten(1), full[name].flatten(1))
+            assert (likeness > 0.8).all(), (name, likeness)
+        importance = vaw.head_importance(half, inputs, target=[1, 2])
+        assert torch.isfinite(importance.values).all()
+
+
+# --- explainers ----------------------------------------------------------------------------------
+
+
+def test_every_explainer_gives_a_finite_map_for_every_layer(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(torch.float32), tiny.inputs(dtype=torch.float32)
+    found = vaw.trace(model, inputs)
+    for name, method in explainers.METHODS.items():
+        values = method(found).values
+        assert values.shape == (2, tiny.layers, tiny.rows, tiny.cols), name
+        assert torch.isfinite(values).all(), name
+        assert (values >= 0).all(), name
+        assert values.abs().sum() > 0, name
+
+
+def test_a_batch_equals_its_images_one_by_one(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(), tiny.inputs(batch=3)
+    target = [4, 0, 2]
+    batch = vaw.trace(model, inputs, target)
+    singles = [vaw.trace(model, inputs[i], target[i]) for i in range(3)]
+    for name, method in explainers.METHODS.items():
+        values = torch.cat([method(single).values for single in singles])
+        torch.testing.assert_close(method(batch).values, values, msg=name)
+    for metric in ("probability", "taylor"):
+        whole = vaw.head_importance(model, inputs, metric, target)
+        parts = [vaw.head_importance(model, inputs[i], metric, target[i]) for i in range(3)]
+        torch.testing.assert_close(whole.values, torch.cat([p.values for p in parts]))
+        torch.testing.assert_close(whole.baseline, torch.cat([p.baseline for p in parts]))
+
+
+def test_fused_and_explicit_attention_agree() -> None:
+    pairs = [("vit", "vit-explicit"), ("beit", "beit-explicit"), ("eva02", "eva02-explicit")]
+    for fused, explicit in [*pairs, ("siglip", "siglip-explicit")]:
+        inputs = BY_NAME[fused].inputs()
+        one, two = (vaw.trace(BY_NAME[name].build(), inputs) for name in (fused, explicit))
+        for name, method in explainers.METHODS.items():
+            torch.testing.assert_close(method(one).values, method(two).values, msg=name)
+
+
+# --- masks and threads ---------------------------------------------------------------------------
+
+
+def test_masked_heads_is_what_trace_does_with_a_head_mask(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(), tiny.inputs()
+    mask = {0: [1], 2: [0, 1]}
+    with untouched(model), torch.no_grad():
+        plain = model(inputs)
+        with vaw.masked_heads(model, mask):
+            masked = model(inputs)
+        assert torch.equal(model(inputs), plain)
+    assert not torch.equal(masked, plain)
+    found = vaw.trace(model, inputs, head_mask=mask)
+    torch.testing.assert_close(found.logits, masked)
+    assert (found.layers[0].out[:, 1] == 0).all()
+    assert (found.layers[2].out == 0).all()
+    assert (found.layers[1].out != 0).any()
+
+
+def test_another_thread_sees_the_whole_model() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs()
+    with torch.no_grad():
+        plain = model(inputs)
+    seen: list[Tensor] = []
+
+    def run() -> None:
+        with torch.no_grad():
+            seen.append(model(inputs))
+
+    with vaw.masked_heads(model, {0: [0, 1], 1: [0, 1]}):
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    assert torch.equal(seen[0], plain)
+
+
+def test_threads_that_trace_the_same_model_do_not_mix() -> None:
+    tiny = BY_NAME["vit"]
+    model = tiny.build()
+    inputs = [tiny.inputs(seed=seed) for seed in range(4)]
+    expected = [explainers.daam(vaw.trace(model, x)).values for x in inputs]
+    found: dict[int, list[Tensor]] = {}
+
+    def run(index: int) -> None:
+        found[index] = [explainers.daam(vaw.trace(model, inputs[index])).values for _ in range(8)]
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    with untouched(model):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for index, values in enumerate(expected):
+        assert len(found[index]) == 8
+        assert all(torch.equal(v, values) for v in found[index])
+
+
+def test_overlapping_traces_of_a_model_in_training_mode() -> None:
+    """The first to end must not put the other's blocks back into training mode under it."""
+    tiny = BY_NAME["vit"]
+    model = tiny.build(torch.float32).train()
+    for block in model.blocks:
+        block.mlp.drop1.p = 0.5
+    inputs = tiny.inputs(dtype=torch.float32)
+    expected = vaw.trace(copy.deepcopy(model).eval(), inputs).logits
+    second_runs, first_ended = threading.Event(), threading.Event()
+    logits: list[Tensor] = []
+
+    def wait_in_second(fraction: float, label: str) -> None:
+        second_runs.set()
+        assert first_ended.wait(20)
+
+    def run_second() -> None:
+        logits.append(vaw.trace(model, inputs, progress=wait_in_second).logits)
+
+    thread = threading.Thread(target=run_second)
+
+    def wait_in_first(fraction: float, label: str) -> None:
+        if not thread.ident:
+            thread.start()
+        assert second_runs.wait(20)
+
+    with untouched(model):
+        logits.append(vaw.trace(model, inputs, progress=wait_in_first).logits)
+        first_ended.set()
+        thread.join()
+    assert len(logits) == 2
+    assert all(torch.equal(found, expected) for found in logits)
+
+
+# --- ways of holding a model ---------------------------------------------------------------------
+
+
+def test_a_users_subclass_and_a_wrapped_model_are_known() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs()
+    expected = vaw.trace(model, inputs).logits
+    model.__class__ = type("MyViT", (type(model),), {"__module__": "__main__"})
+    assert torch.equal(vaw.trace(model, inputs).logits, expected)
+    assert torch.equal(vaw.trace(nn.DataParallel(model), inputs).logits, expected)
+    described = vaw.describe(model)
+    assert vaw.describe(described) is described
+    assert torch.equal(vaw.trace(described, inputs).logits, expected)
+
+
+def test_gradient_checkpointing_does_not_matter(some: TinyModel) -> None:
+    model, inputs = some.build(), some.inputs()
+    plain = vaw.trace(model, inputs)
+    expected = {name: method(plain).values for name, method in explainers.METHODS.items()}
+    importance = vaw.head_importance(model, inputs).values
+    model.set_grad_checkpointing(True)
+    with untouched(model):
+        found = vaw.trace(model, inputs)
+        for name, method in explainers.METHODS.items():
+            torch.testing.assert_close(method(found).values, expected[name], msg=name)
+        torch.testing.assert_close(vaw.head_importance(model, inputs).values, importance)
+
+
+def test_hooks_of_the_user_still_run(some: TinyModel) -> None:
+    model, inputs = some.build(), some.inputs()
+    seen: list[int] = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda *_: seen.append(1))
+    with untouched(model):
+        vaw.trace(model, inputs)
+    assert len(seen) == len(model.blocks)
