@@ -1,0 +1,148 @@
+// The state that all views of a widget share: the kernel's traits, what only the browser knows
+// (what the pointer is over), and what follows from both. Views read signals and call actions.
+
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { AnyModel } from "../wire/model";
+import { Requests } from "../wire/requests";
+import { decode } from "../wire/safetensors";
+import { AttentionCache } from "./attention";
+import { History } from "./history";
+import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
+import type { Decision, ModelInfo, Selection, Status, Traits } from "./traits";
+
+const KERNEL = [
+  "model_info",
+  "picture",
+  "decision",
+  "maps",
+  "importance_data",
+  "attention_rows",
+  "status",
+  "version",
+] as const;
+const SELECTIONS = [
+  "selected_layer",
+  "selected_head",
+  "selected_token",
+  "direction",
+  "pruned_heads",
+  "method",
+  "metric",
+  "target",
+  "colormap",
+  "opacity",
+  "interpolation",
+  "scale",
+] as const satisfies readonly Selection[];
+
+type Signals = { [K in keyof Traits]: Signal<Traits[K]> };
+
+export class Store {
+  readonly traits: Signals;
+  /** Token under the pointer, or null; hovering never asks the kernel. */
+  readonly hovered: Signal<number | null> = signal(null);
+  /** Head under the pointer in a grid, or null. */
+  readonly hoveredHead: Signal<readonly [number, number] | null> = signal(null);
+  /** Show the picture as it was before pruning. */
+  readonly showBefore: Signal<boolean> = signal(false);
+  /** The kernel can no longer be reached; what is cached still works. */
+  readonly disconnected: Signal<boolean> = signal(false);
+
+  readonly info: ReadonlySignal<ModelInfo | null>;
+  readonly decision: ReadonlySignal<Decision | null>;
+  readonly status: ReadonlySignal<Status>;
+  readonly maps: ReadonlySignal<Maps>;
+  readonly importance: ReadonlySignal<Importance | null>;
+  /** Rows of the selected token, which the kernel sends with the first paint. */
+  readonly kernelRows: ReadonlySignal<Rows | null>;
+  /** The token whose attention is shown: the hovered one if its attention is at hand. */
+  readonly shownToken: ReadonlySignal<number>;
+  readonly attention: AttentionCache;
+  readonly requests: Requests;
+  readonly history: History;
+
+  constructor(
+    readonly model: AnyModel,
+    signal_: AbortSignal,
+  ) {
+    this.traits = Object.fromEntries(
+      [...KERNEL, ...SELECTIONS].map((name) => [name, signal(model.get(name))]),
+    ) as unknown as Signals;
+    for (const name of [...KERNEL, ...SELECTIONS]) {
+      const listener = () => {
+        (this.traits[name] as Signal<unknown>).value = model.get(name);
+      };
+      model.on(`change:${name}`, listener);
+      signal_.addEventListener("abort", () => model.off(`change:${name}`, listener));
+    }
+    const lost = () => {
+      this.disconnected.value = true;
+    };
+    model.on("comm_live_update", lost);
+    this.requests = new Requests(model, signal_);
+    this.info = computed(() => {
+      const info = this.traits.model_info.value;
+      return "num_layers" in info ? (info as ModelInfo) : null;
+    });
+    this.decision = computed(() => {
+      const decision = this.traits.decision.value;
+      return "rows" in decision ? (decision as Decision) : null;
+    });
+    this.status = computed(() => this.traits.status.value);
+    this.maps = computed(() => mapsOf(read(this.traits.maps.value)));
+    this.importance = computed(() => importanceOf(read(this.traits.importance_data.value)));
+    this.kernelRows = computed(() => rowsOf(read(this.traits.attention_rows.value)));
+    this.attention = new AttentionCache(this, signal_);
+    this.shownToken = computed(() => {
+      const over = this.hovered.value;
+      return over !== null && this.attention.has(over) ? over : this.traits.selected_token.value;
+    });
+    this.history = new History((pruned) => this.set({ pruned_heads: pruned }));
+  }
+
+  /** Change selections here and, in one message, in the kernel. */
+  set(changes: Partial<Pick<Traits, Selection>>): void {
+    batch(() => {
+      for (const [name, value] of Object.entries(changes)) {
+        (this.traits[name as Selection] as Signal<unknown>).value = value;
+        this.model.set(name, value);
+      }
+    });
+    this.model.save_changes();
+  }
+
+  /** Prune a head, or put it back. */
+  togglePruned(layer: number, head: number): void {
+    const now = this.traits.pruned_heads.value;
+    const without = now.filter(([l, h]) => l !== layer || h !== head);
+    const next: [number, number][] =
+      without.length < now.length ? without : [...now, [layer, head]];
+    next.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    this.history.push(now);
+    this.set({ pruned_heads: next });
+  }
+
+  undo(): void {
+    this.history.undo(this.traits.pruned_heads.value);
+  }
+
+  redo(): void {
+    this.history.redo(this.traits.pruned_heads.value);
+  }
+
+  /** Put every head back. */
+  resetPruned(): void {
+    const now = this.traits.pruned_heads.value;
+    if (now.length === 0) return;
+    this.history.push(now);
+    this.set({ pruned_heads: [] });
+  }
+
+  cancel(): void {
+    this.requests.ask("cancel_job", {}).catch(() => undefined);
+  }
+}
+
+function read(view: DataView) {
+  return view && view.byteLength > 8 ? decode(view) : null;
+}

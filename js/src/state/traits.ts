@@ -1,0 +1,94 @@
+// What the kernel keeps in traits: the one list of names and types that both sides agree on.
+
+export type Direction = "looks_at" | "looked_at_by";
+export type Colormap = "viridis" | "cividis" | "magma";
+export type Interpolation = "bilinear" | "nearest";
+export type Scale = "shared" | "layer" | "sigmoid";
+export type Head = readonly [layer: number, head: number];
+
+export interface Choice {
+  key: string;
+  label: string;
+  hint: string;
+}
+
+export interface ModelInfo {
+  name: string;
+  num_layers: number;
+  num_heads: number[];
+  prefix: string[];
+  rows: number;
+  cols: number;
+  num_tokens: number;
+  image_width: number;
+  image_height: number;
+  class_names: string[] | null;
+  num_classes: number;
+  methods: Choice[];
+  metrics: Choice[];
+  image_name: string;
+}
+
+export interface DecisionRow {
+  index: number;
+  name: string;
+  before: number;
+  after: number | null;
+}
+
+export interface Decision {
+  target: number;
+  target_name: string;
+  target_before: number;
+  target_after: number | null;
+  pruned: [number, number][];
+  rows: DecisionRow[];
+}
+
+export interface Status {
+  state: "idle" | "computing" | "error";
+  label: string;
+  progress: number | null;
+  error: { message: string; hint: string; details: string } | null;
+  milliseconds: number | null;
+}
+
+/** Every synced trait. Selections go both ways; the rest comes from the kernel. */
+export interface Traits {
+  selected_layer: number;
+  /** -1 is the mean of the heads. */
+  selected_head: number;
+  /** Index in the sequence, prefix tokens included. */
+  selected_token: number;
+  direction: Direction;
+  pruned_heads: [number, number][];
+  method: string;
+  metric: string;
+  target: number;
+  colormap: Colormap;
+  opacity: number;
+  interpolation: Interpolation;
+  scale: Scale;
+  model_info: ModelInfo | Record<string, never>;
+  picture: DataView;
+  decision: Decision | Record<string, never>;
+  maps: DataView;
+  importance_data: DataView;
+  attention_rows: DataView;
+  status: Status;
+  version: number;
+}
+
+export type Selection =
+  | "selected_layer"
+  | "selected_head"
+  | "selected_token"
+  | "direction"
+  | "pruned_heads"
+  | "method"
+  | "metric"
+  | "target"
+  | "colormap"
+  | "opacity"
+  | "interpolation"
+  | "scale";

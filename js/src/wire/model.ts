@@ -1,0 +1,12 @@
+// The part of anywidget's model that the views use; tests and exported pages bring their own.
+
+export interface AnyModel {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  // biome-ignore lint/suspicious/noExplicitAny: the host passes whatever belongs to the event
+  on(event: string, listener: (...values: any[]) => void): void;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  off(event: string, listener: (...values: any[]) => void): void;
+  send(content: unknown): void;
+}

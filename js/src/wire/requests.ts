@@ -1,0 +1,62 @@
+// Questions to the kernel over custom messages. Each gets exactly one answer, or is given up.
+
+import type { AnyModel } from "./model";
+
+interface Answer {
+  id?: string;
+  ok?: boolean;
+  meta?: Record<string, unknown>;
+  error?: { message: string; hint: string };
+  cancelled?: boolean;
+  progress?: number;
+}
+
+export interface Reply {
+  meta: Record<string, unknown>;
+  buffers: DataView[];
+}
+
+interface Waiting {
+  resolve: (reply: Reply) => void;
+  reject: (reason: Error) => void;
+}
+
+export class Requests {
+  private readonly waiting = new Map<string, Waiting>();
+  private count = 0;
+
+  constructor(
+    private readonly model: AnyModel,
+    signal: AbortSignal,
+  ) {
+    const listener = (message: Answer, buffers: DataView[]) => this.answer(message, buffers);
+    model.on("msg:custom", listener);
+    signal.addEventListener("abort", () => {
+      model.off("msg:custom", listener);
+      for (const { reject } of this.waiting.values()) reject(new Error("The widget was closed."));
+      this.waiting.clear();
+    });
+  }
+
+  ask(method: string, params: Record<string, unknown>, signal?: AbortSignal): Promise<Reply> {
+    this.count += 1;
+    const id = `${Math.random().toString(36).slice(2)}-${this.count}`;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      signal?.addEventListener("abort", () => {
+        if (!this.waiting.delete(id)) return;
+        this.model.send({ cancel: id });
+        reject(new Error("No longer wanted."));
+      });
+      this.model.send({ id, method, params });
+    });
+  }
+
+  private answer(message: Answer, buffers: DataView[]): void {
+    const waiting = message.id === undefined ? undefined : this.waiting.get(message.id);
+    if (waiting === undefined || message.id === undefined || message.progress !== undefined) return;
+    this.waiting.delete(message.id);
+    if (message.ok) waiting.resolve({ meta: message.meta ?? {}, buffers });
+    else waiting.reject(new Error(message.error?.message ?? "Cancelled."));
+  }
+}

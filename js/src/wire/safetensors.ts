@@ -1,0 +1,53 @@
+// Reads safetensors: eight bytes of header length, a JSON header, then the raw tensors.
+
+export interface Tensor {
+  dtype: string;
+  shape: number[];
+  /** Values as numbers; half precision is widened to float32. */
+  data: Float32Array | Uint8Array;
+}
+
+export interface Decoded {
+  tensors: Record<string, Tensor>;
+  metadata: Record<string, string>;
+}
+
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+/** Decodes a buffer, which may be a view into a larger one; throws on what it does not know. */
+export function decode(view: DataView): Decoded {
+  const length = Number(view.getBigUint64(0, true));
+  const start = view.byteOffset + 8;
+  const header: Record<string, Entry> & { __metadata__?: Record<string, string> } = JSON.parse(
+    new TextDecoder().decode(new Uint8Array(view.buffer, start, length)),
+  );
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const tensors: Record<string, Tensor> = {};
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
+    const [from, to] = data_offsets;
+    // A copy starts at 0, so every element type is aligned.
+    const bytes = view.buffer.slice(start + length + from, start + length + to) as ArrayBuffer;
+    tensors[name] = { dtype, shape, data: widen(dtype, bytes) };
+  }
+  return { tensors, metadata };
+}
+
+function widen(dtype: string, bytes: ArrayBuffer): Float32Array | Uint8Array {
+  if (dtype === "U8") return new Uint8Array(bytes);
+  if (dtype === "F32") return new Float32Array(bytes);
+  if (dtype === "F16") return Float32Array.from(new Uint16Array(bytes), half);
+  throw new Error(`A tensor of type ${dtype} came from the kernel; U8, F16 and F32 are known.`);
+}
+
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * 2 ** -24 * fraction;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
+}
