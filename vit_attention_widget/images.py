@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import PIL
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -191,7 +192,7 @@ def _decode(file: Any, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         begins = f"begins with {start!r}" if start else "is empty"
         raise ImageError(
-            f"{name} is not a picture in a format that Pillow {Image.__version__} reads: it "
+            f"{name} is not a picture in a format that Pillow {PIL.__version__} reads: it "
             f"{begins}. {_ACCEPTED} Save it as PNG or JPEG."
         ) from error
     except Image.DecompressionBombError as error:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .errors import TargetError
 from .vision_transformers import VisionTransformer
 
-__all__ = ["Target", "resolve"]
+__all__ = ["Target", "class_index", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
     """
     if isinstance(target, Target):
         return target
-    batch, num_classes = logits.shape
+    batch = logits.shape[0]
     if target is None:
         return _classes(tuple(logits.argmax(-1).tolist()), vit)
-    if isinstance(target, Tensor):
+    if isinstance(target, Tensor | np.ndarray):
         target = target.tolist()
     if isinstance(target, bool):
         raise TargetError(f"The target is {target}, but a class index or name was expected.")
@@ -73,10 +74,12 @@ def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
         )
     if len(target) != batch:
         raise TargetError(f"{len(target)} targets were given for {batch} images: give one each.")
-    return _classes(tuple(_index(t, num_classes, vit) for t in target), vit)
+    return _classes(tuple(class_index(t, vit) for t in target), vit)
 
 
-def _index(target: Any, num_classes: int, vit: VisionTransformer) -> int:
+def class_index(target: Any, vit: VisionTransformer) -> int:
+    """Index of a class given by index or name; raises :class:`TargetError` if there is none."""
+    num_classes = vit.num_classes
     if isinstance(target, str):
         return _index_of(target, vit)
     if not hasattr(target, "__index__") or isinstance(target, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,10 +114,12 @@ class TokenLayout:
             )
         return values[..., self.num_prefix :].unflatten(-1, (self.rows, self.cols))
 
-    def check(self, token: int) -> None:
-        """Raise :class:`TokenLayoutError` unless ``token`` is an index of the sequence."""
-        if not 0 <= token < self.num_tokens:
+    def check(self, token: int) -> int:
+        """``token`` as an int; :class:`TokenLayoutError` unless it is an index of the sequence."""
+        index = operator.index(token) if hasattr(token, "__index__") else -1
+        if not 0 <= index < self.num_tokens:
             raise TokenLayoutError(
-                f"There is no token {token}: the sequence has {self.num_tokens} tokens, "
+                f"There is no token {token!r}: the sequence has {self.num_tokens} tokens, "
                 f"0 to {self.num_tokens - 1} ({self.num_prefix} prefix tokens, then the patches)."
             )
+        return index

@@ -6,24 +6,25 @@ tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .capture import AttentionCall, BlockCall, Capture
-from .errors import CaptureError, ParameterError, UnsupportedModelError
+from .errors import CaptureError, UnsupportedModelError
 from .evaluating import evaluating
+from .selection import Heads, check_heads, head_index, layer_index
 from .targets import Target, resolve
 from .tokens import TokenLayout
 from .vision_transformers import VisionTransformer, describe
 
-__all__ = ["LayerRecord", "Trace", "check_heads", "trace"]
+__all__ = ["LayerRecord", "Trace", "trace"]
 
-Heads = Mapping[int, Sequence[int]]
 Progress = Callable[[float, str], None]
 
 
@@ -278,7 +279,7 @@ class Trace:
 
         The default size keeps one chunk near 64 MB in float32.
         """
-        record = self.layers[self._layer(layer)]
+        record = self.layers[layer_index(self.model, layer)]
         batch, heads, count, _ = record.q.shape
         if size is None:
             size = max(1, 2**24 // (batch * heads * count))
@@ -291,7 +292,7 @@ class Trace:
 
         The first call runs the backward pass, which serves all layers.
         """
-        layer = self._layer(layer)
+        layer = layer_index(self.model, layer)
         if self._gradients is None:
             self._gradients = self._backward()
         return self._gradients[layer]
@@ -310,60 +311,19 @@ class Trace:
             torch.zeros_like(out) if g is None else g for g, out in zip(found, outputs, strict=True)
         ]
 
-    def _layer(self, layer: int) -> int:
-        if (
-            isinstance(layer, bool)
-            or not isinstance(layer, int)
-            or not (0 <= layer < self.num_layers)
-        ):
-            raise ParameterError(
-                f"There is no layer {layer!r}: {self.model.name} has {self.num_layers} layers, "
-                f"0 to {self.num_layers - 1}."
-            )
-        return layer
-
     def _select(
-        self, layer: int, head: Any, query: Any
-    ) -> tuple[LayerRecord, slice, slice | list[int]]:
-        record = self.layers[self._layer(layer)]
-        count = record.q.shape[1]
-        if isinstance(head, int):
-            if not 0 <= head < count:
-                raise ParameterError(
-                    f"There is no head {head} in layer {layer}: it has {count}, 0 to {count - 1}."
-                )
-            head = slice(head, head + 1)
-        if isinstance(query, int):
-            query = [query]
-        if isinstance(query, Sequence):
-            for token in query:
-                self.tokens.check(token)
-            query = list(query)
-        return (
-            record,
-            slice(None) if head is None else head,
-            slice(None) if query is None else query,
-        )
-
-
-def check_heads(vit: VisionTransformer, heads: Heads) -> dict[int, tuple[int, ...]]:
-    """Sorted, unique ``{layer: (heads)}``; raises :class:`ParameterError` where none exists."""
-    checked: dict[int, tuple[int, ...]] = {}
-    for layer, chosen in heads.items():
-        if not isinstance(layer, int) or not 0 <= layer < vit.num_layers:
-            raise ParameterError(
-                f"There is no layer {layer!r}: {vit.name} has {vit.num_layers} layers, "
-                f"0 to {vit.num_layers - 1}."
-            )
-        count = vit.num_heads[layer]
-        for head in chosen:
-            if not isinstance(head, int) or not 0 <= head < count:
-                raise ParameterError(
-                    f"There is no head {head!r} in layer {layer}: it has {count}, 0 to {count - 1}."
-                )
-        if chosen:
-            checked[layer] = tuple(sorted(set(chosen)))
-    return checked
+        self, layer: Any, head: Any, query: Any
+    ) -> tuple[LayerRecord, slice | list[int], slice | list[int]]:
+        layer = layer_index(self.model, layer)
+        if head is None:
+            head = slice(None)
+        elif not isinstance(head, slice):
+            head = [head_index(self.model, layer, h) for h in _listed(head)]
+        if query is None:
+            query = slice(None)
+        elif not isinstance(query, slice):
+            query = [self.tokens.check(token) for token in _listed(query)]
+        return self.layers[layer], head, query
 
 
 def _sort(
@@ -401,7 +361,7 @@ def _sort(
     return layers, pool
 
 
-def _slice_bias(bias: Tensor, heads: slice, queries: slice | list[int]) -> Tensor:
+def _slice_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
     while bias.ndim < 4:
         bias = bias[None]
     if bias.shape[1] > 1:
@@ -416,9 +376,18 @@ def _add_bias(scores: Tensor, bias: Tensor) -> Tensor:
 
 
 def _drop(values: Tensor, head: Any, query: Any) -> Tensor:
-    if isinstance(query, int):
+    if _is_one(query):
         values = values[:, :, 0]
-    return values[:, 0] if isinstance(head, int) else values
+    return values[:, 0] if _is_one(head) else values
+
+
+def _is_one(choice: Any) -> bool:
+    """Whether a selection is one index, whose axis is dropped."""
+    return not (choice is None or isinstance(choice, slice | Sequence) or np.ndim(choice))
+
+
+def _listed(choice: Any) -> list[Any]:
+    return [choice] if _is_one(choice) or isinstance(choice, str) else list(choice)
 
 
 def _bad_values(logits: Tensor) -> str:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
-from ..trace import Heads, Progress, Trace, trace
+from ..selection import Heads
+from ..trace import Progress, Trace, trace
 from ..vision_transformers import VisionTransformer, describe
 from .leave_one_out import leave_one_out
 

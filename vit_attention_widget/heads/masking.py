@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..capture import AttentionCall, Capture
-from ..trace import Heads, check_heads
+from ..selection import Heads, check_heads
 from ..vision_transformers import VisionTransformer, describe
 
 __all__ = ["masked_heads"]

@@ -97,7 +97,10 @@ class TimmVisionTransformer(VisionTransformer):
 
     @cached_property
     def _data_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = resolve_model_data_config(self.model)
+        # A model may have been created for another size than its weights were trained at.
+        size = getattr(self._vit.patch_embed, "img_size", None)
+        args = {} if size is None else {"input_size": (3, *size)}
+        config: dict[str, Any] = resolve_model_data_config(self.model, args)
         return config
 
     @property
@@ -125,6 +128,13 @@ class TimmVisionTransformer(VisionTransformer):
         height, width = inputs.shape[-2:]
         embed = self._vit.patch_embed
         if getattr(self.model, "dynamic_img_size", False):
+            patch = embed.patch_size
+            if not embed.dynamic_img_pad and (height % patch[0] or width % patch[1]):
+                raise ImageError(
+                    f"The input is {height} x {width} pixels, but {self.name} takes whole patches "
+                    f"of {patch[0]} x {patch[1]}: resize it to multiples of these, or create the "
+                    "model with dynamic_img_pad=True."
+                )
             rows, cols = embed.dynamic_feat_size((height, width))
         else:
             expected = getattr(embed, "img_size", None)
