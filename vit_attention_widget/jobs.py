@@ -111,7 +111,9 @@ class Lane:
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing waits or runs; False if that took longer than ``timeout`` seconds."""
         with self._condition:
-            return self._condition.wait_for(lambda: not self._waiting and not self._running, timeout)
+            return self._condition.wait_for(
+                lambda: not self._waiting and not self._running, timeout
+            )
 
     def close(self) -> None:
         """Cancel everything and let the thread end; later jobs are cancelled at once."""

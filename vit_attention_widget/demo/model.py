@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
@@ -10,24 +11,25 @@ from timm.models.vision_transformer import VisionTransformer
 from .scenes import IMAGE_SIZE
 from .shapes import KINDS
 
-__all__ = ["MEAN", "STD", "WEIGHTS", "build_model", "load_model"]
+__all__ = ["MEAN", "PATCH", "STD", "WEIGHTS", "build_model", "load_model"]
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 MEAN = STD = (0.5, 0.5, 0.5)
+PATCH = 8
 
 
 def build_model(image_size: int = IMAGE_SIZE) -> VisionTransformer:
     """The untrained model: 6 layers of 4 heads, patches of 8 pixels, 12 x 12 of them."""
     model = VisionTransformer(
         img_size=image_size,
-        patch_size=8,
+        patch_size=PATCH,
         embed_dim=96,
         depth=6,
         num_heads=4,
         mlp_ratio=3,
         num_classes=len(KINDS),
     )
-    model.pretrained_cfg = {
+    config: Any = {
         "architecture": "vit_scenes_patch8_96",
         "input_size": (3, image_size, image_size),
         "mean": MEAN,
@@ -37,6 +39,7 @@ def build_model(image_size: int = IMAGE_SIZE) -> VisionTransformer:
         "num_classes": len(KINDS),
         "label_names": list(KINDS),
     }
+    model.pretrained_cfg = config
     return model
 
 

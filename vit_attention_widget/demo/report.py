@@ -51,8 +51,9 @@ the procedural scenes of `scenes.py`: {", ".join(KINDS)}. This page is written b
 
 **{share:.2%}** of 2,000 fresh scenes, whose seeds were never used for training, are named rightly,
 judged on the stored weights ({size:.1f} MiB, half precision). Training took {minutes:.0f} minutes
-on two CPU cores. While it trains, each patch token also predicts how much of its patch the object
-covers, through a layer that is thrown away; the classifier sees the class token only.
+on two CPU cores. While it trains, each patch token also predicts which of its pixels belong to the
+object and what the object is, through layers that are thrown away; the classifier that is kept
+sees the class token only.
 
 ## Which heads matter
 

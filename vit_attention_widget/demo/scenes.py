@@ -94,7 +94,9 @@ def two_objects(seed: int, kinds: tuple[int | str, int | str], size: int = IMAGE
     rng = np.random.default_rng(seed)
     sides = rng.permutation([0.27, 0.73])
     objects = [
-        _thing(rng, shape, x=float(x), y=float(rng.uniform(0.35, 0.65)), size=rng.uniform(0.19, 0.24))
+        _thing(
+            rng, shape, x=float(x), y=float(rng.uniform(0.35, 0.65)), size=rng.uniform(0.19, 0.24)
+        )
         for shape, x in zip((first, second), sides, strict=True)
     ]
     field = rng.random((2, 5, 5))
@@ -188,7 +190,10 @@ def _scattered(rng: np.random.Generator, thing: _Thing) -> _Thing:
 
 
 def _paint(
-    plans: list[list[_Thing]], fields: NDArray[np.float64], backdrops: NDArray[np.float64], size: int
+    plans: list[list[_Thing]],
+    fields: NDArray[np.float64],
+    backdrops: NDArray[np.float64],
+    size: int,
 ) -> tuple[Tensor, Tensor]:
     """Backgrounds, then each plan's things from back to front; the last one gives the mask."""
     axis = (torch.arange(size, dtype=torch.float32) + 0.5) / size

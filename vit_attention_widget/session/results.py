@@ -1,0 +1,142 @@
+"""What traces say, in the form in which the browser takes it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..tokens import TokenLayout
+from ..trace import Trace
+from ..vision_transformers import VisionTransformer
+from ..wire import encode, quantise
+
+__all__ = [
+    "METHOD_HINTS",
+    "METRIC_HINTS",
+    "attention_layer",
+    "attention_rows",
+    "decision",
+    "model_info",
+    "picture_bytes",
+]
+
+METHOD_HINTS = {
+    "daam": ("DAAM", "What each patch gave the class token, weighted by its gradient, added up "
+             "layer by layer. Liao et al. 2025."),
+    "legrad": ("LeGrad", "How each layer's attention would move the decision read out from that "
+               "layer. Bousselham et al. 2024."),
+    "gmar": ("GMAR", "Rollout with heads weighted by the size of their gradient. "
+             "Jo et al. 2025."),
+    "rollout": ("rollout", "Attention multiplied through the layers. Knows no class. "
+                "Abnar and Zuidema 2020."),
+    "attention": ("attention", "Raw attention of the class token, each layer by itself. "
+                  "Knows no class."),
+}  # fmt: skip
+
+METRIC_HINTS = {
+    "probability": ("probability", "How much the probability falls when the head is removed; "
+                    "exact, one run a head. Li et al. 2023."),
+    "taylor": ("gradient", "First-order estimate for all heads from one backward pass. "
+               "Michel et al. 2019."),
+}  # fmt: skip
+
+
+def model_info(vit: VisionTransformer, tokens: TokenLayout, image_name: str) -> dict[str, Any]:
+    """What the views must know of the model and the input."""
+    return {
+        "name": vit.name,
+        "image_name": image_name,
+        "num_layers": vit.num_layers,
+        "num_heads": list(vit.num_heads),
+        "prefix": list(tokens.prefix),
+        "rows": tokens.rows,
+        "cols": tokens.cols,
+        "num_tokens": tokens.num_tokens,
+        "image_width": tokens.image_width,
+        "image_height": tokens.image_height,
+        "class_names": vit.class_names,
+        "num_classes": vit.num_classes,
+        "methods": _choices(METHOD_HINTS),
+        "metrics": _choices(METRIC_HINTS),
+    }
+
+
+def _choices(hints: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"key": k, "label": label, "hint": hint} for k, (label, hint) in hints.items()]
+
+
+def picture_bytes(picture: Image.Image) -> bytes:
+    """A JPEG of what the model sees, at most 448 pixels a side."""
+    picture = picture.copy()
+    picture.thumbnail((448, 448), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def attention_rows(trace: Trace, token: int, direction: str) -> bytes:
+    """Attention of one token in every head: ``rows`` [layer, head, token], ``scale``."""
+    widest = max(trace.num_heads)
+    rows = np.zeros((trace.num_layers, widest, trace.tokens.num_tokens), np.float32)
+    for layer, heads in enumerate(trace.num_heads):
+        rows[layer, :heads] = _row(trace, layer, token, direction)
+    quantised, scale = quantise(rows)
+    return encode({"rows": quantised, "scale": scale}, {"token": token, "direction": direction})
+
+
+def _row(trace: Trace, layer: int, token: int, direction: str) -> NDArray[np.float32]:
+    if direction == "looks_at":
+        found = trace.attention(layer, query=token)[0]
+    else:
+        found = torch.cat([a[0, :, :, token] for _, a in trace.attention_chunks(layer)], -1)
+    return _array(found)
+
+
+def attention_layer(trace: Trace, layer: int) -> bytes:
+    """Attention of every head of a layer: ``attention`` [head, query, key], ``scale``."""
+    quantised, scale = quantise(_array(trace.attention(layer)[0]))
+    return encode({"attention": quantised, "scale": scale})
+
+
+def decision(
+    before: Trace, after: Trace | None, target: int, pruned: Iterable[tuple[int, int]]
+) -> dict[str, Any]:
+    """The five best classes with every head in place, and the five best without the pruned ones."""
+    vit = before.model
+    p = before.probabilities[0]
+    q = None if after is None else after.probabilities[0]
+    count = min(5, len(p))
+    best = p.topk(count).indices.tolist()
+    if q is not None:
+        best += [i for i in q.topk(count).indices.tolist() if i not in best]
+    if target not in best:
+        best.append(target)
+    rows = [
+        {
+            "index": i,
+            "name": vit.class_name(i),
+            "before": float(p[i]),
+            "after": None if q is None else float(q[i]),
+        }
+        for i in best
+    ]
+    rows.sort(key=lambda row: -float(row["before"] or 0))
+    return {
+        "target": target,
+        "target_name": vit.class_name(target),
+        "target_before": float(p[target]),
+        "target_after": None if q is None else float(q[target]),
+        "pruned": [list(pair) for pair in pruned],
+        "rows": rows,
+    }
+
+
+def _array(values: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.detach().float().cpu().numpy()
+    return array

@@ -1,0 +1,17 @@
+"""Jupyter widgets: thin mirrors of a :class:`~vit_attention_widget.session.Session`."""
+
+from __future__ import annotations
+
+from .attention_inspector import AttentionInspector
+from .base import SessionWidget
+from .daam_scrubber import DAAMScrubber
+from .explorer import Explorer
+from .head_grid import HeadImportanceGrid
+
+__all__ = [
+    "AttentionInspector",
+    "DAAMScrubber",
+    "Explorer",
+    "HeadImportanceGrid",
+    "SessionWidget",
+]

@@ -1,0 +1,234 @@
+"""What every widget shares: its traits mirror a session's, and its messages go there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+from torch import nn
+
+from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..session import Session
+from ..session.selection import DIRECTIONS, SELECTIONS
+from ..session.session import RESULTS
+from ..wire import Cancel, Request, answer, cancelled, failure, parse
+
+__all__ = ["SessionWidget"]
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+
+class SessionWidget(anywidget.AnyWidget):
+    """A view of a session.
+
+    Parameters
+    ----------
+    model, image : optional
+        What to look at, as for :class:`~vit_attention_widget.session.Session`; both, or a session.
+    target : int, str or None
+        The class to explain; None follows the predicted class.
+    session : Session, optional
+        A session to share. Widgets that share one are linked.
+    **selection
+        Any of the session's selections, e.g. ``selected_layer=3``.
+
+    Raises
+    ------
+    ParameterError
+        If neither a model with an image nor a session is given, or an option does not exist.
+    UnsupportedModelError, ImageError, TargetError
+        As the session raises them.
+    """
+
+    stem: ClassVar[str]
+    """Name of the bundle in ``static/``."""
+
+    target = traitlets.Any(None, allow_none=True).tag(sync=True)
+    selected_layer = traitlets.Any(0).tag(sync=True)
+    selected_head = traitlets.Any(0).tag(sync=True)
+    selected_token = traitlets.Any(0).tag(sync=True)
+    direction = traitlets.Any("looks_at").tag(sync=True)
+    pruned_heads = traitlets.Any(()).tag(sync=True)
+    method = traitlets.Any("daam").tag(sync=True)
+    metric = traitlets.Any("probability").tag(sync=True)
+    colormap = traitlets.Any("viridis").tag(sync=True)
+    opacity = traitlets.Any(0.6).tag(sync=True)
+    interpolation = traitlets.Any("bilinear").tag(sync=True)
+    scale = traitlets.Any("shared").tag(sync=True)
+
+    model_info = traitlets.Dict().tag(sync=True)
+    picture = traitlets.Bytes(b"").tag(sync=True)
+    decision = traitlets.Dict().tag(sync=True)
+    maps = traitlets.Bytes(b"").tag(sync=True)
+    importance_data = traitlets.Bytes(b"").tag(sync=True)
+    attention_rows = traitlets.Bytes(b"").tag(sync=True)
+    status = traitlets.Dict().tag(sync=True)
+    version = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        image: Any = None,
+        target: int | str | None = None,
+        *,
+        session: Session | None = None,
+        **selection: Any,
+    ) -> None:
+        self._owns_session = session is None
+        if session is None:
+            if model is None or image is None:
+                raise ParameterError(
+                    f"{type(self).__name__} needs a model and an image, or session=..., "
+                    f"e.g. {type(self).__name__}(model, 'cat.jpg')."
+                )
+            session = Session(model, image, target, **selection)
+        elif model is not None or image is not None or target is not None or selection:
+            raise ParameterError(
+                f"{type(self).__name__} was given a session and more: set the model, image, "
+                "target and selections on the session."
+            )
+        self._session: Session | None = session
+        _load_bundle(type(self))
+        names = [*SELECTIONS, *RESULTS]
+        super().__init__(**{name: getattr(session, name) for name in names})
+        session.observe(self._from_session, names=names)
+        self.observe(self._to_session, names=list(SELECTIONS))
+        for name in names:  # what a thread found between the copy and the observer
+            self._mirror(name, getattr(session, name))
+        self.on_msg(self._answer)
+
+    def __repr__(self) -> str:
+        if self._session is None:
+            return f"<{type(self).__name__}, closed>"
+        info = self.model_info
+        return f"<{type(self).__name__} of {info['name']} on {info['image_name']}>"
+
+    @property
+    def session(self) -> Session:
+        """The session that this widget shows."""
+        if self._session is None:
+            raise ParameterError(f"This {type(self).__name__} is closed: make a new one.")
+        return self._session
+
+    @property
+    def top5(self) -> list[tuple[str, float]]:
+        """The five most probable classes as the model stands now, pruned heads left out."""
+        return self.session.top5
+
+    @property
+    def importance(self) -> NDArray[np.float32]:
+        """Importance of every head, [layer, head]; NaN where not known (yet)."""
+        return self.session.importance
+
+    @property
+    def attributions(self) -> Mapping[str, NDArray[np.float32]]:
+        """Maps by method, each [layer, row, col]."""
+        return self.session.attributions
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until everything asked for is computed; False after ``timeout`` seconds."""
+        return self.session.wait(timeout)
+
+    def close(self) -> None:
+        """Take the widget away; a session that it made itself is closed too."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.unobserve(self._from_session, names=[*SELECTIONS, *RESULTS])
+            if self._owns_session:
+                session.close()
+        super().close()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser changed; what is not allowed is set back there."""
+        allowed = {name: value for name, value in sync_data.items() if name in SELECTIONS}
+        refused = [name for name in sync_data if name in RESULTS]
+        for name, value in allowed.items():
+            try:
+                super().set_state({name: value})
+            except (VitAttentionError, traitlets.TraitError):
+                refused.append(name)
+        if refused:
+            self.send_state(refused)
+
+    @traitlets.validate(*SELECTIONS)
+    def _check(self, proposal: Any) -> Any:
+        if self._session is None:
+            return proposal["value"]
+        trait = self._session.traits()[proposal["trait"].name]
+        return trait._validate(self._session, proposal["value"])
+
+    def _to_session(self, change: Any) -> None:
+        if self._session is not None:
+            self._session.set_trait(change["name"], change["new"])
+
+    def _from_session(self, change: Any) -> None:
+        self._mirror(change["name"], change["new"])
+
+    def _mirror(self, name: str, value: Any) -> None:
+        if self._session is not None and getattr(self, name) != value:
+            self.set_trait(name, value)
+
+    def _answer(self, _: Any, content: Any, buffers: Any) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            message = parse(content)
+            if isinstance(message, Cancel):
+                session.forget(message.id)
+                return
+            work = self._work(session, message)
+        except ProtocolError as error:
+            name = content.get("id") if isinstance(content, dict) else None
+            self.send(failure(name if isinstance(name, str) else None, error))
+            return
+        version = session.version
+        session.ask(
+            message.id,
+            work,
+            lambda found: self._reply(answer(message, {"version": version}), found),
+            lambda error: self._reply(failure(message.id, error)),
+            lambda: self._reply(cancelled(message)),
+        )
+
+    def _work(self, session: Session, request: Request) -> Any:
+        info = session.model_info
+        if request.method == "attention":
+            layer = request.integer("layer", 0, info["num_layers"] - 1)
+            return lambda: session.attention_layer(layer)
+        if request.method == "rows":
+            token = request.integer("token", 0, info["num_tokens"] - 1)
+            direction = request.choice("direction", DIRECTIONS)
+            return lambda: session.rows_of(token, direction)
+        if request.method == "cancel_job":
+            session.cancel()
+            return lambda: b""
+        raise ProtocolError(
+            f"There is no method {request.method!r}: attention, rows and cancel_job are known."
+        )
+
+    def _reply(self, content: dict[str, Any], found: bytes = b"") -> None:
+        if self._session is not None:
+            self.send(content, [found] if found else None)
+
+
+def _load_bundle(cls: type[SessionWidget]) -> None:
+    """Put the bundle on the class as text: a file-backed widget would never be freed."""
+    if "_esm" in vars(cls):
+        return
+    script, style = _STATIC / f"{cls.stem}.js", _STATIC / "style.css"
+    if not script.exists():
+        raise ParameterError(
+            f"The browser's part of {cls.__name__} is missing ({script.name}): "
+            "run `make build` in a checkout, or install a wheel."
+        )
+    if os.environ.get("VAW_DEV"):  # anywidget watches paths and reloads them in the browser
+        cls._esm, cls._css = script, style
+    else:
+        cls._esm, cls._css = script.read_text("utf-8"), style.read_text("utf-8")
