@@ -96,6 +96,8 @@ class Capture(TorchFunctionMode):
         self._keep = keep
         self._explicit = ExplicitAttention()
         self._stack: list[nn.Module] = []
+        self._inputs: dict[int, tuple[Any, ...]] = {}
+        self._left: BlockCall | None = None
         self._handles: list[Any] = []
         self._thread = 0
 
@@ -113,6 +115,7 @@ class Capture(TorchFunctionMode):
         for handle in self._handles:
             handle.remove()
         self._stack.clear()
+        self._inputs.clear()
         self._explicit.clear()
 
     @property
@@ -175,8 +178,17 @@ class Capture(TorchFunctionMode):
         return call.out
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
-        if threading.get_ident() == self._thread:
-            self._stack.append(module)
+        if threading.get_ident() != self._thread:
+            return
+        if self._left is not None:
+            # The user's own hooks on a block run after ours: what follows is given their output.
+            if args and isinstance(args[0], Tensor) and args[0].shape == self._left.output.shape:
+                self._left.output = args[0]
+            self._left = None
+        self._stack.append(module)
+        index = self._blocks.get(module)
+        if index is not None and args:
+            self._inputs[index] = args  # before the user's own hooks change them
 
     def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if threading.get_ident() != self._thread or not self._stack:
@@ -187,10 +199,13 @@ class Capture(TorchFunctionMode):
         index = self._blocks.get(module)
         if index is None:
             return
+        args = self._inputs.pop(index, args)
         if self._keep:
             first = args[0] if args else next(iter(kwargs.values()))
             tokens = output[0] if isinstance(output, tuple) else output
-            self.block_calls[index] = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens)
+            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens)
+            self.block_calls[index] = call
+            self._left = call if module._forward_hooks else None
         if self._on_block:
             self._on_block(index)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .capture import rerun_block
 from .errors import UnsupportedModelError
@@ -83,7 +83,10 @@ def finish_block(
 def finishes_rows(trace: Trace, layer: int) -> bool:
     """Whether the short way gives the block's own output; tried on one token per kind of block."""
     block, record = trace.model.blocks[layer], trace.layers[layer]
-    known = trace.known_blocks.get(type(block))
+    if _altered(block):
+        return False
+    kind = tuple(type(module) for module in block.modules())
+    known = trace.known_blocks.get(kind)
     if known is not None:
         return known
     row = [0]
@@ -94,5 +97,13 @@ def finishes_rows(trace: Trace, layer: int) -> bool:
     known = finished is not None and bool(
         (finished - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12)
     )
-    trace.known_blocks[type(block)] = known
+    trace.known_blocks[kind] = known
     return known
+
+
+def _altered(block: nn.Module) -> bool:
+    """Whether hooks or a forward of the user's own may change what this one block computes."""
+    return any(
+        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+        for module in block.modules()
+    )

@@ -176,7 +176,7 @@ class Trace:
         self.pool = pool
         self.target = target
         self.head_mask = head_mask
-        self.known_blocks: dict[type[nn.Module], bool] = {}  # see readout.finishes_rows
+        self.known_blocks: dict[tuple[type[nn.Module], ...], bool] = {}  # see readout.finishes_rows
         self._gradients: list[Tensor] | None = None
 
     def __repr__(self) -> str:

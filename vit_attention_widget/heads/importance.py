@@ -30,7 +30,8 @@ class HeadImportance:
         [batch, layer, head]; NaN where a layer has fewer heads than the widest one, or where the
         head was pruned before.
     baseline : Tensor
-        [batch], the probability of the target class with every head in place.
+        [batch], the probability of the target class with every head in place (the target itself
+        where it is not a class).
     metric : str
         ``"probability"``: baseline minus the probability without the head, in [-1, 1]; above 0
         where removing the head hurts. ``"taylor"``: a first-order estimate, at least 0.
@@ -111,23 +112,36 @@ def head_importance(
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
     vit = describe(model)
-    found = trace(vit, images, target, head_mask=head_mask, gradients=metric == "taylor")
-    if metric == "taylor":
+    taylor_only = metric == "taylor"
+    found = trace(
+        vit,
+        images,
+        target,
+        head_mask=head_mask,
+        gradients=taylor_only,
+        progress=progress if taylor_only else None,
+    )
+    if taylor_only:
         values = taylor(found)
         if on_layer is not None:
             for layer in range(found.num_layers):
                 on_layer(layer, values[:, layer])
     else:
         values = leave_one_out(found, max_batch=max_batch, progress=progress, on_layer=on_layer)
-    return HeadImportance(values, target_probability(found), metric, found.target.name)
+    if found.target.index is None:
+        baseline = found.target.score(found.logits)
+    else:
+        baseline = target_probability(found)
+    return HeadImportance(values, baseline, metric, found.target.name)
 
 
 def taylor(trace: Trace) -> Tensor:
     """First-order estimate of every head's importance, [batch, layer, head], at least 0."""
     widest = max(trace.num_heads)
-    values = trace.logits.new_full((trace.batch_size, trace.num_layers, widest), torch.nan)
+    # float32 at least: half precision would round most differences away
+    values = trace.probabilities.new_full((trace.batch_size, trace.num_layers, widest), torch.nan)
     for layer, record in enumerate(trace.layers):
-        product = record.out.detach() * trace.output_gradient(layer)
+        product = record.out.detach().to(values) * trace.output_gradient(layer)
         values[:, layer, : record.out.shape[1]] = product.sum((-2, -1)).abs()
     for layer, heads in trace.head_mask.items():
         values[:, layer, list(heads)] = torch.nan

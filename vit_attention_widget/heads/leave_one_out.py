@@ -42,9 +42,9 @@ def leave_one_out(
             'give a class index or name, or choose metric="taylor".'
         )
     widest = max(trace.num_heads)
-    values = trace.logits.new_full((trace.batch_size, trace.num_layers, widest), torch.nan)
+    values = trace.probabilities.new_full((trace.batch_size, trace.num_layers, widest), torch.nan)
     labels = torch.tensor(index, device=values.device)
-    baseline = trace.probabilities.to(values)[torch.arange(trace.batch_size), labels]
+    baseline = trace.probabilities[torch.arange(trace.batch_size), labels]
     limit = max(1, (max_batch or _DEFAULT_BATCH) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
     with torch.inference_mode(), evaluating(trace.model.model):
