@@ -250,8 +250,10 @@ def test_half_precision_models(some: TinyModel, dtype: torch.dtype) -> None:
             assert torch.isfinite(values).all(), name
             likeness = torch.cosine_similarity(values.flatten(1), full[name].flatten(1))
             assert (likeness > 0.8).all(), (name, likeness)
-        importance = vaw.head_importance(half, inputs, target=[1, 2])
-        assert torch.isfinite(importance.values).all()
+        for metric in ("probability", "taylor"):
+            importance = vaw.head_importance(half, inputs, metric, [1, 2])
+            assert importance.values.dtype == torch.float32
+            assert torch.isfinite(importance.values).all()
 
 
 # --- explainers ----------------------------------------------------------------------------------
