@@ -9,7 +9,7 @@ from .capture import rerun_block
 from .errors import UnsupportedModelError
 from .trace import Trace
 
-__all__ = ["finish_block", "finishes_rows", "readout_queries", "readout_weights"]
+__all__ = ["check_readout", "finish_block", "finishes_rows", "readout_queries", "readout_weights"]
 
 
 def readout_queries(trace: Trace) -> list[int]:
@@ -78,6 +78,29 @@ def finish_block(
         head_outputs = full.index_copy(2, torch.tensor(rows, device=full.device), head_outputs)
     finished = rerun_block(trace.model.model, block, record.block, head_outputs)
     return finished if rows is None else finished[:, rows]
+
+
+def check_readout(trace: Trace) -> None:
+    """Make sure that blocks, norm and head are all that the model does after its attention.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the last layer's tokens, read out, are not the model's own logits.
+    """
+    if trace.readout_checked:
+        return
+    with torch.no_grad():
+        found = trace.model.readout(trace.layers[-1].output)
+    tolerance = 1e-3 if found.dtype in (torch.float32, torch.float64) else 5e-2
+    error = (found - trace.logits).abs().max() if found.shape == trace.logits.shape else torch.inf
+    if not error <= tolerance * trace.logits.abs().max().clamp_min(1e-6):
+        raise UnsupportedModelError(
+            f"{trace.model.name} does more than its norm and head with the tokens of its last "
+            "block, so the tokens of other layers cannot be read out as it reads them. Use a "
+            'method that reads out no tokens: daam, gmar, rollout, attention, or metric="taylor".'
+        )
+    trace.readout_checked = True
 
 
 def finishes_rows(trace: Trace, layer: int) -> bool:

@@ -53,8 +53,12 @@ def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
         If the class does not exist, or the callable returns another shape.
     """
     if isinstance(target, Target):
-        return target
+        if target.index is None:
+            return target
+        target = target.index
     batch = logits.shape[0]
+    if vit.num_classes == 0 and not callable(target):
+        return _no_class(target, vit)
     if target is None:
         return _classes(tuple(logits.argmax(-1).tolist()), vit)
     if isinstance(target, Tensor | np.ndarray):
@@ -111,6 +115,21 @@ def _index_of(name: str, vit: VisionTransformer) -> int:
         f"There is no class called {name!r} in {vit.name}; near to it: "
         f"{', '.join(repr(n) for n in near)}."
     )
+
+
+def _no_class(target: Any, vit: VisionTransformer) -> Target:
+    """What attention and rollout need no target for; anything that does is refused when asked."""
+    message = (
+        f"{vit.name} has no classifier (num_classes=0), so it predicts no class: give a callable "
+        "features [batch, dim] -> [batch], such as the similarity to another image's features."
+    )
+    if target is not None:
+        raise TargetError(f"The target {target!r} is not a class: {message}")
+
+    def refuse(features: Tensor) -> Tensor:
+        raise TargetError(message)
+
+    return Target(refuse, "no class")
 
 
 def _classes(index: tuple[int, ...], vit: VisionTransformer) -> Target:

@@ -128,6 +128,12 @@ def trace(
             inputs = inputs.clone()
         capture = stack.enter_context(Capture(vit.model, layer_of, on_attention, on_block=on_block))
         logits = vit.forward(inputs)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(inputs):
+        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UnsupportedModelError(
+            f"{vit.name} returned {shape} for {len(inputs)} images, but logits [{len(inputs)}, "
+            "class] were expected: wrap its forward so that it returns those alone."
+        )
     if not torch.isfinite(logits).all():
         raise CaptureError(
             f"The logits of {vit.name} are not finite ({_bad_values(logits)}): look for NaN or "
@@ -177,6 +183,7 @@ class Trace:
         self.target = target
         self.head_mask = head_mask
         self.known_blocks: dict[tuple[type[nn.Module], ...], bool] = {}  # see readout.finishes_rows
+        self.readout_checked = False  # see readout.check_readout
         self._gradients: list[Tensor] | None = None
 
     def __repr__(self) -> str:
@@ -225,6 +232,7 @@ class Trace:
             self.head_mask,
         )
         other.known_blocks = self.known_blocks
+        other.readout_checked = self.readout_checked
         return other
 
     def attention(

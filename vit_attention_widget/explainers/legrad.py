@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..readout import finish_block
+from ..evaluating import evaluating
+from ..readout import check_readout, finish_block
 from ..trace import Trace
 from .attribution import Attribution, attribution
 
@@ -47,10 +48,12 @@ def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attributi
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
     maps = []
-    for layer in range(trace.num_layers):
-        if layer >= start:
-            total = total + _layer_map(trace, layer, readout)
-        maps.append(total)
+    with evaluating(trace.model.model):
+        check_readout(trace)
+        for layer in range(trace.num_layers):
+            if layer >= start:
+                total = total + _layer_map(trace, layer, readout)
+            maps.append(total)
     return attribution(trace, maps, "legrad")
 
 

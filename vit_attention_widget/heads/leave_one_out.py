@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..capture import AttentionCall, Capture
 from ..errors import ParameterError
 from ..evaluating import evaluating
-from ..readout import finish_block, finishes_rows
+from ..readout import check_readout, finish_block, finishes_rows
 from ..trace import Progress, Trace
 
 __all__ = ["leave_one_out"]
@@ -48,6 +48,7 @@ def leave_one_out(
     limit = max(1, (max_batch or _DEFAULT_BATCH) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
     with torch.inference_mode(), evaluating(trace.model.model):
+        check_readout(trace)
         for layer in reversed(range(trace.num_layers)):
             gone = set(trace.head_mask.get(layer, ()))
             heads = [h for h in range(trace.num_heads[layer]) if h not in gone]

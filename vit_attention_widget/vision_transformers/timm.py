@@ -32,6 +32,7 @@ _FAMILIES = (
 
 _REASONS = {
     "SwinTransformer": "its attention runs inside shifted windows, so no token sees the image",
+    "SwinTransformerV2Cr": "its attention runs inside shifted windows, so no token sees the image",
     "SwinTransformerV2": "its attention runs inside shifted windows, so no token sees the image",
     "MaxxVit": "its attention runs inside windows and grids between convolutions",
     "Xcit": "its attention runs over channels (cross-covariance), not over tokens",
