@@ -1,8 +1,9 @@
 // One self-contained module a widget, and the style sheet they share, into the Python package.
-import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 
 const out = "../vit_attention_widget/static";
+rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 await build({
   entryPoints: readdirSync("src/entry").map((name) => `src/entry/${name}`),

@@ -1,9 +1,9 @@
 // Gives a view to anywidget: one store a model, one tree a place where it is shown.
 
 import { type ComponentType, render as draw } from "preact";
-import { Store } from "../state/store";
-import { Shell } from "../views/shell";
-import type { AnyModel } from "../wire/model";
+import { Store } from "./state/store";
+import { Shell } from "./views/shell";
+import type { AnyModel } from "./wire/model";
 
 interface Host {
   model: AnyModel;

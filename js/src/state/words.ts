@@ -1,0 +1,41 @@
+// What the views say, in a person's words.
+
+import type { ModelInfo, Traits } from "./traits";
+
+/** "class", or "patch (row 6, column 4)". */
+export function tokenName(info: ModelInfo, token: number): string {
+  const patch = token - info.prefix.length;
+  if (patch < 0) return `${info.prefix[token] ?? ""} token`;
+  return `patch (${Math.floor(patch / info.cols)}, ${patch % info.cols})`;
+}
+
+export function headName(layer: number, head: number): string {
+  return head < 0 ? `layer ${layer}, mean of heads` : `layer ${layer}, head ${head}`;
+}
+
+export function directionWords(direction: Traits["direction"]): string {
+  return direction === "looks_at" ? "looks at" : "is looked at by";
+}
+
+/** Three significant digits, without an exponent where a person would not write one. */
+export function number(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 0.001) return value.toExponential(1);
+  return value.toFixed(size < 0.1 ? 4 : size < 10 ? 3 : 1);
+}
+
+export function percent(share: number): string {
+  const value = share * 100;
+  return `${value < 10 && value > 0 ? value.toFixed(1) : Math.round(value)} %`;
+}
+
+const ORDINALS = ["first", "second", "third"];
+
+/** "first of 36", "12th of 36". */
+export function rank(place: number, count: number): string {
+  const tail =
+    place % 100 > 10 && place % 100 < 14 ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th");
+  return `${ORDINALS[place - 1] ?? `${place}${tail}`} of ${count}`;
+}

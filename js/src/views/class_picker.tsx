@@ -1,0 +1,102 @@
+// Which class is explained: a box to search in, as ARIA's combobox pattern asks.
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { Store } from "../state/store";
+import type { ModelInfo } from "../state/traits";
+
+const SHOWN = 12;
+
+interface Found {
+  index: number;
+  name: string;
+}
+
+/** Classes whose name holds the text, those that begin with it first; a number finds its class. */
+export function search(info: ModelInfo, text: string): Found[] {
+  const wanted = text.trim().toLowerCase();
+  const nameOf = (index: number) => info.class_names?.[index] ?? `class ${index}`;
+  const all = Array.from({ length: info.num_classes }, (_, index) => ({
+    index,
+    name: nameOf(index),
+  }));
+  if (wanted === "") return all.slice(0, SHOWN);
+  const starts = (found: Found) => found.name.toLowerCase().startsWith(wanted);
+  return all
+    .filter((found) => found.name.toLowerCase().includes(wanted) || String(found.index) === wanted)
+    .sort((a, b) => Number(starts(b)) - Number(starts(a)) || a.index - b.index)
+    .slice(0, SHOWN);
+}
+
+export function ClassPicker({ store, info }: { store: Store; info: ModelInfo }) {
+  const text = useSignal<string | null>(null);
+  const active = useSignal(0);
+  const input = useRef<HTMLInputElement>(null);
+  const open = text.value !== null;
+  const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
+  const found = open && text.value !== "" ? search(info, text.value ?? "") : likely;
+  const choose = (index: number) => {
+    text.value = null;
+    store.set({ target: index });
+    input.current?.blur();
+  };
+  const onKey = (event: KeyboardEvent) => {
+    event.stopPropagation();
+    if (event.key === "Escape") text.value = null;
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      active.value = (active.value + step + found.length) % Math.max(1, found.length);
+    } else if (event.key === "Enter") {
+      const chosen = found[active.value];
+      if (chosen) choose(chosen.index);
+    } else return;
+    event.preventDefault();
+  };
+  return (
+    <label class="vaw-field vaw-picker">
+      <span>explain</span>
+      <input
+        ref={input}
+        role="combobox"
+        data-testid="class-picker"
+        aria-expanded={open}
+        aria-controls="vaw-classes"
+        aria-autocomplete="list"
+        title="The class that the maps and bars explain; type to search"
+        value={text.value ?? store.decision.value?.target_name ?? ""}
+        onFocus={(event) => {
+          text.value = "";
+          active.value = 0;
+          event.currentTarget.select();
+        }}
+        onBlur={() => {
+          text.value = null;
+        }}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+          active.value = 0;
+        }}
+        onKeyDown={onKey}
+      />
+      {open && (
+        <ul id="vaw-classes" role="listbox" class="vaw-options" aria-label="classes">
+          {found.map((one, i) => (
+            <li
+              key={one.index}
+              role="option"
+              aria-selected={i === active.value}
+              tabIndex={-1}
+              onPointerDown={(event) => {
+                event.preventDefault();
+                choose(one.index);
+              }}
+            >
+              {one.name} <span class="vaw-muted">{one.index}</span>
+            </li>
+          ))}
+          {found.length === 0 && <li class="vaw-muted">no such class</li>}
+        </ul>
+      )}
+    </label>
+  );
+}

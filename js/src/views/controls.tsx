@@ -1,0 +1,101 @@
+// Small controls that several views share.
+
+import type { ComponentChildren } from "preact";
+
+interface Option<T extends string> {
+  key: T;
+  label: string;
+  hint?: string;
+}
+
+/** One of a few, side by side. */
+export function Segmented<T extends string>(props: {
+  label: string;
+  options: readonly Option<T>[];
+  value: T;
+  onChange: (value: T) => void;
+  testid?: string;
+}) {
+  const move = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step === 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const count = props.options.length;
+    const at = props.options.findIndex((option) => option.key === props.value);
+    const next = props.options[(at + step + count) % count];
+    const group = event.currentTarget as HTMLElement;
+    if (next) props.onChange(next.key);
+    (group.children[(at + step + count) % count] as HTMLElement | undefined)?.focus();
+  };
+  return (
+    <div
+      class="vaw-segmented"
+      role="radiogroup"
+      aria-label={props.label}
+      data-testid={props.testid}
+      onKeyDown={move}
+    >
+      {props.options.map((option) => (
+        // biome-ignore lint/a11y/useSemanticElements: a styled radio in a segmented control
+        <button
+          type="button"
+          role="radio"
+          key={option.key}
+          title={option.hint}
+          aria-checked={option.key === props.value}
+          tabIndex={option.key === props.value ? 0 : -1}
+          onClick={() => props.onChange(option.key)}
+        >
+          {option.label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** A drop-down with its label. */
+export function Select(props: {
+  label: string;
+  value: string;
+  options: readonly { key: string; label: string }[];
+  onChange: (value: string) => void;
+  testid?: string;
+}) {
+  return (
+    <label class="vaw-field">
+      <span>{props.label}</span>
+      <select
+        value={props.value}
+        data-testid={props.testid}
+        onChange={(event) => props.onChange(event.currentTarget.value)}
+      >
+        {props.options.map((option) => (
+          <option key={option.key} value={option.key}>
+            {option.label}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** A titled part of a widget, with its controls at the right. */
+export function Panel(props: {
+  title: string;
+  note?: ComponentChildren;
+  controls?: ComponentChildren;
+  name: string;
+  children: ComponentChildren;
+}) {
+  return (
+    <section class={`vaw-panel vaw-${props.name}`} aria-label={props.title}>
+      <header class="vaw-panel-head">
+        <h3>{props.title}</h3>
+        <span class="vaw-muted vaw-note">{props.note}</span>
+        <span class="vaw-controls">{props.controls}</span>
+      </header>
+      {props.children}
+    </section>
+  );
+}

@@ -1,0 +1,38 @@
+// The Explorer: picture, heads, decision and film of one model and one image, linked.
+
+import type { Store } from "../state/store";
+import { ClassPicker } from "./class_picker";
+import { Decision } from "./decision";
+import { HeadGrid } from "./head_grid";
+import { Inspector } from "./inspector";
+import { Scrubber } from "./scrubber";
+
+export function Explorer({ store }: { store: Store }) {
+  const info = store.info.value;
+  if (!info) return null;
+  const heads = Math.max(...info.num_heads);
+  return (
+    <div class="vaw-explorer">
+      <div class="vaw-about">
+        <ClassPicker store={store} info={info} />
+        <span class="vaw-fact" title="the image">
+          {info.image_name}
+        </span>
+        <span class="vaw-fact" title="the model">
+          {info.name}
+        </span>
+        <span class="vaw-muted">
+          {info.num_layers} layers × {heads} heads, {info.rows} × {info.cols} patches
+        </span>
+      </div>
+      <Inspector store={store} compact />
+      <div class="vaw-stack">
+        <HeadGrid store={store} />
+        <Decision store={store} />
+      </div>
+      <div class="vaw-wide">
+        <Scrubber store={store} compact />
+      </div>
+    </div>
+  );
+}

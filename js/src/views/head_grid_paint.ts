@@ -1,0 +1,121 @@
+// All heads of all layers on one canvas: what each sees, and below it how much it matters.
+
+import { limits, paintMap } from "../draw/heatmap";
+import type { Importance } from "../state/results";
+import type { Store } from "../state/store";
+import type { ModelInfo } from "../state/traits";
+
+export interface Layout {
+  cellWidth: number;
+  /** Height of a thumbnail with its bar. */
+  cellHeight: number;
+  thumbnail: { width: number; height: number };
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+const GAP = 4;
+const BAR = 5;
+
+/** Layers are columns, heads are rows; thumbnails keep the shape of the picture. */
+export function layoutOf(info: ModelInfo, width: number): Layout {
+  const left = 22;
+  const top = 18;
+  const cellWidth = Math.max(24, Math.min(92, (width - left) / info.num_layers));
+  const thumbnail = { width: cellWidth - GAP, height: ((cellWidth - GAP) * info.rows) / info.cols };
+  const cellHeight = thumbnail.height + BAR + GAP + 2;
+  return {
+    cellWidth,
+    cellHeight,
+    thumbnail,
+    left,
+    top,
+    width: left + cellWidth * info.num_layers,
+    height: top + cellHeight * Math.max(...info.num_heads),
+  };
+}
+
+/** Largest |importance| that is known, at least a thousandth. */
+export function importanceScale(importance: Importance | null): number {
+  const [low, high] = limits(importance?.values ?? new Float32Array());
+  return Math.max(Math.abs(low), Math.abs(high), 1e-3);
+}
+
+/** The scale of all thumbnails: the largest attention to a patch but for the top 0.5 %. */
+function sharedHigh(rows: Float32Array[]): number {
+  const highs = rows.map((row) => limits(row)[1]).sort((a, b) => a - b);
+  return highs[Math.floor(0.9 * (highs.length - 1))] ?? 0;
+}
+
+export function paintHeads(
+  context: CanvasRenderingContext2D,
+  store: Store,
+  info: ModelInfo,
+  layout: Layout,
+  colours: { hurts: string; helps: string; muted: string },
+): void {
+  const token = store.shownToken.value;
+  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const importance = store.importance.value;
+  const scale = importanceScale(importance);
+  const cells: { layer: number; head: number; row: Float32Array | null }[] = [];
+  info.num_heads.forEach((count, layer) => {
+    for (let head = 0; head < count; head++) {
+      const row = new Float32Array(info.num_tokens);
+      const known = store.attention.read(layer, head, token, row);
+      cells.push({ layer, head, row: known ? row.subarray(info.prefix.length) : null });
+    }
+  });
+  const high = sharedHigh(cells.flatMap((cell) => (cell.row ? [cell.row] : [])));
+  for (const { layer, head, row } of cells) {
+    const x = layout.left + layer * layout.cellWidth;
+    const y = layout.top + head * layout.cellHeight;
+    const gone = pruned.has(`${layer}-${head}`);
+    const box = { x, y, ...layout.thumbnail };
+    context.fillStyle = colours.muted;
+    context.globalAlpha = 0.15;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    context.globalAlpha = 1;
+    if (row) {
+      paintMap(
+        context,
+        row,
+        0,
+        info.rows,
+        info.cols,
+        {
+          low: 0,
+          high,
+          colormap: store.traits.colormap.value,
+          interpolation: store.traits.interpolation.value,
+          opacity: gone ? 0.2 : 1,
+        },
+        box,
+      );
+    }
+    const value = importance?.values[layer * (importance?.heads ?? 0) + head] ?? Number.NaN;
+    if (gone) cross(context, box, colours.hurts);
+    else if (Number.isFinite(value)) {
+      const length = Math.max(1, (Math.abs(value) / scale) * box.width);
+      context.fillStyle = value >= 0 ? colours.hurts : colours.helps;
+      context.fillRect(x, y + box.height + 2, length, BAR);
+    }
+  }
+}
+
+function cross(
+  context: CanvasRenderingContext2D,
+  box: { x: number; y: number; width: number; height: number },
+  colour: string,
+): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(box.x + 3, box.y + 3);
+  context.lineTo(box.x + box.width - 3, box.y + box.height - 3);
+  context.moveTo(box.x + box.width - 3, box.y + 3);
+  context.lineTo(box.x + 3, box.y + box.height - 3);
+  context.stroke();
+}

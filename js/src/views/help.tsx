@@ -1,0 +1,31 @@
+// What the hands can do, on `?`.
+
+const KEYS: [string, string][] = [
+  ["move over the picture", "see what every head sees from that patch"],
+  ["click, drag", "choose a patch, walk over patches"],
+  ["double click, Escape", "back to the class token"],
+  ["arrows", "walk over patches, heads or layers"],
+  ["[ and ]", "layer before, layer after"],
+  [", and .", "head before, head after"],
+  ["p", "prune the head, or put it back"],
+  ["z and Z", "undo and redo pruning"],
+  ["?", "show or hide this"],
+];
+
+export function Help({ onClose }: { onClose: () => void }) {
+  return (
+    <div class="vaw-help" role="dialog" aria-label="keys">
+      <dl>
+        {KEYS.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>{keys}</dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <button type="button" onClick={onClose}>
+        close
+      </button>
+    </div>
+  );
+}
