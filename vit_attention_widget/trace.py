@@ -6,8 +6,9 @@ tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exact
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,6 +186,10 @@ class Trace:
         self.known_blocks: dict[tuple[type[nn.Module], ...], bool] = {}  # see readout.finishes_rows
         self.readout_checked = False  # see readout.check_readout
         self._gradients: list[Tensor] | None = None
+        device = inputs.device.type
+        self._autocast = (
+            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        )
 
     def __repr__(self) -> str:
         return (
@@ -220,20 +225,18 @@ class Trace:
 
     def retarget(self, target: Any) -> Trace:
         """The same trace with another target: one more backward pass, no forward pass."""
-        resolved = resolve(target, self.logits, self.model)
-        other = Trace(
-            self.model,
-            self.inputs,
-            self._logits,
-            self.tokens,
-            self.layers,
-            self.pool,
-            resolved,
-            self.head_mask,
-        )
-        other.known_blocks = self.known_blocks
-        other.readout_checked = self.readout_checked
+        other = copy.copy(self)  # all that was recorded, and known of it, is shared
+        other.target = resolve(target, self.logits, self.model)
+        other._gradients = None
         return other
+
+    @contextmanager
+    def rerunning(self) -> Iterator[None]:
+        """Run parts of the model again in the body, in the modes of the recorded pass."""
+        device, dtype = self.inputs.device.type, self._autocast
+        autocast = torch.autocast(device, dtype, enabled=dtype is not None)
+        with autocast, evaluating(self.model.model):
+            yield
 
     def attention(
         self,

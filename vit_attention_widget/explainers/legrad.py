@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..evaluating import evaluating
 from ..readout import check_readout, finish_block
 from ..trace import Trace
 from .attribution import Attribution, attribution
@@ -48,7 +47,7 @@ def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attributi
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
     maps = []
-    with evaluating(trace.model.model):
+    with trace.rerunning():
         check_readout(trace)
         for layer in range(trace.num_layers):
             if layer >= start:

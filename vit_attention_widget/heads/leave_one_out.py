@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from ..capture import AttentionCall, Capture
 from ..errors import ParameterError
-from ..evaluating import evaluating
 from ..readout import check_readout, finish_block, finishes_rows
 from ..trace import Progress, Trace
 
@@ -47,7 +46,7 @@ def leave_one_out(
     baseline = trace.probabilities[torch.arange(trace.batch_size), labels]
     limit = max(1, (max_batch or _DEFAULT_BATCH) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
-    with torch.inference_mode(), evaluating(trace.model.model):
+    with torch.inference_mode(), trace.rerunning():
         check_readout(trace)
         for layer in reversed(range(trace.num_layers)):
             gone = set(trace.head_mask.get(layer, ()))

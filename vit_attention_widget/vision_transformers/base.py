@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ImageError
-from ..images import check_model_input, load_image
+from ..images import load_image
+from ..model_input import check_model_input
 from ..tokens import TokenLayout
 
 __all__ = ["VisionTransformer"]

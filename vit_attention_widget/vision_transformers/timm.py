@@ -52,6 +52,12 @@ def describe(model: nn.Module) -> TimmVisionTransformer:
         If the model has no global attention over one grid of patches.
     """
     if isinstance(model, _FAMILIES):
+        channels = getattr(getattr(model.patch_embed, "proj", None), "in_channels", 3)
+        if channels != 3:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} takes {channels} channels a pixel, but pictures have 3 "
+                "(RGB). Use a model created with in_chans=3."
+            )
         return TimmVisionTransformer(model)
     name = next((c.__name__ for c in type(model).__mro__ if c.__name__ in _REASONS), None)
     attention = [p for p, m in model.named_modules() if "Attention" in type(m).__name__]
