@@ -79,6 +79,12 @@ def test_a_readout_that_is_not_one_vector() -> None:
         vaw.describe(model)
 
 
+def test_a_model_of_grey_pictures() -> None:
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, in_chans=1)
+    with pytest.raises(UnsupportedModelError, match=r"1 channels.*in_chans=3"):
+        vaw.trace(model, torch.zeros(1, 1, 32, 32))
+
+
 def test_a_block_with_several_attentions() -> None:
     model = timm.create_model(
         "vit_tiny_patch16_224",

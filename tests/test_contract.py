@@ -257,6 +257,27 @@ def test_half_precision_models(some: TinyModel, dtype: torch.dtype) -> None:
             assert torch.isfinite(importance.values).all()
 
 
+@pytest.mark.parametrize("explained_inside", [False, True])
+def test_autocast(some: TinyModel, explained_inside: bool) -> None:
+    """Traced under autocast; explained under it or, as in the next cell, without."""
+    model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
+    exact = vaw.trace(model, inputs, [1, 2])
+    with untouched(model):
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            plain = model(inputs)
+            found = vaw.trace(model, inputs, [1, 2])
+            vaw.head_importance(model, inputs)
+        assert torch.equal(found.logits, plain)
+        for name, method in explainers.METHODS.items():
+            with torch.autocast("cpu", torch.bfloat16, enabled=explained_inside):
+                values = method(found).values.float()
+            full = method(exact).values
+            assert (torch.cosine_similarity(values.flatten(1), full.flatten(1)) > 0.9).all(), name
+    outside = explainers.legrad(exact).values
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(explainers.legrad(exact).values, outside)
+
+
 # --- explainers ----------------------------------------------------------------------------------
 
 
