@@ -19,18 +19,18 @@ PATCH = 8
 
 
 def build_model(image_size: int = IMAGE_SIZE) -> VisionTransformer:
-    """The untrained model: 6 layers of 4 heads, patches of 8 pixels, 12 x 12 of them."""
+    """The untrained model: 6 layers of 4 heads, patches of 8 pixels, 10 x 10 of them."""
     model = VisionTransformer(
         img_size=image_size,
         patch_size=PATCH,
-        embed_dim=96,
+        embed_dim=64,
         depth=6,
         num_heads=4,
         mlp_ratio=3,
         num_classes=len(KINDS),
     )
     config: Any = {
-        "architecture": "vit_scenes_patch8_96",
+        "architecture": "vit_scenes_patch8_80",
         "input_size": (3, image_size, image_size),
         "mean": MEAN,
         "std": STD,

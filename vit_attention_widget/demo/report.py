@@ -45,7 +45,7 @@ def write_report(path: Path, log: list[str], share: float, minutes: float, heads
     path.write_text(
         f"""# The bundled model
 
-A timm `VisionTransformer` (96 x 96 pixels, patches of 8, 6 layers x 4 heads, width 96) trained on
+A timm `VisionTransformer` (80 x 80 pixels, patches of 8, 6 layers x 4 heads, width 64) trained on
 the procedural scenes of `scenes.py`: {", ".join(KINDS)}. This page is written by
 `python -m vit_attention_widget.demo.train`.
 

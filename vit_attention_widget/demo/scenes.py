@@ -22,11 +22,12 @@ from .shapes import KINDS, bar, blob, signed_distance
 
 __all__ = ["IMAGE_SIZE", "Scene", "draw", "scene", "two_objects"]
 
-IMAGE_SIZE = 96
+IMAGE_SIZE = 80
 """Height and width of a scene in pixels."""
 
 _TEXTURES = 5
-_CLUTTER = 7
+_CLUTTER = 6
+_TURN = 0.45  # radians, either way
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def two_objects(seed: int, kinds: tuple[int | str, int | str], size: int = IMAGE
     sides = rng.permutation([0.27, 0.73])
     objects = [
         _thing(
-            rng, shape, x=float(x), y=float(rng.uniform(0.35, 0.65)), size=rng.uniform(0.19, 0.24)
+            rng, shape, x=float(x), y=float(rng.uniform(0.35, 0.65)), size=rng.uniform(0.21, 0.25)
         )
         for shape, x in zip((first, second), sides, strict=True)
     ]
@@ -126,14 +127,14 @@ def draw(
         rng = np.random.default_rng(seed)
         drawn = int(rng.integers(len(KINDS)))
         label = drawn if kinds is None else kinds[i]
-        radius = float(rng.uniform(0.2, 0.34))
-        place = rng.uniform(radius * 0.9, 1 - radius * 0.9, 2)
+        radius = float(rng.uniform(0.23, 0.38))
+        place = rng.uniform(radius, 1 - radius, 2)
         main = _thing(rng, label, float(place[0]), float(place[1]), radius)
         fields.append(rng.random((2, 5, 5)))
         backdrops.append(_palette(rng))
         clutter = [
             _scattered(rng, _thing(rng, 10 + int(rng.integers(2)), 0, 0, 0))
-            for _ in range(int(rng.integers(3, _CLUTTER + 1)))
+            for _ in range(int(rng.integers(2, _CLUTTER + 1)))
         ]
         plans.append([*clutter, main])
         labels.append(label)
@@ -174,7 +175,7 @@ def _thing(rng: np.random.Generator, shape: int, x: float, y: float, size: float
         x,
         y,
         float(size),
-        float(rng.uniform(-math.pi, math.pi)),
+        float(rng.uniform(-_TURN, _TURN)),
         _palette(rng),
         int(rng.integers(_TEXTURES)),
         float(rng.uniform(2.5, 5)),
@@ -185,7 +186,13 @@ def _thing(rng: np.random.Generator, shape: int, x: float, y: float, size: float
 def _scattered(rng: np.random.Generator, thing: _Thing) -> _Thing:
     x, y = rng.uniform(0, 1, 2)
     return _Thing(
-        **{**vars(thing), "x": float(x), "y": float(y), "size": float(rng.uniform(0.07, 0.2))}
+        **{
+            **vars(thing),
+            "x": float(x),
+            "y": float(y),
+            "size": float(rng.uniform(0.07, 0.18)),
+            "angle": float(rng.uniform(-math.pi, math.pi)),
+        }
     )
 
 

@@ -105,7 +105,7 @@ class Session(Selection):
         self._long = Lane("vaw-long", self._report)
         self._reset_results()
         self._take(model, image)
-        super().__init__(target=target, **selection)
+        super().__init__(**{**self._first_look(), "target": target, **selection})
         self._follow_prediction = target is None
         self.observe(self._selected, names=list(SELECTIONS))
         self._ready = True
@@ -248,6 +248,16 @@ class Session(Selection):
         inputs = vit.prepare(image)[:1]
         self._tokens = vit.tokens(inputs)
         self._vit, self._image, self._inputs = vit, image, inputs
+
+    def _first_look(self) -> dict[str, Any]:
+        """What the last layer makes of the class token, or of the patch in the middle."""
+        tokens = self._tokens
+        middle = tokens.token(tokens.rows // 2, tokens.cols // 2)
+        return {
+            "selected_layer": self._vit.num_layers - 1,
+            "selected_head": -1,
+            "selected_token": 0 if "class" in tokens.prefix else middle,
+        }
 
     def _reset_results(self) -> None:
         self._whole: Trace | None = None

@@ -8,8 +8,10 @@ export interface MapStyle {
   high: number;
   colormap: Colormap | "diverging";
   interpolation: Interpolation;
-  /** Opacity of the whole map, 0 to 1. */
+  /** Opacity of the map, 0 to 1. */
   opacity: number;
+  /** Let low values show what is below: a map over a picture. */
+  see_through?: boolean;
 }
 
 /** Writes values as RGBA into `pixels`, one pixel a value, starting at `offset` in `values`. */
@@ -17,7 +19,7 @@ export function colour(
   values: Float32Array,
   offset: number,
   count: number,
-  style: Pick<MapStyle, "low" | "high" | "colormap">,
+  style: Pick<MapStyle, "low" | "high" | "colormap" | "see_through">,
   pixels: Uint8ClampedArray,
 ): void {
   const table = colormap(style.colormap);
@@ -28,7 +30,7 @@ export function colour(
     pixels[i * 4] = table[at] ?? 0;
     pixels[i * 4 + 1] = table[at + 1] ?? 0;
     pixels[i * 4 + 2] = table[at + 2] ?? 0;
-    pixels[i * 4 + 3] = 255;
+    pixels[i * 4 + 3] = style.see_through ? Math.min(255, 20 + level * 1.4) : 255;
   }
 }
 
@@ -60,6 +62,11 @@ export function paintMap(
   colour(values, offset, rows * cols, style, image.data);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   context.save();
+  if (style.see_through) {
+    context.globalAlpha = 0.45 * style.opacity;
+    context.fillStyle = "black"; // a darker picture lets the map's colours speak
+    context.fillRect(box.x, box.y, box.width, box.height);
+  }
   context.globalAlpha = style.opacity;
   context.imageSmoothingEnabled = style.interpolation === "bilinear";
   context.imageSmoothingQuality = "high";
@@ -68,7 +75,7 @@ export function paintMap(
 }
 
 /** Matches the canvas's pixels to its size on the screen; returns the context in CSS pixels. */
-export function fit(canvas: HTMLCanvasElement, width: number, height: number) {
+export function sharp(canvas: HTMLCanvasElement, width: number, height: number) {
   const ratio = globalThis.devicePixelRatio || 1;
   const w = Math.max(1, Math.round(width * ratio));
   const h = Math.max(1, Math.round(height * ratio));

@@ -1,4 +1,4 @@
-import { Inspector } from "../views/inspector";
 import { widget } from "../mount";
+import { Inspector } from "../views/inspector";
 
 export default widget(Inspector, "Attention inspector");

@@ -1,4 +1,4 @@
-import { Scrubber } from "../views/scrubber";
 import { widget } from "../mount";
+import { Scrubber } from "../views/scrubber";
 
 export default widget(Scrubber, "Scrubber");

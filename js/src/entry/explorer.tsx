@@ -1,4 +1,4 @@
-import { Explorer } from "../views/explorer";
 import { widget } from "../mount";
+import { Explorer } from "../views/explorer";
 
 export default widget(Explorer, "Explorer");

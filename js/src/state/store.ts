@@ -43,6 +43,8 @@ export class Store {
   readonly hovered: Signal<number | null> = signal(null);
   /** Head under the pointer in a grid, or null. */
   readonly hoveredHead: Signal<readonly [number, number] | null> = signal(null);
+  /** Whether heads share one colour scale, or each has its own. */
+  readonly headScale: Signal<"shared" | "own"> = signal("shared");
   /** Show the picture as it was before pruning. */
   readonly showBefore: Signal<boolean> = signal(false);
   /** The kernel can no longer be reached; what is cached still works. */

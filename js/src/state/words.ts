@@ -22,7 +22,8 @@ export function number(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 0.001) return value.toExponential(1);
+  if (size < 1e-5) return value.toExponential(1);
+  if (size < 0.001) return value.toFixed(5);
   return value.toFixed(size < 0.1 ? 4 : size < 10 ? 3 : 1);
 }
 

@@ -3,7 +3,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { fit } from "../draw/heatmap";
+import { sharp } from "../draw/heatmap";
 
 type Paint = (context: CanvasRenderingContext2D, width: number, height: number) => void;
 
@@ -43,7 +43,7 @@ export function Canvas({ aspect, paint, label, testid, maxWidth }: Props) {
   useEffect(
     () =>
       effect(() => {
-        const context = canvas.current && fit(canvas.current, width, height);
+        const context = canvas.current && sharp(canvas.current, width, height);
         if (!context) return;
         context.clearRect(0, 0, width, height);
         latest.current(context, width, height);

@@ -37,7 +37,6 @@ export function Segmented<T extends string>(props: {
       onKeyDown={move}
     >
       {props.options.map((option) => (
-        // biome-ignore lint/a11y/useSemanticElements: a styled radio in a segmented control
         <button
           type="button"
           role="radio"

@@ -34,6 +34,12 @@ export function Decision({ store }: { store: Store }) {
   return (
     <Panel title="Decision" name="decision" note={headline(decision)}>
       <table class="vaw-table" data-testid="decision">
+        <colgroup>
+          <col class="vaw-col-name" />
+          <col />
+          <col class="vaw-col-before" />
+          {decision.target_after !== null && <col class="vaw-col-after" />}
+        </colgroup>
         <thead class="vaw-spoken">
           <tr>
             <th>class</th>

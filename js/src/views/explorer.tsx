@@ -11,6 +11,7 @@ export function Explorer({ store }: { store: Store }) {
   const info = store.info.value;
   if (!info) return null;
   const heads = Math.max(...info.num_heads);
+  const tall = heads > 6; // a tall grid of heads leaves room below the picture
   return (
     <div class="vaw-explorer">
       <div class="vaw-about">
@@ -25,13 +26,14 @@ export function Explorer({ store }: { store: Store }) {
           {info.num_layers} layers × {heads} heads, {info.rows} × {info.cols} patches
         </span>
       </div>
-      <Inspector store={store} compact />
+      <div class="vaw-stack">
+        <Inspector store={store} compact />
+        {tall && <Decision store={store} />}
+      </div>
       <div class="vaw-stack">
         <HeadGrid store={store} />
-        <Decision store={store} />
-      </div>
-      <div class="vaw-wide">
         <Scrubber store={store} compact />
+        {!tall && <Decision store={store} />}
       </div>
     </div>
   );

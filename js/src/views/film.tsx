@@ -20,7 +20,6 @@ function Frame(props: { store: Store; info: ModelInfo; layer: number; share: num
   );
   const chosen = store.traits.selected_layer.value === layer;
   return (
-    // biome-ignore lint/a11y/useSemanticElements: an option of a listbox that shows a picture
     <div
       role="option"
       class="vaw-frame"
@@ -62,7 +61,7 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
       aria-orientation="horizontal"
       aria-label="maps after each layer"
       tabIndex={-1}
-      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(28px, 1fr))` }}
+      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(24px, 92px))` }}
       onKeyDown={onKey}
     >
       {info.num_heads.map((_, layer) => (

@@ -8,6 +8,7 @@ import { useWidth } from "./canvas";
 import { Panel, Segmented } from "./controls";
 import { describeHead, HeadCells } from "./head_cells";
 import { importanceScale, layoutOf } from "./head_grid_paint";
+import { HeadScale } from "./head_scale";
 import { HeadsCanvas } from "./heads_canvas";
 
 function Legend({ store }: { store: Store }) {
@@ -56,7 +57,7 @@ function PruneTools({ store }: { store: Store }) {
   );
 }
 
-function Readout({ store, info }: { store: Store; info: ModelInfo }) {
+function Readout({ store }: { store: Store }) {
   const { selected_layer, selected_head, pruned_heads } = store.traits;
   const [layer, head] = store.hoveredHead.value ?? [selected_layer.value, selected_head.value];
   const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
@@ -65,11 +66,6 @@ function Readout({ store, info }: { store: Store; info: ModelInfo }) {
   return (
     <p class="vaw-says" aria-live="polite" data-testid="readout">
       {what}
-      <span class="vaw-muted">
-        {" "}
-        · each picture: what {tokenName(info, store.shownToken.value)}{" "}
-        {directionWords(store.traits.direction.value)}, one scale for all
-      </span>
     </p>
   );
 }
@@ -84,7 +80,6 @@ export function HeadGrid({ store }: { store: Store }) {
     <Panel
       title="Heads"
       name="heads"
-      note="layers from left to right"
       controls={
         <>
           <Segmented
@@ -98,7 +93,7 @@ export function HeadGrid({ store }: { store: Store }) {
         </>
       }
     >
-      <Readout store={store} info={info} />
+      <Readout store={store} />
       <div ref={ref} class="vaw-heads">
         <div
           class="vaw-heads-stage"
@@ -132,7 +127,14 @@ export function HeadGrid({ store }: { store: Store }) {
           <HeadCells store={store} info={info} layout={layout} />
         </div>
       </div>
-      <Legend store={store} />
+      <div class="vaw-row">
+        <span class="vaw-muted">
+          each picture: what {tokenName(info, store.shownToken.value)}{" "}
+          {directionWords(store.traits.direction.value)}
+        </span>
+        <HeadScale store={store} />
+        <Legend store={store} />
+      </div>
     </Panel>
   );
 }

@@ -16,14 +16,17 @@ export interface Layout {
   height: number;
 }
 
-const GAP = 4;
+/** Space between cells, and before the first: the film of maps aligns with both. */
+export const GAP = 4;
+export const LEFT = 22;
 const BAR = 5;
+const WIDEST = 92;
 
 /** Layers are columns, heads are rows; thumbnails keep the shape of the picture. */
 export function layoutOf(info: ModelInfo, width: number): Layout {
-  const left = 22;
+  const left = LEFT;
   const top = 18;
-  const cellWidth = Math.max(24, Math.min(92, (width - left) / info.num_layers));
+  const cellWidth = Math.max(24, Math.min(WIDEST, (width - left) / info.num_layers));
   const thumbnail = { width: cellWidth - GAP, height: ((cellWidth - GAP) * info.rows) / info.cols };
   const cellHeight = thumbnail.height + BAR + GAP + 2;
   return {
@@ -43,7 +46,7 @@ export function importanceScale(importance: Importance | null): number {
   return Math.max(Math.abs(low), Math.abs(high), 1e-3);
 }
 
-/** The scale of all thumbnails: the largest attention to a patch but for the top 0.5 %. */
+/** The scale of all thumbnails: nine heads of ten stay below it. */
 function sharedHigh(rows: Float32Array[]): number {
   const highs = rows.map((row) => limits(row)[1]).sort((a, b) => a - b);
   return highs[Math.floor(0.9 * (highs.length - 1))] ?? 0;
@@ -68,7 +71,8 @@ export function paintHeads(
       cells.push({ layer, head, row: known ? row.subarray(info.prefix.length) : null });
     }
   });
-  const high = sharedHigh(cells.flatMap((cell) => (cell.row ? [cell.row] : [])));
+  const shared = sharedHigh(cells.flatMap((cell) => (cell.row ? [cell.row] : [])));
+  const own = store.headScale.value === "own";
   for (const { layer, head, row } of cells) {
     const x = layout.left + layer * layout.cellWidth;
     const y = layout.top + head * layout.cellHeight;
@@ -87,7 +91,7 @@ export function paintHeads(
         info.cols,
         {
           low: 0,
-          high,
+          high: own ? limits(row)[1] : shared,
           colormap: store.traits.colormap.value,
           interpolation: store.traits.interpolation.value,
           opacity: gone ? 0.2 : 1,

@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { fit } from "../draw/heatmap";
+import { sharp } from "../draw/heatmap";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 import { type Layout, paintHeads } from "./head_grid_paint";
@@ -14,7 +14,7 @@ export function HeadsCanvas(props: { store: Store; info: ModelInfo; layout: Layo
     () =>
       effect(() => {
         const element = canvas.current;
-        const context = element && fit(element, layout.width, layout.height);
+        const context = element && sharp(element, layout.width, layout.height);
         if (!context) return;
         const style = getComputedStyle(element);
         const colour = (name: string, otherwise: string) =>

@@ -67,6 +67,7 @@ export function paintPicture(
         colormap: store.traits.colormap.value,
         interpolation: store.traits.interpolation.value,
         opacity: store.traits.opacity.value,
+        see_through: true,
       },
       { x: 0, y: 0, width, height },
     );

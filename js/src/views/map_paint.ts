@@ -37,6 +37,7 @@ export function paintLayer(
       colormap: store.traits.colormap.value,
       interpolation: store.traits.interpolation.value,
       opacity: store.traits.opacity.value,
+      see_through: true,
     },
     { x: 0, y: 0, width, height },
   );

@@ -1,23 +1,13 @@
 // All heads of the selected layer beside each other.
 
-import { useSignal } from "@preact/signals";
 import { useCallback } from "preact/hooks";
 import { limits, paintMap } from "../draw/heatmap";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 import { headName } from "../state/words";
 import { Canvas } from "./canvas";
-import { Segmented } from "./controls";
+import { HeadScale } from "./head_scale";
 import { layerHigh } from "./inspector_paint";
-
-const SCALES = [
-  { key: "shared", label: "one scale", hint: "Colours mean the same in every head." },
-  {
-    key: "own",
-    label: "own scales",
-    hint: "Each head from 0 to its own maximum: flat heads look busy.",
-  },
-] as const;
 
 function HeadMap(props: { store: Store; info: ModelInfo; head: number; own: boolean }) {
   const { store, info, head, own } = props;
@@ -61,20 +51,12 @@ function HeadMap(props: { store: Store; info: ModelInfo; head: number; own: bool
 }
 
 export function SmallMultiples({ store, info }: { store: Store; info: ModelInfo }) {
-  const scale = useSignal<"shared" | "own">("shared");
   const count = info.num_heads[store.traits.selected_layer.value] ?? 0;
   return (
     <div class="vaw-multiples">
       <div class="vaw-row">
         <span class="vaw-muted">all heads of layer {store.traits.selected_layer.value}</span>
-        <Segmented
-          label="scale of the heads"
-          options={SCALES}
-          value={scale.value}
-          onChange={(value) => {
-            scale.value = value;
-          }}
-        />
+        <HeadScale store={store} />
       </div>
       <div class="vaw-multiples-grid">
         {Array.from({ length: count + 1 }, (_, i) => (
@@ -83,7 +65,7 @@ export function SmallMultiples({ store, info }: { store: Store; info: ModelInfo 
             store={store}
             info={info}
             head={i - 1}
-            own={scale.value === "own"}
+            own={store.headScale.value === "own"}
           />
         ))}
       </div>

@@ -1,0 +1,80 @@
+"""Bake a session into one HTML file, to look at a view without a kernel.
+
+``python js/dev/bake.py explorer out.html [--model NAME --weights FILE --image FILE] [--dark]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+from pathlib import Path
+
+import vit_attention_widget as vaw
+from vit_attention_widget.session.selection import SELECTIONS
+from vit_attention_widget.session.session import RESULTS
+
+STATIC = Path(vaw.__file__).parent / "static"
+DARK = {
+    "--jp-layout-color1": "#111417",
+    "--jp-layout-color2": "#1e2328",
+    "--jp-ui-font-color1": "#e6e9ec",
+    "--jp-ui-font-color2": "#a3adb8",
+    "--jp-border-color2": "#343b42",
+}
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def load(options: argparse.Namespace) -> tuple[object, object]:
+    if not options.model:
+        return vaw.demo.load_model(), vaw.demo.two_objects(5, ("heart", "star")).image
+    import timm
+    from safetensors.torch import load_file
+
+    model = timm.create_model(options.model).eval()
+    if options.weights:
+        state = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
+        model.load_state_dict(state)
+    return model, options.image
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stem")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--weights")
+    parser.add_argument("--image")
+    parser.add_argument("--prune", default="", help="e.g. 2-0,5-1")
+    parser.add_argument("--dark", action="store_true")
+    options = parser.parse_args()
+    pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
+    session = vaw.Session(*load(options), pruned_heads=pruned)
+    session.wait()
+    state = {}
+    for name in (*SELECTIONS, *RESULTS):
+        value = getattr(session, name)
+        state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
+    layers = [text(session.attention_layer(layer)) for layer in range(session.model_info["num_layers"])]
+    style = "".join(f"{name}: {value};" for name, value in DARK.items()) if options.dark else ""
+    script = text((STATIC / f"{options.stem}.js").read_bytes())
+    host = Path(__file__).with_name("host.js").read_text()
+    options.out.write_text(
+        f"""<!doctype html><meta charset="utf-8">
+<style>{(STATIC / "style.css").read_text()} body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}</style>
+<body style="{style}" data-jp-theme-light="{str(not options.dark).lower()}"><div id="widget"></div>
+<script type="module">
+const SCRIPT = "{script}";
+const STATE = {json.dumps(state)};
+const LAYERS = {json.dumps(layers)};
+{host}
+</script>"""
+    )
+    session.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+// A host without a kernel: gives a widget's own module a model that holds the baked state.
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const view = (text) => new DataView(bytes(text).buffer);
+const values = Object.fromEntries(
+  Object.entries(STATE).map(([name, v]) => [name, v?.bytes !== undefined ? view(v.bytes) : v]),
+);
+const listeners = {};
+const emit = (event, ...args) => {
+  for (const listener of listeners[event] ?? []) listener(...args);
+};
+const changed = new Set();
+const model = {
+  get: (name) => values[name],
+  set(name, value) {
+    values[name] = value;
+    changed.add(name);
+  },
+  save_changes() {
+    for (const name of changed) emit(`change:${name}`);
+    changed.clear();
+  },
+  on(event, listener) {
+    if (!listeners[event]) listeners[event] = [];
+    listeners[event].push(listener);
+  },
+  off(event, listener) {
+    listeners[event] = (listeners[event] ?? []).filter((l) => l !== listener);
+  },
+  send({ id, method, params }) {
+    if (method !== "attention") return;
+    setTimeout(() => {
+      const meta = { layer: params.layer, version: values.version };
+      emit("msg:custom", { id, ok: true, meta }, [view(LAYERS[params.layer])]);
+    });
+  },
+};
+const url = URL.createObjectURL(new Blob([bytes(SCRIPT)], { type: "text/javascript" }));
+const { default: widget } = await import(url);
+const signal = new AbortController().signal;
+const el = document.getElementById("widget");
+widget.initialize({ model, signal });
+widget.render({ model, el, signal });
+globalThis.model = model;

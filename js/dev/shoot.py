@@ -1,0 +1,29 @@
+"""Screenshots of baked pages at several widths: ``python js/dev/shoot.py page.html out-prefix``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+
+
+def main(page_path: str, prefix: str, widths: list[int]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        for width in widths:
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.on("console", lambda message: print(message.type, message.text))
+            page.on("pageerror", lambda error: print("error", error))
+            page.goto(Path(page_path).resolve().as_uri())
+            page.wait_for_timeout(700)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            print(width, "scrolls to" if wide > width else "fits", wide)
+            page.screenshot(path=f"{prefix}-{width}.png", full_page=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], [int(w) for w in sys.argv[3:]] or [480, 720, 980, 1600])
