@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.nn.modules import module as module_hooks
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -25,6 +26,9 @@ from torch.overrides import TorchFunctionMode
 from .explicit_attention import ExplicitAttention
 
 __all__ = ["AttentionCall", "BlockCall", "Capture"]
+
+# PyTorch leaves a removed global hook's entry behind in here.
+_WITH_KWARGS: dict[int, bool] = getattr(module_hooks, "_global_forward_hooks_with_kwargs", {})
 
 
 @dataclass
@@ -89,6 +93,7 @@ class Capture(TorchFunctionMode):
         self.attention_calls: list[AttentionCall] = []
         self.block_calls: dict[int, BlockCall] = {}
         self._paths = {module: path for path, module in model.named_modules()}
+        self._model = model
         self._blocks = blocks
         self._on_attention = on_attention
         self._on_block = on_block
@@ -114,6 +119,7 @@ class Capture(TorchFunctionMode):
         super().__exit__(*exc_info)
         for handle in self._handles:
             handle.remove()
+            _WITH_KWARGS.pop(handle.id, None)
         self._stack.clear()
         self._inputs.clear()
         self._explicit.clear()
@@ -185,15 +191,24 @@ class Capture(TorchFunctionMode):
             if args and isinstance(args[0], Tensor) and args[0].shape == self._left.output.shape:
                 self._left.output = args[0]
             self._left = None
+        self._drop_stale(module)
         self._stack.append(module)
         index = self._blocks.get(module)
         if index is not None and args:
             self._inputs[index] = args  # before the user's own hooks change them
 
+    def _drop_stale(self, module: nn.Module) -> None:
+        """Forget modules that raised and so never left; the model is outermost, no block nests."""
+        if module is self._model:
+            self._stack.clear()
+        elif module in self._blocks:
+            start = next((i for i, m in enumerate(self._stack) if m in self._blocks), None)
+            if start is not None:
+                del self._stack[start:]
+
     def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if threading.get_ident() != self._thread or not self._stack:
             return
-        # A module that raised and was caught leaves its entry behind: unwind to this one.
         while self._stack and self._stack.pop() is not module:
             pass
         index = self._blocks.get(module)
