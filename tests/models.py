@@ -62,8 +62,10 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
 
 
 def _timm(name: str, **options: Any) -> Callable[[], nn.Module]:
-    settings = dict(img_size=32, patch_size=8, embed_dim=16, depth=3, num_heads=2, num_classes=5)
-    return lambda: timm.create_model(name, pretrained=False, **{**settings, **options})
+    settings = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
+    return lambda: timm.create_model(
+        name, pretrained=False, **{**settings, "num_classes": 5, **options}
+    )
 
 
 def _explicit(create: Callable[[], nn.Module]) -> Callable[[], nn.Module]:

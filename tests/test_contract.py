@@ -335,6 +335,46 @@ def test_masked_heads_is_what_trace_does_with_a_head_mask(tiny: TinyModel) -> No
     assert (found.layers[1].out != 0).any()
 
 
+def test_a_trace_inside_masked_heads_sees_the_pruned_model(some: TinyModel) -> None:
+    model, inputs = some.build(), some.inputs()
+    mask = {0: [1], 2: [0]}
+    expected = vaw.trace(model, inputs, [1, 2], head_mask=mask)
+    importance = vaw.head_importance(model, inputs, target=[1, 2], head_mask=mask).values
+    with vaw.masked_heads(model, mask):
+        found = vaw.trace(model, inputs, [1, 2])
+        values = vaw.head_importance(model, inputs, target=[1, 2]).values
+    torch.testing.assert_close(found.logits, expected.logits)
+    for name, method in explainers.METHODS.items():
+        torch.testing.assert_close(method(found).values, method(expected).values, msg=name)
+    left = ~importance.isnan()
+    torch.testing.assert_close(values[left], importance[left])
+    assert values[~left].abs().max() < 1e-12
+
+
+def test_masks_hold_after_an_error_that_was_caught(some: TinyModel) -> None:
+    model, inputs = some.build(), some.inputs()
+
+    def explode(*_: object) -> None:
+        raise BrokenError
+
+    with torch.no_grad(), vaw.masked_heads(model, {0: [0], 1: [1]}):
+        expected = model(inputs)
+        handle = model.blocks[1].mlp.register_forward_pre_hook(explode)
+        with pytest.raises(BrokenError):
+            model(inputs)
+        handle.remove()
+        assert torch.equal(model(inputs), expected)
+
+
+def test_masks_add_up(some: TinyModel) -> None:
+    model, inputs = some.build(), some.inputs()
+    with torch.no_grad():
+        with vaw.masked_heads(model, {0: [0], 1: [1]}):
+            together = model(inputs)
+        with vaw.masked_heads(model, {0: [0]}), vaw.masked_heads(model, {1: [1]}):
+            torch.testing.assert_close(model(inputs), together)
+
+
 def test_another_thread_sees_the_whole_model() -> None:
     tiny = BY_NAME["vit"]
     model, inputs = tiny.build(), tiny.inputs()

@@ -20,9 +20,9 @@ from vit_attention_widget.model_input import check_model_input
 RED = (255, 0, 0)
 
 
-def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -53,7 +53,7 @@ def pillow_is_left_alone():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-    assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == settings
+    assert settings == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     assert warnings.filters == filters
 
 
@@ -242,10 +242,10 @@ def test_non_images(data: bytes) -> None:
     refused(data, f"{len(data)} bytes", "Expected", "PNG or JPEG")
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP"])
-def test_truncated_files(format: str) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP"])
+def test_truncated_files(kind: str) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    data = encoded(Image.fromarray(noise), format)
+    data = encoded(Image.fromarray(noise), kind)
     for share in (0.1, 0.5, 0.9):
         refused(data[: int(len(data) * share)], "Expected")
 

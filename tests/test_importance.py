@@ -107,7 +107,7 @@ def test_progress_rises_to_one() -> None:
             pair.model, pair.inputs, metric, progress=lambda f, _label, seen=seen: seen.append(f)
         )
         assert seen == sorted(seen)
-        assert 0 < seen[0]
+        assert seen[0] > 0
         assert seen[-1] == pytest.approx(1)
 
 
