@@ -65,7 +65,12 @@ def leave_one_out(name: str, rounds: int) -> list[tuple[str, str, str]]:
             attention = model.blocks[layer].attn
             width = attention.head_dim
 
-            def drop(module: object, args: tuple[torch.Tensor], at: int = head * width) -> object:
+            def drop(
+                module: object,
+                args: tuple[torch.Tensor],
+                at: int = head * width,
+                width: int = width,
+            ) -> object:
                 joined = args[0].clone()
                 joined[..., at : at + width] = 0
                 return (joined,)
@@ -78,7 +83,9 @@ def leave_one_out(name: str, rounds: int) -> list[tuple[str, str, str]]:
     found = side_by_side(
         {"ours": lambda: vaw.head_importance(model, images), "naive": naive}, "ours", rounds
     )
-    return [(f"{name}: all {len(heads)} heads left out", f"naive {found['naive']} x ours", ">= 2.4")]
+    return [
+        (f"{name}: all {len(heads)} heads left out", f"naive {found['naive']} x ours", ">= 2.4")
+    ]
 
 
 def memory() -> list[tuple[str, str, str]]:

@@ -35,7 +35,7 @@ def side_by_side(
     ratio within a round says more than a time does.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for name, run in candidates.items():
+    for run in candidates.values():
         run()  # warm up: allocator, kernels, caches
     for _ in range(rounds):
         for name, run in candidates.items():

@@ -50,5 +50,5 @@ class ProtocolError(VitAttentionError):
     """A message from the browser that is not one of the protocol's."""
 
 
-class JobCancelled(VitAttentionError):
+class JobCancelled(VitAttentionError):  # noqa: N818 - a decision, not a fault
     """Raised inside a running job once it was cancelled; nothing is left half done."""

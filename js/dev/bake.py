@@ -58,13 +58,18 @@ def main() -> None:
     for name in (*SELECTIONS, *RESULTS):
         value = getattr(session, name)
         state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
-    layers = [text(session.attention_layer(layer)) for layer in range(session.model_info["num_layers"])]
+    layers = [
+        text(session.attention_layer(layer)) for layer in range(session.model_info["num_layers"])
+    ]
     style = "".join(f"{name}: {value};" for name, value in DARK.items()) if options.dark else ""
     script = text((STATIC / f"{options.stem}.js").read_bytes())
     host = Path(__file__).with_name("host.js").read_text()
     options.out.write_text(
         f"""<!doctype html><meta charset="utf-8">
-<style>{(STATIC / "style.css").read_text()} body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}</style>
+<style>
+{(STATIC / "style.css").read_text()}
+body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
+</style>
 <body style="{style}" data-jp-theme-light="{str(not options.dark).lower()}"><div id="widget"></div>
 <script type="module">
 const SCRIPT = "{script}";

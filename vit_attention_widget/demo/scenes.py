@@ -104,7 +104,7 @@ def two_objects(seed: int, kinds: tuple[int | str, int | str], size: int = IMAGE
     backdrop = _palette(rng)
     things = [_thing(rng, 10 + int(rng.integers(2)), 0, 0, 0) for _ in range(_CLUTTER)]
     clutter = [_scattered(rng, thing) for thing in things[:3]]
-    images, masks = _paint([clutter + [objects[1], objects[0]]], field[None], backdrop[None], size)
+    images, masks = _paint([[*clutter, objects[1], objects[0]]], field[None], backdrop[None], size)
     return _scene(images[0], masks[0], first)
 
 

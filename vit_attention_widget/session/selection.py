@@ -136,7 +136,8 @@ def pruned_pairs(value: Any, vit: VisionTransformer) -> list[tuple[int, int]]:
         pairs = {(layer, head) for layer, head in value}
     except (TypeError, ValueError):
         raise ParameterError(
-            f"pruned_heads is {value!r}: a list of (layer, head) or {{layer: [heads]}} was expected."
+            f"pruned_heads is {value!r}: a list of (layer, head), or {{layer: [heads]}}, "
+            "was expected."
         ) from None
     for layer, head in pairs:
         _whole("layer", layer, 0, vit.num_layers - 1)

@@ -20,7 +20,7 @@ from ..heads.importance import head_importance
 from ..jobs import Job, Lane
 from ..selection import check_heads
 from ..trace import Trace, trace
-from ..vision_transformers import VisionTransformer, describe
+from ..vision_transformers import describe
 from ..wire import encode
 from . import results
 from .selection import SELECTIONS, Selection
@@ -220,7 +220,7 @@ class Session(Selection):
         failed: Callable[[BaseException], None],
         cancelled: Callable[[], None],
     ) -> None:
-        """Answer a browser's request in the quick thread; exactly one of the last three is called."""
+        """Answer a browser's request in the quick thread, by exactly one of the last three."""
         self._quick.submit(Job(slot, "", lambda _: work(), done, failed, cancelled))
 
     def forget(self, slot: str) -> None:

@@ -1,0 +1,176 @@
+"""A real JupyterLab in a real Chromium, with a configuration of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ARTIFACTS = Path(__file__).parent.parent / "artifacts"
+APP = "window.jupyterapp"
+KERNEL = f"{APP}.shell.currentWidget.sessionContext.session.kernel"
+
+_ASK_KERNEL = f"""async (code) => {{
+  const future = {KERNEL}.requestExecute({{ code, store_history: false }});
+  let text = "";
+  future.onIOPub = (message) => {{
+    if (message.header.msg_type === "stream") text += message.content.text;
+    if (message.header.msg_type === "error") text += message.content.traceback.join("\\n");
+  }};
+  await future.done;
+  return text;
+}}"""
+
+
+@dataclass
+class Lab:
+    """An open notebook: the page, and what went wrong in it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def run_all(self, timeout: float = 180) -> None:
+        """Run every cell and wait until the kernel is idle again."""
+        self.page.evaluate(f"{APP}.commands.execute('notebook:run-all-cells')")
+        self.wait_idle(timeout)
+
+    def wait_idle(self, timeout: float = 60) -> None:
+        """Wait until the kernel says that it is idle and no cell waits."""
+        self.page.wait_for_function(
+            f"""() => {KERNEL}?.status === 'idle'
+            && ![...document.querySelectorAll('.jp-InputPrompt')]
+                 .some((prompt) => prompt.textContent.includes('*'))""",
+            timeout=timeout * 1000,
+        )
+
+    def python(self, code: str) -> str:
+        """Run code in the notebook's kernel; what it prints."""
+        return str(self.page.evaluate(_ASK_KERNEL, code)).strip()
+
+    def until(self, code: str, expected: str, timeout: float = 20) -> str:
+        """Ask the kernel until ``code`` prints ``expected``, or what it prints in the end."""
+        end = time.monotonic() + timeout
+        while (found := self.python(code)) != expected and time.monotonic() < end:
+            time.sleep(0.1)
+        return found
+
+    def theme(self, name: str) -> None:
+        """Choose a theme of JupyterLab, e.g. "JupyterLab Dark"."""
+        self.page.evaluate(
+            f"(theme) => {APP}.commands.execute('apputils:change-theme', {{ theme }})", name
+        )
+        self.page.wait_for_timeout(800)
+
+    def screenshot(self, name: str, selector: str | None = None) -> Path:
+        """Keep a picture of the page, or of one element."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        path = ARTIFACTS / f"{name}.png"
+        (self.page.locator(selector).first if selector else self.page).screenshot(path=path)
+        return path
+
+
+@contextlib.contextmanager
+def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]:
+    """Open a working copy of a notebook, with a server and a browser of its own."""
+    shutil.copy(notebook, folder / notebook.name)
+    with _server(folder) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        lab = Lab(page)
+        page.on("pageerror", lambda error: lab.errors.append(str(error)))
+        page.on("console", lambda m: lab.errors.append(m.text) if _is_ours(m) else None)
+        page.on(
+            "request", lambda r: lab.foreign.append(r.url) if _is_foreign(r.url, address) else None
+        )
+        page.goto(f"{address}/lab/tree/{notebook.name}")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+        page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
+        yield lab
+        browser.close()
+
+
+def _is_ours(message: Any) -> bool:
+    return message.type == "error" and ("vaw" in message.text or "widget" in message.text.lower())
+
+
+def _is_foreign(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:", address.replace("http", "ws")))
+
+
+@contextlib.contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = folder / ".jupyter"
+    news = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
+    news.mkdir(parents=True)
+    (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    kernel = home / "data/kernels/python3"
+    kernel.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    environment = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "config/lab/user-settings"),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        f"--ServerApp.port={port}",
+        "--ServerApp.ip=127.0.0.1",
+        "--IdentityProvider.token=",
+        "--ServerApp.password=",
+        "--ServerApp.disable_check_xsrf=True",
+        "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={folder}",
+    ]
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(address, server)
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+        log.close()
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            raise RuntimeError("JupyterLab ended before it answered; see server.log.")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=2):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not answer within a minute.")

@@ -1,0 +1,139 @@
+"""The quickstart, as a person uses it: run all, click a patch, scrub, prune, read it in Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .chromium import find
+from .jupyterlab import Lab, jupyterlab
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
+EXPLORER = ".jp-OutputArea .vaw-explorer"
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    browser = find()
+    if browser is None:
+        pytest.skip("no Chromium was found, and none could be installed")
+    with jupyterlab(NOTEBOOK, tmp_path_factory.mktemp("lab"), browser) as lab:
+        lab.run_all()
+        lab.page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
+        lab.page.wait_for_selector(f"{EXPLORER} [data-testid=patch-canvas]", timeout=60_000)
+        lab.python("explorer.wait()")
+        yield lab
+
+
+def painted(lab: Lab, testid: str) -> str:
+    return str(
+        lab.page.locator(f"{EXPLORER} [data-testid={testid}]").first.evaluate(
+            "(canvas) => canvas.toDataURL()"
+        )
+    )
+
+
+def test_no_cell_failed(lab: Lab) -> None:
+    failed = lab.page.locator(".jp-OutputArea-output[data-mime-type*=error]")
+    assert failed.count() == 0, failed.first.inner_text()
+
+
+def test_click_selects_a_patch(lab: Lab) -> None:
+    canvas = lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first
+    canvas.scroll_into_view_if_needed()
+    before = painted(lab, "patch-canvas")
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.55})
+    assert lab.until("print(explorer.selected_token)", "53") == "53"  # 1 + 5 * 10 + 2
+    lab.page.mouse.move(5, 5)
+    assert painted(lab, "patch-canvas") != before
+
+
+def test_click_paints_without_the_kernel(lab: Lab) -> None:
+    """A click on a cached layer is on the screen by the next frame; the time is printed."""
+    script = """async (canvas) => {
+      const times = [];
+      for (let i = 0; i < 12; i++) {
+        const box = canvas.getBoundingClientRect();
+        const at = { clientX: box.left + box.width * (0.1 + 0.07 * i), clientY: box.top + 20,
+                     bubbles: true, pointerId: 1 };
+        const before = canvas.toDataURL();
+        const start = performance.now();
+        canvas.dispatchEvent(new PointerEvent("pointermove", at));
+        canvas.dispatchEvent(new PointerEvent("pointerdown", at));
+        canvas.dispatchEvent(new PointerEvent("pointerup", at));
+        const spent = performance.now() - start;
+        if (canvas.toDataURL() === before) return null;
+        times.push(spent);
+        await new Promise(requestAnimationFrame);
+      }
+      return times;
+    }"""
+    canvas = lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first
+    times = canvas.evaluate(script)
+    assert times is not None, "a click left the picture as it was until the kernel answered"
+    print(f"click to paint: {sorted(times)[len(times) // 2]:.1f} ms, at most {max(times):.1f} ms")
+    lab.page.mouse.move(5, 5)
+
+
+def test_scrub_a_layer(lab: Lab) -> None:
+    slider = lab.page.locator(f"{EXPLORER} [data-testid=layer-slider]").first
+    slider.fill("2")
+    assert lab.until("print(explorer.selected_layer)", "2") == "2"
+    frame = lab.page.locator(f"{EXPLORER} [data-testid=frame-4]").first
+    frame.click()
+    assert lab.until("print(explorer.selected_layer)", "4") == "4"
+
+
+def test_prune_a_head_and_read_the_decision(lab: Lab) -> None:
+    before = json.loads(lab.python("import json; print(json.dumps(explorer.top5))"))
+    layer, head = json.loads(
+        lab.python(
+            "i = int(np.nanargmax(explorer.importance));"
+            "print(json.dumps(divmod(i, explorer.importance.shape[1])))"
+        )
+    )
+    lab.page.locator(f"{EXPLORER} [data-testid=head-{layer}-{head}]").first.hover()
+    lab.page.locator(f"{EXPLORER} [data-testid=prune-{layer}-{head}]").first.click()
+    expected = f"[({layer}, {head})]"
+    assert lab.until("print(explorer.pruned_heads)", expected) == expected
+    lab.python("explorer.wait()")
+    after = json.loads(lab.python("print(json.dumps(explorer.top5))"))
+    assert dict(map(tuple, after)) != dict(map(tuple, before))
+    table = lab.page.locator(f"{EXPLORER} [data-testid=decision]").first
+    table.get_by_text("→").first.wait_for()
+    lab.screenshot("quickstart-pruned", EXPLORER)
+
+
+def test_undo_by_key(lab: Lab) -> None:
+    lab.page.locator(f"{EXPLORER} [data-testid=heads-canvas]").first.hover(force=True)
+    lab.page.locator(f"{EXPLORER} [role=gridcell][tabindex='0']").first.focus()
+    lab.page.keyboard.press("z")
+    assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
+
+
+def test_error_stands_in_the_cell_and_the_widget_lives(lab: Lab) -> None:
+    lab.python("explorer.send_state()")
+    told = lab.python("explorer.target = 'heat'")
+    assert "near to it: 'heart'" in told
+    assert lab.python("explorer.target = 'star'; print(explorer.wait())") == "True"
+    lab.page.locator(f"{EXPLORER} [data-testid=class-picker]").first.wait_for()
+    assert lab.page.locator(f"{EXPLORER} [data-testid=class-picker]").first.input_value() == "star"
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_themes(lab: Lab, theme: str) -> None:
+    lab.theme(theme)
+    path = lab.screenshot(f"quickstart-{theme.split()[-1].lower()}", EXPLORER)
+    assert path.stat().st_size > 20_000
+
+
+def test_nothing_went_wrong_and_nothing_left_the_machine(lab: Lab) -> None:
+    assert lab.errors == []
+    assert lab.foreign == []
