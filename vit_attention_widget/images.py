@@ -197,7 +197,7 @@ def _check_size(height: int, width: int, name: str) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about the pixels
+    except Exception:  # a broken EXIF block says nothing about the pixels
         return image
 
 

@@ -278,7 +278,7 @@ class Trace:
         head: int | slice | None = None,
         query: int | slice | Sequence[int] | None = None,
     ) -> Tensor:
-        """d target / d attention, with the shapes of :meth:`attention`."""
+        """Gradient of the target by the attention, with the shapes of :meth:`attention`."""
         record, heads, queries = self._select(layer, head, query)
         gradient = self.output_gradient(layer)[:, heads][:, :, queries]
         return _drop(gradient @ record.v[:, heads].detach().transpose(-2, -1), head, query)
@@ -299,7 +299,7 @@ class Trace:
             yield rows, self.attention(layer, query=rows)
 
     def output_gradient(self, layer: int) -> Tensor:
-        """d target / d head outputs of a layer, [batch, head, token, head_dim].
+        """Gradient of the target by the head outputs of a layer, [batch, head, token, head_dim].
 
         The first call runs the backward pass, which serves all layers.
         """
