@@ -1,4 +1,4 @@
-"""What the package must know of a model: its blocks, tokens, readout and input, library by library."""
+"""What the package must know of a model: its blocks, tokens, readout and input, by library."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ class SessionWidget(anywidget.AnyWidget):
         As the session raises them.
     """
 
+    _session: Session | None = None
     stem: ClassVar[str]
     """Name of the bundle in ``static/``."""
 
@@ -93,7 +94,7 @@ class SessionWidget(anywidget.AnyWidget):
                 f"{type(self).__name__} was given a session and more: set the model, image, "
                 "target and selections on the session."
             )
-        self._session: Session | None = session
+        self._session = session
         _load_bundle(type(self))
         names = [*SELECTIONS, *RESULTS]
         super().__init__(**{name: getattr(session, name) for name in names})
@@ -150,18 +151,23 @@ class SessionWidget(anywidget.AnyWidget):
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():
             try:
-                super().set_state({name: value})
+                checked = self._checked(name, value)
             except (VitAttentionError, traitlets.TraitError):
                 refused.append(name)
+            else:
+                super().set_state({name: checked})
         if refused:
             self.send_state(refused)
 
     @traitlets.validate(*SELECTIONS)
     def _check(self, proposal: Any) -> Any:
+        return self._checked(proposal["trait"].name, proposal["value"])
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """The value as the session takes it; raises what the session raises."""
         if self._session is None:
-            return proposal["value"]
-        trait = self._session.traits()[proposal["trait"].name]
-        return trait._validate(self._session, proposal["value"])
+            return value
+        return self._session.traits()[name]._validate(self._session, value)
 
     def _to_session(self, change: Any) -> None:
         if self._session is not None:

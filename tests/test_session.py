@@ -1,0 +1,185 @@
+"""Sessions: what is selected decides what is computed, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import (
+    ImageError,
+    ParameterError,
+    TargetError,
+    UnsupportedModelError,
+)
+
+
+def tiny(**options: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model("test_vit", num_classes=10, **options).eval()
+
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def session():
+    session = vaw.Session(tiny(), PICTURE)
+    assert session.wait(60)
+    yield session
+    session.close()
+
+
+def test_it_follows_the_predicted_class(session: vaw.Session) -> None:
+    found = vaw.trace(session.model, PICTURE)
+    assert session.target == int(found.logits[0].argmax())
+    assert session.top5[0][1] == pytest.approx(float(found.probabilities.max()), rel=1e-5)
+    assert session.status["state"] == "idle"
+
+
+def test_results_are_those_of_the_functions(session: vaw.Session) -> None:
+    found = vaw.trace(session.model, PICTURE)
+    for name, method in vaw.explainers.METHODS.items():
+        expected = method(found).values[0].numpy()
+        np.testing.assert_allclose(session.attributions[name], expected, rtol=1e-4, atol=1e-7)
+    importance = vaw.head_importance(session.model, PICTURE).values[0].numpy()
+    np.testing.assert_allclose(session.importance, importance, atol=1e-5)
+
+
+def test_pruning_changes_the_decision_and_the_maps(session: vaw.Session) -> None:
+    before = session.decision["target_before"]
+    session.pruned_heads = {0: [1], 3: [0]}
+    assert session.pruned_heads == [(0, 1), (3, 0)]
+    assert session.wait(60)
+    with vaw.masked_heads(session.model, {0: [1], 3: [0]}), torch.no_grad():
+        expected = session.model(vaw.describe(session.model).prepare(PICTURE)).softmax(-1)[0]
+    decision = session.decision
+    assert decision["target_before"] == before
+    assert decision["target_after"] == pytest.approx(float(expected[session.target]), rel=1e-4)
+    assert {"daam", "daam.before"} <= set(session.attributions)
+    assert np.isnan(session.importance[0, 1])
+    session.pruned_heads = []
+    assert session.wait(60)
+    assert session.decision["target_after"] is None
+    assert "daam.before" not in session.attributions
+
+
+def test_another_class_needs_no_forward_pass(session: vaw.Session, monkeypatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the model ran again")
+
+    whole = session.trace
+    session.metric = "taylor"
+    assert session.wait(60)
+    monkeypatch.setattr("vit_attention_widget.session.session.trace", never)
+    session.metric = "taylor"
+    session.target = (session.target + 1) % 10
+    assert session._quick.wait(60)
+    assert session.trace.logits is not None
+    assert torch.equal(session.trace.logits, whole.logits)
+    assert session.decision["target"] == session.target
+
+
+def test_quick_changes_end_where_the_last_one_leads(session: vaw.Session) -> None:
+    for head in ([(0, 0)], [(1, 1)], [(2, 0), (4, 1)]):
+        session.pruned_heads = head
+        session.target = len(head) + 2
+    assert session.wait(60)
+    assert session.trace.head_mask == {2: (0,), 4: (1,)}
+    assert session.decision["target"] == session.target == 4
+    assert session.trace.target.index == (4,)
+
+
+def test_selections_before_the_first_trace_count() -> None:
+    session = vaw.Session(tiny(), PICTURE)
+    session.pruned_heads = [(0, 0)]
+    session.target = 7
+    assert session.wait(60)
+    assert session.trace.head_mask == {0: (0,)}
+    assert session.decision["target"] == 7
+    session.close()
+
+
+def test_another_image_and_model(session: vaw.Session) -> None:
+    session.pruned_heads = [(0, 0)]
+    session.image = PICTURE[:, ::-1].copy()
+    assert session.wait(60)
+    assert session.pruned_heads == [(0, 0)]
+    assert session.decision["target_after"] is not None
+    session.model = timm.create_model("test_vit2", num_classes=5).eval()
+    assert session.wait(60)
+    assert session.pruned_heads == []
+    assert session.model_info["prefix"] == ["register 0"]
+    assert 0 <= session.target < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("selected_layer", 6, ParameterError),
+        ("selected_head", -2, ParameterError),
+        ("selected_token", 101, ParameterError),
+        ("selected_token", "a", ParameterError),
+        ("pruned_heads", [(0, 5)], ParameterError),
+        ("pruned_heads", 3, ParameterError),
+        ("method", "gradcam", ParameterError),
+        ("metric", "luck", ParameterError),
+        ("colormap", "jet", ParameterError),
+        ("opacity", 2, ParameterError),
+        ("target", 10, TargetError),
+    ],
+)
+def test_what_does_not_exist_is_refused(session, name, value, error) -> None:
+    before = getattr(session, name)
+    with pytest.raises(error):
+        setattr(session, name, value)
+    assert getattr(session, name) == before
+    assert session.wait(60)
+    assert session.status["state"] == "idle"
+
+
+def test_obvious_mistakes_raise_at_once() -> None:
+    with pytest.raises(ParameterError, match="selected_layer"):
+        vaw.Session(tiny(), PICTURE, layer=3)
+    with pytest.raises(ImageError):
+        vaw.Session(tiny(), "there-is-no-such.jpg")
+    with pytest.raises(UnsupportedModelError):
+        vaw.Session(torch.nn.Linear(3, 3), PICTURE)
+
+
+def test_an_error_while_computing_is_told_and_what_was_shown_stays(session: vaw.Session) -> None:
+    shown = session.picture
+    with torch.no_grad():
+        session.model.head.weight.fill_(torch.nan)
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    assert session.status["state"] == "error"
+    assert "not finite" in session.status["error"]["message"]
+    assert session.picture == shown
+    assert session.decision["target_before"] > 0
+    with torch.no_grad():
+        session.model.head.weight.normal_()
+    session.pruned_heads = []
+    assert session.wait(60)
+    assert session.status["state"] == "idle"
+
+
+def test_nothing_keeps_the_model_alive() -> None:
+    model = tiny()
+    session = vaw.Session(model, PICTURE)
+    assert session.wait(60)
+    alive = weakref.ref(model)
+    session.close()
+    del model, session
+    for _ in range(50):
+        gc.collect()
+        if alive() is None:
+            break
+        time.sleep(0.05)
+    assert alive() is None
