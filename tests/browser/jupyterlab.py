@@ -29,7 +29,7 @@ FLAGS = [
 ]
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 APP = "window.jupyterapp"
-KERNEL = f"{APP}.shell.currentWidget.sessionContext.session.kernel"
+KERNEL = f"{APP}?.shell?.currentWidget?.sessionContext?.session?.kernel"
 
 _ASK_KERNEL = f"""async (code) => {{
   const future = {KERNEL}.requestExecute({{ code, store_history: false }});

@@ -61,7 +61,8 @@ def test_click_paints_without_the_kernel(lab: Lab) -> None:
       const times = [];
       for (let i = 0; i < 12; i++) {
         const box = canvas.getBoundingClientRect();
-        const at = { clientX: box.left + box.width * (0.1 + 0.07 * i), clientY: box.top + 20,
+        const at = { clientX: box.left + (box.width * ((i % 9) + 0.5)) / 10,
+                     clientY: box.top + (box.height * (i + 0.5)) / 14,
                      bubbles: true, pointerId: 1 };
         const before = canvas.toDataURL();
         const start = performance.now();
