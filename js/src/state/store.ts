@@ -70,17 +70,20 @@ export class Store {
     this.traits = Object.fromEntries(
       [...KERNEL, ...SELECTIONS].map((name) => [name, signal(model.get(name))]),
     ) as unknown as Signals;
-    for (const name of [...KERNEL, ...SELECTIONS]) {
-      const listener = () => {
+    const listeners: [string, () => void][] = [...KERNEL, ...SELECTIONS].map((name) => [
+      `change:${name}`,
+      () => {
         (this.traits[name] as Signal<unknown>).value = model.get(name);
-      };
-      model.on(`change:${name}`, listener);
-      signal_.addEventListener("abort", () => model.off(`change:${name}`, listener));
-    }
+      },
+    ]);
     const lost = () => {
       this.disconnected.value = true;
     };
-    model.on("comm_live_update", lost);
+    listeners.push(["comm_live_update", lost]);
+    for (const [event, listener] of listeners) model.on(event, listener);
+    signal_.addEventListener("abort", () => {
+      for (const [event, listener] of listeners) model.off(event, listener);
+    });
     this.requests = new Requests(model, signal_);
     this.info = computed(() => {
       const info = this.traits.model_info.value;

@@ -2,7 +2,6 @@
 
 import { useCallback } from "preact/hooks";
 import type { Store } from "../state/store";
-import type { ModelInfo } from "../state/traits";
 import { directionWords, headName, number, tokenName } from "../state/words";
 import { useWidth } from "./canvas";
 import { Panel, Segmented } from "./controls";

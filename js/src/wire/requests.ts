@@ -42,12 +42,19 @@ export class Requests {
     this.count += 1;
     const id = `${Math.random().toString(36).slice(2)}-${this.count}`;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      signal?.addEventListener("abort", () => {
+      const stop = () => {
         if (!this.waiting.delete(id)) return;
         this.model.send({ cancel: id });
         reject(new Error("No longer wanted."));
-      });
+      };
+      const ends = <T>(end: (value: T) => void) => {
+        return (value: T) => {
+          signal?.removeEventListener("abort", stop);
+          end(value);
+        };
+      };
+      this.waiting.set(id, { resolve: ends(resolve), reject: ends(reject) });
+      signal?.addEventListener("abort", stop);
       this.model.send({ id, method, params });
     });
   }

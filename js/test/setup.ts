@@ -1,0 +1,31 @@
+// What jsdom lacks: a canvas that records what was drawn, and blob addresses.
+
+export const drawn: string[] = [];
+
+const context = new Proxy({} as Record<string, unknown>, {
+  get: (target, name: string) =>
+    name in target
+      ? target[name]
+      : (...values: unknown[]) => drawn.push(`${name} ${values.length}`),
+  set: (target, name: string, value) => {
+    target[name] = value;
+    return true;
+  },
+});
+
+HTMLCanvasElement.prototype.getContext = (() => context) as never;
+globalThis.ImageData ??= class {
+  readonly data: Uint8ClampedArray;
+  constructor(
+    readonly width: number,
+    readonly height: number,
+  ) {
+    this.data = new Uint8ClampedArray(width * height * 4);
+  }
+} as never;
+for (const name of ["pointermove", "pointerdown", "pointerup", "pointerleave", "pointerenter"]) {
+  // preact asks for these to tell how an event is spelt
+  Object.defineProperty(HTMLElement.prototype, `on${name}`, { value: null, writable: true });
+}
+URL.createObjectURL = () => "blob:test";
+URL.revokeObjectURL = () => undefined;

@@ -1,0 +1,267 @@
+import type { ComponentType } from "preact";
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Store } from "../src/state/store";
+import { search } from "../src/views/class_picker";
+import { Decision } from "../src/views/decision";
+import { Explorer } from "../src/views/explorer";
+import { HeadGrid } from "../src/views/head_grid";
+import { Inspector } from "../src/views/inspector";
+import { Scrubber } from "../src/views/scrubber";
+import { Shell } from "../src/views/shell";
+import { encode, settle, storeOf } from "./fake";
+
+let root: HTMLElement;
+
+async function show(View: ComponentType<{ store: Store }>, changes = {}) {
+  const made = storeOf(changes);
+  root = document.createElement("div");
+  document.body.append(root);
+  await act(async () => {
+    render(
+      <Shell store={made.store} title="Test">
+        <View store={made.store} />
+      </Shell>,
+      root,
+    );
+    await settle();
+  });
+  return made;
+}
+
+const find = (testid: string) =>
+  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
+const press = (element: Element, key: string) =>
+  act(() => {
+    element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  });
+const click = (element: Element) =>
+  act(() => {
+    element.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  });
+
+afterEach(() => {
+  render(null, root);
+  root.remove();
+});
+
+describe("inspector", () => {
+  it("says what is shown, and walks by arrows", async () => {
+    const { model } = await show(Inspector);
+    expect(root.textContent).toContain("class token");
+    expect(root.textContent).toContain("looks at");
+    const picture = root.querySelector(".vaw-picture") as HTMLElement;
+    await press(picture, "ArrowRight");
+    expect(model.values.selected_token).toBe(2);
+    await press(picture, "ArrowDown");
+    expect(model.values.selected_token).toBe(5);
+    await press(picture, "Escape");
+    expect(model.values.selected_token).toBe(0);
+  });
+
+  it("selects the patch under the pointer", async () => {
+    const { model, store } = await show(Inspector);
+    const canvas = find("patch-canvas");
+    canvas.getBoundingClientRect = () => ({ left: 0, top: 0, width: 300, height: 200 }) as DOMRect;
+    const at = { clientX: 150, clientY: 150, bubbles: true };
+    await act(() => {
+      canvas.dispatchEvent(new MouseEvent("pointermove", at));
+    });
+    expect(store.hovered.value).toBe(5);
+    await act(() => {
+      canvas.dispatchEvent(new MouseEvent("pointerdown", at));
+    });
+    expect(model.values.selected_token).toBe(5);
+  });
+
+  it("offers prefix tokens, directions and every head", async () => {
+    const { model } = await show(Inspector);
+    expect(root.querySelector(".vaw-chip")?.textContent).toContain("class");
+    const lookedAt = [...root.querySelectorAll('[role="radio"]')].find(
+      (b) => b.textContent === "is looked at by",
+    );
+    await click(lookedAt as Element);
+    expect(model.values.direction).toBe("looked_at_by");
+    expect(root.querySelectorAll(".vaw-small")).toHaveLength(3);
+    await click(root.querySelectorAll(".vaw-small")[0] as Element);
+    expect(model.values.selected_head).toBe(-1);
+  });
+});
+
+describe("head grid", () => {
+  it("is a grid with one tab stop that speaks", async () => {
+    await show(HeadGrid);
+    const cells = [...root.querySelectorAll('[role="gridcell"]')];
+    expect(cells).toHaveLength(4);
+    expect(cells.filter((cell) => cell.getAttribute("tabindex") === "0")).toHaveLength(1);
+    expect(find("head-0-0").getAttribute("aria-label")).toBe(
+      "layer 0, head 0, importance 0.400, first of 3",
+    );
+    expect(find("head-1-0").getAttribute("aria-label")).toContain("not known yet");
+    expect(find("head-1-0").querySelector(".vaw-shimmer")).not.toBeNull();
+    expect(find("head-1-0").getAttribute("aria-selected")).toBe("true");
+  });
+
+  it("selects by click and moves by arrows", async () => {
+    const { model } = await show(HeadGrid);
+    await click(find("head-0-1"));
+    expect([model.values.selected_layer, model.values.selected_head]).toEqual([0, 1]);
+    find("head-0-1").focus();
+    await press(find("head-0-1"), "ArrowRight");
+    expect(document.activeElement).toBe(find("head-1-1"));
+    await press(find("head-1-1"), "Enter");
+    expect(model.values.selected_layer).toBe(1);
+  });
+
+  it("prunes by its mark and by key, and undoes", async () => {
+    const { model } = await show(HeadGrid);
+    await click(find("prune-0-1"));
+    expect(model.values.pruned_heads).toEqual([[0, 1]]);
+    expect(find("head-0-1").getAttribute("aria-label")).toBe("layer 0, head 1, pruned");
+    find("head-1-0").focus();
+    await press(find("head-1-0"), "p");
+    expect(model.values.pruned_heads).toEqual([
+      [0, 1],
+      [1, 0],
+    ]);
+    await press(find("head-1-0"), "z");
+    expect(model.values.pruned_heads).toEqual([[0, 1]]);
+    await press(find("head-1-0"), "Z");
+    expect(model.values.pruned_heads).toEqual([
+      [0, 1],
+      [1, 0],
+    ]);
+  });
+
+  it("has room for layers with different numbers of heads", async () => {
+    const info = { ...(storeOf().model.values.model_info as object), num_heads: [1, 2] };
+    await show(HeadGrid, { model_info: info });
+    expect(root.querySelectorAll('[role="gridcell"]')).toHaveLength(3);
+  });
+});
+
+describe("scrubber", () => {
+  it("scrubs by slider, frame and arrow", async () => {
+    const { model } = await show(Scrubber);
+    const slider = find("layer-slider") as HTMLInputElement;
+    await act(() => {
+      slider.value = "0";
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    expect(model.values.selected_layer).toBe(0);
+    await click(find("frame-1"));
+    expect(model.values.selected_layer).toBe(1);
+    await press(find("frame-1"), "ArrowLeft");
+    expect(model.values.selected_layer).toBe(0);
+    expect(find("frame-0").getAttribute("aria-label")).toBe("layer 0, 14 % of the map");
+  });
+
+  it("shows before and after only while heads are pruned", async () => {
+    const { model } = await show(Scrubber);
+    expect(root.textContent).not.toContain("after pruning");
+    const data = new Float32Array(12);
+    const maps = encode({
+      daam: { shape: [2, 2, 3], data },
+      "daam.before": { shape: [2, 2, 3], data },
+    });
+    await act(() => model.kernel("maps", maps));
+    expect(root.textContent).toContain("after pruning");
+  });
+
+  it("changes the method", async () => {
+    const { model } = await show(Scrubber);
+    await click([...find("method").children].at(1) as Element);
+    expect(model.values.method).toBe("rollout");
+  });
+});
+
+describe("decision", () => {
+  it("shows old and new side by side", async () => {
+    const { model } = await show(Decision);
+    expect(root.textContent).toContain("star: 0.700");
+    const decision = {
+      ...(model.values.decision as object),
+      target_after: 0.1,
+      pruned: [[0, 1]],
+      rows: [{ index: 1, name: "star", before: 0.7, after: 0.1 }],
+    };
+    await act(() => model.kernel("decision", decision));
+    expect(root.textContent).toContain("Without 1 head, star goes from 0.700 to 0.100.");
+    expect(root.querySelectorAll(".vaw-after")).toHaveLength(1);
+  });
+
+  it("never takes names for HTML", async () => {
+    const rows = [{ index: 0, name: "<img src=x onerror=alert(1)>", before: 1, after: null }];
+    await show(Decision, {
+      decision: {
+        target: 0,
+        target_name: "<b>",
+        target_before: 1,
+        target_after: null,
+        pruned: [],
+        rows,
+      },
+    });
+    expect(root.querySelector("img, b")).toBeNull();
+    expect(root.textContent).toContain("<img");
+  });
+});
+
+describe("explorer and shell", () => {
+  it("holds all views, and finds classes by name and number", async () => {
+    const { store, model } = await show(Explorer);
+    for (const id of ["patch-canvas", "heads-canvas", "decision", "layer-slider", "class-picker"]) {
+      expect(find(id)).not.toBeNull();
+    }
+    const info = store.info.value;
+    if (!info) throw new Error("no info");
+    expect(search(info, "star").map((c) => c.index)).toEqual([1, 2]);
+    expect(search(info, "0").map((c) => c.name)).toEqual(["heart"]);
+    const input = find("class-picker") as HTMLInputElement;
+    await act(() => input.focus());
+    await act(() => {
+      input.value = "heart";
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    await press(input, "Enter");
+    expect(model.values.target).toBe(0);
+  });
+
+  it("shows progress with a way to cancel, and errors with details", async () => {
+    const { model } = await show(Explorer);
+    const status = {
+      state: "computing",
+      label: "removing heads",
+      progress: 0.3,
+      error: null,
+      milliseconds: 1,
+    };
+    await act(() => model.kernel("status", status));
+    expect(root.textContent).toContain("removing heads");
+    await click(find("cancel"));
+    expect(model.sent.at(-1)?.method).toBe("cancel_job");
+    const error = { message: "There is no class 99.", hint: "Give another.", details: "trace" };
+    await act(() => model.kernel("status", { ...status, state: "error", error }));
+    expect(root.querySelector('[role="alert"]')?.textContent).toContain("There is no class 99.");
+    expect(find("patch-canvas")).not.toBeNull();
+  });
+
+  it("knows the keys that work everywhere, and leaves them alone while typing", async () => {
+    const { model } = await show(Explorer);
+    const body = root.querySelector(".vaw-body") as HTMLElement;
+    await press(body, "[");
+    expect(model.values.selected_layer).toBe(0);
+    await press(body, ".");
+    expect(model.values.selected_head).toBe(1);
+    await press(body, "?");
+    expect(root.querySelector('[role="dialog"]')).not.toBeNull();
+    await press(find("class-picker"), "]");
+    expect(model.values.selected_layer).toBe(0);
+  });
+
+  it("is never blank while nothing is known", async () => {
+    await show(Explorer, { model_info: {}, decision: {}, maps: new DataView(new ArrayBuffer(0)) });
+    expect(root.textContent).toContain("Looking at the model");
+  });
+});
