@@ -177,7 +177,7 @@ def _thing(rng: np.random.Generator, shape: int, x: float, y: float, size: float
         float(size),
         float(rng.uniform(-_TURN, _TURN)),
         _palette(rng),
-        int(rng.integers(_TEXTURES)),
+        int(rng.integers(_TEXTURES)) * int(rng.random() < 0.6),
         float(rng.uniform(2.5, 5)),
         float(rng.uniform(0, math.pi)),
     )

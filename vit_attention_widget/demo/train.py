@@ -78,9 +78,11 @@ def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn
     model: VisionTransformer = build_model()
     outline = nn.Linear(model.embed_dim, PATCH * PATCH)
     kind = nn.Linear(model.embed_dim, model.num_classes)
-    weights = [*model.parameters(), *outline.parameters(), *kind.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.05, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.08)
+    optimizers = make_optimizers(model, [outline, kind], rate)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(one, lambda step: _share_of_rate(step, steps))
+        for one in optimizers
+    ]
     log = []
     for step in range(1, steps + 1):
         images, masks, labels = scenes.batch(batch, generator)
@@ -94,11 +96,11 @@ def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn
             + F.binary_cross_entropy_with_logits(outline(patches), masks)
             + F.cross_entropy(kind(patches[image, patch]), labels[image])
         )
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
+        for one, schedule in zip(optimizers, schedules, strict=True):
+            one.step()
+            one.zero_grad(set_to_none=True)
+            schedule.step()
         if step % 500 == 0 or step == steps:
             model.eval()
             share = accuracy(model, 300, first_seed=_FRESH + 500_000)
@@ -110,6 +112,24 @@ def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn
     return model.eval(), log
 
 
+def make_optimizers(
+    model: VisionTransformer, extra: list[nn.Module], rate: float
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, which learn several times sooner so; AdamW for the rest."""
+    matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
+    ours = {id(p) for p in matrices}
+    rest = [p for module in (model, *extra) for p in module.parameters() if id(p) not in ours]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=rate / 8, weight_decay=0.01, betas=(0.9, 0.98)),
+    ]
+
+
+def _share_of_rate(step: int, steps: int) -> float:
+    """A short rise, then a straight fall to nothing."""
+    return min(1.0, (step + 1) / 200) * (1 - step / steps)
+
+
 def save(model: nn.Module, path: Path) -> None:
     """Write the weights in half precision."""
     save_file({n: t.half().contiguous() for n, t in model.state_dict().items()}, path)
@@ -117,10 +137,10 @@ def save(model: nn.Module, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=7500)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pool", type=int, default=24_000)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     started = time.perf_counter()

@@ -1,0 +1,63 @@
+"""The wheel: what is in it, and that it works where there is no Jupyter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BUNDLES = ["attention_inspector.js", "daam_scrubber.js", "explorer.js", "head_grid.js"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [path] = out.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_bundles_and_weights(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    for name in BUNDLES:
+        assert 5_000 < sizes[f"vit_attention_widget/static/{name}"] <= 100_000
+    assert sizes["vit_attention_widget/static/style.css"] > 1_000
+    assert sizes["vit_attention_widget/demo/weights.safetensors"] <= 4 * 2**20
+    assert not [name for name in sizes if "node_modules" in name or name.startswith("tests")]
+
+
+def test_it_works_without_jupyter(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, in a process in which no part of Jupyter can be imported."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = """
+import sys
+class NoJupyter:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"anywidget", "ipywidgets", "traitlets", "IPython", "ipykernel"}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, NoJupyter())
+import vit_attention_widget as vaw
+assert "timm" not in sys.modules, "importing the package loaded timm"
+model = vaw.demo.load_model()
+trace = vaw.trace(model, vaw.demo.scene(seed=3).image)
+print(vaw.__file__, tuple(vaw.explainers.legrad(trace).final.shape))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(tmp_path), "OMP_WAIT_POLICY": "PASSIVE", "PATH": "/usr/bin"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) in done.stdout
+    assert "(1, 10, 10)" in done.stdout
