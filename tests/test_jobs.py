@@ -107,3 +107,17 @@ def test_closing_cancels_what_waits_and_what_comes() -> None:
         "waiting": "cancelled",
         "late": "cancelled",
     }
+
+
+def test_an_error_while_taking_the_result_is_told_and_the_lane_lives(lane: Lane) -> None:
+    told: list[BaseException] = []
+
+    def fails(found: int) -> None:
+        raise ZeroDivisionError(found)
+
+    lane.submit(Job("a", "a", lambda progress: 1, on_done=fails, on_error=told.append))
+    assert lane.wait(5)
+    assert isinstance(told[0], ZeroDivisionError)
+    lane.submit(Job("a", "a", lambda progress: 2, on_done=told.append))
+    assert lane.wait(5)
+    assert told[1:] == [2]

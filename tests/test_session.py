@@ -183,3 +183,17 @@ def test_nothing_keeps_the_model_alive() -> None:
             break
         time.sleep(0.05)
     assert alive() is None
+
+
+def test_a_model_without_classes_still_shows_where_it_looks() -> None:
+    session = vaw.Session(timm.create_model("test_vit", num_classes=0).eval(), PICTURE)
+    assert session.wait(60)
+    assert session.status["state"] == "idle"
+    assert set(session.attributions) == {"rollout", "attention"}
+    assert session.top5 == []
+    assert session.method == "rollout"
+    session.selected_token = 4
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    assert session.status["state"] == "idle"
+    session.close()

@@ -161,4 +161,7 @@ class Lane:
         except BaseException as error:  # a lost answer would leave the browser waiting
             job.on_error(error)
         else:
-            job.on_done(result)
+            try:
+                job.on_done(result)
+            except Exception as error:  # the lane must live on
+                job.on_error(error)

@@ -115,7 +115,7 @@ def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn
 def make_optimizers(
     model: VisionTransformer, extra: list[nn.Module], rate: float
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, which learn several times sooner so; AdamW for the rest."""
+    """Muon for the matrices of the blocks, which learn several times sooner so, AdamW elsewhere."""
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     ours = {id(p) for p in matrices}
     rest = [p for module in (model, *extra) for p in module.parameters() if id(p) not in ours]

@@ -39,6 +39,9 @@ METHOD_HINTS = {
                   "Knows no class."),
 }  # fmt: skip
 
+_CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
+"""Methods for a model without a classifier: nothing is decided that a gradient could explain."""
+
 METRIC_HINTS = {
     "probability": ("probability", "How much the probability falls when the head is removed; "
                     "exact, one run a head. Li et al. 2023."),
@@ -62,8 +65,8 @@ def model_info(vit: VisionTransformer, tokens: TokenLayout, image_name: str) -> 
         "image_height": tokens.image_height,
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
-        "methods": _choices(METHOD_HINTS),
-        "metrics": _choices(METRIC_HINTS),
+        "methods": _choices(METHOD_HINTS if vit.num_classes else _CLASSLESS),
+        "metrics": _choices(METRIC_HINTS if vit.num_classes else {}),
     }
 
 

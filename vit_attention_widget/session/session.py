@@ -167,7 +167,7 @@ class Session(Selection):
     def top5(self) -> list[tuple[str, float]]:
         """The five most probable classes with their probabilities, as the model stands now."""
         found = self.trace
-        if found is None:
+        if found is None or not self._vit.num_classes:
             return []
         best = found.probabilities[0].topk(min(5, self._vit.num_classes))
         pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
@@ -254,6 +254,7 @@ class Session(Selection):
         tokens = self._tokens
         middle = tokens.token(tokens.rows // 2, tokens.cols // 2)
         return {
+            "method": "daam" if self._vit.num_classes else "rollout",
             "selected_layer": self._vit.num_layers - 1,
             "selected_head": -1,
             "selected_token": 0 if "class" in tokens.prefix else middle,
@@ -331,8 +332,8 @@ class Session(Selection):
         self._whole, self._pruned = found
         with self.hold_trait_notifications():
             index = self._whole.target.index
-            self.target = index[0] if index else self.target
-            self.decision = results.decision(*found, self.target, self.pruned_heads)
+            self.target = index[0] if index else None
+            self.decision = results.decision(*found, index[0], self.pruned_heads) if index else {}
             self.attention_rows = self._rows(_no_progress)
             self.version += 1
         self._maps = {}
@@ -348,7 +349,8 @@ class Session(Selection):
     def _explain(self, progress: Progress) -> None:
         shown = self.trace
         traces = {"": shown} | ({".before": self._whole} if self._pruned is not None else {})
-        order = sorted(METHODS, key=lambda name: name != self.method)
+        order = [choice["key"] for choice in self.model_info["methods"]]
+        order.sort(key=lambda name: name != self.method)
         maps: dict[str, NDArray[np.float32]] = {}
         for i, method in enumerate(order):
             for suffix, found in traces.items():
@@ -371,6 +373,8 @@ class Session(Selection):
         shape = (self._vit.num_layers, max(self._vit.num_heads))
         self._importance = np.full(shape, np.nan, np.float32)
         self._publish_importance()
+        if not self._vit.num_classes:
+            return  # without classes nothing is decided that a head could matter for
         self._do(self._long, "importance", "removing heads", self._weigh, _no_result)
 
     def _weigh(self, progress: Progress) -> None:

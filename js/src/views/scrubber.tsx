@@ -119,10 +119,10 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
         </>
       }
     >
+      <Film store={store} info={info} />
       <div class={compact ? "vaw-stack" : "vaw-scrub"}>
         {!compact && <BigPicture store={store} info={info} />}
         <div class="vaw-stack">
-          <Film store={store} info={info} />
           <div class="vaw-row">
             <Player store={store} info={info} />
             <Select
