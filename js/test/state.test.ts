@@ -108,6 +108,20 @@ describe("store", () => {
     expect(store.shownToken.value).toBe(3);
   });
 
+  it("notices when the kernel is gone, and goes on with what is there", async () => {
+    const { store, model } = storeOf();
+    await settle();
+    const manager = { kernel: { status: "idle", isDisposed: false } };
+    Object.assign(model, { widget_manager: manager });
+    store.set({ selected_token: 2 });
+    expect(store.disconnected.value).toBe(false);
+    manager.kernel.status = "dead";
+    store.set({ selected_token: 3 });
+    expect(store.disconnected.value).toBe(true);
+    expect(model.saved).toHaveLength(1);
+    expect(read(store, 0, 0, 3)).not.toBeNull();
+  });
+
   it("stops listening when the widget is closed", async () => {
     const { model, abort } = storeOf();
     await settle();

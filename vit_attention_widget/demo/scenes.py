@@ -109,9 +109,23 @@ def two_objects(seed: int, kinds: tuple[int | str, int | str], size: int = IMAGE
 
 
 def draw(
-    seeds: Sequence[int], size: int = IMAGE_SIZE, kinds: Sequence[int] | None = None
+    seeds: Sequence[int],
+    size: int = IMAGE_SIZE,
+    kinds: Sequence[int] | None = None,
+    *,
+    spread: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Many scenes at once.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    size : int
+        Height and width in pixels.
+    kinds : sequence of int, optional
+        The kind of each object; drawn from its seed by default.
+    spread : float
+        Below 1, objects lie nearer to the middle and are larger: training begins so.
 
     Returns
     -------
@@ -128,7 +142,8 @@ def draw(
         drawn = int(rng.integers(len(KINDS)))
         label = drawn if kinds is None else kinds[i]
         radius = float(rng.uniform(0.23, 0.38))
-        place = rng.uniform(radius, 1 - radius, 2)
+        place = 0.5 + spread * (rng.uniform(radius, 1 - radius, 2) - 0.5)
+        radius += (1 - spread) * (0.36 - radius) * 0.7
         main = _thing(rng, label, float(place[0]), float(place[1]), radius)
         fields.append(rng.random((2, 5, 5)))
         backdrops.append(_palette(rng))

@@ -2,6 +2,7 @@
 // (what the pointer is over), and what follows from both. Views read signals and call actions.
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { kernelAlive } from "../wire/kernel";
 import type { AnyModel } from "../wire/model";
 import { Requests } from "../wire/requests";
 import { decode } from "../wire/safetensors";
@@ -34,6 +35,8 @@ const SELECTIONS = [
   "interpolation",
   "scale",
 ] as const satisfies readonly Selection[];
+
+const KERNEL_CHECK_MS = 2000;
 
 type Signals = { [K in keyof Traits]: Signal<Traits[K]> };
 
@@ -76,12 +79,10 @@ export class Store {
         (this.traits[name] as Signal<unknown>).value = model.get(name);
       },
     ]);
-    const lost = () => {
-      this.disconnected.value = true;
-    };
-    listeners.push(["comm_live_update", lost]);
+    const look = setInterval(() => this.checkKernel(), KERNEL_CHECK_MS);
     for (const [event, listener] of listeners) model.on(event, listener);
     signal_.addEventListener("abort", () => {
+      clearInterval(look);
       for (const [event, listener] of listeners) model.off(event, listener);
     });
     this.requests = new Requests(model, signal_);
@@ -113,7 +114,12 @@ export class Store {
         this.model.set(name, value);
       }
     });
-    this.model.save_changes();
+    this.checkKernel();
+    if (!this.disconnected.peek()) this.model.save_changes();
+  }
+
+  private checkKernel(): void {
+    this.disconnected.value = !kernelAlive(this.model);
   }
 
   /** Prune a head, or put it back. */
