@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save_file
-from timm.layers import build_sincos2d_pos_embed
+from timm.layers import build_sincos2d_pos_embed  # type: ignore[attr-defined]
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
