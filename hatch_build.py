@@ -29,5 +29,5 @@ class JavaScriptHook(BuildHookInterface):
                 "The JavaScript bundles are missing and npm was not found: install Node.js 20 or "
                 "later, or set SKIP_JS_BUILD=1 to build without the widgets."
             )
-        for command in (["ci"], ["run", "build"]):
+        for command in (["install", "--no-save"], ["run", "build"]):
             subprocess.run([npm, *command], cwd=ROOT / "js", check=True)

@@ -41,3 +41,4 @@ if __name__ == "__main__":
         install()
     found = find()
     print(f"browser for the tests: {found or 'NONE FOUND - THE BROWSER TESTS WILL BE SKIPPED'}")
+    sys.exit(0 if found else 1)  # the Makefile asks again next time, and goes on
