@@ -14,7 +14,6 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -85,7 +84,6 @@ class Lab:
 
     def screenshot(self, name: str, selector: str | None = None) -> Path:
         """Keep a picture of the page, or of one element."""
-        ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
         (self.page.locator(selector).first if selector else self.page).screenshot(path=path)
         return path
@@ -94,13 +92,14 @@ class Lab:
 @contextlib.contextmanager
 def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]:
     """Open a working copy of a notebook, with a server and a browser of its own."""
+    ARTIFACTS.mkdir(exist_ok=True)
     shutil.copy(notebook, folder / notebook.name)
     with _server(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         lab = Lab(page)
         page.on("pageerror", lambda error: lab.errors.append(str(error)))
-        page.on("console", lambda m: lab.errors.append(m.text) if _is_ours(m) else None)
+        page.on("console", lambda m: lab.errors.append(m.text) if m.type == "error" else None)
         page.on(
             "request", lambda r: lab.foreign.append(r.url) if _is_foreign(r.url, address) else None
         )
@@ -109,10 +108,6 @@ def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]
         page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
         yield lab
         browser.close()
-
-
-def _is_ours(message: Any) -> bool:
-    return message.type == "error" and ("vaw" in message.text or "widget" in message.text.lower())
 
 
 def _is_foreign(url: str, address: str) -> bool:
