@@ -56,7 +56,7 @@ def test_click_selects_a_patch(lab: Lab) -> None:
 
 
 def test_click_paints_without_the_kernel(lab: Lab) -> None:
-    """A click on a cached layer has repainted the canvas when its event ends, before the next frame.
+    """A click on a cached layer has repainted the canvas when its event ends, without a frame lost.
 
     The times from the event to the painted canvas are kept beside the screenshots.
     """
