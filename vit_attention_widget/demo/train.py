@@ -150,7 +150,7 @@ def save(model: nn.Module, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=17_000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pool", type=int, default=24_000)
     parser.add_argument("--rate", type=float, default=1.5e-3)
