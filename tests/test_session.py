@@ -77,7 +77,7 @@ def test_another_class_needs_no_forward_pass(session: vaw.Session, monkeypatch) 
     whole = session.trace
     session.metric = "taylor"
     assert session.wait(60)
-    monkeypatch.setattr("vit_attention_widget.session.session.trace", never)
+    monkeypatch.setattr("vit_attention_widget.session.computation.trace", never)
     session.metric = "taylor"
     session.target = (session.target + 1) % 10
     assert session._quick.wait(60)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .capture import AttentionCall, BlockCall, Capture
+from .capture import AttentionCall, Capture
 from .errors import CaptureError, UnsupportedModelError
 from .evaluating import evaluating
+from .recording import LayerRecord, sort_calls
 from .selection import Heads, check_heads, head_index, layer_index
 from .targets import Target, resolve
 from .tokens import TokenLayout
@@ -27,29 +27,6 @@ from .vision_transformers import VisionTransformer, describe
 __all__ = ["LayerRecord", "Trace", "trace"]
 
 Progress = Callable[[float, str], None]
-
-
-@dataclass
-class LayerRecord:
-    """What one block computed: q, k, v, out are [batch, head, token, head_dim]."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    out: Tensor
-    scale: float
-    bias: Tensor | None
-    block: BlockCall
-
-    @property
-    def input(self) -> Tensor:
-        """Tokens before the block, [batch, token, dim]."""
-        return self.block.input
-
-    @property
-    def output(self) -> Tensor:
-        """Tokens after the block, [batch, token, dim]."""
-        return self.block.output
 
 
 def trace(
@@ -140,7 +117,7 @@ def trace(
             f"The logits of {vit.name} are not finite ({_bad_values(logits)}): look for NaN or "
             "infinity in its weights, or overflow in half precision."
         )
-    layers, pool = _sort(capture, vit, tokens)
+    layers, pool = sort_calls(capture, vit, tokens)
     return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
 
 
@@ -335,41 +312,6 @@ class Trace:
         elif not isinstance(query, slice):
             query = [self.tokens.check(token) for token in _listed(query)]
         return self.layers[layer], head, query
-
-
-def _sort(
-    capture: Capture, vit: VisionTransformer, tokens: TokenLayout
-) -> tuple[list[LayerRecord], AttentionCall | None]:
-    """Give each attention call to its layer; one call a block, over exactly the tokens."""
-    calls: dict[int, AttentionCall] = {}
-    pool = None
-    for call in capture.attention_calls:
-        if call.block is None:
-            pool = call
-            continue
-        if call.block in calls:
-            raise UnsupportedModelError(
-                f"Block {call.block} of {vit.name} calls attention more than once "
-                f"({calls[call.block].path!r} and {call.path!r}): which one to show is not defined."
-            )
-        if call.q.shape[-2] != tokens.num_tokens or call.k.shape[-2] != tokens.num_tokens:
-            raise UnsupportedModelError(
-                f"{call.path!r} of {vit.name} attends from {call.q.shape[-2]} to "
-                f"{call.k.shape[-2]} tokens, but the input has {tokens.num_tokens} "
-                f"({tokens.num_prefix} prefix tokens and {tokens.rows} x {tokens.cols} patches)."
-            )
-        calls[call.block] = call
-    missing = [i for i in range(vit.num_layers) if i not in calls or i not in capture.block_calls]
-    if missing:
-        raise CaptureError(
-            f"No attention was seen in layers {missing} of {vit.name}: their attention is neither "
-            "scaled_dot_product_attention nor softmax(q @ k.T) @ v."
-        )
-    layers = []
-    for i in range(vit.num_layers):
-        c = calls[i]
-        layers.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
-    return layers, pool
 
 
 def _slice_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:

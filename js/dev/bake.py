@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 
 import vit_attention_widget as vaw
+from vit_attention_widget.session.computation import RESULTS
 from vit_attention_widget.session.selection import SELECTIONS
-from vit_attention_widget.session.session import RESULTS
 
 STATIC = Path(vaw.__file__).parent / "static"
 DARK = {

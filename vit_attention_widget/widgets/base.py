@@ -15,8 +15,8 @@ from torch import nn
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
 from ..session import Session
+from ..session.computation import RESULTS
 from ..session.selection import DIRECTIONS, SELECTIONS
-from ..session.session import RESULTS
 from ..wire import Cancel, Request, answer, cancelled, failure, parse
 
 __all__ = ["SessionWidget"]

@@ -1,0 +1,301 @@
+"""How a session computes what its selections ask for, in two threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..errors import ProtocolError, VitAttentionError
+from ..explainers import METHODS
+from ..heads.importance import head_importance
+from ..jobs import Job, Lane
+from ..selection import check_heads
+from ..trace import Trace, trace
+from ..vision_transformers import describe
+from ..wire import encode
+from . import results
+from .selection import SELECTIONS, Selection
+
+__all__ = ["RESULTS", "Computation"]
+
+RESULTS = (
+    "model_info",
+    "picture",
+    "decision",
+    "maps",
+    "importance_data",
+    "attention_rows",
+    "status",
+    "version",
+)
+"""Names of the results that go to the browser."""
+
+_MAPS_AT_ONCE = 400_000
+"""Bytes of maps that are sent together; above it only the selected method's."""
+
+Progress = Callable[[float, str], None]
+
+
+class Computation(Selection):
+    """Selections, and the results that follow from them.
+
+    The quick lane does what is waited for (traces, rows), the long one what takes time (maps,
+    leaving heads out). A result is taken only if nothing newer has replaced what it is about.
+    """
+
+    model_info = traitlets.Dict()
+    picture = traitlets.Bytes(b"")
+    decision = traitlets.Dict()
+    maps = traitlets.Bytes(b"")
+    importance_data = traitlets.Bytes(b"")
+    attention_rows = traitlets.Bytes(b"")
+    status = traitlets.Dict()
+    version = traitlets.Int(0)
+
+    def _prepare_lanes(self) -> None:
+        self._ready = False
+        self._lock = threading.RLock()
+        self._error: dict[str, str] | None = None
+        self._milliseconds: float | None = None
+        self._follow_prediction = True
+        self._quick = Lane("vaw-quick", self._report)
+        self._long = Lane("vaw-long", self._report)
+        self._reset_results()
+
+    def _begin(self) -> None:
+        self.observe(self._selected, names=list(SELECTIONS))
+        self._ready = True
+        self._report()
+        self._start()
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace of what is shown: with the pruned heads masked. None until it is there."""
+        return self._pruned if self._pruned is not None else self._whole
+
+    def _shown(self) -> Trace:
+        found = self.trace
+        if found is None:
+            raise ProtocolError("The model has not looked at the image yet: ask again later.")
+        return found
+
+    def _take(self, model: nn.Module, image: Any) -> None:
+        vit = describe(model)
+        inputs = vit.prepare(image)[:1]
+        self._tokens = vit.tokens(inputs)
+        self._vit, self._image, self._inputs = vit, image, inputs
+
+    def _first_look(self) -> dict[str, Any]:
+        """What the last layer makes of the class token, or of the patch in the middle."""
+        tokens = self._tokens
+        middle = tokens.token(tokens.rows // 2, tokens.cols // 2)
+        return {
+            "method": "daam" if self._vit.num_classes else "rollout",
+            "selected_layer": self._vit.num_layers - 1,
+            "selected_head": -1,
+            "selected_token": 0 if "class" in tokens.prefix else middle,
+        }
+
+    def _reset_results(self) -> None:
+        self._whole: Trace | None = None
+        self._pruned: Trace | None = None
+        self._maps: dict[str, NDArray[np.float32]] = {}
+        self._importance: NDArray[np.float32] = np.full((0, 0), np.nan, np.float32)
+
+    def _start(self) -> None:
+        self.model_info = results.model_info(self._vit, self._tokens, _image_name(self._image))
+        self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
+        self._start_trace("looking at the image")
+
+    def _selected(self, change: Any) -> None:
+        if not self._ready:
+            return
+        name = change["name"]
+        if name == "target":
+            known = self._whole is not None and self._whole.target.index == (change["new"],)
+            if not known:
+                self._follow_prediction = change["new"] is None
+                self._start_trace("another class")
+        elif name == "pruned_heads":
+            self._start_trace("without these heads")
+        elif self._whole is None:
+            return
+        elif name in ("selected_token", "direction"):
+            self._do(self._quick, "rows", "", self._rows, self._show_rows)
+        elif name == "metric":
+            self._start_importance()
+        elif name == "method":
+            self._publish_maps()
+
+    def _do(
+        self,
+        lane: Lane,
+        slot: str,
+        label: str,
+        work: Callable[[Progress], Any],
+        done: Callable[[Any], None],
+    ) -> None:
+        started = time.perf_counter()
+
+        def finish(result: Any) -> None:
+            with self._lock:
+                self._error = None
+                self._milliseconds = (time.perf_counter() - started) * 1000
+                done(result)
+
+        lane.submit(Job(slot, label, work, finish, self._failed))
+
+    def _start_trace(self, label: str) -> None:
+        self._do(self._quick, "trace", label, self._trace, self._traced)
+
+    def _trace(self, progress: Progress) -> tuple[Trace, Trace | None]:
+        """The traces that the selections ask for; what is there already is not run again."""
+        target = None if self._follow_prediction else self.target
+        whole, pruned = self._whole, self._pruned
+        if whole is None:
+            whole = trace(self._vit, self._inputs, target, progress=progress)
+        elif target is None or whole.target.index != (target,):
+            whole = whole.retarget(target)
+        mask = check_heads(self._vit, _by_layer(self.pruned_heads))
+        index = whole.target.index
+        if not mask:
+            return whole, None
+        if pruned is None or pruned.head_mask != mask:
+            pruned = trace(self._vit, self._inputs, index, head_mask=mask, progress=progress)
+        return whole, pruned if pruned.target.index == index else pruned.retarget(index)
+
+    def _traced(self, found: tuple[Trace, Trace | None]) -> None:
+        self._whole, self._pruned = found
+        with self.hold_trait_notifications():
+            index = self._whole.target.index
+            self.target = index[0] if index else None
+            self.decision = results.decision(*found, index[0], self.pruned_heads) if index else {}
+            self.attention_rows = self._rows(_no_progress)
+            self.version += 1
+        self._maps = {}
+        self._do(self._long, "maps", "explaining the decision", self._explain, _no_result)
+        self._start_importance()
+
+    def _rows(self, _: Progress) -> bytes:
+        return results.attention_rows(self._shown(), self.selected_token, self.direction)
+
+    def _show_rows(self, rows: bytes) -> None:
+        self.attention_rows = rows
+
+    def _explain(self, progress: Progress) -> None:
+        shown = self.trace
+        traces = {"": shown} | ({".before": self._whole} if self._pruned is not None else {})
+        order = [choice["key"] for choice in self.model_info["methods"]]
+        order.sort(key=lambda name: name != self.method)
+        maps: dict[str, NDArray[np.float32]] = {}
+        for i, method in enumerate(order):
+            for suffix, found in traces.items():
+                progress(i / len(order), f"explaining by {results.METHOD_HINTS[method][0]}")
+                assert found is not None
+                values = METHODS[method](found).values[0]
+                maps[method + suffix] = values.float().cpu().numpy()
+            with self._lock:
+                if self.trace is shown:  # not replaced by a later one meanwhile
+                    self._maps = maps
+                    self._publish_maps()
+
+    def _publish_maps(self) -> None:
+        maps = self._maps
+        if sum(values.nbytes for values in maps.values()) > _MAPS_AT_ONCE:
+            maps = {name: v for name, v in maps.items() if name.split(".")[0] == self.method}
+        self.maps = encode(maps)
+
+    def _start_importance(self) -> None:
+        shape = (self._vit.num_layers, max(self._vit.num_heads))
+        self._importance = np.full(shape, np.nan, np.float32)
+        self._publish_importance()
+        if not self._vit.num_classes:
+            return  # without classes nothing is decided that a head could matter for
+        self._do(self._long, "importance", "removing heads", self._weigh, _no_result)
+
+    def _weigh(self, progress: Progress) -> None:
+        metric, table = self.metric, self._importance
+
+        def on_layer(layer: int, values: Tensor) -> None:
+            progress((self._vit.num_layers - layer) / self._vit.num_layers, "removing heads")
+            with self._lock:
+                if self._importance is table:  # not started anew meanwhile
+                    table[layer] = values[0].float().cpu().numpy()
+                    self._publish_importance()
+
+        head_importance(
+            self._vit,
+            self._inputs,
+            metric,
+            self.target,
+            head_mask=_by_layer(self.pruned_heads),
+            progress=progress,
+            on_layer=on_layer,
+        )
+
+    def _publish_importance(self) -> None:
+        decision = self.decision
+        after = decision.get("target_after")
+        self.importance_data = encode(
+            {"importance": self._importance},
+            {
+                "metric": self.metric,
+                "exact": str(self.metric != "taylor").lower(),
+                "baseline": decision.get("target_before", 0) if after is None else after,
+            },
+        )
+
+    # How it stands -------------------------------------------------------------------------------
+
+    def _failed(self, error: BaseException) -> None:
+        known = isinstance(error, VitAttentionError)
+        details = "" if known else "".join(traceback.format_exception(error))
+        hint = "" if known else "What was shown before is still there; the details say more."
+        if isinstance(error, torch.OutOfMemoryError):
+            hint = "The device ran out of memory: try a smaller image, or the CPU."
+        self._error = {"message": str(error) or repr(error), "hint": hint, "details": details}
+        self._report()
+
+    def _report(self) -> None:
+        jobs = [lane.running for lane in (self._quick, self._long)]
+        running = next((job for job in jobs if job is not None and job.label), None)
+        self.status = {
+            "state": "computing" if running else "error" if self._error else "idle",
+            "label": running.label if running else "",
+            "progress": running.fraction if running else None,
+            "error": self._error,
+            "milliseconds": self._milliseconds,
+        }
+
+
+def _no_progress(fraction: float, label: str) -> None:
+    return None
+
+
+def _no_result(result: Any) -> None:
+    return None
+
+
+def _by_layer(pairs: list[tuple[int, int]]) -> dict[int, list[int]]:
+    heads: dict[int, list[int]] = {}
+    for layer, head in pairs:
+        heads.setdefault(layer, []).append(head)
+    return heads
+
+
+def _image_name(image: Any) -> str:
+    name = getattr(image, "filename", image)
+    return (
+        str(name).replace("\\", "/").rsplit("/", 1)[-1]
+        if isinstance(name, str)
+        else (getattr(image, "name", "") or "image")
+    )
