@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from .capture import rerun_block
 from .errors import UnsupportedModelError
-from .trace import Trace
 
-__all__ = ["check_readout", "finish_block", "finishes_rows", "readout_queries", "readout_weights"]
+if TYPE_CHECKING:
+    from .trace import Trace
+
+__all__ = [
+    "check_readout",
+    "finish_block",
+    "finishes_rows",
+    "last_block_gradients",
+    "readout_queries",
+    "readout_weights",
+]
 
 
 def readout_queries(trace: Trace) -> list[int]:
@@ -122,6 +133,35 @@ def finishes_rows(trace: Trace, layer: int) -> bool:
     )
     trace.known_blocks[kind] = known
     return known
+
+
+def last_block_gradients(trace: Trace) -> tuple[Tensor, Tensor] | None:
+    """Gradient of the target by the last block's head outputs and by its input.
+
+    Where few tokens are read out, they alone are carried through the rest of the block again, so
+    that a backward pass need not carry all the others through it. The second gradient is what
+    reaches the input past the attention. None where this short way is not the model's own.
+    """
+    rows, last = trace.model.readout_rows, trace.num_layers - 1
+    if rows is None:
+        return None
+    record, chosen = trace.layers[last], list(rows)
+    with trace.rerunning():
+        try:
+            check_readout(trace)
+        except UnsupportedModelError:
+            return None
+        if not finishes_rows(trace, last):
+            return None
+        inputs = record.input.detach()[:, chosen].requires_grad_()
+        out = record.out.detach()[:, :, chosen].requires_grad_()
+        finished = trace.model.finish_block(trace.model.blocks[last], inputs, out)
+        assert finished is not None
+        score = trace.target.score(trace.model.readout(finished)).sum()
+    by_out, by_input = torch.autograd.grad(score, (out, inputs))
+    whole_out, whole_input = torch.zeros_like(record.out), torch.zeros_like(record.input)
+    whole_out[:, :, chosen], whole_input[:, chosen] = by_out, by_input
+    return whole_out.detach(), whole_input.detach()
 
 
 def _altered(block: nn.Module) -> bool:

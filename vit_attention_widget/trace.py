@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .capture import AttentionCall, Capture
 from .errors import CaptureError, UnsupportedModelError
 from .evaluating import evaluating
+from .readout import last_block_gradients
 from .recording import LayerRecord, sort_calls
 from .selection import Heads, check_heads, head_index, layer_index
 from .targets import Target, resolve
@@ -293,8 +294,15 @@ class Trace:
                 "or use a method that needs none (attention, rollout)."
             )
         with torch.inference_mode(False), torch.enable_grad():
-            score = self.target.score(self._logits).sum()
-            found = torch.autograd.grad(score, outputs, retain_graph=True, allow_unused=True)
+            short = last_block_gradients(self)
+            pairs: list[tuple[Tensor, Tensor | None]]
+            if short is None:
+                pairs = [(self.target.score(self._logits).sum(), None)]
+            else:
+                given = zip((outputs[-1], self.layers[-1].input), short, strict=True)
+                pairs = [(end, seed) for end, seed in given if end.requires_grad]
+            ends, seeds = zip(*pairs, strict=True)
+            found = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
         return [
             torch.zeros_like(out) if g is None else g for g, out in zip(found, outputs, strict=True)
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -46,28 +48,34 @@ def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attributi
         raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
-    maps = []
+    maps = [total] * start
     with trace.rerunning():
         check_readout(trace)
-        for layer in range(trace.num_layers):
-            if layer >= start:
-                total = total + _layer_map(trace, layer, readout)
+        for found in _layer_maps(trace, list(range(start, trace.num_layers)), readout):
+            total = total + found
             maps.append(total)
     return attribution(trace, maps, "legrad")
 
 
-def _layer_map(trace: Trace, layer: int, readout: str) -> Tensor:
-    """``E_l`` for all tokens, [batch, token]."""
+def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tensor]:
+    """``E_l`` of each layer for all tokens, [batch, token]."""
     if readout == "model" and trace.model.readout_kind == "attention_pool":
-        return _pool_map(trace, layer)
-    record = trace.layers[layer]
+        yield from (_pool_map(trace, layer) for layer in layers)
+        return
     rows = _rows(trace, readout)
-    with torch.inference_mode(False), torch.enable_grad():
-        out = record.out.detach()
-        out = (out if rows is None else out[:, :, rows]).requires_grad_()
-        logits = _read(trace, finish_block(trace, layer, out, rows), readout)
-        (gradient,) = torch.autograd.grad(trace.target.score(logits).sum(), out)
-    return _mean_relu(gradient, record.v.detach()) / trace.tokens.num_tokens
+    together = len(layers) if rows is not None else 1  # few rows: the head is read once for all
+    for at in range(0, len(layers), together):
+        part = layers[at : at + together]
+        with torch.inference_mode(False), torch.enable_grad():
+            outs = [trace.layers[layer].out.detach() for layer in part]
+            outs = [(o if rows is None else o[:, :, rows]).requires_grad_() for o in outs]
+            tokens = [finish_block(trace, *each, rows) for each in zip(part, outs, strict=True)]
+            logits = _read(trace, torch.cat(tokens), readout)
+            scores = [trace.target.score(each).sum() for each in logits.split(trace.batch_size)]
+            gradients = torch.autograd.grad(scores, outs)
+        for layer, gradient in zip(part, gradients, strict=True):
+            values = trace.layers[layer].v.detach()
+            yield _mean_relu(gradient, values) / trace.tokens.num_tokens
 
 
 def _rows(trace: Trace, readout: str) -> list[int] | None:
