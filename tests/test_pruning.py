@@ -1,0 +1,118 @@
+"""Smaller models: the masked model's logits, on every family, saved, loaded and pruned again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from models import BY_NAME, TINY, TinyModel
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError
+
+HEADS = {0: [1], 2: [0]}
+
+
+def logits(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model(inputs)
+
+
+def masked(model: torch.nn.Module, inputs: torch.Tensor, heads: vaw.prune_heads) -> torch.Tensor:
+    with vaw.masked_heads(model, heads):
+        return logits(model, inputs)
+
+
+def size(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+def test_a_pruned_model_is_the_masked_one(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(), tiny.inputs()
+    before = logits(model, inputs)
+    small = vaw.prune_heads(model, HEADS)
+    torch.testing.assert_close(logits(small, inputs), masked(model, inputs, HEADS))
+    assert torch.equal(logits(model, inputs), before)
+    found = vaw.pruning_of(small)
+    assert {**found.cut, **found.silenced} == {0: (1,), 2: (0,)}
+    assert (size(small) < size(model)) == bool(found.cut)
+    assert type(small) is type(model)
+
+
+@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+def test_all_heads_of_a_layer_may_go(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(), tiny.inputs()
+    gone = {1: list(range(tiny.heads))}
+    small = vaw.prune_heads(model, gone)
+    torch.testing.assert_close(logits(small, inputs), masked(model, inputs, gone))
+
+
+@pytest.mark.parametrize("name", ["vit", "beit", "eva02", "dinov3"])
+def test_a_pruned_model_can_be_traced_and_pruned_again(name: str) -> None:
+    tiny = next(t for t in TINY if t.name.startswith(name))
+    model, inputs = tiny.build(), tiny.inputs()
+    small = vaw.prune_heads(model, {0: [0]})
+    found = vaw.trace(small, inputs)
+    assert found.num_heads == (1, 2, 2)
+    torch.testing.assert_close(
+        found.attention(1, head=1),
+        vaw.trace(model, inputs, head_mask={0: [0]}).attention(1, head=1),
+    )
+    for method in vaw.explainers.METHODS.values():
+        assert torch.isfinite(method(found).values).all()
+    assert vaw.head_importance(small, inputs).values.shape == (2, 3, 2)
+    smaller = vaw.prune_heads(small, {0: [0], 1: [1]})  # head 0 of those that are left is head 1
+    assert vaw.pruning_of(smaller).cut == {0: (0, 1), 1: (1,)}
+    expected = masked(model, inputs, {0: [0, 1], 1: [1]})
+    torch.testing.assert_close(logits(smaller, inputs), expected)
+
+
+@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+def test_it_saves_and_loads(tiny: TinyModel, tmp_path: Path) -> None:
+    model, inputs = tiny.build(), tiny.inputs()
+    small = vaw.prune_heads(model, HEADS)
+    vaw.save_pruned(small, tmp_path / "small.safetensors")
+    fresh = tiny.create().to(torch.float64).eval()
+    loaded = vaw.load_pruned(fresh, tmp_path / "small.safetensors")
+    torch.testing.assert_close(logits(loaded, inputs), logits(small, inputs))
+    assert vaw.pruning_of(loaded) == vaw.pruning_of(small)
+
+
+def test_it_can_be_exported() -> None:
+    model = timm.create_model("test_vit", num_classes=10).eval()
+    small = vaw.prune_heads(model, HEADS)
+    inputs = torch.randn(1, 3, 160, 160)
+    exported = torch.export.export(small, (inputs,)).module()
+    torch.testing.assert_close(exported(inputs), logits(small, inputs))
+
+
+def test_gradients_flow_and_training_mode_stays() -> None:
+    model = timm.create_model("test_vit", num_classes=10).train()
+    small = vaw.prune_heads(model, HEADS)
+    assert small.training
+    assert small.blocks[0].attn.training
+    small(torch.randn(2, 3, 160, 160)).sum().backward()
+    assert small.blocks[0].attn.qkv.weight.grad is not None
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("heads", [{9: [0]}, {0: [2]}, {0: "a"}, [0]])
+def test_heads_that_do_not_exist(heads: object) -> None:
+    with pytest.raises(ParameterError):
+        vaw.prune_heads(BY_NAME["vit"].build(), heads)
+
+
+def test_files_that_do_not_fit(tmp_path: Path) -> None:
+    small = vaw.prune_heads(timm.create_model("test_vit", num_classes=10), HEADS)
+    path = tmp_path / "small.safetensors"
+    vaw.save_pruned(small, path)
+    with pytest.raises(ParameterError, match="do not fit"):
+        vaw.load_pruned(timm.create_model("test_vit", num_classes=7), path)
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(ParameterError, match="does not say"):
+        vaw.load_pruned(timm.create_model("test_vit"), path)
