@@ -40,11 +40,16 @@ def by_masking(model: nn.Module, inputs: Tensor, target: list[int]) -> Tensor:
 
 
 def test_leave_one_out(pair: Twins) -> None:
-    found = vaw.head_importance(pair.model, pair.inputs, target=TARGET)
+    metrics = ["probability", "jsd", "cls_cosine", "loss", "accuracy"]
+    found = vaw.head_importance(pair.model, pair.inputs, metrics, TARGET)
     values, baseline = leave_one_out(pair.model, pair.inputs, TARGET)
-    agree(found.values, values)
     agree(found.baseline, baseline)
-    assert found.metric == "probability"
+    assert found.metrics == tuple(values) == tuple(metrics)
+    assert torch.equal(found.values, found["probability"])
+    for metric, expected in values.items():
+        agree(found[metric], expected, 1e-8 if metric in ("jsd", "cls_cosine") else 1e-10)
+    alone = vaw.head_importance(pair.model, pair.inputs, "jsd", TARGET)
+    assert torch.equal(alone.values, found["jsd"])
 
 
 def test_taylor(pair: Twins) -> None:
@@ -84,19 +89,19 @@ def test_batches_are_bounded(max_batch: int) -> None:
     assert max(sizes) <= max_batch
 
 
-def test_each_layer_is_reported_once_with_its_values() -> None:
+def test_it_fills_step_by_step() -> None:
     pair = twins("vit")
-    for metric in ("probability", "taylor"):
-        seen: dict[int, Tensor] = {}
-
-        def report(layer: int, values: Tensor, seen: dict[int, Tensor] = seen) -> None:
-            assert layer not in seen
-            seen[layer] = values.clone()
-
-        found = vaw.head_importance(pair.model, pair.inputs, metric, on_layer=report)
-        assert sorted(seen) == [0, 1, 2]
-        for layer, values in seen.items():
-            assert torch.equal(values, found.values[:, layer])
+    final = vaw.head_importance(pair.model, pair.inputs, ["jsd", "taylor"])
+    seen: list[vaw.HeadImportance] = []
+    vaw.head_importance(pair.model, pair.inputs, ["jsd", "taylor"], on_update=seen.append)
+    known = [int((~found["jsd"].isnan()).sum()) for found in seen]
+    assert known == sorted(known)
+    assert known[0] == 0
+    assert known[-1] == final.values.numel()
+    for found in seen:
+        assert torch.equal(found["taylor"], final["taylor"])  # the estimate is there at once
+        there = ~found["jsd"].isnan()
+        assert torch.equal(found["jsd"][there], final["jsd"][there])
 
 
 def test_progress_rises_to_one() -> None:
@@ -150,10 +155,10 @@ def test_the_table() -> None:
     pair = twins("vit")
     found = vaw.head_importance(pair.model, pair.inputs, head_mask={1: [0]})
     table = found.to_dataframe()
-    assert list(table.columns) == ["image", "layer", "head", "importance"]
+    assert list(table.columns) == ["image", "layer", "head", "probability"]
     assert len(table) == 2 * (3 * 2 - 1)
     row = table[(table.image == 1) & (table.layer == 2) & (table["head"] == 1)]
-    assert row.importance.item() == found.values[1, 2, 1].item()
+    assert row.probability.item() == found.values[1, 2, 1].item()
 
 
 # --- pruned heads --------------------------------------------------------------------------------
@@ -280,7 +285,9 @@ def legrad_by_rerunning(model: nn.Module, inputs: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"metric": "jsd"}, ParameterError, "'jsd'.*probability, taylor"),
+        ({"metric": "shapley"}, ParameterError, "'shapley'.*probability, jsd.*taylor"),
+        ({"metric": []}, ParameterError, "choose from"),
+        ({"metric": ["jsd", "gini"]}, ParameterError, "'gini'"),
         ({"max_batch": 0}, ParameterError, "max_batch is 0"),
         ({"max_batch": -3}, ParameterError, "-3"),
         ({"target": 7}, TargetError, "7.*0 to 4"),

@@ -10,14 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import errors, explainers
-from .heads.importance import HeadImportance, head_importance
+from .heads.accuracy import accuracy
+from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
+from .heads.importance import HeadImportance, head_importance, head_importance_steps
 from .heads.masking import masked_heads
+from .heads.partial_pruning import PartialPruning, partial_pruning
 from .tokens import TokenLayout
-from .trace import Trace, trace
+from .trace import Trace
+from .tracing import trace
 from .vision_transformers import describe
 
 if TYPE_CHECKING:
     from . import demo
+    from .heads.pruning import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
     from .widgets import AttentionInspector, DAAMScrubber, Explorer, HeadImportanceGrid
 
@@ -29,15 +34,26 @@ __all__ = [
     "Explorer",
     "HeadImportance",
     "HeadImportanceGrid",
+    "PartialPruning",
+    "PruningCurve",
     "Session",
     "TokenLayout",
     "Trace",
+    "accuracy",
     "demo",
     "describe",
     "errors",
     "explainers",
     "head_importance",
+    "head_importance_steps",
+    "load_pruned",
     "masked_heads",
+    "partial_pruning",
+    "prune_heads",
+    "pruning_curve",
+    "pruning_curve_steps",
+    "pruning_of",
+    "save_pruned",
     "trace",
 ]
 
@@ -48,6 +64,10 @@ _LAZY = {
     "HeadImportanceGrid": ".widgets",
     "Session": ".session",
     "demo": ".demo",
+    "load_pruned": ".heads.pruning",
+    "prune_heads": ".heads.pruning",
+    "pruning_of": ".heads.pruning",
+    "save_pruned": ".heads.pruning",
 }
 
 

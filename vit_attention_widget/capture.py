@@ -58,6 +58,11 @@ class BlockCall:
     kwargs: dict[str, Any]
     output: Tensor
 
+    @property
+    def other_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments besides the input."""
+        return {name: value for name, value in self.kwargs.items() if value is not self.input}
+
 
 class Capture(TorchFunctionMode):
     """Record attention and block calls of the forward passes run inside the ``with`` block.
@@ -244,9 +249,5 @@ def rerun_block(
     if head_outputs.shape[0] != inputs.shape[0]:
         inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
     with Capture(model, {block: 0}, lambda _: head_outputs):
-        result = block(inputs, *call.args, **_without_input(call))
+        result = block(inputs, *call.args, **call.other_kwargs)
     return result[0] if isinstance(result, tuple) else result
-
-
-def _without_input(call: BlockCall) -> dict[str, Any]:
-    return {name: value for name, value in call.kwargs.items() if value is not call.input}

@@ -38,9 +38,12 @@ class LayerRecord:
 
 
 def sort_calls(
-    capture: Capture, vit: VisionTransformer, tokens: TokenLayout
+    capture: Capture, vit: VisionTransformer, tokens: TokenLayout, first: int = 0
 ) -> tuple[list[LayerRecord], AttentionCall | None]:
-    """Give each attention call to its layer; one call a block, over exactly the tokens."""
+    """Give each attention call to its layer; one call a block, over exactly the tokens.
+
+    Returns the records from layer ``first`` on, and the call outside all blocks if there was one.
+    """
     calls: dict[int, AttentionCall] = {}
     pool = None
     for call in capture.attention_calls:
@@ -59,14 +62,15 @@ def sort_calls(
                 f"({tokens.num_prefix} prefix tokens and {tokens.rows} x {tokens.cols} patches)."
             )
         calls[call.block] = call
-    missing = [i for i in range(vit.num_layers) if i not in calls or i not in capture.block_calls]
+    layers = range(first, vit.num_layers)
+    missing = [i for i in layers if i not in calls or i not in capture.block_calls]
     if missing:
         raise CaptureError(
             f"No attention was seen in layers {missing} of {vit.name}: their attention is neither "
             "scaled_dot_product_attention nor softmax(q @ k.T) @ v."
         )
-    layers = []
-    for i in range(vit.num_layers):
+    records = []
+    for i in layers:
         c = calls[i]
-        layers.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
-    return layers, pool
+        records.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
+    return records, pool

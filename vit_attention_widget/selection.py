@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from .errors import ParameterError
 from .vision_transformers import VisionTransformer
 
-__all__ = ["Heads", "check_heads", "head_index", "layer_index"]
+__all__ = ["Heads", "check_heads", "head_index", "heads_by_layer", "layer_index"]
 
 Heads: TypeAlias = Mapping[int, Sequence[int]]
 """``{layer: [heads]}``, both 0-based."""
@@ -51,6 +51,14 @@ def check_heads(vit: VisionTransformer, heads: Heads) -> dict[int, tuple[int, ..
         if numbers:
             checked[index] = numbers
     return checked
+
+
+def heads_by_layer(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """``{layer: [heads]}`` of (layer, head) pairs."""
+    heads: dict[int, list[int]] = {}
+    for layer, head in pairs:
+        heads.setdefault(layer, []).append(head)
+    return heads
 
 
 def _integer(value: Any) -> int | None:

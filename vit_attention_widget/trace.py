@@ -7,123 +7,29 @@ tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exact
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .capture import AttentionCall, Capture
-from .errors import CaptureError, UnsupportedModelError
+from .capture import AttentionCall
+from .errors import CaptureError
 from .evaluating import evaluating
 from .readout import last_block_gradients
-from .recording import LayerRecord, sort_calls
-from .selection import Heads, check_heads, head_index, layer_index
+from .recording import LayerRecord
+from .selection import Heads, head_index, layer_index
 from .targets import Target, resolve
 from .tokens import TokenLayout
-from .vision_transformers import VisionTransformer, describe
+from .vision_transformers import VisionTransformer
 
-__all__ = ["LayerRecord", "Trace", "trace"]
-
-Progress = Callable[[float, str], None]
-
-
-def trace(
-    model: nn.Module | VisionTransformer,
-    images: Any,
-    target: Any = None,
-    *,
-    head_mask: Heads | None = None,
-    gradients: bool = True,
-    progress: Progress | None = None,
-) -> Trace:
-    """Run the model once and keep what its attention did.
-
-    Parameters
-    ----------
-    model : nn.Module
-        A supported Vision Transformer; it is not changed. A model in training mode is run in
-        evaluation mode and left in training mode.
-    images : image, float tensor, or list of images
-        A path, bytes, PIL image or HWC uint8 array goes through the model's own preprocessing; a
-        float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
-    target : optional
-        What gradients explain: None (the predicted class), a class index or name, one of these
-        per image, or a callable logits [batch, class] -> [batch].
-    head_mask : dict, optional
-        ``{layer: [heads]}`` whose outputs are set to zero before the output projection.
-    gradients : bool
-        Keep what a backward pass needs. Without it a trace is smaller and gradient methods raise.
-    progress : callable, optional
-        Called with (fraction in [0, 1], label) after each block; it may raise
-        :class:`~vit_attention_widget.errors.JobCancelled` to stop.
-
-    Returns
-    -------
-    Trace
-
-    Raises
-    ------
-    UnsupportedModelError, ImageError, TargetError, ParameterError, CaptureError
-        If the model, the images, the target, the heads or the model's output do not fit.
-
-    Examples
-    --------
-    >>> import vit_attention_widget as vaw
-    >>> model = vaw.demo.load_model()
-    >>> found = vaw.trace(model, vaw.demo.scene(seed=1).image)
-    >>> found.attention(layer=2, head=0, query=0).shape == (1, found.tokens.num_tokens)
-    True
-    """
-    vit = describe(model)
-    inputs = vit.prepare(images)
-    tokens = vit.tokens(inputs)
-    mask = check_heads(vit, head_mask or {})
-    layer_of: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
-
-    def on_attention(call: AttentionCall) -> Tensor | None:
-        if call.block is None:
-            return None
-        out = call.out
-        if mask.get(call.block):
-            keep = torch.ones(out.shape[1], dtype=out.dtype, device=out.device)
-            keep[list(mask[call.block])] = 0
-            out = out * keep[:, None, None]
-        if gradients and not out.requires_grad:
-            out = out.detach().requires_grad_()
-        return out
-
-    def on_block(layer: int) -> None:
-        if progress is not None:
-            progress((layer + 1) / vit.num_layers, "looking at the image")
-
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.set_grad_enabled(gradients))
-        stack.enter_context(evaluating(vit.model))
-        if inputs.is_inference():
-            inputs = inputs.clone()
-        capture = stack.enter_context(Capture(vit.model, layer_of, on_attention, on_block=on_block))
-        logits = vit.forward(inputs)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(inputs):
-        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UnsupportedModelError(
-            f"{vit.name} returned {shape} for {len(inputs)} images, but logits [{len(inputs)}, "
-            "class] were expected: wrap its forward so that it returns those alone."
-        )
-    if not torch.isfinite(logits).all():
-        raise CaptureError(
-            f"The logits of {vit.name} are not finite ({_bad_values(logits)}): look for NaN or "
-            "infinity in its weights, or overflow in half precision."
-        )
-    layers, pool = sort_calls(capture, vit, tokens)
-    return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
+__all__ = ["LayerRecord", "Trace"]
 
 
 class Trace:
-    """What :func:`trace` recorded. Axis order: [batch, layer, head, query, key].
+    """What :func:`~.tracing.trace` recorded. Axis order: [batch, layer, head, query, key].
 
     Attributes
     ----------
@@ -200,6 +106,25 @@ class Trace:
         """Softmax of the logits, [batch, class], in float32 at least."""
         logits = self.logits
         return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether what a backward pass needs was kept."""
+        return self._logits.requires_grad
+
+    def replaced(
+        self,
+        logits: Tensor,
+        layers: list[LayerRecord],
+        pool: AttentionCall | None,
+        target: Target,
+        head_mask: Heads,
+    ) -> Trace:
+        """The same inputs with what other masks made of them."""
+        other = copy.copy(self)
+        other._logits, other.layers, other.pool = logits, layers, pool
+        other.target, other.head_mask, other._gradients = target, head_mask, None
+        return other
 
     def retarget(self, target: Any) -> Trace:
         """The same trace with another target: one more backward pass, no forward pass."""
@@ -288,7 +213,7 @@ class Trace:
 
     def _backward(self) -> list[Tensor]:
         outputs = [record.out for record in self.layers]
-        if not self._logits.requires_grad:
+        if not self.has_gradients:
             raise CaptureError(
                 "This trace was made without gradients: trace again with gradients=True, "
                 "or use a method that needs none (attention, rollout)."
@@ -349,7 +274,3 @@ def _is_one(choice: Any) -> bool:
 
 def _listed(choice: Any) -> list[Any]:
     return [choice] if _is_one(choice) or isinstance(choice, str) else list(choice)
-
-
-def _bad_values(logits: Tensor) -> str:
-    return f"{int(torch.isnan(logits).sum())} NaN, {int(torch.isinf(logits).sum())} infinite"

@@ -6,23 +6,53 @@ import torch
 from torch import Tensor, nn
 
 from .explicit import ExplicitViT, Record, gradients, score
+from .readout import reads_class_token
 
 
-def leave_one_out(model: nn.Module, inputs: Tensor, target: list[int]) -> tuple[Tensor, Tensor]:
-    """Importance [B, L, H] and baseline [B]: the label's probability, minus it without the head."""
+def leave_one_out(
+    model: nn.Module, inputs: Tensor, target: list[int]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Every metric [B, L, H], and the label's probability with all heads [B]."""
     images = torch.arange(len(target))
 
-    def probability(switched_off: dict[int, list[int]]) -> Tensor:
+    def run(switched_off: dict[int, list[int]]) -> tuple[ExplicitViT, Record]:
         with torch.no_grad():
-            return ExplicitViT(model, switched_off)(inputs).logits.softmax(-1)[images, target]
+            vit = ExplicitViT(model, switched_off)
+            return vit, vit(inputs)
 
-    baseline = probability({})
+    vit, whole = run({})
+    p = whole.logits.softmax(-1)
+    found: dict[str, Tensor] = {}
     heads = [block.attn.num_heads for block in model.blocks]
-    layers = [
-        torch.stack([baseline - probability({layer: [head]}) for head in range(count)], dim=1)
-        for layer, count in enumerate(heads)
-    ]
-    return torch.stack(layers, dim=1), baseline
+    for layer, count in enumerate(heads):
+        for head in range(count):
+            _, record = run({layer: [head]})
+            q = record.logits.softmax(-1)
+            m = (p + q) / 2
+            token = read_out_token(vit, whole.tokens[layer], whole)
+            other = read_out_token(vit, record.tokens[layer], whole)
+            values = {
+                "probability": p[images, target] - q[images, target],
+                "jsd": ((p * (p / m).log()).sum(-1) + (q * (q / m).log()).sum(-1)) / 2,
+                "cls_cosine": 1
+                - (token * other).sum(-1) / (token.norm(dim=-1) * other.norm(dim=-1)),
+                "loss": -q[images, target].log() + p[images, target].log(),
+                "accuracy": (p.argmax(-1) == torch.tensor(target)).double()
+                - (q.argmax(-1) == torch.tensor(target)).double(),
+            }
+            for name, value in values.items():
+                table = found.setdefault(name, torch.zeros(len(target), len(heads), max(heads)))
+                found[name] = table.double()
+                found[name][:, layer, head] = value
+    return found, p[images, target]
+
+
+def read_out_token(vit: ExplicitViT, tokens: Tensor, record: Record) -> Tensor:
+    """The class token [B, D], or the mean of what is pooled, weighted as the pool weighs it."""
+    if record.pool_attention is not None:
+        weights = record.pool_attention.mean(dim=1)[:, 0]
+        return (weights[:, :, None] * tokens[:, tokens.shape[1] - weights.shape[1] :]).sum(dim=1)
+    return tokens[:, 0] if reads_class_token(vit) else tokens[:, vit.prefix :].mean(dim=1)
 
 
 def taylor(record: Record, target: list[int]) -> Tensor:

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 import traitlets
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import ProtocolError, VitAttentionError
 from ..explainers import METHODS
-from ..heads.importance import head_importance
 from ..jobs import Job, Lane
-from ..selection import check_heads
-from ..trace import Trace, trace
+from ..selection import check_heads, heads_by_layer
+from ..trace import Trace
+from ..tracing import first_difference, remask, trace
 from ..vision_transformers import describe
 from ..wire import encode
 from . import results
 from .selection import SELECTIONS, Selection
 
-__all__ = ["RESULTS", "Computation"]
+__all__ = ["RESULTS", "Computation", "no_result"]
 
 RESULTS = (
     "model_info",
@@ -33,6 +33,9 @@ RESULTS = (
     "decision",
     "maps",
     "importance_data",
+    "accuracy",
+    "partial",
+    "curves",
     "attention_rows",
     "status",
     "version",
@@ -56,7 +59,6 @@ class Computation(Selection):
     picture = traitlets.Bytes(b"")
     decision = traitlets.Dict()
     maps = traitlets.Bytes(b"")
-    importance_data = traitlets.Bytes(b"")
     attention_rows = traitlets.Bytes(b"")
     status = traitlets.Dict()
     version = traitlets.Int(0)
@@ -109,7 +111,6 @@ class Computation(Selection):
         self._whole: Trace | None = None
         self._pruned: Trace | None = None
         self._maps: dict[str, NDArray[np.float32]] = {}
-        self._importance: NDArray[np.float32] = np.full((0, 0), np.nan, np.float32)
 
     def _start(self) -> None:
         self.model_info = results.model_info(self._vit, self._tokens, _image_name(self._image))
@@ -131,8 +132,6 @@ class Computation(Selection):
             return
         elif name in ("selected_token", "direction"):
             self._do(self._quick, "rows", "", self._rows, self._show_rows)
-        elif name == "metric":
-            self._start_importance()
         elif name == "method":
             self._publish_maps()
 
@@ -165,12 +164,13 @@ class Computation(Selection):
             whole = trace(self._vit, self._inputs, target, progress=progress)
         elif target is None or whole.target.index != (target,):
             whole = whole.retarget(target)
-        mask = check_heads(self._vit, _by_layer(self.pruned_heads))
+        mask = check_heads(self._vit, heads_by_layer(self.pruned_heads))
         index = whole.target.index
         if not mask:
             return whole, None
-        if pruned is None or pruned.head_mask != mask:
-            pruned = trace(self._vit, self._inputs, index, head_mask=mask, progress=progress)
+        known = [found for found in (whole, pruned) if found is not None]
+        nearest = max(known, key=lambda found: first_difference(found, mask))
+        pruned = remask(nearest, mask, progress=progress)  # the layers below need not run again
         return whole, pruned if pruned.target.index == index else pruned.retarget(index)
 
     def _traced(self, found: tuple[Trace, Trace | None]) -> None:
@@ -182,8 +182,11 @@ class Computation(Selection):
             self.attention_rows = self._rows(_no_progress)
             self.version += 1
         self._maps = {}
-        self._do(self._long, "maps", "explaining the decision", self._explain, _no_result)
-        self._start_importance()
+        self._do(self._long, "maps", "explaining the decision", self._explain, no_result)
+        self._study_heads()
+
+    def _study_heads(self) -> None:
+        """What else follows from a new trace."""
 
     def _rows(self, _: Progress) -> bytes:
         return results.attention_rows(self._shown(), self.selected_token, self.direction)
@@ -214,46 +217,6 @@ class Computation(Selection):
             maps = {name: v for name, v in maps.items() if name.split(".")[0] == self.method}
         self.maps = encode(maps)
 
-    def _start_importance(self) -> None:
-        shape = (self._vit.num_layers, max(self._vit.num_heads))
-        self._importance = np.full(shape, np.nan, np.float32)
-        self._publish_importance()
-        if not self._vit.num_classes:
-            return  # without classes nothing is decided that a head could matter for
-        self._do(self._long, "importance", "removing heads", self._weigh, _no_result)
-
-    def _weigh(self, progress: Progress) -> None:
-        metric, table = self.metric, self._importance
-
-        def on_layer(layer: int, values: Tensor) -> None:
-            progress((self._vit.num_layers - layer) / self._vit.num_layers, "removing heads")
-            with self._lock:
-                if self._importance is table:  # not started anew meanwhile
-                    table[layer] = values[0].float().cpu().numpy()
-                    self._publish_importance()
-
-        head_importance(
-            self._vit,
-            self._inputs,
-            metric,
-            self.target,
-            head_mask=_by_layer(self.pruned_heads),
-            progress=progress,
-            on_layer=on_layer,
-        )
-
-    def _publish_importance(self) -> None:
-        decision = self.decision
-        after = decision.get("target_after")
-        self.importance_data = encode(
-            {"importance": self._importance},
-            {
-                "metric": self.metric,
-                "exact": str(self.metric != "taylor").lower(),
-                "baseline": decision.get("target_before", 0) if after is None else after,
-            },
-        )
-
     # How it stands -------------------------------------------------------------------------------
 
     def _failed(self, error: BaseException) -> None:
@@ -281,15 +244,9 @@ def _no_progress(fraction: float, label: str) -> None:
     return None
 
 
-def _no_result(result: Any) -> None:
-    return None
-
-
-def _by_layer(pairs: list[tuple[int, int]]) -> dict[int, list[int]]:
-    heads: dict[int, list[int]] = {}
-    for layer, head in pairs:
-        heads.setdefault(layer, []).append(head)
-    return heads
+def no_result(result: Any) -> None:
+    """What a job does whose work shows its own results."""
+    return
 
 
 def _image_name(image: Any) -> str:

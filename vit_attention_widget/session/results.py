@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..heads.partial_pruning import PartialPruning
 from ..tokens import TokenLayout
 from ..trace import Trace
 from ..vision_transformers import VisionTransformer
@@ -23,6 +24,7 @@ __all__ = [
     "attention_rows",
     "decision",
     "model_info",
+    "partial",
     "picture_bytes",
 ]
 
@@ -43,8 +45,13 @@ _CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
 """Methods for a model without a classifier: nothing is decided that a gradient could explain."""
 
 METRIC_HINTS = {
-    "probability": ("probability", "How much the probability falls when the head is removed; "
-                    "exact, one run a head. Li et al. 2023."),
+    "probability": ("probability", "How much the class's probability falls when the head is "
+                    "removed; exact, one run a head. Li et al. 2023."),
+    "jsd": ("divergence", "How far all probabilities move when the head is removed: "
+            "Jensen-Shannon divergence, 0 to 0.69."),
+    "cls_cosine": ("class token", "How far the class token (or what is pooled) turns in the head's "
+                   "own layer when the head is removed: 1 - cosine."),
+    "loss": ("loss", "How much the cross-entropy of the class rises when the head is removed."),
     "taylor": ("gradient", "First-order estimate for all heads from one backward pass. "
                "Michel et al. 2019."),
 }  # fmt: skip
@@ -137,6 +144,23 @@ def decision(
         "target_after": None if q is None else float(q[target]),
         "pruned": [list(pair) for pair in pruned],
         "rows": rows,
+    }
+
+
+def partial(found: PartialPruning) -> dict[str, Any]:
+    """The modes of partial pruning of one head, each with its picture and best classes."""
+    return {
+        "layer": found.layer,
+        "head": found.head,
+        "rows": [
+            {
+                "mode": mode,
+                "zeroed": found.zeroed(mode),
+                "probability": float(found.probability[i, 0]),
+                "top5": [list(pair) for pair in found.top5[i][0]],
+            }
+            for i, mode in enumerate(found.modes)
+        ],
     }
 
 

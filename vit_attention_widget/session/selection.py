@@ -13,12 +13,15 @@ from ..targets import class_index
 from ..tokens import TokenLayout
 from ..vision_transformers import VisionTransformer
 
-__all__ = ["COLORMAPS", "DIRECTIONS", "SELECTIONS", "Selection"]
+__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "SELECTIONS", "Selection"]
 
 DIRECTIONS = ("looks_at", "looked_at_by")
 COLORMAPS = ("viridis", "cividis", "magma")
 INTERPOLATIONS = ("bilinear", "nearest")
 SCALES = ("shared", "layer", "sigmoid")
+
+IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
+"""Accuracy needs many images."""
 
 SELECTIONS = (
     "target",
@@ -109,7 +112,7 @@ class Selection(traitlets.HasTraits):
         choices = {
             "direction": DIRECTIONS,
             "method": tuple(METHODS),
-            "metric": METRICS,
+            "metric": IMAGE_METRICS,
             "colormap": COLORMAPS,
             "interpolation": INTERPOLATIONS,
             "scale": SCALES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import ParameterError
+from ..heads.image_sets import kept_inputs
 from ..jobs import Job
+from ..selection import heads_by_layer
 from . import results
-from .computation import Computation
+from .head_study import HeadStudy
 from .selection import SELECTIONS
 
 __all__ = ["Session"]
 
 
-class Session(Computation):
+class Session(HeadStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -30,6 +32,9 @@ class Session(Computation):
         A path, bytes, PIL image, HWC uint8 array, or a float tensor taken as model input.
     target : int, str or None
         The class to explain; None follows the predicted class.
+    labelled : optional
+        Images with labels on which the accuracy is counted, with and without the pruned heads: a
+        list of (image, label), or a data set. What it yields is kept as model input.
     **selection
         Any of the selections, see :class:`~.selection.Selection`.
 
@@ -55,7 +60,13 @@ class Session(Computation):
     """
 
     def __init__(
-        self, model: nn.Module, image: Any, target: int | str | None = None, **selection: Any
+        self,
+        model: nn.Module,
+        image: Any,
+        target: int | str | None = None,
+        *,
+        labelled: Any = None,
+        **selection: Any,
     ) -> None:
         unknown = [name for name in selection if name not in SELECTIONS]
         if unknown:
@@ -64,6 +75,8 @@ class Session(Computation):
             )
         self._prepare_lanes()
         self._take(model, image)
+        self._given = list(labelled) if isinstance(labelled, Iterator) else labelled
+        self._labelled = self._kept()
         super().__init__(**{**self._first_look(), "target": target, **selection})
         self._follow_prediction = target is None
         self._begin()
@@ -102,6 +115,8 @@ class Session(Computation):
             )
             self._quick.cancel()
             self._long.cancel()
+            if model is not None:
+                self._labelled = self._kept()  # another model prepares images its own way
             self._reset_results()
             with self.hold_trait_notifications():
                 self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
@@ -111,6 +126,9 @@ class Session(Computation):
                     self.pruned_heads = []
                     self._follow_prediction = True
             self._start()
+
+    def _kept(self) -> Any:
+        return None if self._given is None else kept_inputs(self._vit, self._given)
 
     # What was found ------------------------------------------------------------------------------
 
@@ -125,14 +143,15 @@ class Session(Computation):
         return [(self._vit.class_name(i), p) for p, i in pairs]
 
     @property
-    def importance(self) -> NDArray[np.float32]:
-        """Importance of every head, [layer, head]; NaN where not known (yet)."""
-        return self._importance.copy()
-
-    @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
         """Maps by method, each [layer, row, col]; ``"daam.before"`` is without pruning."""
         return dict(self._maps)
+
+    def pruned_model(self) -> nn.Module:
+        """A smaller copy of the model without the pruned heads; see ``prune_heads``."""
+        from ..heads.pruning import prune_heads  # here: it needs timm
+
+        return prune_heads(self._vit, heads_by_layer(self.pruned_heads))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..heads.curve import ORDERS
 from ..session import Session
 from ..session.computation import RESULTS
 from ..session.selection import DIRECTIONS, SELECTIONS
@@ -35,6 +36,8 @@ class SessionWidget(anywidget.AnyWidget):
         The class to explain; None follows the predicted class.
     session : Session, optional
         A session to share. Widgets that share one are linked.
+    labelled : optional
+        Images with labels on which the accuracy is counted, see the session.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -63,11 +66,16 @@ class SessionWidget(anywidget.AnyWidget):
     interpolation = traitlets.Any("bilinear").tag(sync=True)
     scale = traitlets.Any("shared").tag(sync=True)
 
+    importance = traitlets.Any(None)  # [layer, head]; for Python only
+
     model_info = traitlets.Dict().tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     decision = traitlets.Dict().tag(sync=True)
     maps = traitlets.Bytes(b"").tag(sync=True)
     importance_data = traitlets.Bytes(b"").tag(sync=True)
+    accuracy = traitlets.Dict().tag(sync=True)
+    partial = traitlets.Dict().tag(sync=True)
+    curves = traitlets.Dict().tag(sync=True)
     attention_rows = traitlets.Bytes(b"").tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
@@ -79,6 +87,7 @@ class SessionWidget(anywidget.AnyWidget):
         target: int | str | None = None,
         *,
         session: Session | None = None,
+        labelled: Any = None,
         **selection: Any,
     ) -> None:
         self._owns_session = session is None
@@ -88,15 +97,15 @@ class SessionWidget(anywidget.AnyWidget):
                     f"{type(self).__name__} needs a model and an image, or session=..., "
                     f"e.g. {type(self).__name__}(model, 'cat.jpg')."
                 )
-            session = Session(model, image, target, **selection)
-        elif model is not None or image is not None or target is not None or selection:
+            session = Session(model, image, target, labelled=labelled, **selection)
+        elif selection or any(given is not None for given in (model, image, target, labelled)):
             raise ParameterError(
                 f"{type(self).__name__} was given a session and more: set the model, image, "
                 "target and selections on the session."
             )
         self._session = session
         _load_bundle(type(self))
-        names = [*SELECTIONS, *RESULTS]
+        names = [*SELECTIONS, *RESULTS, "importance"]
         super().__init__(**{name: getattr(session, name) for name in names})
         session.observe(self._from_session, names=names)
         self.observe(self._to_session, names=list(SELECTIONS))
@@ -122,10 +131,12 @@ class SessionWidget(anywidget.AnyWidget):
         """The five most probable classes as the model stands now, pruned heads left out."""
         return self.session.top5
 
-    @property
-    def importance(self) -> NDArray[np.float32]:
-        """Importance of every head, [layer, head]; NaN where not known (yet)."""
-        return self.session.importance
+    def pruned_model(self) -> nn.Module:
+        """A smaller copy of the model without the pruned heads.
+
+        See :func:`~vit_attention_widget.prune_heads`; it is saved by ``save_pruned``.
+        """
+        return self.session.pruned_model()
 
     @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
@@ -140,7 +151,7 @@ class SessionWidget(anywidget.AnyWidget):
         """Take the widget away; a session that it made itself is closed too."""
         session, self._session = self._session, None
         if session is not None:
-            session.unobserve(self._from_session, names=[*SELECTIONS, *RESULTS])
+            session.unobserve(self._from_session, names=[*SELECTIONS, *RESULTS, "importance"])
             if self._owns_session:
                 session.close()
         super().close()
@@ -177,7 +188,8 @@ class SessionWidget(anywidget.AnyWidget):
         self._mirror(change["name"], change["new"])
 
     def _mirror(self, name: str, value: Any) -> None:
-        if self._session is not None and getattr(self, name) != value:
+        same = name != "importance" and getattr(self, name) == value
+        if self._session is not None and not same:
             self.set_trait(name, value)
 
     def _answer(self, _: Any, content: Any, buffers: Any) -> None:
@@ -212,11 +224,20 @@ class SessionWidget(anywidget.AnyWidget):
             token = request.integer("token", 0, info["num_tokens"] - 1)
             direction = request.choice("direction", DIRECTIONS)
             return lambda: session.rows_of(token, direction)
+        if request.method == "partial":
+            layer = request.integer("layer", 0, info["num_layers"] - 1)
+            head = request.integer("head", 0, info["num_heads"][layer] - 1)
+            session.prune_partly(layer, head)
+            return lambda: b""
+        if request.method == "curve":
+            session.draw_curve(request.choice("order", ORDERS))
+            return lambda: b""
         if request.method == "cancel_job":
             session.cancel()
             return lambda: b""
         raise ProtocolError(
-            f"There is no method {request.method!r}: attention, rows and cancel_job are known."
+            f"There is no method {request.method!r}: attention, rows, partial, curve and "
+            "cancel_job are known."
         )
 
     def _reply(self, content: dict[str, Any], found: bytes = b"") -> None:

@@ -1,0 +1,246 @@
+"""Pruning curves against heads masked by hand, in every order; partial pruning; remasking."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from models import BY_NAME, TINY, TinyModel
+from reference.explicit import ExplicitAttention, ExplicitViT
+from torch import Tensor, nn
+from twins import TARGET, agree, twins
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import JobCancelled, ParameterError
+from vit_attention_widget.heads.curve import ORDERS
+from vit_attention_widget.heads.partial_pruning import MODES
+from vit_attention_widget.tracing import remask
+
+ALL_HEADS = [(layer, head) for layer in range(3) for head in range(2)]
+
+
+def probability(model: nn.Module, inputs: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
+    heads: dict[int, list[int]] = {}
+    for layer, head in pairs:
+        heads.setdefault(layer, []).append(head)
+    with torch.no_grad(), vaw.masked_heads(model, heads):
+        return model(inputs).softmax(-1)
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 11])  # few images share their layers, many are run anew
+@pytest.mark.parametrize("order", ORDERS)
+def test_curves(order: str, count: int) -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs(count)
+    labels = [i % 5 for i in range(count)]
+    rows = torch.arange(count)
+    curve = vaw.pruning_curve(model, inputs, order, labels)
+    assert sorted(curve.order) == ALL_HEADS
+    assert curve.removed == list(range(7))
+    for n, value in enumerate(curve.values):
+        p = probability(model, inputs, curve.order[:n])
+        assert value == pytest.approx(float(p[rows, labels].mean()), abs=1e-6)
+    if order in vaw.heads.metrics.METRICS:
+        found = vaw.head_importance(model, inputs, order, labels)
+        assert curve.order == found.ranking()[::-1]
+    if order == "greedy":
+        for n, head in enumerate(curve.order):
+            others = [other for other in ALL_HEADS if other not in curve.order[:n]]
+            kept = {
+                other: float(
+                    probability(model, inputs, [*curve.order[:n], other])[rows, labels].mean()
+                )
+                for other in others
+            }
+            assert kept[head] == pytest.approx(max(kept.values()), abs=1e-9)
+    right = vaw.pruning_curve(model, inputs, curve.order, labels, metric="accuracy")
+    assert right.order_name == "given"
+    for n, value in enumerate(right.values):
+        choice = probability(model, inputs, curve.order[:n]).argmax(-1)
+        assert value == pytest.approx(float((choice == torch.tensor(labels)).double().mean()))
+
+
+def test_random_orders_are_seeded() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs(1)
+    orders = [vaw.pruning_curve(model, inputs, "random", seed=s).order for s in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_an_importance_of_other_images_gives_an_order() -> None:
+    tiny = BY_NAME["vit"]
+    model = tiny.build()
+    found = vaw.head_importance(model, tiny.inputs(3, seed=5), "jsd")
+    curve = vaw.pruning_curve(model, tiny.inputs(2), found, steps=4)
+    assert curve.order == found.ranking()[::-1][:4]
+    table = curve.to_dataframe()
+    assert list(table.columns) == ["removed", "layer", "head", "probability"]
+    assert curve.plot().lines[0].get_data()[1].tolist() == curve.values
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"order": "best"}, "'best'.*greedy, random"),
+        ({"metric": "jsd"}, "'probability' or 'accuracy'"),
+        ({"steps": 7}, "steps is 7.*6 heads"),
+        ({"steps": 0}, "steps is 0"),
+        ({"order": [(0, 1), (0, 1)]}, "twice"),
+        ({"order": [(0, 5)]}, "no head 5 in layer 0"),
+        ({"target": lambda logits: logits.sum(-1)}, "not a class"),
+    ],
+)
+def test_curves_that_make_no_sense(options: dict[str, object], words: str) -> None:
+    tiny = BY_NAME["vit"]
+    with pytest.raises(ParameterError, match=words):
+        vaw.pruning_curve(tiny.build(), tiny.inputs(1), **options)
+
+
+def test_a_curve_can_be_cancelled_and_keeps_what_it_has() -> None:
+    tiny = BY_NAME["vit"]
+    kept: list[vaw.PruningCurve] = []
+
+    def stop(fraction: float, label: str) -> None:
+        if fraction > 0.5:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        kept.extend(vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), ALL_HEADS, progress=stop))
+    steps = vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), ALL_HEADS)
+    assert [next(steps).removed[-1] for _ in range(3)] == [0, 1, 2]
+
+
+# --- partial pruning -----------------------------------------------------------------------------
+
+
+class Partly(ExplicitAttention):
+    """Explicit attention whose entries of one head are set to zero by a mask [query, key]."""
+
+    def __init__(self, original: nn.Module, head: int, keep: Tensor) -> None:
+        super().__init__(original)
+        self.head, self.keep = head, keep
+
+    def forward(self, x: Tensor, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        super().forward(x, *args, **kwargs)
+        attention = self.attention.clone()
+        attention[:, self.head] = attention[:, self.head] * self.keep
+        joined = torch.einsum("bhij,bhjd->bhid", attention, self.values)
+        joined = joined.permute(0, 2, 1, 3).flatten(2)
+        m = self.original
+        if getattr(m, "norm", None) is not None:
+            joined = m.norm(joined)
+        if getattr(m, "gate", None) is not None:
+            joined = joined * torch.sigmoid(m.gate(x))
+        return m.proj(joined)
+
+
+def kept(mode: str, tokens: vaw.TokenLayout) -> Tensor:
+    """What stays of the attention, [query, key]."""
+    keep = torch.ones(tokens.num_tokens, tokens.num_tokens, dtype=torch.float64)
+    p = slice(tokens.num_prefix, None)
+    if mode == "all":
+        keep[:] = 0
+    elif mode == "patches":
+        keep[p, p] = 0
+    elif mode == "corner":
+        keep[0, 0] = 0
+    elif mode.startswith("class row and column"):
+        keep[0, p] = keep[p, 0] = 0
+        if "without" not in mode:
+            keep[0, 0] = 0
+    return keep
+
+
+@pytest.mark.parametrize("name", [tiny.name for tiny in TINY])
+def test_partial_pruning(name: str) -> None:
+    pair = twins(name)
+    for layer, head in [(0, 1), (2, 0)]:
+        found = vaw.partial_pruning(pair.model, pair.inputs, layer, head, TARGET)
+        assert found.modes == tuple(MODES) if "class" in pair.tiny.prefix else len(found.modes) == 3
+        for i, mode in enumerate(found.modes):
+            vit = ExplicitViT(pair.model)
+            block = vit.model.blocks[layer]
+            keep = kept(mode, pair.trace.tokens)
+            block.attn = Partly(block.attn.original, head, keep)
+            with torch.no_grad():
+                p = vit.model(pair.inputs).softmax(-1)
+            agree(found.probability[i], p[[0, 1], TARGET], 1e-9)
+            best = p[0].topk(5)
+            assert [v for _, v in found.top5[i][0]] == pytest.approx(best.values.tolist())
+
+
+def test_the_pictograms() -> None:
+    pair = twins("vit")
+    found = vaw.partial_pruning(pair.trace, layer=1, head=0)
+    assert found.target == pair.trace.target.name
+    assert found.zeroed("none") == [[False, False], [False, False]]
+    assert found.zeroed("all") == [[True, True], [True, True]]
+    assert found.zeroed("patches") == [[False, False], [False, True]]
+    assert found.zeroed("class row and column") == [[True, True], [True, False]]
+    assert found.zeroed("class row and column without corner") == [[False, True], [True, False]]
+    assert found.zeroed("corner") == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"layer": 3}, "no layer 3"),
+        ({"head": 2}, "no head 2"),
+        ({"layer": 0, "head": 1, "head_mask": {0: [1]}}, "pruned already"),
+        ({"target": lambda logits: logits.sum(-1)}, "not a class"),
+    ],
+)
+def test_partial_pruning_that_makes_no_sense(options: dict[str, object], words: str) -> None:
+    pair = twins("vit")
+    with pytest.raises(ParameterError, match=words):
+        vaw.partial_pruning(pair.model, pair.inputs, **options)
+
+
+# --- other masks on the same trace ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+def test_remasking_is_tracing_anew(tiny: TinyModel) -> None:
+    model, inputs = tiny.build(), tiny.inputs()
+    found = vaw.trace(model, inputs, TARGET)
+    for mask in ({2: [0]}, {1: [1], 2: [0]}, {0: [0], 1: [1]}, {1: [0, 1]}, {}):
+        found = remask(found, mask)
+        expected = vaw.trace(model, inputs, TARGET, head_mask=mask)
+        assert found.head_mask == expected.head_mask
+        torch.testing.assert_close(found.logits, expected.logits)
+        for layer in range(3):
+            torch.testing.assert_close(
+                found.output_gradient(layer), expected.output_gradient(layer)
+            )
+        for method in vaw.explainers.METHODS.values():
+            torch.testing.assert_close(method(found).values, method(expected).values)
+
+
+def test_remasking_runs_only_the_layers_above() -> None:
+    tiny = BY_NAME["vit"]
+    model, runs = tiny.build(), [0, 0, 0]
+    for layer, block in enumerate(model.blocks):
+
+        def count(_m: nn.Module, _a: object, layer: int = layer) -> None:
+            runs[layer] += 1
+
+        block.mlp.register_forward_pre_hook(count)
+    found = vaw.trace(model, tiny.inputs(1), gradients=False)
+    assert runs == [1, 1, 1]
+    remask(found, {2: [1]})
+    assert runs[:2] == [1, 1]
+    found = remask(found, {1: [1]})
+    assert runs[0] == 1
+    assert remask(found, {1: [1]}) is found
+
+
+def test_remasking_a_model_that_does_more_than_its_blocks() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs()
+    model.head.register_forward_hook(lambda _m, _a, out: out)
+    forward = model.forward
+    model.forward = lambda x: forward(x) * 2  # the readout alone is no longer the model's
+    found = remask(vaw.trace(model, inputs), {1: [0]})
+    torch.testing.assert_close(found.logits, vaw.trace(model, inputs, head_mask={1: [0]}).logits)

@@ -1,0 +1,219 @@
+"""What a session finds out about heads: all metrics, parts of a head, curves, live accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models import BY_NAME
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.heads.accuracy import accuracy
+
+TINY = BY_NAME["vit"]
+LABELLED = [(image, label % 5) for label, image in enumerate(TINY.inputs(6, torch.float32))]
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    return TINY.build(torch.float32)
+
+
+@pytest.fixture
+def session(model: torch.nn.Module) -> Iterator[vaw.Session]:
+    session = vaw.Session(model, TINY.inputs(1, torch.float32), labelled=LABELLED)
+    assert session.wait(60)
+    yield session
+    session.close()
+
+
+def tables(session: vaw.Session) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load
+
+    return load(session.importance_data)
+
+
+def test_all_metrics_come_at_once(session: vaw.Session, model: torch.nn.Module) -> None:
+    metrics = ["probability", "jsd", "cls_cosine", "loss", "taylor"]
+    expected = vaw.head_importance(model, TINY.inputs(1, torch.float32), metrics)
+    found = tables(session)
+    assert sorted(found) == sorted(metrics)
+    for metric in metrics:
+        np.testing.assert_allclose(found[metric], expected[metric][0], atol=1e-5)
+
+
+def test_another_metric_needs_no_new_runs(session: vaw.Session) -> None:
+    runs = 0
+
+    def count(*_: object) -> None:
+        nonlocal runs
+        runs += 1
+
+    session.model.blocks[0].register_forward_pre_hook(count)
+    seen = []
+    session.observe(lambda change: seen.append(change["new"]), "importance")
+    session.metric = "jsd"
+    assert session.wait(10)
+    assert runs == 0
+    np.testing.assert_array_equal(seen[-1], tables(session)["jsd"])
+
+
+def test_a_toggled_head_runs_only_the_layers_above(session: vaw.Session) -> None:
+    runs = [0, 0, 0]
+    for layer, block in enumerate(session.model.blocks):
+
+        def count(_m: object, args: tuple[torch.Tensor], layer: int = layer) -> None:
+            runs[layer] += len(args[0]) == 1  # not the batches of leaving one out
+
+        block.norm1.register_forward_pre_hook(count)
+    session._labelled = None
+    session._long.close()  # what follows in the background has runs of its own
+    session.pruned_heads = [(2, 1)]
+    assert session._quick.wait(10)
+    assert runs[:2] == [0, 0]
+    session.pruned_heads = [(1, 0), (2, 1)]
+    assert session._quick.wait(10)
+    assert runs[0] == 0
+    assert session.trace.head_mask == {1: (0,), 2: (1,)}
+    before = list(runs)
+    session.pruned_heads = [(1, 0)]
+    assert session._quick.wait(10)
+    assert [now - then for now, then in zip(runs, before, strict=True)][:2] == [0, 0]
+
+
+def test_live_accuracy(session: vaw.Session, model: torch.nn.Module) -> None:
+    whole = accuracy(model, LABELLED)
+    assert session.accuracy == {"before": whole, "after": None, "count": 6}
+    session.pruned_heads = {0: [0, 1], 1: [1]}
+    assert session.wait(60)
+    after = accuracy(model, LABELLED, head_mask={0: [0, 1], 1: [1]})
+    assert session.accuracy == {"before": whole, "after": after, "count": 6}
+
+
+def test_accuracy_by_hand(model: torch.nn.Module) -> None:
+    images = torch.stack([image for image, _ in LABELLED])
+    labels = [label for _, label in LABELLED]
+    with torch.no_grad(), vaw.masked_heads(model, {1: [0]}):
+        expected = float((model(images).argmax(-1) == torch.tensor(labels)).float().mean())
+    assert vaw.accuracy(model, LABELLED, head_mask={1: [0]}) == pytest.approx(expected)
+    assert vaw.accuracy(model, images, labels, head_mask={1: [0]}) == pytest.approx(expected)
+    with pytest.raises(ParameterError, match="no labels"):
+        vaw.accuracy(model, images)
+
+
+def test_parts_of_a_head(session: vaw.Session, model: torch.nn.Module) -> None:
+    session.prune_partly(1, 0)
+    assert session.wait(10)
+    expected = vaw.partial_pruning(model, TINY.inputs(1, torch.float32), 1, 0)
+    found = session.partial
+    assert (found["layer"], found["head"]) == (1, 0)
+    assert [row["mode"] for row in found["rows"]] == list(expected.modes)
+    for i, row in enumerate(found["rows"]):
+        assert row["probability"] == pytest.approx(float(expected.probability[i, 0]), abs=1e-5)
+    json.dumps(found)
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    assert session.partial == {}  # it was about the whole model
+    with pytest.raises(ParameterError, match="no head 2"):
+        session.prune_partly(0, 2)
+
+
+def test_curves(session: vaw.Session, model: torch.nn.Module) -> None:
+    session.draw_curve("taylor")
+    assert session.wait(60)
+    session.draw_curve("random")
+    assert session.wait(60)
+    assert sorted(session.curves) == ["random", "taylor"]
+    expected = vaw.pruning_curve(model, LABELLED, "taylor", metric="accuracy")
+    assert session.curves["taylor"]["values"] == pytest.approx(expected.values)
+    assert session.curves["taylor"]["metric"] == "accuracy"
+    assert session.curves["taylor"]["order"] == [list(head) for head in expected.order]
+    json.dumps(session.curves)
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    assert len(session.curves) == 2  # they start from the whole model, so they stay
+    with pytest.raises(ParameterError, match="'best'"):
+        session.draw_curve("best")
+
+
+def test_curves_of_one_image_follow_its_class(model: torch.nn.Module) -> None:
+    session = vaw.Session(model, TINY.inputs(1, torch.float32), 1)
+    session.draw_curve("random")
+    assert session.wait(60)
+    assert session.curves["random"]["metric"] == "probability"
+    session.target = 3
+    assert session.wait(60)
+    assert session.curves == {}
+    session.close()
+
+
+def test_a_curve_can_be_cancelled(session: vaw.Session) -> None:
+    session.draw_curve("greedy")
+    session.cancel()
+    assert session.wait(60)
+    assert len(session.curves.get("greedy", {"values": []})["values"]) < 7
+    session.draw_curve("random")
+    assert session.wait(60)
+    assert len(session.curves["random"]["values"]) == 7
+
+
+def test_the_pruned_model(session: vaw.Session, model: torch.nn.Module) -> None:
+    session.pruned_heads = [(0, 1), (2, 0)]
+    small = session.pruned_model()
+    assert vaw.pruning_of(small).cut == {0: (1,), 2: (0,)}
+    inputs = TINY.inputs(2, torch.float32)
+    with torch.no_grad(), vaw.masked_heads(model, {0: [1], 2: [0]}):
+        expected = model(inputs)
+    torch.testing.assert_close(small(inputs), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "words"),
+    [([], "at least one"), (list(TINY.inputs(2)), "no labels"), ([(TINY.inputs(1)[0], 9)], "9")],
+)
+def test_labelled_images_that_make_no_sense(
+    model: torch.nn.Module, labelled: object, words: str
+) -> None:
+    with pytest.raises(vaw.errors.VitAttentionError, match=words):
+        vaw.Session(model, TINY.inputs(1, torch.float32), labelled=labelled)
+
+
+def test_another_model_prepares_the_labelled_images_anew(session: vaw.Session) -> None:
+    other = TINY.build(torch.float32)
+    with torch.no_grad():
+        other.head.weight.neg_()
+    session.model = other
+    assert session.wait(60)
+    assert session.accuracy["before"] == vaw.accuracy(other, LABELLED)
+
+
+def test_the_browser_asks_for_parts_and_curves(
+    model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = vaw.HeadImportanceGrid(model, TINY.inputs(1, torch.float32))
+    widget.wait(60)
+    sent: list[Any] = []
+    monkeypatch.setattr(widget, "send", lambda content, buffers=None: sent.append(content))
+
+    def ask(method: str, **params: object) -> Any:
+        message = {"id": f"{method} {len(sent)}", "method": method, "params": params}
+        widget._handle_custom_msg(message, [])
+        assert widget.wait(60)
+        return sent[-1]
+
+    assert ask("partial", layer=0, head=1)["ok"]
+    assert ask("curve", order="random")["ok"]
+    assert widget.partial["head"] == 1
+    assert len(widget.curves["random"]["values"]) == 7
+    assert "head" in ask("partial", layer=0, head=2)["error"]["message"]
+    assert "order" in ask("curve", order="best")["error"]["message"]
+    seen: list[np.ndarray] = []
+    widget.observe(lambda change: seen.append(change["new"]), "importance")
+    widget.metric = "loss"
+    np.testing.assert_array_equal(seen[-1], widget.session.importance)
+    widget.close()

@@ -1,0 +1,172 @@
+"""What a session finds out about heads: importance, parts of one head, curves, accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from ..errors import ParameterError
+from ..heads.accuracy import accuracy
+from ..heads.curve import ORDERS, PruningCurve, pruning_curve_steps
+from ..heads.importance import head_importance_steps
+from ..heads.partial_pruning import partial_pruning
+from ..selection import head_index, heads_by_layer, layer_index
+from ..wire import encode
+from . import results
+from .computation import Computation, Progress, no_result
+from .selection import IMAGE_METRICS
+
+__all__ = ["HeadStudy"]
+
+Table = NDArray[np.float32]
+
+
+class HeadStudy(Computation):
+    """Results about heads, which follow from a trace or are asked for.
+
+    Attributes
+    ----------
+    importance : array
+        [layer, head] of the selected metric; NaN where not known (yet), and for pruned heads.
+    """
+
+    importance = traitlets.Any(None)
+    importance_data = traitlets.Bytes(b"")
+    accuracy = traitlets.Dict()
+    partial = traitlets.Dict()
+    curves = traitlets.Dict()
+
+    _labelled: Any = None
+
+    def _reset_results(self) -> None:
+        super()._reset_results()
+        self._tables: dict[str, Table] = {}
+        self._curves_of: tuple[int, ...] | None = None
+        self._whole_accuracy: float | None = None
+        self.partial, self.curves, self.accuracy = {}, {}, {}
+
+    def _selected(self, change: Any) -> None:
+        if self._ready and change["name"] == "metric":
+            self._publish_importance()
+        else:
+            super()._selected(change)
+
+    def _study_heads(self) -> None:
+        shape = (self._vit.num_layers, max(self._vit.num_heads))
+        self._tables = {m: np.full(shape, np.nan, np.float32) for m in IMAGE_METRICS}
+        self._publish_importance()
+        whole = self._whole
+        if whole is None or whole.target.index is None:
+            return  # without classes nothing is decided that a head could matter for
+        if self._curves_of != whole.target.index:
+            self._curves_of, self.curves = whole.target.index, {}
+        self.partial = {}
+        self._do(self._long, "importance", "removing heads", self._weigh, no_result)
+        if self._labelled is not None:
+            self._do(self._long, "accuracy", "counting", self._count, self._counted)
+
+    # Importance ----------------------------------------------------------------------------------
+
+    def _weigh(self, progress: Progress) -> None:
+        tables = self._tables
+        for found in head_importance_steps(self._shown(), None, IMAGE_METRICS, progress=progress):
+            with self._lock:
+                if self._tables is not tables:  # started anew meanwhile
+                    return
+                for metric, table in tables.items():
+                    table[:] = found[metric][0].float().cpu().numpy()
+                self._publish_importance()
+
+    def _publish_importance(self) -> None:
+        if not self._tables:
+            return
+        decision = self.decision
+        after = decision.get("target_after")
+        baseline = decision.get("target_before", 0) if after is None else after
+        self.importance_data = encode(self._tables, {"baseline": baseline})
+        self.importance = self._tables[self.metric].copy()
+
+    # Parts of one head ---------------------------------------------------------------------------
+
+    def prune_partly(self, layer: int, head: int) -> None:
+        """Find out which part of a head's attention the decision rests on; see ``partial``.
+
+        Raises
+        ------
+        ParameterError
+            If the layer or head does not exist.
+        """
+        layer = layer_index(self._vit, layer)
+        head = head_index(self._vit, layer, head)
+        shown = self._shown()
+
+        def show(found: dict[str, Any]) -> None:
+            if self.trace is shown:
+                self.partial = found
+
+        self._do(
+            self._quick,
+            "partial",
+            "",
+            lambda _: results.partial(partial_pruning(shown, layer=layer, head=head)),
+            show,
+        )
+
+    # Curves --------------------------------------------------------------------------------------
+
+    def draw_curve(self, order: str = "probability") -> None:
+        """Remove heads one after another in an order of ``ORDERS``; see ``curves``.
+
+        On the labelled images, if there are any, else on the image.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such order.
+        """
+        if order not in ORDERS:
+            raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
+        self._do(self._long, "curve", "removing heads", lambda p: self._draw(order, p), no_result)
+
+    def _draw(self, order: str, progress: Progress) -> None:
+        self._quick.wait()  # a curve is of the class that the trace will find
+        self._shown()
+        version, of = self._labelled, self._curves_of
+        given = self._labelled if self._labelled is not None else self._inputs
+        target = None if self._labelled is not None else self.target
+        metric = "probability" if self._labelled is None else "accuracy"
+        steps = pruning_curve_steps(
+            self._vit, given, order, target, metric=metric, progress=progress
+        )
+        for curve in steps:
+            with self._lock:
+                if (self._labelled, self._curves_of) != (version, of):
+                    return
+                self.curves = {**self.curves, order: _as_dict(curve)}
+
+    # Accuracy ------------------------------------------------------------------------------------
+
+    def _count(self, progress: Progress) -> dict[str, Any]:
+        heads = heads_by_layer(self.pruned_heads)
+        if self._whole_accuracy is None:
+            self._whole_accuracy = accuracy(self._vit, self._labelled, progress=progress)
+        before = self._whole_accuracy
+        after = None
+        if heads:
+            after = accuracy(self._vit, self._labelled, head_mask=heads, progress=progress)
+        return {"before": before, "after": after, "count": len(self._labelled)}
+
+    def _counted(self, found: dict[str, Any]) -> None:
+        self.accuracy = found
+
+
+def _as_dict(curve: PruningCurve) -> dict[str, Any]:
+    return {
+        "name": curve.order_name,
+        "metric": curve.metric,
+        "values": curve.values,
+        "order": [list(head) for head in curve.order],
+    }
