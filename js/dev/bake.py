@@ -49,10 +49,16 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--image")
     parser.add_argument("--prune", default="", help="e.g. 2-0,5-1")
+    parser.add_argument("--curves", default="", help="e.g. taylor,random")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
     session = vaw.Session(*load(options), pruned_heads=pruned)
+    session.wait()
+    session.prune_partly(session.selected_layer, max(0, session.selected_head))
+    for order in filter(None, options.curves.split(",")):
+        session.draw_curve(order)
+        session.wait()
     session.wait()
     state = {}
     for name in (*SELECTIONS, *RESULTS):

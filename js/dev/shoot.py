@@ -1,4 +1,7 @@
-"""Screenshots of baked pages at several widths: ``python js/dev/shoot.py page.html out-prefix``."""
+"""Screenshots of baked pages at several widths.
+
+``python js/dev/shoot.py page.html out-prefix [width ...] [--click TESTID ...]``
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from playwright.sync_api import sync_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 
-def main(page_path: str, prefix: str, widths: list[int]) -> None:
+def main(page_path: str, prefix: str, widths: list[int], clicks: list[str]) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         for width in widths:
@@ -19,6 +22,9 @@ def main(page_path: str, prefix: str, widths: list[int]) -> None:
             page.on("pageerror", lambda error: print("error", error))
             page.goto(Path(page_path).resolve().as_uri())
             page.wait_for_timeout(700)
+            for name in clicks:
+                page.click(f"[data-testid={name}]" if name.replace("-", "").isalnum() else name)
+                page.wait_for_timeout(150)
             wide = page.evaluate("document.documentElement.scrollWidth")
             print(width, "scrolls to" if wide > width else "fits", wide)
             page.screenshot(path=f"{prefix}-{width}.png", full_page=True)
@@ -26,4 +32,11 @@ def main(page_path: str, prefix: str, widths: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], [int(w) for w in sys.argv[3:]] or [480, 720, 980, 1600])
+    given = sys.argv[3:]
+    at = given.index("--click") if "--click" in given else len(given)
+    main(
+        sys.argv[1],
+        sys.argv[2],
+        [int(w) for w in given[:at]] or [480, 720, 980, 1600],
+        given[at + 1 :],
+    )

@@ -115,9 +115,15 @@ export const STATE: Record<string, unknown> = {
     rollout: { shape: [2, 2, 3], data: new Float32Array(12).fill(0.1) },
   }),
   importance_data: encode(
-    { importance: { shape: [2, 2], data: new Float32Array([0.4, -0.1, Number.NaN, 0.02]) } },
-    { metric: "probability", exact: "true", baseline: "0.7" },
+    {
+      probability: { shape: [2, 2], data: new Float32Array([0.4, -0.1, Number.NaN, 0.02]) },
+      taylor: { shape: [2, 2], data: new Float32Array([0.5, 0.1, Number.NaN, 0.2]) },
+    },
+    { baseline: "0.7" },
   ),
+  accuracy: {},
+  partial: {},
+  curves: {},
   attention_rows: rowBytes(0),
   status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12 },
   version: 1,

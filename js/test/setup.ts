@@ -25,7 +25,8 @@ globalThis.ImageData ??= class {
 } as never;
 for (const name of ["pointermove", "pointerdown", "pointerup", "pointerleave", "pointerenter"]) {
   // preact asks for these to tell how an event is spelt
-  Object.defineProperty(HTMLElement.prototype, `on${name}`, { value: null, writable: true });
+  for (const kind of [HTMLElement, SVGElement])
+    Object.defineProperty(kind.prototype, `on${name}`, { value: null, writable: true });
 }
 URL.createObjectURL = () => "blob:test";
 URL.revokeObjectURL = () => undefined;

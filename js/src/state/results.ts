@@ -6,13 +6,16 @@ import type { Direction } from "./traits";
 /** Maps of a method, [layer, row, col] flat, not normalised; `name.before` while heads are pruned. */
 export type Maps = Record<string, Float32Array>;
 
+/** Importance of every head by one metric, [layer, head] flat. */
 export interface Importance {
-  /** [layer, head] flat; NaN where not known yet or no such head. */
+  metric: string;
+  /** NaN where not known yet, no such head, or pruned. */
   values: Float32Array;
+  /** The gradient's estimate, to be shown where the exact value is not known yet. */
+  estimate: Float32Array | null;
   /** Heads of the widest layer. */
   heads: number;
-  metric: string;
-  exact: boolean;
+  /** Probability of the class with no further head removed. */
   baseline: number;
 }
 
@@ -36,16 +39,22 @@ export function mapsOf(decoded: Decoded | null): Maps {
   return maps;
 }
 
-export function importanceOf(decoded: Decoded | null): Importance | null {
-  const tensor = decoded?.tensors.importance;
+export function importanceOf(decoded: Decoded | null, metric: string): Importance | null {
+  const tensor = decoded?.tensors[metric];
   if (!decoded || !tensor) return null;
+  const estimate = metric === "taylor" ? undefined : decoded.tensors.taylor;
   return {
+    metric,
     values: tensor.data as Float32Array,
+    estimate: (estimate?.data as Float32Array | undefined) ?? null,
     heads: tensor.shape[1] ?? 0,
-    metric: decoded.metadata.metric ?? "",
-    exact: decoded.metadata.exact === "true",
     baseline: Number(decoded.metadata.baseline ?? Number.NaN),
   };
+}
+
+/** Importance of a head, NaN where it is not known. */
+export function importanceAt(importance: Importance | null, layer: number, head: number): number {
+  return importance?.values[layer * importance.heads + head] ?? Number.NaN;
 }
 
 export function rowsOf(decoded: Decoded | null): Rows | null {

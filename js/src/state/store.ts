@@ -7,9 +7,10 @@ import type { AnyModel } from "../wire/model";
 import { Requests } from "../wire/requests";
 import { decode } from "../wire/safetensors";
 import { AttentionCache } from "./attention";
+import { Brush } from "./brush";
 import { History } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
-import type { Decision, ModelInfo, Selection, Status, Traits } from "./traits";
+import type { Decision, Head, ModelInfo, Selection, Status, Traits } from "./traits";
 
 const KERNEL = [
   "model_info",
@@ -18,6 +19,9 @@ const KERNEL = [
   "maps",
   "importance_data",
   "attention_rows",
+  "accuracy",
+  "partial",
+  "curves",
   "status",
   "version",
 ] as const;
@@ -48,6 +52,10 @@ export class Store {
   readonly hoveredHead: Signal<readonly [number, number] | null> = signal(null);
   /** Whether heads share one colour scale, or each has its own. */
   readonly headScale: Signal<"shared" | "own"> = signal("shared");
+  /** Heads as a grid, along the depth of the model, or by importance. */
+  readonly headView: Signal<"grid" | "line" | "ranked"> = signal("grid");
+  /** Several heads at once, to be pruned together. */
+  readonly brush = new Brush();
   /** Show the picture as it was before pruning. */
   readonly showBefore: Signal<boolean> = signal(false);
   /** The kernel can no longer be reached; what is cached still works. */
@@ -96,7 +104,8 @@ export class Store {
     });
     this.status = computed(() => this.traits.status.value);
     this.maps = computed(() => mapsOf(read(this.traits.maps.value)));
-    this.importance = computed(() => importanceOf(read(this.traits.importance_data.value)));
+    const importances = computed(() => read(this.traits.importance_data.value));
+    this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));
     this.kernelRows = computed(() => rowsOf(read(this.traits.attention_rows.value)));
     this.attention = new AttentionCache(this, signal_);
     this.shownToken = computed(() => {
@@ -126,10 +135,24 @@ export class Store {
   togglePruned(layer: number, head: number): void {
     const now = this.traits.pruned_heads.value;
     const without = now.filter(([l, h]) => l !== layer || h !== head);
-    const next: [number, number][] =
-      without.length < now.length ? without : [...now, [layer, head]];
+    this.prune(without.length < now.length ? without : [...now, [layer, head]]);
+  }
+
+  /** Prune the brushed heads, or put them back if all of them are pruned. */
+  togglePrunedBrush(): void {
+    const now = this.traits.pruned_heads.value;
+    const others = now.filter(([l, h]) => !this.brush.has(l, h));
+    const brushed = this.brush.heads.value;
+    const all = now.length - others.length === brushed.length;
+    this.prune(all ? others : [...others, ...brushed]);
+    this.brush.clear();
+  }
+
+  /** Prune exactly these heads. */
+  prune(heads: readonly Head[]): void {
+    const next = heads.map(([l, h]): [number, number] => [l, h]);
     next.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    this.history.push(now);
+    this.history.push(this.traits.pruned_heads.value);
     this.set({ pruned_heads: next });
   }
 
@@ -143,10 +166,12 @@ export class Store {
 
   /** Put every head back. */
   resetPruned(): void {
-    const now = this.traits.pruned_heads.value;
-    if (now.length === 0) return;
-    this.history.push(now);
-    this.set({ pruned_heads: [] });
+    if (this.traits.pruned_heads.value.length > 0) this.prune([]);
+  }
+
+  /** Ask the kernel for something whose answer comes as a trait. */
+  request(method: "partial" | "curve", params: Record<string, unknown>): void {
+    this.requests.ask(method, params).catch(() => undefined);
   }
 
   cancel(): void {

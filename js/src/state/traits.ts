@@ -45,6 +45,34 @@ export interface Decision {
   rows: DecisionRow[];
 }
 
+/** Share of labelled images that are given their class; empty without labelled images. */
+export interface Accuracy {
+  before: number;
+  after: number | null;
+  count: number;
+}
+
+/** What becomes of the decision when parts of one head's attention are set to zero. */
+export interface Partial {
+  layer: number;
+  head: number;
+  rows: {
+    mode: string;
+    /** [[class-class, class-patch], [patch-class, patch-patch]], true where zeroed. */
+    zeroed: [[boolean, boolean], [boolean, boolean]];
+    probability: number;
+    top5: [string, number][];
+  }[];
+}
+
+/** A decision as ever more heads are removed; `values[n]` is without the first n of `order`. */
+export interface Curve {
+  name: string;
+  metric: "probability" | "accuracy";
+  values: number[];
+  order: Head[];
+}
+
 export interface Status {
   state: "idle" | "computing" | "error";
   label: string;
@@ -75,6 +103,9 @@ export interface Traits {
   maps: DataView;
   importance_data: DataView;
   attention_rows: DataView;
+  accuracy: Accuracy | Record<string, never>;
+  partial: Partial | Record<string, never>;
+  curves: Record<string, Curve>;
   status: Status;
   version: number;
 }

@@ -1,5 +1,6 @@
 // Small controls that several views share.
 
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 
 interface Option<T extends string> {
@@ -57,7 +58,7 @@ export function Segmented<T extends string>(props: {
 export function Select(props: {
   label: string;
   value: string;
-  options: readonly { key: string; label: string }[];
+  options: readonly { key: string; label: string; hint?: string }[];
   onChange: (value: string) => void;
   testid?: string;
 }) {
@@ -70,7 +71,7 @@ export function Select(props: {
         onChange={(event) => props.onChange(event.currentTarget.value)}
       >
         {props.options.map((option) => (
-          <option key={option.key} value={option.key}>
+          <option key={option.key} value={option.key} title={option.hint}>
             {option.label}
           </option>
         ))}
@@ -95,6 +96,27 @@ export function Panel(props: {
         <span class="vaw-controls">{props.controls}</span>
       </header>
       {props.children}
+    </section>
+  );
+}
+
+/** A part of a panel that is folded away until it is wanted, and costs nothing until then. */
+export function Fold(props: { title: string; testid: string; children: ComponentChildren }) {
+  const open = useSignal(false);
+  return (
+    <section class="vaw-fold">
+      <button
+        type="button"
+        class="vaw-fold-head"
+        aria-expanded={open.value}
+        data-testid={props.testid}
+        onClick={() => {
+          open.value = !open.value;
+        }}
+      >
+        <span aria-hidden="true">{open.value ? "▾" : "▸"}</span> {props.title}
+      </button>
+      {open.value && props.children}
     </section>
   );
 }

@@ -3,9 +3,9 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { moved } from "../a11y/roving";
-import type { Importance } from "../state/results";
+import { type Importance, importanceAt } from "../state/results";
 import type { Store } from "../state/store";
-import type { ModelInfo } from "../state/traits";
+import type { Head, ModelInfo } from "../state/traits";
 import { number, rank } from "../state/words";
 import type { Layout } from "./head_grid_paint";
 
@@ -18,8 +18,12 @@ export function describeHead(
 ): string {
   const name = `layer ${layer}, head ${head}`;
   if (pruned) return `${name}, pruned`;
-  const value = importance?.values[layer * importance.heads + head] ?? Number.NaN;
-  if (!importance || !Number.isFinite(value)) return `${name}, importance not known yet`;
+  const value = importanceAt(importance, layer, head);
+  if (!importance || !Number.isFinite(value)) {
+    const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
+    const said = Number.isFinite(guess) ? `, gradient's estimate ${number(guess)}` : "";
+    return `${name}, importance not known yet${said}`;
+  }
   const known = Array.from(importance.values).filter(Number.isFinite);
   const place = 1 + known.filter((other) => other > value).length;
   return `${name}, importance ${number(value)}, ${rank(place, known.length)}`;
@@ -36,21 +40,30 @@ export function HeadCells({ store, info, layout }: Props) {
   const importance = store.importance.value;
   const focus = useSignal<readonly [number, number] | null>(null);
   const root = useRef<HTMLDivElement>(null);
+  /** Where a brush began: under the pointer, or where Shift was pressed. */
+  const origin = useRef<Head | null>(null);
   const [layerAt, headAt] = focus.value ?? [selected_layer.value, Math.max(0, selected_head.value)];
   const isPruned = (layer: number, head: number) =>
     pruned_heads.value.some(([l, h]) => l === layer && h === head);
   const onKey = (event: KeyboardEvent) => {
     const rows = info.num_heads[layerAt] ?? 1;
+    if (!event.shiftKey) origin.current = null;
     const to = moved(event.key, { row: headAt, col: layerAt }, rows, info.num_layers);
     if (to) {
       const head = Math.min(to.row, (info.num_heads[to.col] ?? 1) - 1);
+      if (event.shiftKey) {
+        origin.current ??= [layerAt, headAt];
+        store.brush.span(origin.current, [to.col, head], info.num_heads);
+      }
       focus.value = [to.col, head];
       root.current?.querySelector<HTMLElement>(`[data-testid="head-${to.col}-${head}"]`)?.focus();
     } else if (event.key === "Enter" || event.key === " ") {
       store.set({ selected_layer: layerAt, selected_head: headAt });
     } else if (event.key === "p") {
-      store.togglePruned(layerAt, headAt);
+      if (store.brush.heads.peek().length > 0) store.togglePrunedBrush();
+      else store.togglePruned(layerAt, headAt);
     } else if (event.key === "Escape") {
+      store.brush.clear();
       store.hoveredHead.value = null;
     } else return;
     event.preventDefault();
@@ -63,11 +76,15 @@ export function HeadCells({ store, info, layout }: Props) {
       class="vaw-heads-cells"
       role="grid"
       aria-label="heads by layer"
+      aria-multiselectable="true"
       aria-rowcount={rows}
       aria-colcount={info.num_layers}
       onKeyDown={onKey}
       onPointerLeave={() => {
         store.hoveredHead.value = null;
+      }}
+      onPointerUp={() => {
+        origin.current = null;
       }}
     >
       {Array.from({ length: rows }, (_, head) => (
@@ -83,7 +100,7 @@ export function HeadCells({ store, info, layout }: Props) {
                 class={`vaw-cell${chosen ? " vaw-chosen" : ""}`}
                 data-testid={`head-${layer}-${head}`}
                 aria-label={describeHead(importance, layer, head, gone)}
-                aria-selected={chosen}
+                aria-selected={chosen || store.brush.has(layer, head)}
                 tabIndex={layer === layerAt && head === headAt ? 0 : -1}
                 style={{
                   left: `${layout.left + layer * layout.cellWidth}px`,
@@ -95,10 +112,20 @@ export function HeadCells({ store, info, layout }: Props) {
                   focus.value = [layer, head];
                   store.hoveredHead.value = [layer, head];
                 }}
-                onPointerEnter={() => {
-                  store.hoveredHead.value = [layer, head];
+                onPointerDown={(event) => {
+                  origin.current = [layer, head];
+                  (event.target as Element).releasePointerCapture?.(event.pointerId);
+                  if (!event.shiftKey) store.brush.clear();
                 }}
-                onClick={() => store.set({ selected_layer: layer, selected_head: head })}
+                onPointerEnter={(event) => {
+                  store.hoveredHead.value = [layer, head];
+                  if (event.buttons === 1 && origin.current)
+                    store.brush.span(origin.current, [layer, head], info.num_heads);
+                }}
+                onClick={(event) => {
+                  if (event.shiftKey) store.brush.toggle(layer, head);
+                  else store.set({ selected_layer: layer, selected_head: head });
+                }}
               >
                 {!gone && isUnknown(importance, layer, head) && <span class="vaw-shimmer" />}
                 <button
@@ -125,5 +152,7 @@ export function HeadCells({ store, info, layout }: Props) {
 }
 
 function isUnknown(importance: Importance | null, layer: number, head: number): boolean {
-  return !importance || !Number.isFinite(importance.values[layer * importance.heads + head]);
+  const known = importanceAt(importance, layer, head);
+  const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
+  return !Number.isFinite(known) && !Number.isFinite(guess);
 }

@@ -1,7 +1,7 @@
 // All heads of all layers on one canvas: what each sees, and below it how much it matters.
 
 import { limits, paintMap } from "../draw/heatmap";
-import type { Importance } from "../state/results";
+import { type Importance, importanceAt } from "../state/results";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 
@@ -57,12 +57,13 @@ export function paintHeads(
   store: Store,
   info: ModelInfo,
   layout: Layout,
-  colours: { hurts: string; helps: string; muted: string },
+  colours: { hurts: string; helps: string; muted: string; accent: string },
 ): void {
   const token = store.shownToken.value;
   const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
   const importance = store.importance.value;
   const scale = importanceScale(importance);
+  const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
   const cells: { layer: number; head: number; row: Float32Array | null }[] = [];
   info.num_heads.forEach((count, layer) => {
     for (let head = 0; head < count; head++) {
@@ -99,12 +100,24 @@ export function paintHeads(
         box,
       );
     }
-    const value = importance?.values[layer * (importance?.heads ?? 0) + head] ?? Number.NaN;
+    const value = importanceAt(importance, layer, head);
+    const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
+    const bar = (share: number, colour: string) => {
+      context.fillStyle = colour;
+      context.fillRect(x, y + box.height + 2, Math.max(1, share * box.width), BAR);
+    };
     if (gone) cross(context, box, colours.hurts);
-    else if (Number.isFinite(value)) {
-      const length = Math.max(1, (Math.abs(value) / scale) * box.width);
-      context.fillStyle = value >= 0 ? colours.hurts : colours.helps;
-      context.fillRect(x, y + box.height + 2, length, BAR);
+    else if (Number.isFinite(value))
+      bar(Math.abs(value) / scale, value >= 0 ? colours.hurts : colours.helps);
+    else if (Number.isFinite(guess)) {
+      context.globalAlpha = 0.35; // not known yet: the gradient's estimate, on its own scale
+      bar(guess / guessScale, colours.hurts);
+      context.globalAlpha = 1;
+    }
+    if (store.brush.has(layer, head)) {
+      context.strokeStyle = colours.accent;
+      context.lineWidth = 3;
+      context.strokeRect(box.x + 1.5, box.y + 1.5, box.width - 3, box.height - 3);
     }
   }
 }

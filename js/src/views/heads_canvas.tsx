@@ -24,6 +24,7 @@ export function HeadsCanvas(props: { store: Store; info: ModelInfo; layout: Layo
           hurts: colour("--vaw-hurts", "#c2570c"),
           helps: colour("--vaw-helps", "#2563eb"),
           muted: colour("--vaw-muted", "#888888"),
+          accent: colour("--vaw-accent", "#2563eb"),
         });
       }),
     [store, info, layout.width, layout.height],

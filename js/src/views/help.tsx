@@ -7,7 +7,8 @@ const KEYS: [string, string][] = [
   ["arrows", "walk over patches, heads or layers"],
   ["[ and ]", "layer before, layer after"],
   [", and .", "head before, head after"],
-  ["p", "prune the head, or put it back"],
+  ["drag over heads, Shift with arrows or click", "choose several heads"],
+  ["p", "prune the chosen heads, or put them back"],
   ["z and Z", "undo and redo pruning"],
   ["?", "show or hide this"],
 ];

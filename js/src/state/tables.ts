@@ -1,0 +1,27 @@
+// Numbers as tables, for the way out of the notebook.
+
+import { csv } from "../draw/figures";
+import type { Importance } from "./results";
+import type { Curve, ModelInfo } from "./traits";
+
+export function importanceTable(info: ModelInfo, importance: Importance | null): string {
+  const rows = info.num_heads.flatMap((count, layer) =>
+    Array.from({ length: count }, (_, head) => [
+      layer,
+      head,
+      importance?.values[layer * importance.heads + head] ?? Number.NaN,
+    ]),
+  );
+  return csv(["layer", "head", importance?.metric ?? "importance"], rows);
+}
+
+export function curveTable(curves: Record<string, Curve>): string {
+  const rows = Object.entries(curves).flatMap(([order, curve]) =>
+    curve.values.map((value, removed) => {
+      const [layer, head] = curve.order[removed - 1] ?? ["", ""];
+      return [order, removed, layer, head, value];
+    }),
+  );
+  const metric = Object.values(curves)[0]?.metric ?? "value";
+  return csv(["order", "removed", "layer", "head", metric], rows);
+}

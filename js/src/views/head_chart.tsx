@@ -1,0 +1,236 @@
+// Heads along the depth of the model, as in Li et al. 2023 (x = 1 + H l + h, x = 0 the whole
+// model), or from the most to the least important. Drag over a stretch to choose its heads.
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { linear, tick } from "../draw/scale";
+import { type Importance, importanceAt } from "../state/results";
+import type { Store } from "../state/store";
+import type { Head, ModelInfo } from "../state/traits";
+import { useWidth } from "./canvas";
+import { describeHead } from "./head_cells";
+
+const HEIGHT = 190;
+const LEFT = 46;
+const BOTTOM = 30;
+const TOP = 8;
+const RIGHT = 8;
+
+/** All heads, along the depth or by importance (the pruned and unknown ones last). */
+export function order(info: ModelInfo, importance: Importance | null, ranked: boolean): Head[] {
+  const heads = info.num_heads.flatMap((count, layer) =>
+    Array.from({ length: count }, (_, head): Head => [layer, head]),
+  );
+  if (!ranked) return heads;
+  const value = ([l, h]: Head) => {
+    const known = importanceAt(importance, l, h);
+    return Number.isFinite(known) ? known : Number.NEGATIVE_INFINITY;
+  };
+  return heads
+    .map((head) => [value(head), head] as const)
+    .sort((a, b) => b[0] - a[0])
+    .map(([, head]) => head);
+}
+
+/** What a head's place is drawn at: the probability that is left, or the metric itself. */
+function heightOf(importance: Importance, [layer, head]: Head, ranked: boolean): number {
+  const value = importanceAt(importance, layer, head);
+  return importance.metric === "probability" && !ranked ? importance.baseline - value : value;
+}
+
+export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
+  const [ref, width] = useWidth<HTMLDivElement>(640);
+  const svg = useRef<SVGSVGElement>(null);
+  const from = useRef<number | null>(null);
+  const focus = useSignal(0);
+  const importance = store.importance.value;
+  const ranked = store.headView.value === "ranked";
+  const heads = order(info, importance, ranked);
+  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const heights = heads.map((head) =>
+    importance ? heightOf(importance, head, ranked) : Number.NaN,
+  );
+  const start = importance?.metric === "probability" && !ranked ? importance.baseline : 0;
+  const known = [...heights.filter(Number.isFinite), start, 0];
+  const x = linear(0, heads.length + 1, LEFT, width - RIGHT);
+  const y = linear(Math.min(...known), Math.max(...known), HEIGHT - BOTTOM, TOP);
+  const step = (y.ticks[1] ?? 1) - (y.ticks[0] ?? 0);
+
+  const indexAt = (event: PointerEvent) => {
+    const box = svg.current?.getBoundingClientRect();
+    const share = box ? (event.clientX - box.left - LEFT) / (width - RIGHT - LEFT) : 0;
+    return Math.max(0, Math.min(heads.length - 1, Math.round(share * (heads.length + 1)) - 1));
+  };
+  const over = (event: PointerEvent) => {
+    const index = indexAt(event);
+    store.hoveredHead.value = heads[index] ?? null;
+    if (event.buttons === 1 && from.current !== null && index !== from.current) {
+      const [low, high] = [Math.min(index, from.current), Math.max(index, from.current)];
+      store.brush.heads.value = heads.slice(low, high + 1);
+    }
+  };
+  const choose = (index: number) => {
+    const head = heads[index];
+    if (head) store.set({ selected_layer: head[0], selected_head: head[1] });
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (by !== 0) {
+      focus.value = Math.max(0, Math.min(heads.length - 1, focus.value + by));
+      store.hoveredHead.value = heads[focus.value] ?? null;
+    } else if (event.key === "Enter") choose(focus.value);
+    else if (event.key === "p") {
+      const head = heads[focus.value];
+      if (store.brush.heads.peek().length > 0) store.togglePrunedBrush();
+      else if (head) store.togglePruned(...head);
+    } else if (event.key === "Escape") store.brush.clear();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const points = heads.map((_, i) => `${x.at(1 + i)},${y.at(heights[i] ?? Number.NaN)}`);
+  const line = [`${x.at(0)},${y.at(start)}`, ...points].filter((p) => !p.includes("NaN"));
+  const at = store.hoveredHead.value ?? [
+    store.traits.selected_layer.value,
+    store.traits.selected_head.value,
+  ];
+  return (
+    <div
+      ref={ref}
+      class="vaw-chart"
+      role="slider"
+      tabIndex={0}
+      aria-label="heads"
+      aria-valuemin={0}
+      aria-valuemax={heads.length - 1}
+      aria-valuenow={Math.max(
+        0,
+        heads.findIndex(([l, h]) => l === at[0] && h === at[1]),
+      )}
+      aria-valuetext={describeHead(importance, at[0], at[1], pruned.has(`${at[0]}-${at[1]}`))}
+      onKeyDown={onKey}
+    >
+      <svg
+        ref={svg}
+        width={width}
+        height={HEIGHT}
+        aria-hidden="true"
+        data-testid="head-chart"
+        onPointerDown={(event) => {
+          store.brush.clear();
+          from.current = indexAt(event);
+        }}
+        onPointerMove={over}
+        onPointerUp={(event) => {
+          if (store.brush.heads.peek().length === 0) choose(indexAt(event));
+          from.current = null;
+        }}
+        onPointerLeave={() => {
+          store.hoveredHead.value = null;
+        }}
+      >
+        {!ranked &&
+          info.num_heads.map((count, layer) => {
+            const before = info.num_heads.slice(0, layer).reduce((a, b) => a + b, 0);
+            const left = x.at(before + 0.5);
+            return (
+              <g key={`layer ${info.num_layers} ${layer}`}>
+                {layer % 2 === 0 && (
+                  <rect
+                    x={left}
+                    y={TOP}
+                    width={x.at(before + count + 0.5) - left}
+                    height={HEIGHT - BOTTOM - TOP}
+                    fill="var(--vaw-panel)"
+                  />
+                )}
+                <text
+                  x={x.at(before + count / 2 + 0.5)}
+                  y={HEIGHT - BOTTOM + 13}
+                  text-anchor="middle"
+                >
+                  {layer}
+                </text>
+              </g>
+            );
+          })}
+        {y.ticks.map((value) => (
+          <g key={`tick ${value}`}>
+            <line
+              x1={LEFT}
+              x2={width - RIGHT}
+              y1={y.at(value)}
+              y2={y.at(value)}
+              stroke="var(--vaw-line)"
+            />
+            <text x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
+              {tick(value, step)}
+            </text>
+          </g>
+        ))}
+        <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">
+          {ranked ? "heads, the most important first" : "layer (heads side by side)"}
+        </text>
+        <text x={LEFT + 4} y={TOP + 10}>
+          {importance?.metric === "probability" && !ranked
+            ? "probability without the head"
+            : "importance"}
+        </text>
+        {ranked ? null : (
+          <>
+            <line
+              x1={LEFT}
+              x2={width - RIGHT}
+              y1={y.at(start)}
+              y2={y.at(start)}
+              stroke="var(--vaw-muted)"
+              stroke-dasharray="2 3"
+            />
+            <polyline
+              points={line.join(" ")}
+              fill="none"
+              stroke="var(--vaw-muted)"
+              stroke-width="1"
+            />
+          </>
+        )}
+        {heads.map(([layer, head], i) => {
+          const key = `${layer}-${head}`;
+          const value = heights[i] ?? Number.NaN;
+          const gone = pruned.has(key);
+          const height = Number.isFinite(value) ? value : start;
+          const lit = at[0] === layer && at[1] === head;
+          const brushed = store.brush.has(layer, head);
+          const importanceHere = importanceAt(importance, layer, head);
+          const colour =
+            gone || !Number.isFinite(value)
+              ? "var(--vaw-muted)"
+              : importanceHere >= 0
+                ? "var(--vaw-hurts)"
+                : "var(--vaw-helps)";
+          const wide = Math.max(1, x.at(1) - x.at(0) - 1);
+          return ranked ? (
+            <rect
+              key={key}
+              x={x.at(1 + i) - wide / 2}
+              width={wide}
+              y={Math.min(y.at(0), y.at(height))}
+              height={Math.max(1, Math.abs(y.at(0) - y.at(height)))}
+              fill={brushed ? "var(--vaw-accent)" : colour}
+              stroke={lit ? "var(--vaw-fg)" : "none"}
+            />
+          ) : (
+            <circle
+              key={key}
+              cx={x.at(1 + i)}
+              cy={y.at(height)}
+              r={lit || brushed ? 4.5 : 2.5}
+              fill={brushed ? "var(--vaw-accent)" : gone ? "none" : colour}
+              stroke={lit ? "var(--vaw-fg)" : colour}
+            />
+          );
+        })}
+      </svg>
+    </div>
+  );
+}

@@ -1,0 +1,241 @@
+// What is done with heads beyond the grid: brush, charts, parts, curves, ways out.
+
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { afterEach, describe, expect, it } from "vitest";
+import { csv } from "../src/draw/figures";
+import { linear, tick } from "../src/draw/scale";
+import { importanceAt } from "../src/state/results";
+import { curveTable, importanceTable } from "../src/state/tables";
+import { lastHarmless } from "../src/views/curve_panel";
+import { order } from "../src/views/head_chart";
+import { HeadGrid } from "../src/views/head_grid";
+import { encode, settle, storeOf } from "./fake";
+
+let root: HTMLElement;
+
+async function show(changes = {}) {
+  const made = storeOf(changes);
+  root = document.createElement("div");
+  document.body.append(root);
+  await act(async () => {
+    render(<HeadGrid store={made.store} />, root);
+    await settle();
+  });
+  return made;
+}
+const find = (testid: string) =>
+  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
+const fire = (element: Element, type: string, init: MouseEventInit = {}) =>
+  act(() => {
+    element.dispatchEvent(new MouseEvent(type, { bubbles: true, ...init }));
+  });
+const press = (element: Element, key: string, init: KeyboardEventInit = {}) =>
+  act(() => {
+    element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...init }));
+  });
+const view = (label: string) =>
+  [...find("head-view").children].find((b) => b.textContent === label) as Element;
+
+afterEach(() => {
+  render(null, root);
+  root.remove();
+});
+
+const CURVE = {
+  name: "probability",
+  metric: "probability" as const,
+  values: [0.7, 0.69, 0.72, 0.3, 0.1],
+  order: [
+    [0, 1],
+    [1, 1],
+    [0, 0],
+    [1, 0],
+  ] as [number, number][],
+};
+
+describe("several heads", () => {
+  it("are chosen by dragging over them, and pruned at once", async () => {
+    const { model, store } = await show();
+    await fire(find("head-0-0"), "pointerdown");
+    await fire(find("head-1-1"), "pointerenter", { buttons: 1, bubbles: false });
+    expect(store.brush.heads.value).toHaveLength(4);
+    expect(find("prune-brushed").textContent).toBe("prune 4 heads");
+    await fire(find("prune-brushed"), "click");
+    expect(model.values.pruned_heads).toHaveLength(4);
+    expect(store.brush.heads.value).toHaveLength(0);
+    await fire(find("undo"), "click");
+    expect(model.values.pruned_heads).toEqual([]);
+    await fire(find("redo"), "click");
+    expect(model.values.pruned_heads).toHaveLength(4);
+    await fire(find("reset"), "click");
+    expect(model.values.pruned_heads).toEqual([]);
+  });
+
+  it("are chosen by Shift with arrows or click, and let go by Escape", async () => {
+    const { model, store } = await show();
+    await fire(find("head-0-1"), "click", { shiftKey: true });
+    expect(store.brush.heads.value).toEqual([[0, 1]]);
+    expect(model.values.selected_layer).toBe(1);
+    find("head-1-0").focus();
+    await press(find("head-1-0"), "Escape");
+    expect(store.brush.heads.value).toEqual([]);
+    await press(find("head-1-0"), "ArrowLeft", { shiftKey: true });
+    await press(find("head-0-0"), "ArrowDown", { shiftKey: true });
+    expect(store.brush.heads.value).toHaveLength(4);
+    await press(find("head-0-1"), "p");
+    expect(model.values.pruned_heads).toHaveLength(4);
+  });
+
+  it("are put back where all of them are pruned", async () => {
+    const { model, store } = await show({ pruned_heads: [[0, 1]] });
+    store.brush.toggle(0, 1);
+    await act(() => store.togglePrunedBrush());
+    expect(model.values.pruned_heads).toEqual([]);
+  });
+});
+
+describe("charts", () => {
+  it("draw the heads along the depth, and by importance", async () => {
+    const { store, model } = await show();
+    await fire(view("line"), "click");
+    expect(root.querySelectorAll("[data-testid=head-chart] circle")).toHaveLength(4);
+    await fire(view("ranked"), "click");
+    expect(root.querySelectorAll("[data-testid=head-chart] > rect")).toHaveLength(4);
+    const info = store.info.value;
+    if (!info) throw new Error("no info");
+    expect(order(info, store.importance.value, true)).toEqual([
+      [0, 0],
+      [1, 1],
+      [0, 1],
+      [1, 0],
+    ]);
+    const chart = root.querySelector(".vaw-chart") as HTMLElement;
+    await press(chart, "ArrowRight");
+    expect(chart.getAttribute("aria-valuetext")).toContain("layer 1, head 1");
+    await press(chart, "Enter");
+    expect([model.values.selected_layer, model.values.selected_head]).toEqual([1, 1]);
+    await press(chart, "p");
+    expect(model.values.pruned_heads).toEqual([[1, 1]]);
+  });
+
+  it("choose the heads of a stretch", async () => {
+    const { store } = await show();
+    await fire(view("line"), "click");
+    const svg = find("head-chart");
+    svg.getBoundingClientRect = () => ({ left: 0, top: 0, width: 640, height: 190 }) as DOMRect;
+    const at = (i: number) => ({ clientX: 46 + ((i + 1) / 5) * (640 - 54), buttons: 1 });
+    await fire(svg, "pointerdown", at(1));
+    await fire(svg, "pointermove", at(3));
+    expect(store.brush.heads.value).toEqual([
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+  });
+
+  it("show the estimate where the exact value is not there yet", async () => {
+    const nan = new Float32Array(4).fill(Number.NaN);
+    const taylor = new Float32Array([0.5, 0.1, 0.3, 0.2]);
+    const { store } = await show({
+      importance_data: encode(
+        { probability: { shape: [2, 2], data: nan }, taylor: { shape: [2, 2], data: taylor } },
+        { baseline: "0.7" },
+      ),
+    });
+    expect(find("head-1-0").getAttribute("aria-label")).toContain("gradient's estimate 0.300");
+    expect(root.querySelector(".vaw-shimmer")).toBeNull();
+    await act(() => store.set({ metric: "taylor" }));
+    expect(importanceAt(store.importance.value, 1, 0)).toBeCloseTo(0.3);
+  });
+});
+
+describe("parts of one head", () => {
+  it("are asked for when the panel is open, and for each head once", async () => {
+    const { model, store } = await show();
+    const asked = () => model.sent.filter((m) => m.method === "partial").map((m) => m.params);
+    expect(asked()).toEqual([]);
+    await fire(find("fold-partial"), "click");
+    expect(asked()).toEqual([{ layer: 1, head: 0 }]);
+    await act(() => store.set({ selected_head: 1 }));
+    expect(asked()).toHaveLength(2);
+    const rows = [
+      {
+        mode: "none",
+        zeroed: [
+          [false, false],
+          [false, false],
+        ],
+        probability: 0.7,
+        top5: [["<b>", 0.7]],
+      },
+      {
+        mode: "corner",
+        zeroed: [
+          [true, false],
+          [false, false],
+        ],
+        probability: 0.1,
+        top5: [["heart", 0.9]],
+      },
+    ];
+    await act(() => model.kernel("partial", { layer: 1, head: 1, rows }));
+    expect(find("partial").querySelectorAll("tbody tr")).toHaveLength(2);
+    expect(find("partial").textContent).toContain("0.100");
+    expect(find("partial").querySelector("tbody b")).toBeNull();
+    await act(() => store.set({ selected_head: -1 }));
+    expect(root.textContent).toContain("Choose one head");
+    await act(() => store.set({ selected_head: 0, pruned_heads: [[1, 0]] }));
+    expect(root.textContent).toContain("nothing of it is left");
+  });
+});
+
+describe("pruning curve", () => {
+  it("is asked for by order, and says how far pruning is harmless", async () => {
+    const { model } = await show();
+    await fire(find("fold-curve"), "click");
+    await fire(find("curve-greedy"), "click");
+    expect(model.sent.at(-1)).toMatchObject({ method: "curve", params: { order: "greedy" } });
+    await act(() => model.kernel("curves", { probability: CURVE }));
+    expect(root.querySelectorAll("[data-testid=curve] polyline")).toHaveLength(1);
+    expect(lastHarmless(CURVE)).toBe(2);
+    const button = [...root.querySelectorAll("button")].find((b) =>
+      b.textContent?.includes("prune the first 2"),
+    );
+    await fire(button as Element, "click");
+    expect(model.values.pruned_heads).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
+  });
+
+  it("counts on labelled images", async () => {
+    const { model } = await show();
+    await act(() => model.kernel("accuracy", { before: 0.9, after: null, count: 20 }));
+    expect(find("accuracy").textContent).toBe("right on 90 % of 20 labelled images");
+    await act(() => model.kernel("accuracy", { before: 0.9, after: 0.4, count: 20 }));
+    expect(find("accuracy").textContent).toContain("→ 40 %");
+  });
+});
+
+describe("ways out", () => {
+  it("writes tables whose cells cannot break out", async () => {
+    const { store } = await show();
+    expect(csv(["a"], [['x"y,z'], [1.5]])).toBe('"a"\r\n"x""y,z"\r\n1.5');
+    const info = store.info.value;
+    if (!info) throw new Error("no info");
+    const lines = importanceTable(info, store.importance.value).split("\r\n");
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toBe('"layer","head","probability"');
+    expect(lines[1]?.startsWith("0,0,0.4")).toBe(true);
+    expect(curveTable({ probability: CURVE }).split("\r\n")[2]).toBe('"probability",1,0,1,0.69');
+    expect(find("save-heads")).not.toBeNull();
+  });
+
+  it("has axes with round numbers", () => {
+    const scale = linear(0, 0.7, 0, 70);
+    expect(scale.at(0.35)).toBeCloseTo(35);
+    expect(scale.ticks.map((t) => tick(t, 0.2))).toEqual(["0.0", "0.2", "0.4", "0.6"]);
+    expect(linear(3, 3, 0, 10).at(3)).toBe(0);
+  });
+});
