@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import timm.models as timm_models
@@ -97,10 +97,7 @@ class TimmVisionTransformer(VisionTransformer):
         if names and len(names) == self.num_classes:
             return [str(name) for name in names]
         subset = infer_imagenet_subset(self.model)
-        if subset is None:
-            return None
-        info = ImageNetInfo(subset)
-        return [info.index_to_description(i).split(",")[0] for i in range(self.num_classes)]
+        return None if subset is None else list(_imagenet_names(subset, self.num_classes))
 
     @cached_property
     def _data_config(self) -> dict[str, Any]:
@@ -176,6 +173,12 @@ class TimmVisionTransformer(VisionTransformer):
     def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
         """Output projection, residual and MLP of a block; see :mod:`.timm_blocks`."""
         return finish_block(block, inputs, head_outputs)
+
+
+@cache  # timm reads them from files, which takes as long as a tenth of a ViT-B's forward pass
+def _imagenet_names(subset: str, count: int) -> tuple[str, ...]:
+    info = ImageNetInfo(subset)
+    return tuple(info.index_to_description(i).split(",")[0] for i in range(count))
 
 
 def _heads(block: Any) -> int:
