@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
 
 
 @dataclass(frozen=True)
@@ -68,3 +74,36 @@ def in_fresh_process(module: str, *arguments: str) -> dict[str, float]:
     )
     result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return result
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table."""
+
+    question: str
+    measured: str
+    goal: str = ""
+
+
+def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, keep: bool) -> None:
+    """Print a table; keep it between its marks in ``benchmarks/README.md``."""
+    lines = ["| question | measured | goal |", "|---|---|---|"]
+    lines += [f"| {row.question} | {row.measured} | {row.goal} |" for row in rows]
+    table = "\n".join(lines)
+    print(table)
+    if not keep:
+        return
+    device = getattr(options, "device", "cpu")
+    where = f"CPU, {options.threads} threads"
+    if device != "cpu":
+        where = f"{torch.cuda.get_device_name()}, {options.dtype}"
+    setting = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
+        f"{where}, median and quartiles of {options.rounds} rounds."
+    )
+    page = Path(__file__).with_name("README.md")
+    before, opening, rest = page.read_text().partition(f"<!-- {mark} -->")
+    if not opening:
+        raise SystemExit(f"{page} has no mark <!-- {mark} -->.")
+    after = rest.partition(f"<!-- /{mark} -->")[2]
+    page.write_text(f"{before}{opening}\n{setting}\n\n{table}\n<!-- /{mark} -->{after}")

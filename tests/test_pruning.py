@@ -116,3 +116,17 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(ParameterError, match="does not say"):
         vaw.load_pruned(timm.create_model("test_vit"), path)
+
+
+def test_it_goes_through_onnx(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model = timm.create_model("test_vit", num_classes=10).eval()
+    small = vaw.prune_heads(model, HEADS)
+    inputs = torch.randn(1, 3, 160, 160)
+    path = tmp_path / "small.onnx"
+    torch.onnx.export(small, (inputs,), path, dynamo=True, verbose=False)
+    (found,) = onnxruntime.InferenceSession(path).run(
+        None, {onnxruntime.InferenceSession(path).get_inputs()[0].name: inputs.numpy()}
+    )
+    torch.testing.assert_close(torch.tensor(found), logits(small, inputs), rtol=0, atol=1e-4)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 __all__ = [
+    "attend_rows",
     "check_readout",
     "finish_block",
     "finishes_rows",
@@ -126,13 +127,46 @@ def finishes_rows(trace: Trace, layer: int) -> bool:
     row = [0]
     with torch.no_grad():
         finished = trace.model.finish_block(block, record.input[:, row], record.out[:, :, row])
-    expected = record.output[:, row]
-    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
-    known = finished is not None and bool(
-        (finished - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12)
-    )
+    known = finished is not None and _agree(finished, record.output[:, row])
     trace.known_blocks[kind] = known
     return known
+
+
+def attend_rows(trace: Trace, layer: int, tokens: Tensor, rows: list[int]) -> Tensor | None:
+    """Head outputs of a few rows for other tokens than the block was given, masked heads zeroed.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        [batch, token, dim]; its batch may be a multiple of the trace's.
+
+    Returns
+    -------
+    Tensor or None
+        [batch, head, row, head_dim]; None if there is no short way that gives the block's own.
+    """
+    record, block = trace.layers[layer], trace.model.blocks[layer]
+    bias = record.bias
+    if bias is not None:
+        if bias.ndim < 3 or (bias.ndim == 4 and bias.shape[0] > 1) or bias.dtype == torch.bool:
+            return None  # of each image its own, or a mask: the long way knows
+        bias = bias.detach()[..., rows, :] if bias.shape[-2] > 1 else bias.detach()
+    if layer not in trace.known_attention:
+        known = not _altered(block)
+        if known:
+            found = trace.model.attend_rows(block, record.input.detach(), rows, bias)
+            whole = [
+                h for h in range(record.out.shape[1]) if h not in trace.head_mask.get(layer, ())
+            ]
+            known = found is not None and _agree(found[:, whole], record.out[:, whole][:, :, rows])
+        trace.known_attention[layer] = known
+    if not trace.known_attention[layer]:
+        return None
+    out = trace.model.attend_rows(block, tokens, rows, bias)
+    masked = trace.head_mask.get(layer)
+    if out is not None and masked:
+        out = out.index_fill(1, torch.tensor(masked, device=out.device), 0)
+    return out
 
 
 def last_block_gradients(trace: Trace) -> tuple[Tensor, Tensor] | None:
@@ -162,6 +196,11 @@ def last_block_gradients(trace: Trace) -> tuple[Tensor, Tensor] | None:
     whole_out, whole_input = torch.zeros_like(record.out), torch.zeros_like(record.input)
     whole_out[:, :, chosen], whole_input[:, chosen] = by_out, by_input
     return whole_out.detach(), whole_input.detach()
+
+
+def _agree(found: Tensor, expected: Tensor) -> bool:
+    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
+    return bool((found - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12))
 
 
 def _altered(block: nn.Module) -> bool:

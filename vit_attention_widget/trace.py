@@ -68,6 +68,7 @@ class Trace:
         self.target = target
         self.head_mask = head_mask
         self.known_blocks: dict[tuple[type[nn.Module], ...], bool] = {}  # see readout.finishes_rows
+        self.known_attention: dict[int, bool] = {}  # see readout.attend_rows
         self.readout_checked = False  # see readout.check_readout
         self._gradients: list[Tensor] | None = None
         device = inputs.device.type
@@ -124,6 +125,7 @@ class Trace:
         other = copy.copy(self)
         other._logits, other.layers, other.pool = logits, layers, pool
         other.target, other.head_mask, other._gradients = target, head_mask, None
+        other.known_attention = {}
         return other
 
     def retarget(self, target: Any) -> Trace:

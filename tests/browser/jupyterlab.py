@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, sync_playwright
+
+from .chromium import find
 
 FLAGS = [
     "--no-sandbox",
@@ -87,6 +90,16 @@ class Lab:
         path = ARTIFACTS / f"{name}.png"
         (self.page.locator(selector).first if selector else self.page).screenshot(path=path)
         return path
+
+
+@contextlib.contextmanager
+def opened(notebook: Path, folders: pytest.TempPathFactory) -> Iterator[Lab]:
+    """:func:`jupyterlab` in the Chromium that is there; skips by name where there is none."""
+    browser = find()
+    if browser is None:
+        pytest.skip("no Chromium was found, and none could be installed")
+    with jupyterlab(notebook, folders.mktemp("lab"), browser) as lab:
+        yield lab
 
 
 @contextlib.contextmanager

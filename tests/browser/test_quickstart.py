@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .chromium import find
-from .jupyterlab import ARTIFACTS, Lab, jupyterlab
+from .jupyterlab import ARTIFACTS, Lab, opened
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 EXPLORER = ".jp-OutputArea .vaw-explorer"
@@ -19,10 +18,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    browser = find()
-    if browser is None:
-        pytest.skip("no Chromium was found, and none could be installed")
-    with jupyterlab(NOTEBOOK, tmp_path_factory.mktemp("lab"), browser) as lab:
+    with opened(NOTEBOOK, tmp_path_factory) as lab:
         lab.run_all()
         lab.page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
         lab.page.wait_for_selector(f"{EXPLORER} [data-testid=patch-canvas]", timeout=60_000)

@@ -14,7 +14,9 @@ from timm.models.eva import EvaAttention
 from timm.models.vision_transformer_relpos import RelPosAttention
 from torch import Tensor, nn
 
-__all__ = ["PrunedAttention", "can_cut", "projections"]
+from ..vision_transformers.timm_attention import projections
+
+__all__ = ["PrunedAttention", "can_cut"]
 
 _KNOWN = (Attention, AttentionRope, BeitAttention, EvaAttention, RelPosAttention)
 
@@ -30,31 +32,6 @@ def can_cut(attention: nn.Module) -> bool:
     return isinstance(attention, _KNOWN) and isinstance(
         getattr(attention, "norm", None), nn.Identity | None
     )
-
-
-def projections(attention: Any) -> tuple[Tensor, Tensor | None]:
-    """Weight [3, head, head_dim, dim] and bias [3, head, head_dim] of queries, keys and values.
-
-    Heads that share keys and values (grouped-query attention) get a copy each.
-    """
-    heads = attention.num_heads
-    if getattr(attention, "qkv", None) is not None:
-        weight, bias = attention.qkv.weight, attention.qkv.bias
-        if bias is None and getattr(attention, "q_bias", None) is not None:
-            bias = torch.cat([attention.q_bias, attention.k_bias, attention.v_bias])
-        split = weight.unflatten(0, (3, heads, -1))
-        return split, None if bias is None else bias.unflatten(0, (3, heads, -1))
-    parts = [attention.q_proj, attention.k_proj, attention.v_proj]
-    width = attention.q_proj.weight.shape[0] // heads
-    biases = [getattr(attention, f"{name}_bias", None) for name in "qkv"]
-    weights, found = [], []
-    for part, extra in zip(parts, biases, strict=True):
-        each = part.weight.unflatten(0, (-1, width))
-        weights.append(each.repeat_interleave(heads // len(each), 0))
-        bias = part.bias if extra is None else extra
-        bias = each.new_zeros(each.shape[:2]) if bias is None else bias.unflatten(0, (-1, width))
-        found.append(bias.repeat_interleave(heads // len(bias), 0))
-    return torch.stack(weights), torch.stack(found)
 
 
 class PrunedAttention(nn.Module):

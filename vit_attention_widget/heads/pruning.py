@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ..errors import ParameterError, UnsupportedModelError
 from ..selection import Heads, check_heads
 from ..vision_transformers import VisionTransformer, describe
-from .pruned_attention import PrunedAttention, can_cut, projections
+from ..vision_transformers.timm_attention import projections
+from .pruned_attention import PrunedAttention, can_cut
 
 __all__ = ["Pruning", "load_pruned", "prune_heads", "pruning_of", "save_pruned"]
 

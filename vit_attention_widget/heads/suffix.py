@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..capture import AttentionCall, Capture
-from ..readout import finish_block, finishes_rows, readout_weights
+from ..readout import attend_rows, finish_block, finishes_rows, readout_weights
 from ..trace import Trace
 
 __all__ = ["Outcome", "needed_rows", "outcome", "recorded_outcome"]
@@ -102,6 +102,12 @@ def _run_block(trace: Trace, layer: int, tokens: Tensor, rows: list[int] | None)
             raise _AttentionDone(out[:, :, rows])
         return out
 
+    if rows is not None:
+        short = attend_rows(trace, layer, tokens, rows)
+        if short is not None:
+            finished = trace.model.finish_block(block, tokens[:, rows], short)
+            assert finished is not None
+            return finished
     if not mask and rows is None:
         result = block(tokens, *call.args, **call.other_kwargs)
         return result[0] if isinstance(result, tuple) else result

@@ -103,6 +103,28 @@ class VisionTransformer(ABC):
         """
 
     @abstractmethod
+    def attend_rows(
+        self, block: nn.Module, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
+    ) -> Tensor | None:
+        """Head outputs of a few rows of a block, at less than the price of all.
+
+        Parameters
+        ----------
+        block : nn.Module
+            One of ``blocks``.
+        inputs : Tensor
+            What the block is given, [batch, token, dim].
+        rows : sequence of int
+        bias : Tensor or None
+            Added to the scores; broadcasts to [batch, head, row, token].
+
+        Returns
+        -------
+        Tensor or None
+            [batch, head, row, head_dim]; None if there is no such way.
+        """
+
+    @abstractmethod
     def transform(self, image: Image.Image) -> Tensor:
         """The model's own preprocessing: an RGB picture -> [3, height, width]."""
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import ImageError, UnsupportedModelError
 from ..tokens import TokenLayout
 from .base import VisionTransformer
-from .timm_blocks import finish_block
+from .timm_blocks import attend_rows, finish_block
 
 __all__ = ["TimmVisionTransformer", "describe"]
 
@@ -173,6 +173,12 @@ class TimmVisionTransformer(VisionTransformer):
     def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
         """Output projection, residual and MLP of a block; see :mod:`.timm_blocks`."""
         return finish_block(block, inputs, head_outputs)
+
+    def attend_rows(
+        self, block: nn.Module, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
+    ) -> Tensor | None:
+        """Head outputs of a few rows of a block; see :mod:`.timm_attention`."""
+        return attend_rows(block, inputs, rows, bias)
 
 
 @cache  # timm reads them from files, which takes as long as a tenth of a ViT-B's forward pass

@@ -7,6 +7,7 @@ block against what the model itself computed before it relies on this.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from timm.models.beit import Block as BeitBlock
@@ -15,7 +16,9 @@ from timm.models.vision_transformer import Block, ResPostBlock
 from timm.models.vision_transformer_relpos import RelPosBlock, ResPostRelPosBlock
 from torch import Tensor, nn
 
-__all__ = ["finish_block"]
+from . import timm_attention
+
+__all__ = ["attend_rows", "finish_block"]
 
 _PRE_NORM = (Block, BeitBlock, EvaBlock, RelPosBlock)
 _POST_NORM = (ResPostBlock, EvaBlockPostNorm, ResPostRelPosBlock)
@@ -33,6 +36,17 @@ def finish_block(block: Any, inputs: Tensor, head_outputs: Tensor) -> Tensor | N
         x = inputs + block.norm1(_project(block.attn, inputs, head_outputs))
         return x + block.norm2(block.mlp(x))
     return None
+
+
+def attend_rows(
+    block: Any, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
+) -> Tensor | None:
+    """Head outputs of a few rows of ``block``, [B, head, row, head_dim]; None if not known how."""
+    if isinstance(block, _PRE_NORM):
+        inputs = block.norm1(inputs)
+    elif not isinstance(block, _POST_NORM):
+        return None
+    return timm_attention.attend_rows(block.attn, inputs, rows, bias)
 
 
 def _project(attention: Any, normed: Tensor, head_outputs: Tensor) -> Tensor:
