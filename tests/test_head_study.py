@@ -26,7 +26,7 @@ def model() -> torch.nn.Module:
 
 @pytest.fixture
 def session(model: torch.nn.Module) -> Iterator[vaw.Session]:
-    session = vaw.Session(model, TINY.inputs(1, torch.float32), labelled=LABELLED)
+    session = vaw.Session(model, TINY.inputs(1, torch.float32), image_set=LABELLED)
     assert session.wait(60)
     yield session
     session.close()
@@ -71,7 +71,7 @@ def test_a_toggled_head_runs_only_the_layers_above(session: vaw.Session) -> None
             runs[layer] += len(args[0]) == 1  # not the batches of leaving one out
 
         block.norm1.register_forward_pre_hook(count)
-    session._labelled = None
+    session._image_set = None
     session._long.close()  # what follows in the background has runs of its own
     session.pruned_heads = [(2, 1)]
     assert session._quick.wait(10)
@@ -173,17 +173,42 @@ def test_the_pruned_model(session: vaw.Session, model: torch.nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labelled", "words"),
-    [([], "at least one"), (list(TINY.inputs(2)), "no labels"), ([(TINY.inputs(1)[0], 9)], "9")],
+    ("images", "words"),
+    [
+        ([], "at least one"),
+        ([LABELLED[0], (LABELLED[1][0], None)], "others have none"),
+        ([(TINY.inputs(1)[0], 9)], "9"),
+    ],
 )
-def test_labelled_images_that_make_no_sense(
-    model: torch.nn.Module, labelled: object, words: str
-) -> None:
+def test_sets_that_make_no_sense(model: torch.nn.Module, images: object, words: str) -> None:
     with pytest.raises(vaw.errors.VitAttentionError, match=words):
-        vaw.Session(model, TINY.inputs(1, torch.float32), labelled=labelled)
+        vaw.Session(model, TINY.inputs(1, torch.float32), image_set=images)
 
 
-def test_another_model_prepares_the_labelled_images_anew(session: vaw.Session) -> None:
+def test_a_set_without_labels_is_explained_by_its_predicted_classes(
+    model: torch.nn.Module,
+) -> None:
+    images = [image for image, _ in LABELLED]
+    session = vaw.Session(model, TINY.inputs(1, torch.float32), image_set=images)
+    session.draw_curve("jsd")
+    assert session.wait(60)
+    assert session.accuracy == {}
+    expected = vaw.pruning_curve(model, torch.stack(images), "jsd")
+    assert session.curves["jsd"]["metric"] == "probability"
+    assert session.curves["jsd"]["values"] == pytest.approx(expected.values, abs=1e-5)
+    session.close()
+
+
+def test_every_head_may_go(session: vaw.Session) -> None:
+    session.pruned_heads = [(layer, head) for layer in range(3) for head in range(2)]
+    assert session.wait(60)
+    assert session.status["error"] is None
+    assert np.isnan(session.importance).all()
+    assert len(session.top5) == 5
+    assert session.accuracy["after"] is not None
+
+
+def test_another_model_prepares_the_set_anew(session: vaw.Session) -> None:
     other = TINY.build(torch.float32)
     with torch.no_grad():
         other.head.weight.neg_()

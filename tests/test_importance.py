@@ -321,3 +321,19 @@ def test_masks_that_do_not_exist(heads: dict[int, list[int]], words: str) -> Non
     pair = twins("vit")
     with pytest.raises(ParameterError, match=words), vaw.masked_heads(pair.model, heads):
         pass
+
+
+@pytest.mark.parametrize("options", [{"images": "jsd"}, {"target": 1}, {"head_mask": {0: [1]}}])
+def test_nothing_is_given_beside_a_trace(options: dict[str, object]) -> None:
+    pair = twins("vit")
+    for ask in (vaw.head_importance, vaw.partial_pruning):
+        with pytest.raises(ParameterError, match=f"{next(iter(options))} was given beside"):
+            ask(pair.trace, **options)
+
+
+@pytest.mark.parametrize("images", [None, 5, object()])
+def test_things_that_are_no_images(images: object) -> None:
+    with pytest.raises(vaw.errors.ImageError):
+        vaw.head_importance(twins("vit").model, images)
+    with pytest.raises(vaw.errors.ImageError):
+        vaw.head_importance(twins("vit").model, iter([images]))

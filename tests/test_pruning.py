@@ -130,3 +130,34 @@ def test_it_goes_through_onnx(tmp_path: Path) -> None:
         None, {onnxruntime.InferenceSession(path).get_inputs()[0].name: inputs.numpy()}
     )
     torch.testing.assert_close(torch.tensor(found), logits(small, inputs), rtol=0, atol=1e-4)
+
+
+class Adapted(torch.nn.Linear):
+    """A layer that does more than its weight says, as adapters do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 2
+
+
+def test_what_was_added_to_an_attention_is_not_silently_dropped() -> None:
+    model = timm.create_model("test_vit", num_classes=10)
+    model.blocks[1].attn.qkv = Adapted(64, 192)
+    with pytest.raises(vaw.errors.UnsupportedModelError, match="Layer 1.*qkv is a Adapted"):
+        vaw.prune_heads(model, {1: [0]})
+    vaw.prune_heads(model, {0: [0]})  # another layer is as it was
+    model.blocks[2].attn.register_forward_hook(lambda *_: None)
+    with pytest.raises(vaw.errors.UnsupportedModelError, match="a hook watches"):
+        vaw.prune_heads(model, {2: [0]})
+
+
+def test_frozen_weights_stay_frozen() -> None:
+    model = timm.create_model("test_vit", num_classes=10).requires_grad_(False)
+    small = vaw.prune_heads(model, HEADS)
+    assert not any(p.requires_grad for p in small.parameters())
+
+
+def test_a_model_without_any_head_can_still_be_asked() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs()
+    small = vaw.prune_heads(model, {layer: [0, 1] for layer in range(3)})
+    assert vaw.head_importance(small, inputs).values.numel() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import weakref
 
@@ -196,4 +197,67 @@ def test_a_model_without_classes_still_shows_where_it_looks() -> None:
     session.pruned_heads = [(0, 0)]
     assert session.wait(60)
     assert session.status["state"] == "idle"
+    session.close()
+
+
+def test_another_image_while_the_last_one_is_being_traced_wins() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (900, 1200, 3), dtype=np.uint8) for _ in range(4)]
+    session = vaw.Session(tiny(), pictures[0])
+    for _ in range(3):
+        for picture in pictures:  # the last trace may end while the next picture is decoded
+            session.image = picture
+        assert session.wait(60)
+        expected = vaw.trace(session.model, pictures[-1], gradients=False)
+        torch.testing.assert_close(session.trace.logits, expected.logits)
+    session.close()
+
+
+def test_a_model_that_does_not_fit_the_image_set_changes_nothing() -> None:
+    images = [(PICTURE, label) for label in (0, 9)]
+    session = vaw.Session(tiny(), PICTURE, image_set=images)
+    assert session.wait(60)
+    model, top5 = session.model, session.top5
+    with pytest.raises(vaw.errors.TargetError):
+        session.model = timm.create_model("test_vit", num_classes=3)
+    assert session.model is model
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    session.pruned_heads = []
+    assert session.wait(60)
+    assert session.top5 == top5
+    session.close()
+
+
+def test_a_session_that_nobody_holds_is_freed() -> None:
+    session = vaw.Session(tiny(), PICTURE)
+    assert session.wait(60)
+    threads = [lane._thread for lane in session._lanes if lane._thread]
+    gone = weakref.ref(session)
+    del session
+    gc.collect()
+    assert gone() is None
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_cancelled_pruning_goes_back_to_what_is_shown() -> None:
+    session = vaw.Session(tiny(), PICTURE)
+    assert session.wait(60)
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        started.set()
+        go_on.wait(10)
+
+    handle = session.model.blocks[-1].register_forward_pre_hook(slow)
+    session.pruned_heads = [(3, 0)]
+    assert started.wait(10)
+    session.cancel()
+    go_on.set()
+    handle.remove()
+    assert session.wait(60)
+    assert session.pruned_heads == []
+    assert session.trace.head_mask == {}
     session.close()

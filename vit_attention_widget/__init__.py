@@ -15,6 +15,7 @@ from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .heads.importance import HeadImportance, head_importance, head_importance_steps
 from .heads.masking import masked_heads
 from .heads.partial_pruning import PartialPruning, partial_pruning
+from .heads.strength import AttentionStrength, attention_strength
 from .tokens import TokenLayout
 from .trace import Trace
 from .tracing import trace
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionInspector",
+    "AttentionStrength",
     "DAAMScrubber",
     "Explorer",
     "HeadImportance",
@@ -40,6 +42,7 @@ __all__ = [
     "TokenLayout",
     "Trace",
     "accuracy",
+    "attention_strength",
     "demo",
     "describe",
     "errors",

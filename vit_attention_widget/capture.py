@@ -211,9 +211,11 @@ class Capture(TorchFunctionMode):
             if start is not None:
                 del self._stack[start:]
 
-    def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        # Another thread may call this without the keyword arguments, while we are on our way out.
         if threading.get_ident() != self._thread or not self._stack:
             return
+        kwargs, output = rest
         while self._stack and self._stack.pop() is not module:
             pass
         index = self._blocks.get(module)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import Any
 
 from .errors import JobCancelled
@@ -56,6 +58,13 @@ class Job:
             raise JobCancelled(f"{self.label}: cancelled.")
 
 
+def _weakly(listener: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
+    """A way to a listener that does not keep alive the object whose method it is."""
+    if isinstance(listener, MethodType):
+        return weakref.WeakMethod(listener)
+    return lambda: listener
+
+
 class Lane:
     """A worker thread that runs one job at a time, in the order in which slots were filled.
 
@@ -69,7 +78,7 @@ class Lane:
 
     def __init__(self, name: str, on_change: Callable[[], None] = _nothing) -> None:
         self._name = name
-        self._on_change = on_change
+        self._listener = _weakly(on_change)
         self._waiting: OrderedDict[str, Job] = OrderedDict()
         self._running: Job | None = None
         self._condition = threading.Condition()
@@ -119,7 +128,7 @@ class Lane:
         """Cancel everything and let the thread end; later jobs are cancelled at once."""
         with self._condition:
             self._closed = True
-            self._on_change = _nothing
+            self._listener = lambda: _nothing
             self._condition.notify_all()
         self.cancel()
 
@@ -140,6 +149,9 @@ class Lane:
             del job  # a waiting thread must not keep alive what the job held
             self._on_change()
 
+    def _on_change(self) -> None:
+        (self._listener() or _nothing)()
+
     def _finish(self, job: Job) -> None:
         last = 0.0
 
@@ -159,7 +171,10 @@ class Lane:
         except JobCancelled:
             job.on_cancelled()
         except BaseException as error:  # a lost answer would leave the browser waiting
-            job.on_error(error)
+            if job.is_cancelled:  # what it worked on may be gone
+                job.on_cancelled()
+            else:
+                job.on_error(error)
         else:
             try:
                 job.on_done(result)

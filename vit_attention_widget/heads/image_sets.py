@@ -39,7 +39,7 @@ def batches(images: Any, target: Any, size: int) -> Iterator[Batch]:
     ImageError
         If a list is empty.
     """
-    if _is_one(images):
+    if _is_one(images) or not _is_many(images):  # the model's preparation says what is wrong
         yield images, target
         return
     if isinstance(images, Tensor) or (isinstance(images, list | tuple) and not _is_pairs(images)):
@@ -58,7 +58,7 @@ def batches(images: Any, target: Any, size: int) -> Iterator[Batch]:
     for item in _items(images):
         inputs, labels = _split(item)
         own = labels if target is None else target
-        if not _is_one(inputs):
+        if not _is_one(inputs) and _is_many(inputs):
             yield from batches(inputs, _listed(own), size)
             continue
         waiting.append((inputs, own))
@@ -80,27 +80,27 @@ def count(images: Any) -> int | None:
         return None
 
 
-def kept_inputs(vit: VisionTransformer, images: Any) -> list[tuple[Tensor, int]]:
-    """Labelled images as (model input, class index), read once and kept.
+def kept_inputs(vit: VisionTransformer, images: Any) -> list[tuple[Tensor, int | None]]:
+    """Images as (model input, class index or None), read once and kept.
 
     Raises
     ------
     ParameterError
-        If an image has no label.
+        If some images have a label and others have none.
     ImageError
         If there is none, or one cannot be read.
     TargetError
     """
-    kept: list[tuple[Tensor, int]] = []
+    kept: list[tuple[Tensor, int | None]] = []
     for part, labels in batches(images, None, 16):
-        if labels is None:
-            raise ParameterError("The labelled images have no labels: give (image, label) pairs.")
         inputs = vit.prepare(part).cpu()
-        given = labels if _is_each(labels) else [labels] * len(inputs)
-        pairs = zip(inputs, given, strict=True)
-        kept += [(image, class_index(label, vit)) for image, label in pairs]
+        each = labels if _is_each(labels) else [labels] * len(inputs)
+        pairs = zip(inputs, each, strict=True)
+        kept += [(image, None if y is None else class_index(y, vit)) for image, y in pairs]
     if not kept:
-        raise ImageError("There are no labelled images: give at least one (image, label).")
+        raise ImageError("There are no images in the set: give at least one.")
+    if len({label is None for _, label in kept}) == 2:
+        raise ParameterError("Some images of the set have a label, others have none: give all.")
     return kept
 
 
@@ -110,6 +110,14 @@ def _is_one(images: Any) -> bool:
     return isinstance(images, str | bytes | Path | Image.Image | np.ndarray) or hasattr(
         images, "__array_interface__"
     )
+
+
+def _is_many(images: Any) -> bool:
+    return isinstance(images, Iterable) or _is_indexed(images)
+
+
+def _is_indexed(images: Any) -> bool:
+    return hasattr(images, "__getitem__") and hasattr(images, "__len__")
 
 
 def _is_pairs(images: Sequence[Any]) -> bool:
@@ -126,11 +134,9 @@ def _is_each(target: Any) -> bool:
 def _items(images: Any) -> Iterator[Any]:
     if isinstance(images, Iterable):
         yield from images
-    elif hasattr(images, "__getitem__") and hasattr(images, "__len__"):
+    else:
         for index in range(len(images)):
             yield images[index]
-    else:
-        yield images  # the model's own preparation says what is wrong
 
 
 def _split(item: Any) -> Batch:

@@ -156,11 +156,12 @@ def head_importance_steps(
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
     if isinstance(model, Trace):
+        check_alone(images, target, head_mask)
         for name, part, _ in _steps_of_trace(model, metrics, max_batch, progress):
             yield HeadImportance((part,), metrics, name)
         return
     vit = describe(model)
-    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(vit.num_heads))
+    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count(images), dict[str, None]()
     parts: list[Part] = []
     for batch in _until_it_breaks(batches(images, target, at_once)):
@@ -184,6 +185,17 @@ def head_importance_steps(
             return
     if not parts:
         raise ImageError("There are no images: give at least one.")
+
+
+def check_alone(images: Any, target: Any, head_mask: Any) -> None:
+    """Make sure that nothing is given beside a trace, which knows all that."""
+    given = {"images": images, "target": target, "head_mask": head_mask}
+    extra = [name for name, value in given.items() if value is not None]
+    if extra:
+        raise ParameterError(
+            f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
+            "instead of the trace, or options by name (metric=..., layer=...)."
+        )
 
 
 def _until_it_breaks(given: Iterator[Batch]) -> Iterator[Batch | Exception]:

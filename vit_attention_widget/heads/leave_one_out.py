@@ -16,7 +16,7 @@ from ..errors import CaptureError
 from ..readout import check_readout
 from ..trace import Trace
 from ..tracing import Progress
-from .memory import batch_limit, is_out_of_memory, release
+from .memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
 from .suffix import Outcome, needed_rows, outcome
 
 __all__ = ["Removal", "removals"]
@@ -43,6 +43,7 @@ def removals(
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
     with torch.inference_mode(), trace.rerunning():
         check_readout(trace)
+    keep_freed_blocks(trace.inputs.device)
     for layer in reversed(range(trace.num_layers)):
         gone = set(trace.head_mask.get(layer, ()))
         heads = [h for h in range(trace.num_heads[layer]) if h not in gone]

@@ -44,6 +44,7 @@ def loss(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
 
 def accuracy(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
     """1 where the class is no longer the first choice, -1 where it only now is, else 0."""
+    labels = labels.to(before.logits.device)
     right = (outcome.logits.argmax(-1) == labels for outcome in (before, after))
     was, stays = (r.to(before.logits) for r in right)
     return was - stays

@@ -15,6 +15,7 @@ from ..selection import Heads, head_index, layer_index
 from ..trace import Trace
 from ..tracing import trace
 from ..vision_transformers import VisionTransformer
+from .importance import check_alone
 from .suffix import needed_rows, outcome
 
 __all__ = ["MODES", "PartialPruning", "partial_pruning"]
@@ -101,9 +102,11 @@ def partial_pruning(
     >>> found.modes[0], len(found.top5[0][0]), found.zeroed("corner")
     ('none', 5, [[True, False], [False, False]])
     """
-    if not isinstance(model, Trace):
-        model = trace(model, images, target, head_mask=head_mask, gradients=False)
-    found = model
+    if isinstance(model, Trace):
+        check_alone(images, target, head_mask)
+        found = model
+    else:
+        found = trace(model, images, target, head_mask=head_mask, gradients=False)
     layer = layer_index(found.model, layer)
     head = head_index(found.model, layer, head)
     if head in found.head_mask.get(layer, ()):

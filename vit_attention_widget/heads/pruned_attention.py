@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ..vision_transformers.timm_attention import projections
 
-__all__ = ["PrunedAttention", "can_cut"]
+__all__ = ["PrunedAttention", "can_cut", "why_unknown"]
 
+_LINEAR = ("qkv", "q_proj", "k_proj", "v_proj", "proj", "gate")
 _KNOWN = (Attention, AttentionRope, BeitAttention, EvaAttention, RelPosAttention)
 
 
@@ -27,11 +28,19 @@ def can_cut(attention: nn.Module) -> bool:
     A norm over the joined heads (timm's ``scale_norm``) sees all of them: there a head can only be
     silenced.
     """
-    if isinstance(attention, PrunedAttention):
-        return True
-    return isinstance(attention, _KNOWN) and isinstance(
-        getattr(attention, "norm", None), nn.Identity | None
-    )
+    return isinstance(getattr(attention, "norm", None), nn.Identity | None)
+
+
+def why_unknown(attention: nn.Module) -> str | None:
+    """What an attention module does beyond timm's own, so that its weights do not tell all."""
+    if type(attention) not in (*_KNOWN, PrunedAttention) or "forward" in vars(attention):
+        return f"its attention is a {type(attention).__name__} of its own"
+    for name, module in attention.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            return f"a hook watches {name or 'its attention'}"
+        if name in _LINEAR and type(module) is not nn.Linear:
+            return f"its {name} is a {type(module).__name__}, not a plain Linear"
+    return None
 
 
 class PrunedAttention(nn.Module):
@@ -58,7 +67,8 @@ class PrunedAttention(nn.Module):
         self.num_prefix_tokens = int(getattr(attention, "num_prefix_tokens", 0))
         self.rotate_half = bool(getattr(attention, "rotate_half", False))
         self.total_heads = int(getattr(attention, "total_heads", attention.num_heads))
-        before = getattr(attention, "kept", torch.arange(attention.num_heads))
+        every = torch.arange(attention.num_heads, device=weight.device)
+        before = getattr(attention, "kept", every)
         self.register_buffer("kept", before[keep].clone(), persistent=False)
         self.kept: Tensor
         self.qkv = _linear(weight[:, keep].flatten(0, 2), _picked(bias, keep))
@@ -79,7 +89,9 @@ class PrunedAttention(nn.Module):
         table = getattr(attention, "relative_position_bias_table", None)
         self.relative_position_bias_table = None
         if table is not None:
-            self.relative_position_bias_table = nn.Parameter(table[:, keep].detach().clone())
+            self.relative_position_bias_table = nn.Parameter(
+                table[:, keep].detach().clone(), table.requires_grad
+            )
             index = attention.relative_position_index.clone()
             self.register_buffer("relative_position_index", index, persistent=False)
             self.relative_position_index: Tensor
@@ -154,7 +166,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """A linear layer of these very weights; either size may be 0."""
     made = nn.Linear(1, 1, bias=bias is not None, device=weight.device, dtype=weight.dtype)
     made.out_features, made.in_features = weight.shape
-    made.weight = nn.Parameter(weight.detach().clone())
+    made.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
     if bias is not None:
-        made.bias = nn.Parameter(bias.detach().clone())
+        made.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
     return made

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from ..errors import ParameterError, UnsupportedModelError
 from ..selection import Heads, check_heads
 from ..vision_transformers import VisionTransformer, describe
-from ..vision_transformers.timm_attention import projections
-from .pruned_attention import PrunedAttention, can_cut
+from .pruned_attention import PrunedAttention, can_cut, why_unknown
 
 __all__ = ["Pruning", "load_pruned", "prune_heads", "pruning_of", "save_pruned"]
 
@@ -81,7 +80,7 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module
     ParameterError
         If a layer or head does not exist.
     UnsupportedModelError
-        If a block's attention is of unknown form.
+        If a block's attention is of unknown form, or was changed (adapters, hooks).
 
     Examples
     --------
@@ -99,6 +98,12 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module
     blocks: list[Any] = describe(small).blocks
     for layer, gone in chosen.items():
         attention = blocks[layer].attn
+        reason = why_unknown(attention)
+        if reason is not None:
+            raise UnsupportedModelError(
+                f"Layer {layer} of {vit.name} cannot be pruned for good: {reason}. Its heads can "
+                "be masked (masked_heads), or merge or remove what was added to it first."
+            )
         names = _original(attention)
         which = tuple(names[head] for head in gone)
         if can_cut(attention):
@@ -174,14 +179,7 @@ def _silence(attention: Any, heads: tuple[int, ...]) -> None:
             f"{type(attention).__name__} shares values between heads and norms them together: its "
             "heads can be masked (masked_heads), but not pruned for good."
         )
-    try:
-        projections(attention)
-        fused = getattr(attention, "qkv", None)
-    except AttributeError:
-        raise UnsupportedModelError(
-            f"{type(attention).__name__} has neither qkv nor q_proj, k_proj and v_proj: its heads "
-            "can be masked (masked_heads), but not pruned for good."
-        ) from None
+    fused = getattr(attention, "qkv", None)
     shape = (3, attention.num_heads, -1) if fused is not None else (attention.num_heads, -1)
     source = fused if fused is not None else attention.v_proj
 

@@ -23,7 +23,7 @@ from ..tracing import first_difference, remask, trace
 from ..vision_transformers import describe
 from ..wire import encode
 from . import results
-from .selection import SELECTIONS, Selection
+from .selection import SELECTIONS, Selection, pruned_pairs
 
 __all__ = ["RESULTS", "Computation", "no_result"]
 
@@ -52,7 +52,8 @@ class Computation(Selection):
     """Selections, and the results that follow from them.
 
     The quick lane does what is waited for (traces, rows), the long one what takes time (maps,
-    leaving heads out). A result is taken only if nothing newer has replaced what it is about.
+    leaving heads out), the longest what a user asked for and may take minutes (curves). A result is
+    taken only if nothing newer has replaced what it is about.
     """
 
     model_info = traitlets.Dict()
@@ -69,8 +70,11 @@ class Computation(Selection):
         self._error: dict[str, str] | None = None
         self._milliseconds: float | None = None
         self._follow_prediction = True
+        self._look = 0  # grows with every new model or image
         self._quick = Lane("vaw-quick", self._report)
         self._long = Lane("vaw-long", self._report)
+        self._longest = Lane("vaw-longest", self._report)
+        self._lanes = (self._quick, self._long, self._longest)
         self._reset_results()
 
     def _begin(self) -> None:
@@ -90,11 +94,15 @@ class Computation(Selection):
             raise ProtocolError("The model has not looked at the image yet: ask again later.")
         return found
 
-    def _take(self, model: nn.Module, image: Any) -> None:
+    def _prepared(self, model: nn.Module, image: Any) -> tuple[Any, ...]:
+        """A model and an image as the session keeps them; raises before anything has changed."""
         vit = describe(model)
         inputs = vit.prepare(image)[:1]
-        self._tokens = vit.tokens(inputs)
-        self._vit, self._image, self._inputs = vit, image, inputs
+        return vit, image, inputs, vit.tokens(inputs)
+
+    def _take(self, prepared: tuple[Any, ...]) -> None:
+        self._vit, self._image, self._inputs, self._tokens = prepared
+        self._look += 1
 
     def _first_look(self) -> dict[str, Any]:
         """What the last layer makes of the class token, or of the patch in the middle."""
@@ -111,6 +119,7 @@ class Computation(Selection):
         self._whole: Trace | None = None
         self._pruned: Trace | None = None
         self._maps: dict[str, NDArray[np.float32]] = {}
+        self.decision, self.maps, self.attention_rows = {}, b"", b""
 
     def _start(self) -> None:
         self.model_info = results.model_info(self._vit, self._tokens, _image_name(self._image))
@@ -143,15 +152,21 @@ class Computation(Selection):
         work: Callable[[Progress], Any],
         done: Callable[[Any], None],
     ) -> None:
-        started = time.perf_counter()
+        started, look = time.perf_counter(), self._look
 
         def finish(result: Any) -> None:
             with self._lock:
-                self._error = None
-                self._milliseconds = (time.perf_counter() - started) * 1000
-                done(result)
+                if look == self._look:  # else it is about another model or image
+                    self._error = None
+                    self._milliseconds = (time.perf_counter() - started) * 1000
+                    done(result)
 
-        lane.submit(Job(slot, label, work, finish, self._failed))
+        def failed(error: BaseException) -> None:
+            with self._lock:
+                if look == self._look:
+                    self._failed(error)
+
+        lane.submit(Job(slot, label, work, finish, failed))
 
     def _start_trace(self, label: str) -> None:
         self._do(self._quick, "trace", label, self._trace, self._traced)
@@ -162,9 +177,11 @@ class Computation(Selection):
         whole, pruned = self._whole, self._pruned
         if whole is None:
             whole = trace(self._vit, self._inputs, target, progress=progress)
-        elif target is None or whole.target.index != (target,):
-            whole = whole.retarget(target)
-        mask = check_heads(self._vit, heads_by_layer(self.pruned_heads))
+        elif whole.target.index is not None:
+            wanted = int(whole.logits.argmax()) if target is None else target
+            if whole.target.index != (wanted,):
+                whole = whole.retarget(wanted)
+        mask = check_heads(self._vit, heads_by_layer(pruned_pairs(self.pruned_heads, self._vit)))
         index = whole.target.index
         if not mask:
             return whole, None
@@ -175,13 +192,13 @@ class Computation(Selection):
 
     def _traced(self, found: tuple[Trace, Trace | None]) -> None:
         self._whole, self._pruned = found
-        with self.hold_trait_notifications():
-            index = self._whole.target.index
-            self.target = index[0] if index else None
-            self.decision = results.decision(*found, index[0], self.pruned_heads) if index else {}
-            self.attention_rows = self._rows(_no_progress)
-            self.version += 1
-        self._maps = {}
+        index = self._whole.target.index
+        pruned = [(layer, h) for layer, heads in self._shown().head_mask.items() for h in heads]
+        decision = results.decision(*found, index[0], pruned) if index else {}
+        rows = self._rows(_no_progress)
+        self.target = index[0] if index else None
+        self.decision, self.attention_rows, self._maps = decision, rows, {}
+        self.version += 1
         self._do(self._long, "maps", "explaining the decision", self._explain, no_result)
         self._study_heads()
 
@@ -229,7 +246,7 @@ class Computation(Selection):
         self._report()
 
     def _report(self) -> None:
-        jobs = [lane.running for lane in (self._quick, self._long)]
+        jobs = [lane.running for lane in self._lanes]
         running = next((job for job in jobs if job is not None and job.label), None)
         self.status = {
             "state": "computing" if running else "error" if self._error else "idle",

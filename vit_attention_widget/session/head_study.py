@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import ParameterError
 from ..heads.accuracy import accuracy
@@ -14,6 +15,7 @@ from ..heads.curve import ORDERS, PruningCurve, pruning_curve_steps
 from ..heads.importance import head_importance_steps
 from ..heads.partial_pruning import partial_pruning
 from ..selection import head_index, heads_by_layer, layer_index
+from ..trace import Trace
 from ..wire import encode
 from . import results
 from .computation import Computation, Progress, no_result
@@ -39,13 +41,18 @@ class HeadStudy(Computation):
     partial = traitlets.Dict()
     curves = traitlets.Dict()
 
-    _labelled: Any = None
+    _image_set: list[tuple[Tensor, int | None]] | None = None
+
+    @property
+    def _has_labels(self) -> bool:
+        return self._image_set is not None and self._image_set[0][1] is not None
 
     def _reset_results(self) -> None:
         super()._reset_results()
         self._tables: dict[str, Table] = {}
         self._curves_of: tuple[int, ...] | None = None
         self._whole_accuracy: float | None = None
+        self.importance_data = b""
         self.partial, self.curves, self.accuracy = {}, {}, {}
 
     def _selected(self, change: Any) -> None:
@@ -61,12 +68,13 @@ class HeadStudy(Computation):
         whole = self._whole
         if whole is None or whole.target.index is None:
             return  # without classes nothing is decided that a head could matter for
-        if self._curves_of != whole.target.index:
-            self._curves_of, self.curves = whole.target.index, {}
-        self.partial = {}
-        self._do(self._long, "importance", "removing heads", self._weigh, no_result)
-        if self._labelled is not None:
+        if self._curves_of != whole.target.index and self._image_set is None:
+            self.curves = {}
+        self._curves_of, self.partial = whole.target.index, {}
+        if self._has_labels:
+            self.accuracy = {**self.accuracy, "after": None} if self.accuracy else {}
             self._do(self._long, "accuracy", "counting", self._count, self._counted)
+        self._do(self._long, "importance", "removing heads", self._weigh, no_result)
 
     # Importance ----------------------------------------------------------------------------------
 
@@ -101,26 +109,24 @@ class HeadStudy(Computation):
         """
         layer = layer_index(self._vit, layer)
         head = head_index(self._vit, layer, head)
-        shown = self._shown()
 
-        def show(found: dict[str, Any]) -> None:
+        def work(_: Progress) -> tuple[Trace, dict[str, Any]]:
+            shown = self._shown()
+            return shown, results.partial(partial_pruning(shown, layer=layer, head=head))
+
+        def show(found: tuple[Trace, dict[str, Any]]) -> None:
+            shown, parts = found
             if self.trace is shown:
-                self.partial = found
+                self.partial = parts
 
-        self._do(
-            self._quick,
-            "partial",
-            "",
-            lambda _: results.partial(partial_pruning(shown, layer=layer, head=head)),
-            show,
-        )
+        self._do(self._quick, "partial", "", work, show)
 
     # Curves --------------------------------------------------------------------------------------
 
     def draw_curve(self, order: str = "probability") -> None:
         """Remove heads one after another in an order of ``ORDERS``; see ``curves``.
 
-        On the labelled images, if there are any, else on the image.
+        On the set of images, if there is one, else on the image.
 
         Raises
         ------
@@ -129,35 +135,37 @@ class HeadStudy(Computation):
         """
         if order not in ORDERS:
             raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
-        self._do(self._long, "curve", "removing heads", lambda p: self._draw(order, p), no_result)
+        label = f"removing heads by {order}"
+        self._do(self._longest, order, label, lambda p: self._draw(order, p), no_result)
 
     def _draw(self, order: str, progress: Progress) -> None:
         self._quick.wait()  # a curve is of the class that the trace will find
         self._shown()
-        version, of = self._labelled, self._curves_of
-        given = self._labelled if self._labelled is not None else self._inputs
-        target = None if self._labelled is not None else self.target
-        metric = "probability" if self._labelled is None else "accuracy"
+        images, of = self._image_set, self._curves_of
+        given, target = (self._inputs, self.target) if images is None else (images, None)
+        metric = "accuracy" if self._has_labels else "probability"
         steps = pruning_curve_steps(
             self._vit, given, order, target, metric=metric, progress=progress
         )
         for curve in steps:
             with self._lock:
-                if (self._labelled, self._curves_of) != (version, of):
+                other = images is None and self._curves_of != of
+                if self._image_set is not images or other:
                     return
                 self.curves = {**self.curves, order: _as_dict(curve)}
 
     # Accuracy ------------------------------------------------------------------------------------
 
     def _count(self, progress: Progress) -> dict[str, Any]:
-        heads = heads_by_layer(self.pruned_heads)
+        heads, images = heads_by_layer(self.pruned_heads), self._image_set
+        assert images is not None
         if self._whole_accuracy is None:
-            self._whole_accuracy = accuracy(self._vit, self._labelled, progress=progress)
+            self._whole_accuracy = accuracy(self._vit, images, progress=progress)
         before = self._whole_accuracy
         after = None
         if heads:
-            after = accuracy(self._vit, self._labelled, head_mask=heads, progress=progress)
-        return {"before": before, "after": after, "count": len(self._labelled)}
+            after = accuracy(self._vit, images, head_mask=heads, progress=progress)
+        return {"before": before, "after": after, "count": len(images)}
 
     def _counted(self, found: dict[str, Any]) -> None:
         self.accuracy = found

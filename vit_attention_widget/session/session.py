@@ -14,6 +14,7 @@ from ..errors import ParameterError
 from ..heads.image_sets import kept_inputs
 from ..jobs import Job
 from ..selection import heads_by_layer
+from ..vision_transformers import VisionTransformer
 from . import results
 from .head_study import HeadStudy
 from .selection import SELECTIONS
@@ -32,9 +33,10 @@ class Session(HeadStudy):
         A path, bytes, PIL image, HWC uint8 array, or a float tensor taken as model input.
     target : int, str or None
         The class to explain; None follows the predicted class.
-    labelled : optional
-        Images with labels on which the accuracy is counted, with and without the pruned heads: a
-        list of (image, label), or a data set. What it yields is kept as model input.
+    image_set : optional
+        Further images for what is said of many: a list of images or of (image, label), or a data
+        set. With labels the accuracy is counted, with and without the pruned heads. What it yields
+        is kept as model input.
     **selection
         Any of the selections, see :class:`~.selection.Selection`.
 
@@ -44,8 +46,8 @@ class Session(HeadStudy):
 
     Notes
     -----
-    Computing happens in two threads, one for what is waited for, one for what takes long. The
-    latest request wins. :meth:`wait` blocks until all is done.
+    Computing happens in threads of its own: one for what is waited for, one for what takes long,
+    one for what takes minutes. The latest request wins. :meth:`wait` blocks until all is done.
 
     Examples
     --------
@@ -65,7 +67,7 @@ class Session(HeadStudy):
         image: Any,
         target: int | str | None = None,
         *,
-        labelled: Any = None,
+        image_set: Any = None,
         **selection: Any,
     ) -> None:
         unknown = [name for name in selection if name not in SELECTIONS]
@@ -74,9 +76,9 @@ class Session(HeadStudy):
                 f"There is no option {unknown[0]!r}: choose from {', '.join(SELECTIONS)}."
             )
         self._prepare_lanes()
-        self._take(model, image)
-        self._given = list(labelled) if isinstance(labelled, Iterator) else labelled
-        self._labelled = self._kept()
+        self._take(self._prepared(model, image))
+        self._given = list(image_set) if isinstance(image_set, Iterator) else image_set
+        self._image_set = self._kept(self._vit)
         super().__init__(**{**self._first_look(), "target": target, **selection})
         self._follow_prediction = target is None
         self._begin()
@@ -106,29 +108,32 @@ class Session(HeadStudy):
 
         Raises
         ------
-        UnsupportedModelError, ImageError
+        UnsupportedModelError, ImageError, TargetError
             Then everything stays as it was.
         """
+        other = model is not None
+        prepared = self._prepared(
+            self.model if model is None else model, self._image if image is None else image
+        )
+        images = self._kept(prepared[0]) if other else self._image_set
         with self._lock:
-            self._take(
-                self.model if model is None else model, self._image if image is None else image
-            )
-            self._quick.cancel()
-            self._long.cancel()
-            if model is not None:
-                self._labelled = self._kept()  # another model prepares images its own way
+            for lane in self._lanes:
+                lane.cancel()
+            self._take(prepared)
+            self._image_set = images
+            self._ready = False  # what is selected is brought into range at once
             self._reset_results()
-            with self.hold_trait_notifications():
-                self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
-                self.selected_head = min(self.selected_head, max(self._vit.num_heads) - 1)
-                self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
-                if model is not None:
-                    self.pruned_heads = []
-                    self._follow_prediction = True
+            if other:
+                self.pruned_heads, self._follow_prediction = [], True
+            self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
+            most = self._vit.num_heads[self.selected_layer] - 1
+            self.selected_head = min(self.selected_head, most)
+            self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
+            self._ready = True
             self._start()
 
-    def _kept(self) -> Any:
-        return None if self._given is None else kept_inputs(self._vit, self._given)
+    def _kept(self, vit: VisionTransformer) -> Any:
+        return None if self._given is None else kept_inputs(vit, self._given)
 
     # What was found ------------------------------------------------------------------------------
 
@@ -157,30 +162,36 @@ class Session(HeadStudy):
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:  # work of one lane may lead to work of the other
-            for lane in (self._quick, self._long):
+            for lane in self._lanes:
                 left = None if until is None else max(0.0, until - time.monotonic())
                 if not lane.wait(left):
                     return False
-            if self._quick.wait(0) and self._long.wait(0):
+            if all(lane.wait(0) for lane in self._lanes):
                 return True
 
     def cancel(self) -> None:
-        """Stop what is being computed; what is there stays."""
-        self._quick.cancel()
+        """Stop what is being computed; what is there stays, and what is pruned goes back to it."""
         self._long.cancel()
+        self._longest.cancel()
+        self._quick.cancel("trace")
+        with self._lock:
+            shown = self.trace
+            if shown is not None:
+                self._ready = False
+                self.pruned_heads = {layer: list(h) for layer, h in shown.head_mask.items()}
+                self.target = shown.target.index[0] if shown.target.index else None
+                self._ready = True
 
     def close(self) -> None:
         """Stop all work and let go of the model."""
-        self._quick.close()
-        self._long.close()
+        for lane in self._lanes:
+            lane.close()
         self.unobserve_all()
         self._reset_results()
 
     def __del__(self) -> None:
-        for name in ("_quick", "_long"):
-            lane = self.__dict__.get(name)
-            if lane is not None:
-                lane.close()
+        for lane in self.__dict__.get("_lanes", ()):
+            lane.close()
 
     def ask(
         self,

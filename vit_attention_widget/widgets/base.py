@@ -36,8 +36,8 @@ class SessionWidget(anywidget.AnyWidget):
         The class to explain; None follows the predicted class.
     session : Session, optional
         A session to share. Widgets that share one are linked.
-    labelled : optional
-        Images with labels on which the accuracy is counted, see the session.
+    image_set : optional
+        Further images, with labels or without, see the session.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -87,7 +87,7 @@ class SessionWidget(anywidget.AnyWidget):
         target: int | str | None = None,
         *,
         session: Session | None = None,
-        labelled: Any = None,
+        image_set: Any = None,
         **selection: Any,
     ) -> None:
         self._owns_session = session is None
@@ -97,8 +97,8 @@ class SessionWidget(anywidget.AnyWidget):
                     f"{type(self).__name__} needs a model and an image, or session=..., "
                     f"e.g. {type(self).__name__}(model, 'cat.jpg')."
                 )
-            session = Session(model, image, target, labelled=labelled, **selection)
-        elif selection or any(given is not None for given in (model, image, target, labelled)):
+            session = Session(model, image, target, image_set=image_set, **selection)
+        elif selection or any(given is not None for given in (model, image, target, image_set)):
             raise ParameterError(
                 f"{type(self).__name__} was given a session and more: set the model, image, "
                 "target and selections on the session."

@@ -5,7 +5,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { kernelAlive } from "../wire/kernel";
 import type { AnyModel } from "../wire/model";
 import { Requests } from "../wire/requests";
-import { decode } from "../wire/safetensors";
+import { type Decoded, decode } from "../wire/safetensors";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { History } from "./history";
@@ -22,6 +22,8 @@ const KERNEL = [
   "accuracy",
   "partial",
   "curves",
+  "strength_data",
+  "strength_set",
   "status",
   "version",
 ] as const;
@@ -39,6 +41,9 @@ const SELECTIONS = [
   "interpolation",
   "scale",
 ] as const satisfies readonly Selection[];
+
+/** What is computed only when a view asks for it. */
+type Asked = "partial" | "curve" | "strength" | "strength_set";
 
 const KERNEL_CHECK_MS = 2000;
 
@@ -66,6 +71,8 @@ export class Store {
   readonly status: ReadonlySignal<Status>;
   readonly maps: ReadonlySignal<Maps>;
   readonly importance: ReadonlySignal<Importance | null>;
+  readonly strengthTensors: ReadonlySignal<Decoded | null>;
+  readonly strengthSet: ReadonlySignal<Decoded | null>;
   /** Rows of the selected token, which the kernel sends with the first paint. */
   readonly kernelRows: ReadonlySignal<Rows | null>;
   /** The token whose attention is shown: the hovered one if its attention is at hand. */
@@ -104,6 +111,8 @@ export class Store {
     });
     this.status = computed(() => this.traits.status.value);
     this.maps = computed(() => mapsOf(read(this.traits.maps.value)));
+    this.strengthTensors = computed(() => read(this.traits.strength_data.value));
+    this.strengthSet = computed(() => read(this.traits.strength_set.value));
     const importances = computed(() => read(this.traits.importance_data.value));
     this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));
     this.kernelRows = computed(() => rowsOf(read(this.traits.attention_rows.value)));
@@ -170,7 +179,7 @@ export class Store {
   }
 
   /** Ask the kernel for something whose answer comes as a trait. */
-  request(method: "partial" | "curve", params: Record<string, unknown>): void {
+  request(method: Asked, params: Record<string, unknown>): void {
     this.requests.ask(method, params).catch(() => undefined);
   }
 

@@ -27,6 +27,8 @@ export interface ModelInfo {
   methods: Choice[];
   metrics: Choice[];
   image_name: string;
+  /** Further images that the session knows, 0 without. */
+  set_size: number;
 }
 
 export interface DecisionRow {
@@ -106,6 +108,8 @@ export interface Traits {
   accuracy: Accuracy | Record<string, never>;
   partial: Partial | Record<string, never>;
   curves: Record<string, Curve>;
+  strength_data: DataView;
+  strength_set: DataView;
   status: Status;
   version: number;
 }

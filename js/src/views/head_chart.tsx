@@ -1,14 +1,13 @@
 // Heads along the depth of the model, as in Li et al. 2023 (x = 1 + H l + h, x = 0 the whole
 // model), or from the most to the least important. Drag over a stretch to choose its heads.
 
-import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { linear, tick } from "../draw/scale";
 import { type Importance, importanceAt } from "../state/results";
 import type { Store } from "../state/store";
 import type { Head, ModelInfo } from "../state/traits";
 import { useWidth } from "./canvas";
-import { describeHead } from "./head_cells";
+import { headWalk, shownHead } from "./head_walk";
 
 const HEIGHT = 190;
 const LEFT = 46;
@@ -42,7 +41,6 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   const [ref, width] = useWidth<HTMLDivElement>(640);
   const svg = useRef<SVGSVGElement>(null);
   const from = useRef<number | null>(null);
-  const focus = useSignal(0);
   const importance = store.importance.value;
   const ranked = store.headView.value === "ranked";
   const heads = order(info, importance, ranked);
@@ -73,43 +71,11 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
     const head = heads[index];
     if (head) store.set({ selected_layer: head[0], selected_head: head[1] });
   };
-  const onKey = (event: KeyboardEvent) => {
-    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    if (by !== 0) {
-      focus.value = Math.max(0, Math.min(heads.length - 1, focus.value + by));
-      store.hoveredHead.value = heads[focus.value] ?? null;
-    } else if (event.key === "Enter") choose(focus.value);
-    else if (event.key === "p") {
-      const head = heads[focus.value];
-      if (store.brush.heads.peek().length > 0) store.togglePrunedBrush();
-      else if (head) store.togglePruned(...head);
-    } else if (event.key === "Escape") store.brush.clear();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  };
   const points = heads.map((_, i) => `${x.at(1 + i)},${y.at(heights[i] ?? Number.NaN)}`);
   const line = [`${x.at(0)},${y.at(start)}`, ...points].filter((p) => !p.includes("NaN"));
-  const at = store.hoveredHead.value ?? [
-    store.traits.selected_layer.value,
-    store.traits.selected_head.value,
-  ];
+  const at = shownHead(store);
   return (
-    <div
-      ref={ref}
-      class="vaw-chart"
-      role="slider"
-      tabIndex={0}
-      aria-label="heads"
-      aria-valuemin={0}
-      aria-valuemax={heads.length - 1}
-      aria-valuenow={Math.max(
-        0,
-        heads.findIndex(([l, h]) => l === at[0] && h === at[1]),
-      )}
-      aria-valuetext={describeHead(importance, at[0], at[1], pruned.has(`${at[0]}-${at[1]}`))}
-      onKeyDown={onKey}
-    >
+    <div ref={ref} class="vaw-chart" {...headWalk(store, heads)}>
       <svg
         ref={svg}
         width={width}

@@ -1,0 +1,100 @@
+"""Attention strength against pairs counted one by one, and on heads whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import timm
+import torch
+from models import TINY
+from reference import strength as literal
+from torch import Tensor
+from twins import agree, twins
+
+import vit_attention_widget as vaw
+
+PAIRS = [196, 1404, 2496, 3300, 3840, 4140, 4224, 4116, 3840, 3420, 2880, 2244, 1536, 780]
+
+
+@pytest.mark.parametrize("name", [tiny.name for tiny in TINY])
+def test_strength(name: str) -> None:
+    pair = twins(name)
+    tokens = pair.trace.tokens
+    grid = tokens.num_prefix, tokens.rows, tokens.cols
+    found = vaw.attention_strength(pair.trace)
+    bare = vaw.attention_strength(pair.trace, renormalise=False)
+    assert found.hops == max(tokens.rows, tokens.cols)
+    for layer, attention in enumerate(pair.record.attention):
+        attention = attention.detach()
+        profile = literal.profile(attention, *grid)
+        agree(found.profile[:, layer], profile)
+        agree(found.entropy[:, layer], literal.entropy(profile))
+        sides = tokens.patch_height, tokens.patch_width
+        agree(found.distance[:, layer], literal.distance(attention, *grid, *sides, True))
+        agree(bare.distance[:, layer], literal.distance(attention, *grid, *sides, False))
+        if "class" not in tokens.prefix:
+            assert found.class_to_class is None
+            continue
+        first = tokens.num_prefix
+        agree(found.class_to_class[:, layer], attention[:, :, 0, 0])
+        agree(found.class_to_patches[:, layer], attention[:, :, 0, first:].sum(-1))
+        agree(found.patches_to_class[:, layer], attention[:, :, first:, 0].mean(-1))
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("name", ["vit", "dinov2-registers", "vit-non-square"])
+def test_the_size_of_a_chunk_does_not_matter(
+    name: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = twins(name)
+    whole = vaw.attention_strength(pair.trace)
+    chunks = vaw.Trace.attention_chunks
+    monkeypatch.setattr(vaw.Trace, "attention_chunks", lambda t, layer: chunks(t, layer, size))
+    parts = vaw.attention_strength(pair.trace)
+    for field in ("profile", "entropy", "distance", "class_to_patches", "patches_to_class"):
+        agree(getattr(parts, field), getattr(whole, field), 1e-12)
+
+
+def constructed(attention: Tensor, monkeypatch: pytest.MonkeyPatch) -> vaw.AttentionStrength:
+    """Strength of a ViT on 14 x 14 patches whose heads all attend as given, [patch, patch]."""
+    model = timm.create_model("vit_tiny_patch16_224", depth=1).eval()
+    trace = vaw.trace(model, torch.zeros(1, 3, 224, 224), gradients=False)
+    whole = torch.zeros(1, 3, 197, 197)
+    whole[:, :, 0, 0] = 1
+    whole[:, :, 1:, 1:] = attention
+    monkeypatch.setattr(
+        vaw.Trace,
+        "attention_chunks",
+        lambda t, layer: iter(
+            [(slice(0, 99), whole[:, :, :99]), (slice(99, 197), whole[:, :, 99:])]
+        ),
+    )
+    return vaw.attention_strength(trace)
+
+
+def test_the_published_numbers_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert constructed(torch.eye(196), monkeypatch).pairs.tolist() == PAIRS
+
+
+def test_a_head_that_looks_at_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = constructed(torch.eye(196), monkeypatch)
+    assert found.profile[0, 0, 0].tolist() == pytest.approx([1] + [0] * 13)
+    assert found.entropy.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert found.distance.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert found.class_to_class.flatten().tolist() == [1, 1, 1]
+
+
+def test_a_head_that_looks_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = constructed(torch.full((196, 196), 1 / 196), monkeypatch)
+    assert found.entropy.flatten().tolist() == pytest.approx([math.log(14)] * 3, abs=1e-5)
+    assert found.profile[0, 0, 0].tolist() == pytest.approx([1 / 196] * 14, rel=1e-4)
+
+
+def test_layers_may_differ_in_heads() -> None:
+    model = timm.create_model("test_vit", num_classes=10).eval()
+    small = vaw.prune_heads(model, {0: [1]})
+    found = vaw.attention_strength(vaw.trace(small, torch.randn(1, 3, 160, 160)))
+    assert found.entropy[0, 0, 1].isnan()
+    assert not found.entropy[0, 1:].isnan().any()
+    assert len(found.to_dataframe()) == sum(found.entropy.shape[1:2]) * 2 - 1
