@@ -242,3 +242,27 @@ def test_the_browser_asks_for_parts_and_curves(
     widget.metric = "loss"
     np.testing.assert_array_equal(seen[-1], widget.session.importance)
     widget.close()
+
+
+def test_strength_is_measured_when_it_is_asked_for(
+    session: vaw.Session, model: torch.nn.Module
+) -> None:
+    from safetensors.numpy import load
+
+    assert session.strength is None
+    session.measure_strength()
+    assert session.wait(60)
+    inputs = TINY.inputs(1, torch.float32)
+    expected = vaw.attention_strength(vaw.trace(model, inputs))
+    found = load(session.strength_data)
+    np.testing.assert_allclose(found["entropy"], expected.entropy[0], atol=1e-5)
+    np.testing.assert_allclose(found["class_to_patches"], expected.class_to_patches[0], atol=1e-5)
+    session.measure_strength_of_set()
+    assert session.wait(60)
+    of_set = load(session.strength_set)["entropy"]
+    images = torch.stack([image for image, _ in LABELLED])
+    expected = vaw.attention_strength(vaw.trace(model, images))
+    np.testing.assert_allclose(of_set, expected.entropy, atol=1e-5)
+    session._image_set = None
+    with pytest.raises(ParameterError, match="no set"):
+        session.measure_strength_of_set()

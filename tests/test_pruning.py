@@ -142,7 +142,7 @@ class Adapted(torch.nn.Linear):
 def test_what_was_added_to_an_attention_is_not_silently_dropped() -> None:
     model = timm.create_model("test_vit", num_classes=10)
     model.blocks[1].attn.qkv = Adapted(64, 192)
-    with pytest.raises(vaw.errors.UnsupportedModelError, match="Layer 1.*qkv is a Adapted"):
+    with pytest.raises(vaw.errors.UnsupportedModelError, match=r"Layer 1.*qkv is a Adapted"):
         vaw.prune_heads(model, {1: [0]})
     vaw.prune_heads(model, {0: [0]})  # another layer is as it was
     model.blocks[2].attn.register_forward_hook(lambda *_: None)

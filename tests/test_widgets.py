@@ -15,7 +15,13 @@ from test_session import PICTURE, tiny
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
 
-CLASSES = [vaw.AttentionInspector, vaw.DAAMScrubber, vaw.HeadImportanceGrid, vaw.Explorer]
+CLASSES = [
+    vaw.AttentionInspector,
+    vaw.DAAMScrubber,
+    vaw.HeadImportanceGrid,
+    vaw.HeadStrengthView,
+    vaw.Explorer,
+]
 
 
 @pytest.fixture

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from . import demo
     from .heads.pruning import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
-    from .widgets import AttentionInspector, DAAMScrubber, Explorer, HeadImportanceGrid
+    from .widgets import (
+        AttentionInspector,
+        DAAMScrubber,
+        Explorer,
+        HeadImportanceGrid,
+        HeadStrengthView,
+    )
 
 __version__ = "0.1.0"
 
@@ -36,6 +42,7 @@ __all__ = [
     "Explorer",
     "HeadImportance",
     "HeadImportanceGrid",
+    "HeadStrengthView",
     "PartialPruning",
     "PruningCurve",
     "Session",
@@ -65,6 +72,7 @@ _LAZY = {
     "DAAMScrubber": ".widgets",
     "Explorer": ".widgets",
     "HeadImportanceGrid": ".widgets",
+    "HeadStrengthView": ".widgets",
     "Session": ".session",
     "demo": ".demo",
     "load_pruned": ".heads.pruning",

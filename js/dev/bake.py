@@ -59,6 +59,7 @@ def main() -> None:
     for order in filter(None, options.curves.split(",")):
         session.draw_curve(order)
         session.wait()
+    session.measure_strength()
     session.wait()
     state = {}
     for name in (*SELECTIONS, *RESULTS):

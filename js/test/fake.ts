@@ -97,6 +97,7 @@ export const STATE: Record<string, unknown> = {
       { key: "taylor", label: "gradient", hint: "" },
     ],
     image_name: "scene",
+    set_size: 0,
   },
   picture: new DataView(new ArrayBuffer(4)),
   decision: {
@@ -124,6 +125,8 @@ export const STATE: Record<string, unknown> = {
   accuracy: {},
   partial: {},
   curves: {},
+  strength_data: new DataView(new ArrayBuffer(0)),
+  strength_set: new DataView(new ArrayBuffer(0)),
   attention_rows: rowBytes(0),
   status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12 },
   version: 1,

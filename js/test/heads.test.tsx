@@ -52,6 +52,7 @@ const CURVE = {
     [0, 0],
     [1, 0],
   ] as [number, number][],
+  total: 4,
 };
 
 describe("several heads", () => {
@@ -95,6 +96,44 @@ describe("several heads", () => {
   });
 });
 
+describe("pruning", () => {
+  it("means the head whose mark has the focus", async () => {
+    const { model } = await show();
+    find("prune-0-1").focus();
+    await fire(find("prune-0-1"), "click");
+    expect(model.values.pruned_heads).toEqual([[0, 1]]);
+    await press(find("prune-0-1"), "p");
+    expect(model.values.pruned_heads).toEqual([]);
+    await press(find("head-0-1"), "p", { ctrlKey: true });
+    expect(model.values.pruned_heads).toEqual([]);
+  });
+
+  it("by Python can be undone here, and another model forgets the past", async () => {
+    const { model, store } = await show();
+    await act(() => model.kernel("pruned_heads", [[1, 1]]));
+    await fire(find("undo"), "click");
+    expect(model.values.pruned_heads).toEqual([]);
+    const info = { ...(model.values.model_info as object), num_heads: [2, 1] };
+    await act(() => model.kernel("model_info", info));
+    expect(store.history.redoable.value).toEqual([]);
+    await act(() => store.set({ selected_layer: 0, selected_head: 1 }));
+    await act(() => store.set({ selected_layer: 1 }));
+    expect(model.values.selected_head).toBe(0);
+  });
+
+  it("has its own button where cells are too small for a mark", async () => {
+    const info = {
+      ...(storeOf().model.values.model_info as object),
+      num_layers: 24,
+      num_heads: new Array(24).fill(2),
+    };
+    const { model } = await show({ model_info: info, selected_layer: 3, selected_head: 1 });
+    expect(root.querySelector(".vaw-prune")).toBeNull();
+    await fire(find("prune-selected"), "click");
+    expect(model.values.pruned_heads).toEqual([[3, 1]]);
+  });
+});
+
 describe("charts", () => {
   it("draw the heads along the depth, and by importance", async () => {
     const { store, model } = await show();
@@ -111,6 +150,7 @@ describe("charts", () => {
       [1, 0],
     ]);
     const chart = root.querySelector(".vaw-chart") as HTMLElement;
+    await press(chart, "Home");
     await press(chart, "ArrowRight");
     expect(chart.getAttribute("aria-valuetext")).toContain("layer 1, head 1");
     await press(chart, "Enter");

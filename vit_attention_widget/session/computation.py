@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import traitlets
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ProtocolError, VitAttentionError
 from ..explainers import METHODS
@@ -36,6 +36,8 @@ RESULTS = (
     "accuracy",
     "partial",
     "curves",
+    "strength_data",
+    "strength_set",
     "attention_rows",
     "status",
     "version",
@@ -63,6 +65,8 @@ class Computation(Selection):
     attention_rows = traitlets.Bytes(b"")
     status = traitlets.Dict()
     version = traitlets.Int(0)
+
+    _image_set: list[tuple[Tensor, int | None]] | None = None
 
     def _prepare_lanes(self) -> None:
         self._ready = False
@@ -122,7 +126,10 @@ class Computation(Selection):
         self.decision, self.maps, self.attention_rows = {}, b"", b""
 
     def _start(self) -> None:
-        self.model_info = results.model_info(self._vit, self._tokens, _image_name(self._image))
+        self.model_info = {
+            **results.model_info(self._vit, self._tokens, _image_name(self._image)),
+            "set_size": 0 if self._image_set is None else len(self._image_set),
+        }
         self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
         self._start_trace("looking at the image")
 
@@ -137,6 +144,8 @@ class Computation(Selection):
                 self._start_trace("another class")
         elif name == "pruned_heads":
             self._start_trace("without these heads")
+        elif name == "selected_layer":
+            self.selected_head = min(self.selected_head, self._vit.num_heads[change["new"]] - 1)
         elif self._whole is None:
             return
         elif name in ("selected_token", "direction"):

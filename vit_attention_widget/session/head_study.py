@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import ParameterError
 from ..heads.accuracy import accuracy
@@ -22,6 +22,9 @@ from .computation import Computation, Progress, no_result
 from .selection import IMAGE_METRICS
 
 __all__ = ["HeadStudy"]
+
+_EVERY = 0.15
+"""A growing curve is shown at most this often, in seconds."""
 
 Table = NDArray[np.float32]
 
@@ -40,8 +43,6 @@ class HeadStudy(Computation):
     accuracy = traitlets.Dict()
     partial = traitlets.Dict()
     curves = traitlets.Dict()
-
-    _image_set: list[tuple[Tensor, int | None]] | None = None
 
     @property
     def _has_labels(self) -> bool:
@@ -147,12 +148,18 @@ class HeadStudy(Computation):
         steps = pruning_curve_steps(
             self._vit, given, order, target, metric=metric, progress=progress
         )
+        shown = 0.0
         for curve in steps:
+            complete = len(curve.order) == sum(self._vit.num_heads)
+            if not complete and time.monotonic() - shown < _EVERY:
+                continue
+            shown = time.monotonic()
             with self._lock:
                 other = images is None and self._curves_of != of
                 if self._image_set is not images or other:
                     return
-                self.curves = {**self.curves, order: _as_dict(curve)}
+                total = sum(self._vit.num_heads)
+                self.curves = {**self.curves, order: {**_as_dict(curve), "total": total}}
 
     # Accuracy ------------------------------------------------------------------------------------
 

@@ -16,13 +16,13 @@ from ..jobs import Job
 from ..selection import heads_by_layer
 from ..vision_transformers import VisionTransformer
 from . import results
-from .head_study import HeadStudy
 from .selection import SELECTIONS
+from .strength_study import StrengthStudy
 
 __all__ = ["Session"]
 
 
-class Session(HeadStudy):
+class Session(StrengthStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters

@@ -7,11 +7,13 @@ from .base import SessionWidget
 from .daam_scrubber import DAAMScrubber
 from .explorer import Explorer
 from .head_grid import HeadImportanceGrid
+from .head_strength import HeadStrengthView
 
 __all__ = [
     "AttentionInspector",
     "DAAMScrubber",
     "Explorer",
     "HeadImportanceGrid",
+    "HeadStrengthView",
     "SessionWidget",
 ]

@@ -76,6 +76,8 @@ class SessionWidget(anywidget.AnyWidget):
     accuracy = traitlets.Dict().tag(sync=True)
     partial = traitlets.Dict().tag(sync=True)
     curves = traitlets.Dict().tag(sync=True)
+    strength_data = traitlets.Bytes(b"").tag(sync=True)
+    strength_set = traitlets.Bytes(b"").tag(sync=True)
     attention_rows = traitlets.Bytes(b"").tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
@@ -202,7 +204,7 @@ class SessionWidget(anywidget.AnyWidget):
                 session.forget(message.id)
                 return
             work = self._work(session, message)
-        except ProtocolError as error:
+        except (ProtocolError, ParameterError) as error:
             name = content.get("id") if isinstance(content, dict) else None
             self.send(failure(name if isinstance(name, str) else None, error))
             return
@@ -232,12 +234,18 @@ class SessionWidget(anywidget.AnyWidget):
         if request.method == "curve":
             session.draw_curve(request.choice("order", ORDERS))
             return lambda: b""
+        if request.method == "strength":
+            session.measure_strength()
+            return lambda: b""
+        if request.method == "strength_set":
+            session.measure_strength_of_set()
+            return lambda: b""
         if request.method == "cancel_job":
             session.cancel()
             return lambda: b""
         raise ProtocolError(
-            f"There is no method {request.method!r}: attention, rows, partial, curve and "
-            "cancel_job are known."
+            f"There is no method {request.method!r}: attention, rows, partial, curve, strength, "
+            "strength_set and cancel_job are known."
         )
 
     def _reply(self, content: dict[str, Any], found: bytes = b"") -> None:

@@ -15,6 +15,7 @@ export function svgFile(drawing: SVGSVGElement): string {
       ours[i]?.setAttribute("font-family", "sans-serif");
     }
   });
+  for (const text of copy.querySelectorAll("text")) text.removeAttribute("style");
   for (const name of ["tabindex", "role", "data-testid", "class"]) copy.removeAttribute(name);
   const background = document.createElementNS(copy.namespaceURI, "rect");
   const page = drawing.closest(".vaw-root");
@@ -50,6 +51,7 @@ export function labelledCanvas(stage: HTMLElement): SVGSVGElement | null {
     text.setAttribute("x", `${at.left - box.left + at.width / 2}`);
     text.setAttribute("y", `${at.top - box.top + at.height / 2 + 4}`);
     text.setAttribute("text-anchor", "middle");
+    text.setAttribute("style", `fill: ${getComputedStyle(label).color}`);
     text.textContent = label.textContent;
     drawing.append(text);
   }
@@ -84,11 +86,21 @@ export function csv(header: string[], rows: (string | number)[][]): string {
   return [header, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
 }
 
+const TYPES: Record<string, string> = {
+  png: "image/png",
+  svg: "image/svg+xml",
+  csv: "text/csv",
+};
+
 export function download(name: string, data: Blob | string): void {
-  const url = URL.createObjectURL(new Blob([data]));
+  const type = TYPES[name.split(".").at(-1) ?? ""] ?? "";
+  const url = URL.createObjectURL(new Blob([data], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
+  link.hidden = true;
+  document.body.append(link); // some hosts listen for clicks there
   link.click();
+  link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

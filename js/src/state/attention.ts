@@ -76,6 +76,7 @@ export class AttentionCache {
     }
     const rows = this.store.kernelRows.value;
     if (!rows || rows.token !== token || rows.direction !== direction) return false;
+    if (rows.tokens !== tokens) return false; // of the image before
     const at = layer * rows.heads + head;
     const factor = (rows.scale[at] ?? 0) / 255;
     for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[at * tokens + i] ?? 0) * factor;

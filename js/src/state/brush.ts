@@ -1,13 +1,17 @@
 // Several heads chosen at once: by dragging over them, or one by one.
 
-import { type Signal, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Head } from "./traits";
 
 export class Brush {
   readonly heads: Signal<Head[]> = signal([]);
 
+  private readonly keys: ReadonlySignal<Set<string>> = computed(
+    () => new Set(this.heads.value.map(([l, h]) => `${l}-${h}`)),
+  );
+
   has(layer: number, head: number): boolean {
-    return this.heads.value.some(([l, h]) => l === layer && h === head);
+    return this.keys.value.has(`${layer}-${head}`);
   }
 
   toggle(layer: number, head: number): void {

@@ -24,6 +24,12 @@ export class History {
     this.future.value = [];
   }
 
+  /** Another model has other heads. */
+  clear(): void {
+    this.past.value = [];
+    this.future.value = [];
+  }
+
   undo(now: Pruned): void {
     const last = this.past.value.at(-1);
     if (last === undefined) return;

@@ -90,9 +90,7 @@ export class Store {
     ) as unknown as Signals;
     const listeners: [string, () => void][] = [...KERNEL, ...SELECTIONS].map((name) => [
       `change:${name}`,
-      () => {
-        (this.traits[name] as Signal<unknown>).value = model.get(name);
-      },
+      () => this.took(name),
     ]);
     const look = setInterval(() => this.checkKernel(), KERNEL_CHECK_MS);
     for (const [event, listener] of listeners) model.on(event, listener);
@@ -124,8 +122,29 @@ export class Store {
     this.history = new History((pruned) => this.set({ pruned_heads: pruned }));
   }
 
+  /** Take a trait that changed in the kernel or in another view of it. */
+  private took(name: keyof Traits): void {
+    const before = this.traits[name].peek();
+    const now = this.model.get(name);
+    if (name === "pruned_heads" && JSON.stringify(before) !== JSON.stringify(now)) {
+      this.history.push(before as [number, number][]); // by Python or another widget
+    }
+    if (name === "model_info") {
+      const heads = (info: unknown) => JSON.stringify((info as Partial<ModelInfo>).num_heads);
+      if (heads(before) !== heads(now)) {
+        this.history.clear();
+        this.brush.clear();
+        this.hoveredHead.value = null;
+      }
+    }
+    (this.traits[name] as Signal<unknown>).value = now;
+  }
+
   /** Change selections here and, in one message, in the kernel. */
   set(changes: Partial<Pick<Traits, Selection>>): void {
+    const heads = this.info.peek()?.num_heads[changes.selected_layer ?? -1];
+    const head = changes.selected_head ?? this.traits.selected_head.peek();
+    if (heads !== undefined && head >= heads) changes = { ...changes, selected_head: heads - 1 };
     batch(() => {
       for (const [name, value] of Object.entries(changes)) {
         (this.traits[name as Selection] as Signal<unknown>).value = value;
@@ -145,6 +164,12 @@ export class Store {
     const now = this.traits.pruned_heads.value;
     const without = now.filter(([l, h]) => l !== layer || h !== head);
     this.prune(without.length < now.length ? without : [...now, [layer, head]]);
+  }
+
+  /** Prune what is chosen: the brushed heads, or else this one; or put it back. */
+  togglePrunedChosen(layer: number, head: number): void {
+    if (this.brush.heads.peek().length > 0) this.togglePrunedBrush();
+    else if (head >= 0) this.togglePruned(layer, head);
   }
 
   /** Prune the brushed heads, or put them back if all of them are pruned. */
@@ -178,9 +203,14 @@ export class Store {
     if (this.traits.pruned_heads.value.length > 0) this.prune([]);
   }
 
-  /** Ask the kernel for something whose answer comes as a trait. */
-  request(method: Asked, params: Record<string, unknown>): void {
-    this.requests.ask(method, params).catch(() => undefined);
+  /** Ask the kernel for something whose answer comes as a trait; what went wrong, or nothing. */
+  async request(method: Asked, params: Record<string, unknown>): Promise<string> {
+    try {
+      await this.requests.ask(method, params);
+      return "";
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   cancel(): void {

@@ -73,6 +73,8 @@ export interface Curve {
   metric: "probability" | "accuracy";
   values: number[];
   order: Head[];
+  /** Heads that can go; fewer values than that while it is drawn, or when it was cancelled. */
+  total: number;
 }
 
 export interface Status {

@@ -1,10 +1,13 @@
 // What is left of the decision as ever more heads are removed, in several orders.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { linear, tick } from "../draw/scale";
 import type { Store } from "../state/store";
+import { curveTable } from "../state/tables";
 import type { Curve } from "../state/traits";
 import { useWidth } from "./canvas";
+import { SaveMenu } from "./save_menu";
 
 const HEIGHT = 200;
 const LEFT = 40;
@@ -19,6 +22,7 @@ const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 4"];
 
 export function CurvePanel({ store }: { store: Store }) {
   const [ref, width] = useWidth<HTMLDivElement>(560);
+  const figure = useRef<HTMLDivElement>(null);
   const over = useSignal<number | null>(null);
   const info = store.info.value;
   if (!info) return null;
@@ -54,8 +58,16 @@ export function CurvePanel({ store }: { store: Store }) {
             </button>
           ))}
         </span>
+        {first && (
+          <SaveMenu
+            figure={figure}
+            name="curve"
+            table={() => curveTable(store.traits.curves.peek())}
+          />
+        )}
       </div>
-      <div ref={ref}>
+      <div ref={figure}>
+        <div ref={ref} />
         {first === undefined ? (
           <p class="vaw-muted">
             Choose an order: heads are removed one after another, the least important first.
@@ -181,7 +193,8 @@ function CurveRow(props: {
         />
       </svg>
       <span>
-        {label}: <b>{(curve.values[shown] ?? 0).toFixed(3)}</b> without{" "}
+        {label}
+        {last < curve.total && " (so far)"}: <b>{(curve.values[shown] ?? 0).toFixed(3)}</b> without{" "}
         {shown === 1 ? "1 head" : `${shown} heads`}
       </span>
       <button

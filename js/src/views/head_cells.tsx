@@ -1,7 +1,7 @@
 // The accessible grid over the canvas of heads: one button a head, and its prune mark.
 
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { moved } from "../a11y/roving";
 import { type Importance, importanceAt } from "../state/results";
 import type { Store } from "../state/store";
@@ -24,10 +24,24 @@ export function describeHead(
     const said = Number.isFinite(guess) ? `, gradient's estimate ${number(guess)}` : "";
     return `${name}, importance not known yet${said}`;
   }
-  const known = Array.from(importance.values).filter(Number.isFinite);
-  const place = 1 + known.filter((other) => other > value).length;
-  return `${name}, importance ${number(value)}, ${rank(place, known.length)}`;
+  const falling = ranking(importance);
+  const place = 1 + falling.findIndex((other) => other <= value);
+  return `${name}, importance ${number(value)}, ${rank(place, falling.length)}`;
 }
+
+const rankings = new WeakMap<Importance, Float32Array>();
+
+/** All known values, the largest first; sorted once for all cells. */
+function ranking(importance: Importance): Float32Array {
+  const known = rankings.get(importance);
+  if (known) return known;
+  const falling = importance.values.filter(Number.isFinite).sort().reverse();
+  rankings.set(importance, falling);
+  return falling;
+}
+
+/** Below this width the prune mark would cover the head: the tools above the grid do it. */
+const SMALLEST_WITH_MARK = 44;
 
 interface Props {
   store: Store;
@@ -42,10 +56,22 @@ export function HeadCells({ store, info, layout }: Props) {
   const root = useRef<HTMLDivElement>(null);
   /** Where a brush began: under the pointer, or where Shift was pressed. */
   const origin = useRef<Head | null>(null);
-  const [layerAt, headAt] = focus.value ?? [selected_layer.value, Math.max(0, selected_head.value)];
-  const isPruned = (layer: number, head: number) =>
-    pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  const wanted = focus.value ?? [selected_layer.value, Math.max(0, selected_head.value)];
+  const layerAt = Math.min(wanted[0], info.num_layers - 1);
+  const headAt = Math.max(0, Math.min(wanted[1], (info.num_heads[layerAt] ?? 1) - 1));
+  const pruned = new Set(pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const marks = layout.cellWidth >= SMALLEST_WITH_MARK;
+  useEffect(() => {
+    const release = () => {
+      origin.current = null;
+    };
+    addEventListener("pointerup", release);
+    return () => removeEventListener("pointerup", release);
+  }, []);
   const onKey = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const onMark = (event.target as Element).matches(".vaw-prune");
+    if (onMark && (event.key === "Enter" || event.key === " ")) return; // the button's own
     const rows = info.num_heads[layerAt] ?? 1;
     if (!event.shiftKey) origin.current = null;
     const to = moved(event.key, { row: headAt, col: layerAt }, rows, info.num_layers);
@@ -60,8 +86,7 @@ export function HeadCells({ store, info, layout }: Props) {
     } else if (event.key === "Enter" || event.key === " ") {
       store.set({ selected_layer: layerAt, selected_head: headAt });
     } else if (event.key === "p") {
-      if (store.brush.heads.peek().length > 0) store.togglePrunedBrush();
-      else store.togglePruned(layerAt, headAt);
+      store.togglePrunedChosen(layerAt, headAt);
     } else if (event.key === "Escape") {
       store.brush.clear();
       store.hoveredHead.value = null;
@@ -83,16 +108,16 @@ export function HeadCells({ store, info, layout }: Props) {
       onPointerLeave={() => {
         store.hoveredHead.value = null;
       }}
-      onPointerUp={() => {
-        origin.current = null;
+      onBlur={() => {
+        store.hoveredHead.value = null;
       }}
     >
       {Array.from({ length: rows }, (_, head) => (
-        <div role="row" key={`row ${head}`} tabIndex={-1}>
+        <div role="row" key={`row ${head}`} tabIndex={-1} aria-rowindex={head + 1}>
           {info.num_heads.map((count, layer) => {
             if (head >= count) return null;
             const chosen = selected_layer.value === layer && selected_head.value === head;
-            const gone = isPruned(layer, head);
+            const gone = pruned.has(`${layer}-${head}`);
             return (
               <div
                 role="gridcell"
@@ -108,11 +133,13 @@ export function HeadCells({ store, info, layout }: Props) {
                   width: `${layout.thumbnail.width}px`,
                   height: `${layout.cellHeight - 4}px`,
                 }}
-                onFocus={() => {
+                aria-colindex={layer + 1}
+                onFocusIn={() => {
                   focus.value = [layer, head];
                   store.hoveredHead.value = [layer, head];
                 }}
                 onPointerDown={(event) => {
+                  if (event.button !== 0) return;
                   origin.current = [layer, head];
                   (event.target as Element).releasePointerCapture?.(event.pointerId);
                   if (!event.shiftKey) store.brush.clear();
@@ -127,21 +154,25 @@ export function HeadCells({ store, info, layout }: Props) {
                   else store.set({ selected_layer: layer, selected_head: head });
                 }}
               >
-                {!gone && isUnknown(importance, layer, head) && <span class="vaw-shimmer" />}
-                <button
-                  type="button"
-                  class="vaw-prune"
-                  tabIndex={-1}
-                  data-testid={`prune-${layer}-${head}`}
-                  aria-label={gone ? "put this head back" : "prune this head"}
-                  title={gone ? "put this head back (p)" : "prune this head (p)"}
-                  onClick={(event) => {
-                    event.stopPropagation();
-                    store.togglePruned(layer, head);
-                  }}
-                >
-                  {gone ? "+" : "×"}
-                </button>
+                {!gone && info.metrics.length > 0 && isUnknown(importance, layer, head) && (
+                  <span class="vaw-shimmer" />
+                )}
+                {marks && (
+                  <button
+                    type="button"
+                    class="vaw-prune"
+                    tabIndex={-1}
+                    data-testid={`prune-${layer}-${head}`}
+                    aria-label={gone ? "put this head back" : "prune this head"}
+                    title={gone ? "put this head back (p)" : "prune this head (p)"}
+                    onClick={(event) => {
+                      event.stopPropagation();
+                      store.togglePruned(layer, head);
+                    }}
+                  >
+                    {gone ? "+" : "×"}
+                  </button>
+                )}
               </div>
             );
           })}

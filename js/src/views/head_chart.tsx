@@ -14,6 +14,8 @@ const LEFT = 46;
 const BOTTOM = 30;
 const TOP = 8;
 const RIGHT = 8;
+/** Pixels before a press becomes a drag. */
+const DRAG = 4;
 
 /** All heads, along the depth or by importance (the pruned and unknown ones last). */
 export function order(info: ModelInfo, importance: Importance | null, ranked: boolean): Head[] {
@@ -40,7 +42,8 @@ function heightOf(importance: Importance, [layer, head]: Head, ranked: boolean):
 export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   const [ref, width] = useWidth<HTMLDivElement>(640);
   const svg = useRef<SVGSVGElement>(null);
-  const from = useRef<number | null>(null);
+  /** Where the pointer went down: at which head, and at which pixel. */
+  const from = useRef<{ index: number; x: number } | null>(null);
   const importance = store.importance.value;
   const ranked = store.headView.value === "ranked";
   const heads = order(info, importance, ranked);
@@ -61,9 +64,13 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   };
   const over = (event: PointerEvent) => {
     const index = indexAt(event);
-    store.hoveredHead.value = heads[index] ?? null;
-    if (event.buttons === 1 && from.current !== null && index !== from.current) {
-      const [low, high] = [Math.min(index, from.current), Math.max(index, from.current)];
+    const head = heads[index] ?? null;
+    const [layer, number] = store.hoveredHead.peek() ?? [-1, -1];
+    if (head?.[0] !== layer || head?.[1] !== number) store.hoveredHead.value = head;
+    const start = from.current;
+    const dragged = store.brush.heads.peek().length > 0;
+    if (event.buttons === 1 && start && (dragged || Math.abs(event.clientX - start.x) >= DRAG)) {
+      const [low, high] = [Math.min(index, start.index), Math.max(index, start.index)];
       store.brush.heads.value = heads.slice(low, high + 1);
     }
   };
@@ -83,12 +90,13 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
         aria-hidden="true"
         data-testid="head-chart"
         onPointerDown={(event) => {
+          if (event.button !== 0) return;
           store.brush.clear();
-          from.current = indexAt(event);
+          from.current = { index: indexAt(event), x: event.clientX };
         }}
         onPointerMove={over}
         onPointerUp={(event) => {
-          if (store.brush.heads.peek().length === 0) choose(indexAt(event));
+          if (from.current && store.brush.heads.peek().length === 0) choose(indexAt(event));
           from.current = null;
         }}
         onPointerLeave={() => {

@@ -1,6 +1,6 @@
 // Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
 
-import { useCallback, useRef } from "preact/hooks";
+import { useCallback, useMemo, useRef } from "preact/hooks";
 import type { Store } from "../state/store";
 import { importanceTable } from "../state/tables";
 import type { ModelInfo } from "../state/traits";
@@ -46,7 +46,7 @@ function Readout({ store }: { store: Store }) {
   const what =
     head < 0 ? headName(layer, head) : describeHead(store.importance.value, layer, head, gone);
   return (
-    <p class="vaw-says" aria-live="polite" data-testid="readout">
+    <p class="vaw-says" data-testid="readout">
       {what}
     </p>
   );
@@ -58,9 +58,19 @@ const VIEWS = [
   { key: "ranked", label: "ranked", hint: "The most important first." },
 ] as const;
 
+/** Follows the pointer over the picture, so it is drawn by itself. */
+function Caption({ store, info }: { store: Store; info: ModelInfo }) {
+  return (
+    <span class="vaw-muted">
+      each picture: what {tokenName(info, store.shownToken.value)}{" "}
+      {directionWords(store.traits.direction.value)}
+    </span>
+  );
+}
+
 function Grid({ store, info }: { store: Store; info: ModelInfo }) {
   const [ref, width] = useWidth<HTMLDivElement>(640);
-  const layout = layoutOf(info, width);
+  const layout = useMemo(() => layoutOf(info, width), [info, width]);
   return (
     <div ref={ref} class="vaw-heads">
       <div
@@ -142,14 +152,11 @@ export function HeadGrid({ store }: { store: Store }) {
       <div class="vaw-row">
         {grid && (
           <>
-            <span class="vaw-muted">
-              each picture: what {tokenName(info, store.shownToken.value)}{" "}
-              {directionWords(store.traits.direction.value)}
-            </span>
+            <Caption store={store} info={info} />
             <HeadScale store={store} />
           </>
         )}
-        <Legend store={store} />
+        {info.metrics.length > 0 && <Legend store={store} />}
         <LiveAccuracy store={store} />
       </div>
       {info.metrics.length > 0 && (

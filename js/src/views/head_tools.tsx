@@ -1,13 +1,26 @@
 // What is done with heads: prune those brushed, undo, redo, put all back, take them home.
 
 import type { Store } from "../state/store";
-import { percent } from "../state/words";
+import { headName, percent } from "../state/words";
 
 export function PruneTools({ store }: { store: Store }) {
   const count = store.traits.pruned_heads.value.length;
   const brushed = store.brush.heads.value.length;
+  const { selected_layer, selected_head } = store.traits;
+  const [layer, head] = [selected_layer.value, selected_head.value];
+  const gone = store.traits.pruned_heads.value.some(([l, h]) => l === layer && h === head);
   return (
     <span class="vaw-tools">
+      {brushed === 0 && head >= 0 && (
+        <button
+          type="button"
+          data-testid="prune-selected"
+          title={`${gone ? "put back" : "prune"} ${headName(layer, head)} (p)`}
+          onClick={() => store.togglePruned(layer, head)}
+        >
+          {gone ? "put back" : "prune"}
+        </button>
+      )}
       {brushed > 0 && (
         <button
           type="button"

@@ -2,25 +2,30 @@
 
 import type { Store } from "../state/store";
 import type { Head } from "../state/traits";
+import { headName } from "../state/words";
 import { describeHead } from "./head_cells";
 
 /** Attributes of the element that holds such a chart; its heads in the order of the arrows. */
 export function headWalk(store: Store, heads: readonly Head[], said = describe) {
   const [layer, head] = shownHead(store);
-  const at = Math.max(
-    0,
-    heads.findIndex(([l, h]) => l === layer && h === head),
-  );
+  const at = heads.findIndex(([l, h]) => l === layer && h === head);
   const onKeyDown = (event: KeyboardEvent) => {
-    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    const to = heads[Math.max(0, Math.min(heads.length - 1, at + by))];
-    if (!to) return;
-    if (by !== 0) store.hoveredHead.value = to;
-    else if (event.key === "Enter") store.set({ selected_layer: to[0], selected_head: to[1] });
-    else if (event.key === "p") {
-      if (store.brush.heads.peek().length > 0) store.togglePrunedBrush();
-      else store.togglePruned(...to);
-    } else if (event.key === "Escape") {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps: Record<string, number> = {
+      ArrowRight: at + 1,
+      ArrowUp: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at - 1,
+      Home: 0,
+      End: heads.length - 1,
+    };
+    const step = steps[event.key];
+    if (step !== undefined) {
+      store.hoveredHead.value = heads[Math.max(0, Math.min(heads.length - 1, step))] ?? null;
+    } else if (event.key === "Enter" && head >= 0) {
+      store.set({ selected_layer: layer, selected_head: head });
+    } else if (event.key === "p") store.togglePrunedChosen(layer, head);
+    else if (event.key === "Escape") {
       store.brush.clear();
       store.hoveredHead.value = null;
     } else return;
@@ -33,9 +38,12 @@ export function headWalk(store: Store, heads: readonly Head[], said = describe) 
     "aria-label": "heads",
     "aria-valuemin": 0,
     "aria-valuemax": heads.length - 1,
-    "aria-valuenow": at,
-    "aria-valuetext": said(store, layer, head),
+    "aria-valuenow": Math.max(0, at),
+    "aria-valuetext": head < 0 ? headName(layer, head) : said(store, layer, head),
     onKeyDown,
+    onBlur: () => {
+      store.hoveredHead.value = null;
+    },
   } as const;
 }
 

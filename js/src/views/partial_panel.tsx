@@ -1,5 +1,6 @@
 // Which part of one head's attention the decision rests on: parts of it set to zero in turn.
 
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Store } from "../state/store";
 import type { Partial } from "../state/traits";
@@ -31,13 +32,19 @@ export function PartialPanel({ store }: { store: Store }) {
   const [layer, head] = [selected_layer.value, selected_head.value];
   const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
   const asked = version.value;
+  const failed = useSignal("");
   useEffect(() => {
-    if (head >= 0 && !gone && asked > 0) store.request("partial", { layer, head });
-  }, [store, layer, head, gone, asked]);
+    failed.value = "";
+    if (head < 0 || gone || asked === 0) return;
+    store.request("partial", { layer, head }).then((message) => {
+      failed.value = message;
+    });
+  }, [store, layer, head, gone, asked, failed]);
   if (head < 0) return <p class="vaw-muted">Choose one head: click it in the grid.</p>;
   if (gone) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
   const found = partial.value;
   if (!("rows" in found) || found.layer !== layer || found.head !== head) {
+    if (failed.value) return <p role="alert">{failed.value}</p>;
     return <p class="vaw-muted">Pruning parts of {headName(layer, head)} …</p>;
   }
   return (

@@ -14,6 +14,7 @@ interface Props {
 
 export function SaveMenu({ figure, name, table }: Props) {
   const open = useSignal(false);
+  const failed = useSignal("");
   const drawing = (use: (svg: string, width: number, height: number) => void) => {
     const stage = figure.current;
     if (!stage) return;
@@ -28,8 +29,9 @@ export function SaveMenu({ figure, name, table }: Props) {
   const ways: Record<string, () => void> = {
     PNG: () =>
       drawing(async (svg, width, height) => {
-        const picture = await pngOf(svg, width, height);
+        const picture = await pngOf(svg, width, height).catch(() => null);
         if (picture) download(`${name}.png`, picture);
+        else failed.value = "This browser could not draw the PNG; SVG may work.";
       }),
     SVG: () => drawing((svg) => download(`${name}.svg`, svg)),
     CSV: () => download(`${name}.csv`, table()),
@@ -42,10 +44,12 @@ export function SaveMenu({ figure, name, table }: Props) {
         data-testid={`save-${name}`}
         onClick={() => {
           open.value = !open.value;
+          failed.value = "";
         }}
       >
         save
       </button>
+      {failed.value && <span role="alert">{failed.value}</span>}
       {open.value &&
         Object.entries(ways).map(([label, save]) => (
           <button

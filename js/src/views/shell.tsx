@@ -22,7 +22,7 @@ export function globalKey(store: Store, key: string): boolean {
   else if (key === ".") toHead(head + 1);
   else if (key === "z") store.undo();
   else if (key === "Z") store.redo();
-  else if (key === "p" && head >= 0) store.togglePruned(layer, head);
+  else if (key === "p") store.togglePrunedChosen(layer, head);
   else return false;
   return true;
 }

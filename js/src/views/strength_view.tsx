@@ -94,7 +94,6 @@ function Distribution(props: { values: number[]; now: number; most: number }) {
       >
         {counts.map((count, bin) => (
           <rect
-            // biome-ignore lint/suspicious/noArrayIndexKey: bins have no other name
             key={`bin ${bin}`}
             x={x.at((bin * most) / bins) + 0.5}
             width={Math.max(1, x.at(most / bins) - x.at(0) - 1)}
