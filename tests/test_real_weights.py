@@ -26,6 +26,7 @@ from twins import agree
 
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
+from vit_attention_widget.heads.metrics import METRICS
 from vit_attention_widget.images import load_image
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
@@ -151,6 +152,46 @@ def test_the_most_important_head_hurts_and_the_least_does_not() -> None:
         )
     assert probability(most) < baseline - 0.1
     assert abs(probability(least) - baseline) < 0.005
+
+
+def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
+    """The exact metrics by their first and last head; the estimate only by many heads.
+
+    Seen here: the gradient's first head costs 0.002 of the probability, the exact metrics' 0.36.
+    """
+    model = vit_tiny()
+    inputs = vaw.describe(model).prepare([REAL / row["file"] for row in manifest("imagenet")[:12]])
+    found = vaw.head_importance(model, inputs, METRICS)
+    images = torch.arange(len(inputs))
+
+    def probability(heads: dict[int, list[int]]) -> float:
+        with torch.no_grad(), vaw.masked_heads(model, heads):
+            return float(model(inputs).softmax(-1)[images, found.labels].mean())
+
+    whole = probability({})
+    for metric in METRICS:
+        ranking = found.ranking(metric)
+        (most, head), (least, other) = ranking[0], ranking[-1]
+        if metric != "taylor":
+            assert whole - probability({most: [head]}) > 0.03
+            assert abs(whole - probability({least: [other]})) < 0.03
+        bottom = vaw.pruning_curve(model, inputs, ranking[::-1], steps=9).values[-1]
+        top = vaw.pruning_curve(model, inputs, ranking, steps=9).values[-1]
+        assert bottom > top + 0.1, metric
+
+
+def test_heads_look_farther_and_more_alike_with_depth() -> None:
+    """Li et al.: the entropy's spread narrows from the first to the last layers; so it does here.
+
+    Seen here: standard deviation 0.69 in layer 0, 0.06 in layer 11.
+    """
+    photographs = [REAL / row["file"] for row in manifest("imagenet")[:12]]
+    found = vaw.attention_strength(vaw.trace(vit_tiny(), photographs, gradients=False))
+    spread = found.entropy.std((0, 2))
+    assert spread[0] > 5 * spread[11]
+    assert found.entropy[:, 11].min() > 2.2
+    assert found.entropy[:, 0].min() < 0.5
+    assert found.distance[:, 11].mean() > 1.5 * found.distance[:, 0].mean()
 
 
 def test_the_estimate_ranks_heads_somewhat_as_the_exact_metric() -> None:

@@ -7,10 +7,10 @@ import { headName, number } from "../state/words";
 import { useWidth } from "./canvas";
 import { headWalk, shownHead } from "./head_walk";
 
-const HEIGHT = 170;
+const HEIGHT = 180;
 const LEFT = 40;
 const BOTTOM = 30;
-const TOP = 16;
+const TOP = 24;
 const RIGHT = 8;
 
 interface Props {
@@ -72,7 +72,7 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
             {layer}
           </text>
         ))}
-        <text x={LEFT} y={TOP - 4}>
+        <text x={LEFT} y={TOP - 11}>
           {label}
         </text>
         <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">

@@ -131,7 +131,7 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
   const [self, patches, back] = strength.classShares(layer, head);
   return (
     <div class="vaw-stack">
-      <p class="vaw-says" aria-live="polite" data-testid="strength-says">
+      <p class="vaw-reads" data-testid="strength-says">
         {headName(layer, head)}: entropy {number(strength.entropy(layer, head))} of at most{" "}
         {number(Math.log(strength.hops))}, reaches {number(strength.distance(layer, head))} pixels
         on average
