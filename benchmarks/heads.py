@@ -82,7 +82,7 @@ def leave_one_out(name: str, options: argparse.Namespace) -> list[Row]:
         "naive": lambda: naive(model, images, heads),
     }
     runs = {label: finished(run, options.device) for label, run in runs.items()}
-    found = side_by_side(runs, "ours", max(2, options.rounds // 3))
+    found = side_by_side(runs, "ours", max(3, options.rounds // 2))
     bound = fewer_products(model, 197)
     goal = ">= 2.6" if options.device == "cpu" else ">= 10"
     return [

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BUNDLES = ["attention_inspector.js", "daam_scrubber.js", "explorer.js", "head_grid.js"]
+BUNDLES = [
+    "attention_inspector.js",
+    "daam_scrubber.js",
+    "explorer.js",
+    "head_grid.js",
+    "head_strength.js",
+]
 
 
 @pytest.fixture(scope="module")

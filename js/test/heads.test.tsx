@@ -164,7 +164,7 @@ describe("charts", () => {
     await fire(view("line"), "click");
     const svg = find("head-chart");
     svg.getBoundingClientRect = () => ({ left: 0, top: 0, width: 640, height: 190 }) as DOMRect;
-    const at = (i: number) => ({ clientX: 46 + ((i + 1) / 5) * (640 - 54), buttons: 1 });
+    const at = (i: number) => ({ clientX: 44 + ((i + 1) / 5) * (640 - 54), buttons: 1 });
     await fire(svg, "pointerdown", at(1));
     await fire(svg, "pointermove", at(3));
     expect(store.brush.heads.value).toEqual([

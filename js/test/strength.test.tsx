@@ -55,7 +55,7 @@ describe("head strength", () => {
     const shares = [...find("hop-profile").querySelectorAll("rect title")].map(
       (title) => title.textContent,
     );
-    expect(shares).toEqual(["hop 0: 0.250", "hop 1: 0.250", "hop 2: 0.500"]);
+    expect(shares).toEqual(["0.250", "0.250", "0.500"]);
     const plot = root.querySelector(".vaw-chart") as HTMLElement;
     await act(() => {
       plot.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));

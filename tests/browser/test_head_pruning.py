@@ -96,7 +96,7 @@ def test_charts(lab: Lab, view: str) -> None:
     chart = lab.page.locator(f"{GRID} [data-testid=head-chart]").first
     box = chart.bounding_box()
     assert box is not None
-    chart.click(position={"x": 46 + (box["width"] - 54) * 15 / 25, "y": 60})
+    chart.click(position={"x": 44 + (box["width"] - 54) * 15 / 25, "y": 60})
     if view == "line":  # x = 1 + 4 l + h = 15
         assert lab.until("print(grid.selected_layer, grid.selected_head)", "3 2") == "3 2"
     lab.screenshot(f"head-pruning-{view}", GRID)

@@ -55,6 +55,9 @@ def head_importance(
                   heads from one backward pass (Michel et al. 2019, eq. 1)
     ============= ==================================================================== ==========
 
+    ``cls_cosine`` looks at the head's own layer, so it compares heads of a layer with each other
+    rather than layers.
+
     Parameters
     ----------
     model : nn.Module or Trace

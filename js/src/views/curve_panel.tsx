@@ -2,18 +2,15 @@
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { linear, tick } from "../draw/scale";
+import { linear } from "../draw/scale";
 import type { Store } from "../state/store";
 import { curveTable } from "../state/tables";
 import type { Curve } from "../state/traits";
+import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "./axes";
 import { useWidth } from "./canvas";
 import { SaveMenu } from "./save_menu";
 
 const HEIGHT = 200;
-const LEFT = 40;
-const BOTTOM = 34;
-const TOP = 8;
-const RIGHT = 12;
 const OTHERS = [
   { key: "greedy", label: "greedy", hint: "At every step the head that costs the least then." },
   { key: "random", label: "random", hint: "In a random order: what an order must beat." },
@@ -86,33 +83,13 @@ export function CurvePanel({ store }: { store: Store }) {
               over.value = null;
             }}
           >
-            {y.ticks.map((value) => (
-              <g key={`y ${value}`}>
-                <line
-                  x1={LEFT}
-                  x2={width - RIGHT}
-                  y1={y.at(value)}
-                  y2={y.at(value)}
-                  stroke="var(--vaw-line)"
-                />
-                <text x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
-                  {tick(value, 0.1)}
-                </text>
-              </g>
-            ))}
-            {x.ticks.map((value) => (
-              <text
-                key={`x ${value}`}
-                x={x.at(value)}
-                y={HEIGHT - BOTTOM + 14}
-                text-anchor="middle"
-              >
-                {tick(value, 1)}
-              </text>
-            ))}
-            <text x={(LEFT + width) / 2} y={HEIGHT - 4} text-anchor="middle">
-              heads removed ({first.metric} left)
-            </text>
+            <YAxis y={y} width={width} />
+            <XAxis
+              labels={numbered(x)}
+              title={`heads removed (${first.metric} left)`}
+              width={width}
+              height={HEIGHT}
+            />
             <line
               x1={LEFT}
               x2={width - RIGHT}

@@ -1,17 +1,14 @@
 // One dot a head, layers from left to right: the plot that every ViT user knows.
 
-import { linear, tick } from "../draw/scale";
+import { linear } from "../draw/scale";
 import type { Store } from "../state/store";
 import type { Head, ModelInfo } from "../state/traits";
 import { headName, number } from "../state/words";
+import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "./axes";
 import { useWidth } from "./canvas";
 import { headWalk, shownHead } from "./head_walk";
 
 const HEIGHT = 180;
-const LEFT = 40;
-const BOTTOM = 30;
-const TOP = 24;
-const RIGHT = 8;
 
 interface Props {
   store: Store;
@@ -31,8 +28,7 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
   const values = heads.map(([layer, head]) => value(layer, head));
   const high = most ?? Math.max(...values.filter(Number.isFinite), 1e-9);
   const x = linear(-0.5, info.num_layers - 0.5, LEFT, width - RIGHT);
-  const y = linear(0, high, HEIGHT - BOTTOM, TOP);
-  const step = (y.ticks[1] ?? 1) - (y.ticks[0] ?? 0);
+  const y = linear(0, high, HEIGHT - BOTTOM, TOP + 14);
   const [atLayer, atHead] = shownHead(store);
   const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
   const said = (_: Store, layer: number, head: number) =>
@@ -48,35 +44,15 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
           store.hoveredHead.value = null;
         }}
       >
-        {y.ticks.map((at) => (
-          <g key={`y ${at}`}>
-            <line
-              x1={LEFT}
-              x2={width - RIGHT}
-              y1={y.at(at)}
-              y2={y.at(at)}
-              stroke="var(--vaw-line)"
-            />
-            <text x={LEFT - 5} y={y.at(at) + 4} text-anchor="end">
-              {tick(at, step)}
-            </text>
-          </g>
-        ))}
-        {info.num_heads.map((_, layer) => (
-          <text
-            key={`x ${info.num_layers} ${layer}`}
-            x={x.at(layer)}
-            y={HEIGHT - BOTTOM + 13}
-            text-anchor="middle"
-          >
-            {layer}
-          </text>
-        ))}
-        <text x={LEFT} y={TOP - 11}>
+        <YAxis y={y} width={width} />
+        <XAxis
+          labels={info.num_heads.map((_, layer) => [x.at(layer), `${layer}`])}
+          title="layer"
+          width={width}
+          height={HEIGHT}
+        />
+        <text x={LEFT} y={TOP + 3}>
           {label}
-        </text>
-        <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">
-          layer
         </text>
         {heads.map(([layer, head], i) => {
           const height = values[i] ?? Number.NaN;

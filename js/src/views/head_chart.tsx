@@ -2,18 +2,15 @@
 // model), or from the most to the least important. Drag over a stretch to choose its heads.
 
 import { useRef } from "preact/hooks";
-import { linear, tick } from "../draw/scale";
+import { linear } from "../draw/scale";
 import { type Importance, importanceAt } from "../state/results";
 import type { Store } from "../state/store";
 import type { Head, ModelInfo } from "../state/traits";
+import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "./axes";
 import { useWidth } from "./canvas";
 import { headWalk, shownHead } from "./head_walk";
 
 const HEIGHT = 190;
-const LEFT = 46;
-const BOTTOM = 30;
-const TOP = 8;
-const RIGHT = 8;
 /** Pixels before a press becomes a drag. */
 const DRAG = 4;
 
@@ -55,7 +52,10 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   const known = [...heights.filter(Number.isFinite), start, 0];
   const x = linear(0, heads.length + 1, LEFT, width - RIGHT);
   const y = linear(Math.min(...known), Math.max(...known), HEIGHT - BOTTOM, TOP);
-  const step = (y.ticks[1] ?? 1) - (y.ticks[0] ?? 0);
+  const before = (layer: number) => info.num_heads.slice(0, layer).reduce((a, b) => a + b, 0);
+  const layers = info.num_heads.map(
+    (count, layer) => [x.at(before(layer) + count / 2 + 0.5), `${layer}`] as const,
+  );
 
   const indexAt = (event: PointerEvent) => {
     const box = svg.current?.getBoundingClientRect();
@@ -105,46 +105,28 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
       >
         {!ranked &&
           info.num_heads.map((count, layer) => {
-            const before = info.num_heads.slice(0, layer).reduce((a, b) => a + b, 0);
-            const left = x.at(before + 0.5);
+            const left = x.at(before(layer) + 0.5);
             return (
               <g key={`layer ${info.num_layers} ${layer}`}>
                 {layer % 2 === 0 && (
                   <rect
                     x={left}
                     y={TOP}
-                    width={x.at(before + count + 0.5) - left}
+                    width={x.at(before(layer) + count + 0.5) - left}
                     height={HEIGHT - BOTTOM - TOP}
                     fill="var(--vaw-panel)"
                   />
                 )}
-                <text
-                  x={x.at(before + count / 2 + 0.5)}
-                  y={HEIGHT - BOTTOM + 13}
-                  text-anchor="middle"
-                >
-                  {layer}
-                </text>
               </g>
             );
           })}
-        {y.ticks.map((value) => (
-          <g key={`tick ${value}`}>
-            <line
-              x1={LEFT}
-              x2={width - RIGHT}
-              y1={y.at(value)}
-              y2={y.at(value)}
-              stroke="var(--vaw-line)"
-            />
-            <text x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
-              {tick(value, step)}
-            </text>
-          </g>
-        ))}
-        <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">
-          {ranked ? "heads, the most important first" : "layer (heads side by side)"}
-        </text>
+        <YAxis y={y} width={width} />
+        <XAxis
+          labels={ranked ? [] : layers}
+          title={ranked ? "heads, the most important first" : "layer (heads side by side)"}
+          width={width}
+          height={HEIGHT}
+        />
         <text x={LEFT + 4} y={TOP + 10}>
           {importance?.metric === "probability" && !ranked
             ? "probability without the head"

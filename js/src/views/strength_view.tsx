@@ -1,126 +1,82 @@
 // How far the heads look: entropy and mean attention distance by layer, and one head's reach.
 
 import { useEffect } from "preact/hooks";
-import { linear, tick } from "../draw/scale";
+import { linear } from "../draw/scale";
 import type { Store } from "../state/store";
 import { type Strength, strengthOf } from "../state/strength";
 import type { ModelInfo } from "../state/traits";
 import { headName, number } from "../state/words";
+import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "./axes";
 import { useWidth } from "./canvas";
 import { Panel } from "./controls";
 import { DotsByLayer } from "./dots_by_layer";
 import { shownHead } from "./head_walk";
 
 const HEIGHT = 150;
-const LEFT = 40;
-const BOTTOM = 30;
-const TOP = 8;
-const RIGHT = 8;
 
-/** Share of a head's strength at each hop. */
-function HopProfile({
-  strength,
-  layer,
-  head,
-}: {
-  strength: Strength;
-  layer: number;
-  head: number;
-}) {
+interface BarsProps {
+  /** [from, to, height] of each bar. */
+  bars: readonly (readonly [from: number, to: number, height: number])[];
+  title: string;
+  label: string;
+  testid: string;
+  colour: string;
+  /** A place to mark on the x axis. */
+  mark?: number;
+}
+
+function Bars({ bars, title, label, testid, colour, mark }: BarsProps) {
   const [ref, width] = useWidth<HTMLDivElement>(280);
-  const shares = strength.shares(layer, head);
-  const x = linear(0, strength.hops, LEFT, width - RIGHT, 7);
-  const y = linear(0, Math.max(...shares, 1e-9), HEIGHT - BOTTOM, TOP, 3);
+  const x = linear(bars[0]?.[0] ?? 0, bars.at(-1)?.[1] ?? 1, LEFT, width - RIGHT, 6);
+  const y = linear(
+    0,
+    Math.max(...bars.map(([, , height]) => height), 1e-9),
+    HEIGHT - BOTTOM,
+    TOP,
+    3,
+  );
   return (
     <div ref={ref} class="vaw-chart">
-      <svg
-        width={width}
-        height={HEIGHT}
-        role="img"
-        aria-label={`strength by hop of ${headName(layer, head)}`}
-        data-testid="hop-profile"
-      >
-        {y.ticks.map((value) => (
-          <text key={`y ${value}`} x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
-            {tick(value, (y.ticks[1] ?? 1) - (y.ticks[0] ?? 0))}
-          </text>
+      <svg width={width} height={HEIGHT} role="img" aria-label={label} data-testid={testid}>
+        <YAxis y={y} width={width} />
+        <XAxis labels={numbered(x)} title={title} width={width} height={HEIGHT} />
+        {bars.map(([from, to, height]) => (
+          <rect
+            key={`bar ${from}`}
+            x={x.at(from) + 0.5}
+            width={Math.max(1, x.at(to) - x.at(from) - 1)}
+            y={y.at(height)}
+            height={HEIGHT - BOTTOM - y.at(height)}
+            fill={colour}
+          >
+            <title>{number(height)}</title>
+          </rect>
         ))}
-        {shares.map((share, hop) => (
-          <g key={`hop ${strength.hops} ${hop}`}>
-            <rect
-              x={x.at(hop) + 1}
-              width={Math.max(1, x.at(1) - x.at(0) - 2)}
-              y={y.at(share)}
-              height={HEIGHT - BOTTOM - y.at(share)}
-              fill="var(--vaw-accent)"
-            >
-              <title>{`hop ${hop}: ${number(share)}`}</title>
-            </rect>
-            {x.ticks.includes(hop) && (
-              <text x={x.at(hop + 0.5)} y={HEIGHT - BOTTOM + 13} text-anchor="middle">
-                {hop}
-              </text>
-            )}
-          </g>
-        ))}
-        <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">
-          hops from the patch
-        </text>
+        {mark !== undefined && (
+          <line
+            x1={x.at(mark)}
+            x2={x.at(mark)}
+            y1={TOP}
+            y2={HEIGHT - BOTTOM}
+            stroke="var(--vaw-hurts)"
+            stroke-width="2"
+          />
+        )}
       </svg>
     </div>
   );
 }
 
-/** The entropy of one head over the image set, with the current image marked. */
-function Distribution(props: { values: number[]; now: number; most: number }) {
-  const { values, now, most } = props;
-  const [ref, width] = useWidth<HTMLDivElement>(280);
-  const bins = 24;
-  const counts = new Array<number>(bins).fill(0);
+const BINS = 24;
+
+/** How many values lie in each of equal bins from 0 to `most`. */
+export function histogram(values: number[], most: number): [number, number, number][] {
+  const counts = new Array<number>(BINS).fill(0);
   for (const value of values) {
-    const bin = Math.min(bins - 1, Math.floor((value / most) * bins));
+    const bin = Math.min(BINS - 1, Math.floor((value / most) * BINS));
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
-  const x = linear(0, most, LEFT, width - RIGHT, 4);
-  const y = linear(0, Math.max(...counts, 1), HEIGHT - BOTTOM, TOP, 3);
-  return (
-    <div ref={ref} class="vaw-chart">
-      <svg
-        width={width}
-        height={HEIGHT}
-        role="img"
-        aria-label="entropy over the images"
-        data-testid="entropy-distribution"
-      >
-        {counts.map((count, bin) => (
-          <rect
-            key={`bin ${bin}`}
-            x={x.at((bin * most) / bins) + 0.5}
-            width={Math.max(1, x.at(most / bins) - x.at(0) - 1)}
-            y={y.at(count)}
-            height={HEIGHT - BOTTOM - y.at(count)}
-            fill="var(--vaw-muted)"
-          />
-        ))}
-        <line
-          x1={x.at(now)}
-          x2={x.at(now)}
-          y1={TOP}
-          y2={HEIGHT - BOTTOM}
-          stroke="var(--vaw-hurts)"
-          stroke-width="2"
-        />
-        {x.ticks.map((value) => (
-          <text key={`x ${value}`} x={x.at(value)} y={HEIGHT - BOTTOM + 13} text-anchor="middle">
-            {tick(value, 0.1)}
-          </text>
-        ))}
-        <text x={(LEFT + width) / 2} y={HEIGHT - 3} text-anchor="middle">
-          entropy over {values.length} images; this image marked
-        </text>
-      </svg>
-    </div>
-  );
+  return counts.map((count, i) => [(i * most) / BINS, ((i + 1) * most) / BINS, count]);
 }
 
 function Reach({ store, strength, info }: { store: Store; strength: Strength; info: ModelInfo }) {
@@ -136,7 +92,15 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
         {number(Math.log(strength.hops))}, reaches {number(strength.distance(layer, head))} pixels
         on average
       </p>
-      {known && <HopProfile strength={strength} layer={layer} head={head} />}
+      {known && (
+        <Bars
+          bars={strength.shares(layer, head).map((share, hop) => [hop - 0.5, hop + 0.5, share])}
+          title="hops from the patch"
+          label={`strength by hop of ${headName(layer, head)}`}
+          testid="hop-profile"
+          colour="var(--vaw-accent)"
+        />
+      )}
       {Number.isFinite(self) && (
         <p class="vaw-muted">
           class token: {percentOf(self)} to itself, {percentOf(patches)} to the patches; patches
@@ -144,10 +108,13 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
         </p>
       )}
       {set.length > 0 ? (
-        <Distribution
-          values={set}
-          now={strength.entropy(layer, head)}
-          most={Math.log(strength.hops)}
+        <Bars
+          bars={histogram(set, Math.log(strength.hops))}
+          title={`entropy over ${set.length} images; this image marked`}
+          label="entropy over the images"
+          testid="entropy-distribution"
+          colour="var(--vaw-muted)"
+          mark={strength.entropy(layer, head)}
         />
       ) : (
         info.set_size > 0 && (

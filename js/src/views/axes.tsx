@@ -1,0 +1,59 @@
+// What every chart shares: its margins, and the axes with round numbers.
+
+import { type Scale, tick } from "../draw/scale";
+
+export const LEFT = 44;
+export const RIGHT = 10;
+export const TOP = 10;
+export const BOTTOM = 32;
+
+const stepOf = ({ ticks }: Scale) => (ticks[1] ?? 1) - (ticks[0] ?? 0);
+
+export function YAxis({ y, width }: { y: Scale; width: number }) {
+  return (
+    <g>
+      {y.ticks.map((value) => (
+        <g key={`y ${value}`}>
+          <line
+            x1={LEFT}
+            x2={width - RIGHT}
+            y1={y.at(value)}
+            y2={y.at(value)}
+            stroke="var(--vaw-line)"
+          />
+          <text x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
+            {tick(value, stepOf(y))}
+          </text>
+        </g>
+      ))}
+    </g>
+  );
+}
+
+interface XProps {
+  /** Where each label stands, and what it says. */
+  labels: readonly (readonly [at: number, label: string])[];
+  title: string;
+  width: number;
+  height: number;
+}
+
+export function XAxis({ labels, title, width, height }: XProps) {
+  return (
+    <g>
+      {labels.map(([at, label]) => (
+        <text key={`x ${label}`} x={at} y={height - BOTTOM + 14} text-anchor="middle">
+          {label}
+        </text>
+      ))}
+      <text x={(LEFT + width) / 2} y={height - 4} text-anchor="middle">
+        {title}
+      </text>
+    </g>
+  );
+}
+
+/** The labels of a scale's own round numbers. */
+export function numbered(x: Scale): [number, string][] {
+  return x.ticks.map((value) => [x.at(value), tick(value, stepOf(x))]);
+}
