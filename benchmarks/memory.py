@@ -31,11 +31,14 @@ def main(question: str, patches: int) -> None:
         assert torch.isfinite(vaw.explainers.daam(found).final).all()
         for layer in range(found.num_layers):
             found.attention(layer, query=found.tokens.token(1, 1))
+    elif question == "strength":
+        found = vaw.trace(model, images, gradients=False)
+        assert torch.isfinite(vaw.attention_strength(found).entropy).all()
     elif question == "forward":
         with torch.no_grad():
             model(images)
     else:
-        raise SystemExit(f"unknown question {question!r}: daam or forward")
+        raise SystemExit(f"unknown question {question!r}: daam, strength or forward")
     seconds = time.perf_counter() - start
     print(json.dumps({"before": before, "extra": peak_mib() - before, "seconds": seconds}))
 

@@ -2,7 +2,7 @@
 
 export const drawn: string[] = [];
 
-const context = new Proxy({} as Record<string, unknown>, {
+const context = new Proxy({ canvas: document.createElement("canvas") } as Record<string, unknown>, {
   get: (target, name: string) =>
     name in target
       ? target[name]

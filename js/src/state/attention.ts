@@ -3,6 +3,7 @@
 
 import { effect, type Signal, signal } from "@preact/signals";
 import { decode } from "../wire/safetensors";
+import type { Matrix } from "./matrix";
 import type { Store } from "./store";
 
 interface Layer {
@@ -81,6 +82,29 @@ export class AttentionCache {
     const factor = (rows.scale[at] ?? 0) / 255;
     for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[at * tokens + i] ?? 0) * factor;
     return true;
+  }
+
+  /** The whole matrix of a head (-1: their mean), or null where it is not at hand. */
+  matrix(layer: number, head: number): Matrix | null {
+    this.filled.value;
+    const info = this.store.info.value;
+    const whole = this.layers.get(layer);
+    if (!info || !whole) return null;
+    const tokens = info.num_tokens;
+    const values = new Float32Array(tokens * tokens);
+    const count = info.num_heads[layer] ?? 0;
+    const heads = head < 0 ? Array.from({ length: count }, (_, h) => h) : [head];
+    for (const h of heads) {
+      for (let query = 0; query < tokens; query++) {
+        const factor = (whole.scale[h * tokens + query] ?? 0) / 255 / heads.length;
+        const from = (h * tokens + query) * tokens;
+        const to = query * tokens;
+        for (let key = 0; key < tokens; key++) {
+          values[to + key] = (values[to + key] ?? 0) + (whole.bytes[from + key] ?? 0) * factor;
+        }
+      }
+    }
+    return { values, tokens, prefix: info.prefix.length };
   }
 
   private mean(layer: number, token: number, out: Float32Array, heads: number): boolean {

@@ -2,10 +2,13 @@
 
 import type { Store } from "../state/store";
 import { ClassPicker } from "./class_picker";
+import { Fold } from "./controls";
 import { Decision } from "./decision";
+import { HeadDetail } from "./head_detail";
 import { HeadGrid } from "./head_grid";
 import { Inspector } from "./inspector";
 import { Scrubber } from "./scrubber";
+import { StrengthPlots } from "./strength_view";
 
 export function Explorer({ store }: { store: Store }) {
   const info = store.info.value;
@@ -32,6 +35,12 @@ export function Explorer({ store }: { store: Store }) {
       </div>
       <div class="vaw-stack">
         <HeadGrid store={store} />
+        <Fold title="One head in full" testid="fold-detail">
+          <HeadDetail store={store} />
+        </Fold>
+        <Fold title="How far heads look" testid="fold-strength">
+          <StrengthPlots store={store} />
+        </Fold>
         <Scrubber store={store} compact />
         {!tall && <Decision store={store} />}
       </div>

@@ -135,7 +135,8 @@ function percentOf(share: number): string {
   return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
-export function StrengthView({ store }: { store: Store }) {
+/** The plots; the kernel measures when they are shown. */
+export function StrengthPlots({ store }: { store: Store }) {
   const info = store.info.value;
   const version = store.traits.version.value;
   useEffect(() => {
@@ -143,32 +144,35 @@ export function StrengthView({ store }: { store: Store }) {
   }, [store, version]);
   if (!info) return null;
   const strength = strengthOf(store.strengthTensors.value, store.strengthSet.value);
+  if (strength === null) return <p class="vaw-muted">Measuring how far the heads look …</p>;
+  return (
+    <div class="vaw-strength">
+      <div class="vaw-stack">
+        <DotsByLayer
+          store={store}
+          info={info}
+          value={(layer, head) => strength.entropy(layer, head)}
+          most={Math.log(strength.hops)}
+          label="entropy of attention by distance (nats)"
+          testid="entropy-by-layer"
+        />
+        <DotsByLayer
+          store={store}
+          info={info}
+          value={(layer, head) => strength.distance(layer, head)}
+          label="mean attention distance (pixels)"
+          testid="distance-by-layer"
+        />
+      </div>
+      <Reach store={store} strength={strength} info={info} />
+    </div>
+  );
+}
+
+export function StrengthView({ store }: { store: Store }) {
   return (
     <Panel title="How far heads look" name="strength">
-      {strength === null ? (
-        <p class="vaw-muted">Measuring how far the heads look …</p>
-      ) : (
-        <div class="vaw-strength">
-          <div class="vaw-stack">
-            <DotsByLayer
-              store={store}
-              info={info}
-              value={(layer, head) => strength.entropy(layer, head)}
-              most={Math.log(strength.hops)}
-              label="entropy of attention by distance (nats)"
-              testid="entropy-by-layer"
-            />
-            <DotsByLayer
-              store={store}
-              info={info}
-              value={(layer, head) => strength.distance(layer, head)}
-              label="mean attention distance (pixels)"
-              testid="distance-by-layer"
-            />
-          </div>
-          <Reach store={store} strength={strength} info={info} />
-        </div>
-      )}
+      <StrengthPlots store={store} />
     </Panel>
   );
 }
