@@ -46,7 +46,11 @@ def explainers(name: str, rounds: int) -> list[Row]:
         ],
     }
     found = side_by_side(candidates, "forward", rounds)
-    goals = {"rollout + GMAR + DAAM + LeGrad": "<= 2.6", "DAAM": "<= 2.3", "attention strength": "<= 1.5"}
+    goals = {
+        "rollout + GMAR + DAAM + LeGrad": "<= 2.6",
+        "DAAM": "<= 2.3",
+        "attention strength": "<= 1.5",
+    }
     return [
         Row(f"{name}: {label}", f"{ratio} x forward", goals.get(label, ""))
         for label, ratio in found.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from models import BY_NAME, TINY, TinyModel
@@ -69,7 +71,7 @@ def test_random_orders_are_seeded() -> None:
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_an_importance_of_other_images_gives_an_order() -> None:
+def test_an_importance_of_other_images_gives_an_order(tmp_path: Path) -> None:
     tiny = BY_NAME["vit"]
     model = tiny.build()
     found = vaw.head_importance(model, tiny.inputs(3, seed=5), "jsd")
@@ -77,6 +79,9 @@ def test_an_importance_of_other_images_gives_an_order() -> None:
     assert curve.order == found.ranking()[::-1][:4]
     table = curve.to_dataframe()
     assert list(table.columns) == ["removed", "layer", "head", "probability"]
+    assert table["head"].tolist()[1:] == [head for _, head in curve.order]
+    curve.to_csv(tmp_path / "curve.csv")
+    assert (tmp_path / "curve.csv").read_text().splitlines()[1].startswith("0,,,")
     assert curve.plot().lines[0].get_data()[1].tolist() == curve.values
 
 
@@ -244,3 +249,21 @@ def test_remasking_a_model_that_does_more_than_its_blocks() -> None:
     model.forward = lambda x: forward(x) * 2  # the readout alone is no longer the model's
     found = remask(vaw.trace(model, inputs), {1: [0]})
     torch.testing.assert_close(found.logits, vaw.trace(model, inputs, head_mask={1: [0]}).logits)
+
+
+def test_a_model_in_training_mode_is_asked_in_evaluation_mode_and_left_training() -> None:
+    tiny = BY_NAME["vit"]
+    asked = [
+        lambda m, x: vaw.pruning_curve(m, x, "random", [0] * 9).values,
+        lambda m, x: vaw.partial_pruning(m, x, 1, 0, 0).probability.flatten().tolist(),
+        lambda m, x: [vaw.accuracy(m, x, [0] * 9, head_mask={0: [1]})],
+        lambda m, x: vaw.prune_heads(m, {0: [1]}).eval()(x).flatten().tolist(),
+    ]
+    inputs = tiny.inputs(9)
+    for ask in asked:
+        model, training = tiny.build(), tiny.build().train()
+        for module in training.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.5
+        assert ask(training, inputs) == pytest.approx(ask(model, inputs))
+        assert all(module.training for module in training.modules())

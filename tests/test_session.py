@@ -261,3 +261,20 @@ def test_cancelled_pruning_goes_back_to_what_is_shown() -> None:
     assert session.pruned_heads == []
     assert session.trace.head_mask == {}
     session.close()
+
+
+def test_choosing_the_predicted_class_keeps_it_for_the_next_image() -> None:
+    flower, arrow = (vaw.demo.scene(seed=seed) for seed in (7, 13))
+    session = vaw.Session(vaw.demo.load_model(), flower.image)
+    assert session.wait(60)
+    session.image = arrow.image
+    assert session.wait(60)
+    assert session.target == arrow.label  # it follows the prediction
+    session.target = arrow.label
+    session.image = flower.image
+    assert session.wait(60)
+    assert session.target == arrow.label  # it was chosen
+    session.target = None
+    assert session.wait(60)
+    assert session.target == flower.label
+    session.close()

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from .importance import METRICS, head_importance
 from .leave_one_out import removals
 from .masking import masked_heads
 from .metrics import exact_values
-from .result import HeadImportance
+from .result import HeadImportance, write_csv
 from .suffix import recorded_outcome
 
 __all__ = ["MEASURES", "ORDERS", "PruningCurve", "pruning_curve", "pruning_curve_steps"]
@@ -56,19 +57,24 @@ class PruningCurve:
     metric: str
     order_name: str
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a step: removed, layer and head that went last (None at first), value."""
+        return [
+            {"removed": n, "layer": last[0], "head": last[1], self.metric: value}
+            for n, last, value in zip(
+                self.removed, [(None, None), *self.order], self.values, strict=True
+            )
+        ]
+
     def to_dataframe(self) -> Any:
-        """One row a step: removed, layer and head that went last, value. Needs pandas."""
+        """:meth:`rows` as a table. Needs pandas."""
         import pandas as pd
 
-        last = [self.order[n - 1] if n else (None, None) for n in self.removed]
-        return pd.DataFrame(
-            {
-                "removed": self.removed,
-                "layer": [layer for layer, _ in last],
-                "head": [head for _, head in last],
-                self.metric: self.values,
-            }
-        )
+        return pd.DataFrame(self.rows())
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write :meth:`rows` as a table."""
+        write_csv(path, self.rows())
 
     def plot(self, ax: Any = None) -> Any:
         """Draw it. Needs matplotlib; give ``ax`` to draw several into one picture."""

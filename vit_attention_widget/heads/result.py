@@ -15,7 +15,15 @@ from torch import Tensor
 
 from ..errors import ParameterError
 
-__all__ = ["HeadImportance", "Part"]
+__all__ = ["HeadImportance", "Part", "write_csv"]
+
+
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same names as a table."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @dataclass(frozen=True)
@@ -174,10 +182,7 @@ class HeadImportance:
 
     def to_csv(self, path: str | Path) -> None:
         """Write :meth:`rows` as a table."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["image", "layer", "head", *self.metrics])
-            writer.writeheader()
-            writer.writerows(self.rows())
+        write_csv(path, self.rows())
 
     def plot(self, metric: str | None = None, *, kind: str = "grid", ax: Any = None) -> Any:
         """Draw the mean over the images. Needs matplotlib; its figure saves as PNG or SVG.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,11 @@ class Computation(Selection):
     status = traitlets.Dict()
     version = traitlets.Int(0)
 
+    _ready = False
     _image_set: list[tuple[Tensor, int | None]] | None = None
 
     def _prepare_lanes(self) -> None:
-        self._ready = False
+        self._quiet = 0
         self._lock = threading.RLock()
         self._error: dict[str, str] | None = None
         self._milliseconds: float | None = None
@@ -133,14 +135,25 @@ class Computation(Selection):
         self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
         self._start_trace("looking at the image")
 
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Set selections in the body without doing what a user's choice would do."""
+        before, self._quiet = self._quiet, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _is_quiet(self) -> bool:
+        return self._quiet == threading.get_ident()  # other threads still choose
+
     def _selected(self, change: Any) -> None:
-        if not self._ready:
+        if not self._ready or self._is_quiet():
             return
         name = change["name"]
         if name == "target":
-            known = self._whole is not None and self._whole.target.index == (change["new"],)
-            if not known:
-                self._follow_prediction = change["new"] is None
+            self._follow_prediction = change["new"] is None
+            if self._whole is None or self._whole.target.index != (change["new"],):
                 self._start_trace("another class")
         elif name == "pruned_heads":
             self._start_trace("without these heads")
@@ -205,11 +218,22 @@ class Computation(Selection):
         pruned = [(layer, h) for layer, heads in self._shown().head_mask.items() for h in heads]
         decision = results.decision(*found, index[0], pruned) if index else {}
         rows = self._rows(_no_progress)
-        self.target = index[0] if index else None
+        self._show_target()
         self.decision, self.attention_rows, self._maps = decision, rows, {}
         self.version += 1
         self._do(self._long, "maps", "explaining the decision", self._explain, no_result)
         self._study_heads()
+
+    def _chose_target(self, value: Any) -> None:
+        if self._ready and not self._is_quiet():
+            self._follow_prediction = value is None
+
+    def _show_target(self) -> None:
+        """The class that the trace explains; this is no choice of the user's."""
+        assert self._whole is not None
+        index = self._whole.target.index
+        with self._quietly():
+            self.target = index[0] if index else None
 
     def _study_heads(self) -> None:
         """What else follows from a new trace."""

@@ -40,6 +40,14 @@ SELECTIONS = (
 """Names of the selections; they go both ways between kernel and browser."""
 
 
+class _Target(traitlets.Any):
+    """A class; choosing the one that is predicted anyway is a choice too."""
+
+    def set(self, obj: Any, value: Any) -> None:
+        super().set(obj, value)
+        obj._chose_target(value)
+
+
 class Selection(traitlets.HasTraits):
     """The selections of a session.
 
@@ -67,7 +75,7 @@ class Selection(traitlets.HasTraits):
         How the layers' maps share a colour scale.
     """
 
-    target = traitlets.Any(None, allow_none=True)
+    target = _Target(None, allow_none=True)
     selected_layer = traitlets.Any(0)
     selected_head = traitlets.Any(0)
     selected_token = traitlets.Any(0)
@@ -82,6 +90,9 @@ class Selection(traitlets.HasTraits):
 
     _vit: VisionTransformer
     _tokens: TokenLayout
+
+    def _chose_target(self, value: Any) -> None:
+        """Called whenever a target is set, also to what it was."""
 
     @traitlets.validate("target")
     def _check_target(self, proposal: Any) -> int | None:

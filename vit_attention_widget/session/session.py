@@ -121,15 +121,14 @@ class Session(StrengthStudy):
                 lane.cancel()
             self._take(prepared)
             self._image_set = images
-            self._ready = False  # what is selected is brought into range at once
-            self._reset_results()
-            if other:
-                self.pruned_heads, self._follow_prediction = [], True
-            self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
-            most = self._vit.num_heads[self.selected_layer] - 1
-            self.selected_head = min(self.selected_head, most)
-            self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
-            self._ready = True
+            with self._quietly():  # what is selected is brought into range
+                self._reset_results()
+                if other:
+                    self.pruned_heads, self._follow_prediction = [], True
+                self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
+                most = self._vit.num_heads[self.selected_layer] - 1
+                self.selected_head = min(self.selected_head, most)
+                self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
             self._start()
 
     def _kept(self, vit: VisionTransformer) -> Any:
@@ -177,10 +176,9 @@ class Session(StrengthStudy):
         with self._lock:
             shown = self.trace
             if shown is not None:
-                self._ready = False
-                self.pruned_heads = {layer: list(h) for layer, h in shown.head_mask.items()}
-                self.target = shown.target.index[0] if shown.target.index else None
-                self._ready = True
+                with self._quietly():
+                    self.pruned_heads = {layer: list(h) for layer, h in shown.head_mask.items()}
+                self._show_target()
 
     def close(self) -> None:
         """Stop all work and let go of the model."""

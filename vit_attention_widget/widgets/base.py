@@ -183,8 +183,9 @@ class SessionWidget(anywidget.AnyWidget):
         return self._session.traits()[name]._validate(self._session, value)
 
     def _to_session(self, change: Any) -> None:
-        if self._session is not None:
-            self._session.set_trait(change["name"], change["new"])
+        session, name = self._session, change["name"]
+        if session is not None and getattr(session, name) != change["new"]:
+            session.set_trait(name, change["new"])
 
     def _from_session(self, change: Any) -> None:
         self._mirror(change["name"], change["new"])
