@@ -177,9 +177,10 @@ def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
             assert abs(whole - probability({least: [other]})) < 0.03
         if metric == "cls_cosine":  # of the head's own layer: ranks within a layer, not across
             continue
-        bottom = vaw.pruning_curve(model, inputs, ranking[::-1], steps=9).values[-1]
-        top = vaw.pruning_curve(model, inputs, ranking, steps=9).values[-1]
-        assert bottom > top + 0.1, metric
+        # over the whole curve: where one ends depends on the order of heads almost equal
+        bottom = vaw.pruning_curve(model, inputs, ranking[::-1], steps=9).values
+        top = vaw.pruning_curve(model, inputs, ranking, steps=9).values
+        assert sum(bottom) > sum(top) + 2, metric
 
 
 def test_heads_look_farther_and_more_alike_with_depth() -> None:
