@@ -52,6 +52,8 @@ class SessionWidget(anywidget.AnyWidget):
     _session: Session | None = None
     stem: ClassVar[str]
     """Name of the bundle in ``static/``."""
+    own: ClassVar[tuple[str, ...]] = ()
+    """Traits that belong to the widget, not to the session, and that the browser may change."""
 
     target = traitlets.Any(None, allow_none=True).tag(sync=True)
     selected_layer = traitlets.Any(0).tag(sync=True)
@@ -160,7 +162,8 @@ class SessionWidget(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser changed; what is not allowed is set back there."""
-        allowed = {name: value for name, value in sync_data.items() if name in SELECTIONS}
+        writable = (*SELECTIONS, *self.own)
+        allowed = {name: value for name, value in sync_data.items() if name in writable}
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():
             try:

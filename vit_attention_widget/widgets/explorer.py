@@ -1,18 +1,84 @@
-"""All views of one model and one image, linked."""
+"""All views of one model and one image, linked, in panels that can be arranged."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import traitlets
+from torch import nn
+
+from ..errors import ParameterError
 from .base import SessionWidget
 
-__all__ = ["Explorer"]
+__all__ = ["PANELS", "USUAL_PANELS", "Explorer"]
+
+PANELS = ("picture", "decision", "heads", "film", "detail", "strength")
+"""Every panel; ``js/src/views/panels.tsx`` says what each one is."""
+
+USUAL_PANELS = ("picture", "decision", "heads", "film")
+"""The panels that are open unless others are asked for."""
 
 
 class Explorer(SessionWidget):
-    """All views of one model and one image, linked.
+    """All views of one model and one image, linked, in panels that can be arranged.
 
-    Parameters, traits and errors are those of :class:`~.base.SessionWidget`.
+    Parameters, traits and errors are those of :class:`~.base.SessionWidget`, and:
+
+    Parameters
+    ----------
+    panels : sequence of str
+        The panels that are open, in order: "picture", "decision", "heads", "film", "detail" (one
+        head in full) and "strength" (how far heads look). Those before the first wide panel
+        ("heads", "film", "detail", "strength") stand in a narrow column beside it.
+
+    Attributes
+    ----------
+    panels : list of str
+        As above; follows what is opened, closed and moved in the browser, and may be set.
+
+    Raises
+    ------
+    ParameterError
+        If a panel does not exist, or is named twice.
     """
 
     stem: ClassVar[str] = "explorer"
+    own: ClassVar[tuple[str, ...]] = ("panels",)
+
+    # Not Any: it takes None without a check.
+    panels = traitlets.TraitType[Any, Any](list(USUAL_PANELS)).tag(sync=True)
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        image: Any = None,
+        target: int | str | None = None,
+        *,
+        panels: Sequence[str] = USUAL_PANELS,
+        **options: Any,
+    ) -> None:
+        panels = _panels(panels)  # before anything is computed
+        super().__init__(model, image, target, **options)
+        self.panels = panels
+
+    @traitlets.validate("panels")
+    def _check_panels(self, proposal: Any) -> list[str]:
+        return _panels(proposal["value"])
+
+    def _checked(self, name: str, value: Any) -> Any:
+        return _panels(value) if name == "panels" else super()._checked(name, value)
+
+
+def _panels(value: Any) -> list[str]:
+    """Panels as a new list; raises where one does not exist, or stands there twice."""
+    if not isinstance(value, list | tuple):
+        raise ParameterError(
+            f"panels is {value!r}: a list was expected, e.g. ['picture', 'heads']."
+        )
+    for panel in value:
+        if panel not in PANELS:
+            raise ParameterError(f"There is no panel {panel!r}: choose from {', '.join(PANELS)}.")
+        if value.count(panel) > 1:
+            raise ParameterError(f"panels names {panel!r} twice: each can be open once.")
+    return list(value)
