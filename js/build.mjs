@@ -1,5 +1,5 @@
 // One self-contained module a widget, and the style sheet they share, into the Python package.
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const out = "../vit_attention_widget/static";
@@ -16,4 +16,5 @@ await build({
   jsxImportSource: "preact",
   legalComments: "none",
 });
-copyFileSync("src/style.css", `${out}/style.css`);
+const sheets = ["style.css", "explorer.css"].map((name) => readFileSync(`src/${name}`, "utf8"));
+writeFileSync(`${out}/style.css`, sheets.join("\n"));

@@ -40,6 +40,7 @@ const SELECTIONS = [
   "opacity",
   "interpolation",
   "scale",
+  "panels",
 ] as const satisfies readonly Selection[];
 
 /** What is computed only when a view asks for it. */

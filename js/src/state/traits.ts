@@ -101,6 +101,8 @@ export interface Traits {
   opacity: number;
   interpolation: Interpolation;
   scale: Scale;
+  /** Open panels of the Explorer, in order; other widgets have no such trait. */
+  panels: string[] | undefined;
   model_info: ModelInfo | Record<string, never>;
   picture: DataView;
   decision: Decision | Record<string, never>;
@@ -128,4 +130,5 @@ export type Selection =
   | "colormap"
   | "opacity"
   | "interpolation"
-  | "scale";
+  | "scale"
+  | "panels";

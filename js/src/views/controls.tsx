@@ -1,7 +1,8 @@
 // Small controls that several views share.
 
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, createContext } from "preact";
+import { useContext } from "preact/hooks";
 
 interface Option<T extends string> {
   key: T;
@@ -80,6 +81,9 @@ export function Select(props: {
   );
 }
 
+/** What a widget that arranges its panels puts beside their titles. */
+export const BesideTitle = createContext<ComponentChildren>(null);
+
 /** A titled part of a widget, with its controls at the right. */
 export function Panel(props: {
   title: string;
@@ -88,10 +92,12 @@ export function Panel(props: {
   name: string;
   children: ComponentChildren;
 }) {
+  const beside = useContext(BesideTitle);
   return (
     <section class={`vaw-panel vaw-${props.name}`} aria-label={props.title}>
       <header class="vaw-panel-head">
         <h3>{props.title}</h3>
+        {beside}
         <span class="vaw-muted vaw-note">{props.note}</span>
         <span class="vaw-controls">{props.controls}</span>
       </header>

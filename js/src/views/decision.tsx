@@ -17,7 +17,9 @@ function headline({ target_name, target_before, target_after, pruned }: Decided)
 function Bar({ row, target }: { row: DecisionRow; target: boolean }) {
   return (
     <tr class={target ? "vaw-target" : ""}>
-      <th scope="row">{row.name}</th>
+      <th scope="row" title={row.name}>
+        {row.name}
+      </th>
       <td class="vaw-bars" aria-hidden="true">
         <i class="vaw-before" style={{ width: `${row.before * 100}%` }} />
         {row.after !== null && <i class="vaw-after" style={{ width: `${row.after * 100}%` }} />}

@@ -1,49 +1,82 @@
-// The Explorer: picture, heads, decision and film of one model and one image, linked.
+// The Explorer: panels of one model and one image, linked, which can be opened, closed and arranged.
 
+import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Store } from "../state/store";
+import type { ModelInfo } from "../state/traits";
+import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
 import { ClassPicker } from "./class_picker";
-import { Fold } from "./controls";
-import { Decision } from "./decision";
-import { HeadDetail } from "./head_detail";
-import { HeadGrid } from "./head_grid";
-import { Inspector } from "./inspector";
-import { Scrubber } from "./scrubber";
-import { StrengthPlots } from "./strength_view";
+import { PanelColumns } from "./panel_columns";
+import { ViewChips } from "./view_chips";
 
-export function Explorer({ store }: { store: Store }) {
-  const info = store.info.value;
-  if (!info) return null;
-  const heads = Math.max(...info.num_heads);
-  const tall = heads > 6; // a tall grid of heads leaves room below the picture
+function About({ store, info }: { store: Store; info: ModelInfo }) {
   return (
-    <div class="vaw-explorer">
-      <div class="vaw-about">
-        <ClassPicker store={store} info={info} />
-        <span class="vaw-fact" title="the image">
-          {info.image_name}
-        </span>
-        <span class="vaw-fact" title="the model">
-          {info.name}
-        </span>
-        <span class="vaw-muted">
-          {info.num_layers} layers × {heads} heads, {info.rows} × {info.cols} patches
-        </span>
-      </div>
-      <div class="vaw-stack">
-        <Inspector store={store} compact />
-        {tall && <Decision store={store} />}
-      </div>
-      <div class="vaw-stack">
-        <HeadGrid store={store} />
-        <Fold title="One head in full" testid="fold-detail">
-          <HeadDetail store={store} />
-        </Fold>
-        <Fold title="How far heads look" testid="fold-strength">
-          <StrengthPlots store={store} />
-        </Fold>
-        <Scrubber store={store} compact />
-        {!tall && <Decision store={store} />}
-      </div>
+    <div class="vaw-about">
+      <ClassPicker store={store} info={info} />
+      <span class="vaw-fact" title="the image">
+        {info.image_name}
+      </span>
+      <span class="vaw-fact" title="the model">
+        {info.name}
+      </span>
+      <span class="vaw-muted">
+        {info.num_layers} layers × {Math.max(...info.num_heads)} heads, {info.rows} × {info.cols}{" "}
+        patches
+      </span>
     </div>
   );
+}
+
+export function Explorer({ store }: { store: Store }) {
+  const root = useRef<HTMLDivElement>(null);
+  const then = useRef<(() => void) | null>(null);
+  const said = useSignal("");
+  const panels = openPanels(store);
+  // What is to be done once the panels stand where they should.
+  useLayoutEffect(() => {
+    then.current?.();
+    then.current = null;
+  });
+  const find = (testid: string) =>
+    root.current?.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
+  const arrange = (next: readonly string[], after: () => void) => {
+    then.current = after;
+    store.set({ panels: [...next] });
+  };
+  const close = (id: string) =>
+    arrange(without(panels, id), () => find(`view-${id}`)?.focus({ preventScroll: true }));
+  const open = (id: string) => arrange(withOpen(panels, id), () => reveal(find(`panel-${id}`)));
+  const move = (id: string, next: string[]) => {
+    said.value = `${entryOf(id)?.title} is ${next.indexOf(id) + 1} of ${next.length}`;
+    arrange(next, () => {
+      find(`move-${id}`)?.focus({ preventScroll: true });
+      reveal(find(`move-${id}`));
+    });
+  };
+  const info = store.info.value;
+  if (!info) return null;
+  return (
+    <div ref={root} class="vaw-explorer">
+      <About store={store} info={info} />
+      <ViewChips
+        panels={panels}
+        onToggle={(id) => (panels.includes(id) ? close(id) : open(id))}
+        onReset={() => arrange(USUAL, () => find("view-picture")?.focus())}
+      />
+      {panels.length > 0 ? (
+        <PanelColumns store={store} panels={panels} onMove={move} onClose={close} />
+      ) : (
+        <p class="vaw-muted">Every view is closed: open one above.</p>
+      )}
+      <span class="vaw-aloud" role="status">
+        {said.value}
+      </span>
+    </div>
+  );
+}
+
+/** Scroll as little as it takes to see an element. */
+function reveal(element: HTMLElement | null | undefined): void {
+  const calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches;
+  element?.scrollIntoView?.({ block: "nearest", behavior: calm ? "auto" : "smooth" });
 }

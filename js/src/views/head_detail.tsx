@@ -8,6 +8,7 @@ import type { Store } from "../state/store";
 import { headName, number, tokenName } from "../state/words";
 import { Canvas } from "./canvas";
 import { ColorBar } from "./colorbar";
+import { Panel } from "./controls";
 import { paintLinks, paintMatrix } from "./head_detail_paint";
 import { MatrixCanvas } from "./matrix_canvas";
 import { ValueHistogram } from "./value_histogram";
@@ -116,5 +117,13 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
         </p>
       </div>
     </div>
+  );
+}
+
+export function HeadDetailView({ store }: { store: Store }) {
+  return (
+    <Panel title="One head in full" name="head-detail">
+      <HeadDetail store={store} />
+    </Panel>
   );
 }

@@ -1,0 +1,39 @@
+// While something is dragged near the upper or lower edge of what scrolls, it scrolls.
+
+const EDGE = 48;
+
+function scrollerOf(element: Element): Element | null {
+  for (let at = element.parentElement; at; at = at.parentElement) {
+    const scrolls = /auto|scroll/.test(getComputedStyle(at).overflowY);
+    if (scrolls && at.scrollHeight > at.clientHeight) return at;
+  }
+  return document.scrollingElement;
+}
+
+/** Tells `moved` where the pointer is, also when what lies below a resting pointer has scrolled. */
+export function edgeScroll(element: Element, moved: (x: number, y: number) => void) {
+  const holder = scrollerOf(element);
+  let [frame, x, y] = [0, 0, 0];
+  const step = () => {
+    const page = holder === document.scrollingElement;
+    const box = page ? null : holder?.getBoundingClientRect();
+    const top = Math.max(0, box?.top ?? 0) + EDGE;
+    const bottom = Math.min(innerHeight, box?.bottom ?? innerHeight) - EDGE;
+    const over = Math.min(0, y - top) + Math.max(0, y - bottom);
+    if (over !== 0) {
+      holder?.scrollBy(0, over / 4);
+      moved(x, y);
+    }
+    frame = requestAnimationFrame(step);
+  };
+  return {
+    to(nowX: number, nowY: number) {
+      [x, y] = [nowX, nowY];
+      moved(x, y);
+      if (frame === 0) frame = requestAnimationFrame(step);
+    },
+    stop() {
+      cancelAnimationFrame(frame);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+// The whole screen for a widget, where the host allows it. Escape leaves it, as everywhere.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+export function FullScreen() {
+  const button = useRef<HTMLButtonElement>(null);
+  const on = useSignal(false);
+  useEffect(() => {
+    const look = () => {
+      // A host may keep the widget in a shadow tree, which knows what the document does not.
+      const tree = button.current?.getRootNode() as DocumentOrShadowRoot | undefined;
+      on.value = (tree?.fullscreenElement ?? null) !== null;
+    };
+    document.addEventListener("fullscreenchange", look);
+    return () => document.removeEventListener("fullscreenchange", look);
+  }, [on]);
+  if (!document.fullscreenEnabled) return null;
+  const toggle = () => {
+    const done = on.peek()
+      ? document.exitFullscreen()
+      : button.current?.closest(".vaw")?.requestFullscreen();
+    done?.catch(() => undefined); // refused by the host: all stays as it is
+  };
+  return (
+    <button
+      type="button"
+      ref={button}
+      data-testid="full-screen"
+      aria-pressed={on.value}
+      title={on.value ? "leave full screen (Escape)" : "use the whole screen"}
+      onClick={toggle}
+    >
+      {on.value ? "leave full screen" : "full screen"}
+    </button>
+  );
+}
