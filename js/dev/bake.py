@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--image")
     parser.add_argument("--prune", default="", help="e.g. 2-0,5-1")
     parser.add_argument("--curves", default="", help="e.g. taylor,random")
+    parser.add_argument("--panels", default="", help="of the Explorer, e.g. picture,heads,strength")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
@@ -65,6 +66,8 @@ def main() -> None:
     for name in (*SELECTIONS, *RESULTS):
         value = getattr(session, name)
         state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
+    if options.panels:
+        state["panels"] = options.panels.split(",")
     layers = [
         text(session.attention_layer(layer)) for layer in range(session.model_info["num_layers"])
     ]

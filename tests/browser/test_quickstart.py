@@ -120,6 +120,19 @@ def test_undo_by_key(lab: Lab) -> None:
     assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
 
 
+def test_panels_are_arranged_from_both_sides(lab: Lab) -> None:
+    usual = "['picture', 'decision', 'heads', 'film']"
+    assert lab.python("print(explorer.panels)") == usual
+    lab.page.locator(f"{EXPLORER} [data-testid=view-strength]").first.click()
+    expected = f"{usual[:-1]}, 'strength']"
+    assert lab.until("print(explorer.panels)", expected) == expected
+    lab.page.locator(f"{EXPLORER} [data-testid=entropy-by-layer]").first.wait_for()
+    lab.python("explorer.panels = ['heads', 'picture']")
+    lab.page.locator(f"{EXPLORER} [data-panel=film]").first.wait_for(state="detached")
+    lab.page.locator(f"{EXPLORER} [data-testid=usual-layout]").first.click()
+    assert lab.until("print(explorer.panels)", usual) == usual
+
+
 def test_error_stands_in_the_cell_and_the_widget_lives(lab: Lab) -> None:
     lab.python("explorer.send_state()")
     told = lab.python("explorer.target = 'heat'")
