@@ -14,7 +14,9 @@ from .heads.accuracy import accuracy
 from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .heads.importance import HeadImportance, head_importance, head_importance_steps
 from .heads.masking import masked_heads
+from .heads.overview import ImageOverview, image_overview, image_overview_steps
 from .heads.partial_pruning import PartialPruning, partial_pruning
+from .heads.patterns import AttentionPatterns
 from .heads.strength import AttentionStrength, attention_strength
 from .tokens import TokenLayout
 from .trace import Trace
@@ -37,12 +39,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionInspector",
+    "AttentionPatternMap",
+    "AttentionPatterns",
     "AttentionStrength",
     "DAAMScrubber",
     "Explorer",
     "HeadImportance",
     "HeadImportanceGrid",
     "HeadStrengthView",
+    "ImageOverview",
     "PartialPruning",
     "PruningCurve",
     "Session",
@@ -56,6 +61,8 @@ __all__ = [
     "explainers",
     "head_importance",
     "head_importance_steps",
+    "image_overview",
+    "image_overview_steps",
     "load_pruned",
     "masked_heads",
     "partial_pruning",
@@ -69,6 +76,7 @@ __all__ = [
 
 _LAZY = {
     "AttentionInspector": ".widgets",
+    "AttentionPatternMap": ".widgets",
     "DAAMScrubber": ".widgets",
     "Explorer": ".widgets",
     "HeadImportanceGrid": ".widgets",

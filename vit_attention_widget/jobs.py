@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
@@ -107,13 +107,14 @@ class Lane:
             if job_ is not None:
                 job_.on_cancelled()
 
-    def cancel(self, slot: str | None = None) -> None:
-        """Cancel the jobs of a slot, or all of them."""
+    def cancel(self, slot: str | None = None, *, but: Sequence[str] = ()) -> None:
+        """Cancel the jobs of a slot, or all of them, but not those of some."""
         with self._condition:
-            slots = [s for s in self._waiting if slot in (None, s)]
+            slots = [s for s in self._waiting if slot in (None, s) and s not in but]
             dropped = [self._waiting.pop(s) for s in slots]
-            if self._running is not None and slot in (None, self._running.slot):
-                self._running.cancel()
+            running = self._running
+            if running is not None and slot in (None, running.slot) and running.slot not in but:
+                running.cancel()
         for job in dropped:
             job.on_cancelled()
 

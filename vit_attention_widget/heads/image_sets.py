@@ -14,7 +14,7 @@ from ..errors import ImageError, ParameterError
 from ..targets import class_index
 from ..vision_transformers import VisionTransformer
 
-__all__ = ["Batch", "batches", "count", "kept_inputs"]
+__all__ = ["Batch", "batches", "count", "kept_inputs", "until_it_breaks"]
 
 Batch = tuple[Any, Any]
 """Images, and the target of each (or one for all, or None)."""
@@ -67,6 +67,14 @@ def batches(images: Any, target: Any, size: int) -> Iterator[Batch]:
             waiting = []
     if waiting:
         yield _joined(waiting, target)
+
+
+def until_it_breaks(given: Iterator[Batch]) -> Iterator[Batch | Exception]:
+    """Batches, and at last the error of a data set that breaks; it may raise anything."""
+    try:
+        yield from given
+    except Exception as error:
+        yield error
 
 
 def count(images: Any) -> int | None:

@@ -14,7 +14,7 @@ from ..selection import Heads
 from ..trace import Trace
 from ..tracing import Progress, trace
 from ..vision_transformers import VisionTransformer, describe
-from .image_sets import Batch, batches, count
+from .image_sets import Batch, batches, count, until_it_breaks
 from .leave_one_out import removals
 from .memory import is_out_of_memory, release
 from .metrics import EXACT, METRICS, NEED_A_CLASS, exact_values
@@ -167,7 +167,7 @@ def head_importance_steps(
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count(images), dict[str, None]()
     parts: list[Part] = []
-    for batch in _until_it_breaks(batches(images, target, at_once)):
+    for batch in until_it_breaks(batches(images, target, at_once)):
         stopped = batch if isinstance(batch, Exception) else None
         try:
             if not isinstance(batch, Exception):
@@ -199,14 +199,6 @@ def check_alone(images: Any, target: Any, head_mask: Any) -> None:
             f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
             "instead of the trace, or options by name (metric=..., layer=...)."
         )
-
-
-def _until_it_breaks(given: Iterator[Batch]) -> Iterator[Batch | Exception]:
-    """Batches, and at last the error of a data set that breaks; it may raise anything."""
-    try:
-        yield from given
-    except Exception as error:
-        yield error
 
 
 def _explained(names: Sequence[str] | dict[str, None]) -> str:
