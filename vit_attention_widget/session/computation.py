@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import traitlets
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import ProtocolError, VitAttentionError
 from ..explainers import METHODS
@@ -26,7 +26,7 @@ from ..wire import encode
 from . import results
 from .selection import SELECTIONS, Selection, pruned_pairs
 
-__all__ = ["RESULTS", "Computation", "no_result"]
+__all__ = ["RESULTS", "Computation", "image_name", "no_result"]
 
 RESULTS = (
     "model_info",
@@ -39,6 +39,10 @@ RESULTS = (
     "curves",
     "strength_data",
     "strength_set",
+    "patterns_info",
+    "patterns_here",
+    "overview",
+    "thumbnails",
     "attention_rows",
     "status",
     "version",
@@ -68,7 +72,6 @@ class Computation(Selection):
     version = traitlets.Int(0)
 
     _ready = False
-    _image_set: list[tuple[Tensor, int | None]] | None = None
 
     def _prepare_lanes(self) -> None:
         self._quiet = 0
@@ -129,11 +132,14 @@ class Computation(Selection):
 
     def _start(self) -> None:
         self.model_info = {
-            **results.model_info(self._vit, self._tokens, _image_name(self._image)),
+            **results.model_info(self._vit, self._tokens, self._image_name()),
             "set_size": 0 if self._image_set is None else len(self._image_set),
         }
         self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
         self._start_trace("looking at the image")
+
+    def _image_name(self) -> str:
+        return image_name(self._image)
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -299,7 +305,8 @@ def no_result(result: Any) -> None:
     return
 
 
-def _image_name(image: Any) -> str:
+def image_name(image: Any) -> str:
+    """The file name of an image, where it has one."""
     name = getattr(image, "filename", image)
     return (
         str(name).replace("\\", "/").rsplit("/", 1)[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import traitlets
+from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import METHODS
@@ -28,6 +29,7 @@ SELECTIONS = (
     "selected_layer",
     "selected_head",
     "selected_token",
+    "selected_image",
     "direction",
     "pruned_heads",
     "method",
@@ -60,6 +62,8 @@ class Selection(traitlets.HasTraits):
         -1 is the mean of the heads.
     selected_token : int
         Index in the sequence; prefix tokens come first.
+    selected_image : int
+        Which image of the set is looked at; -1 is the one that was given.
     direction : {"looks_at", "looked_at_by"}
         Whether the token's row of the attention is shown, or its column.
     pruned_heads : list of (layer, head)
@@ -79,6 +83,7 @@ class Selection(traitlets.HasTraits):
     selected_layer = traitlets.Any(0)
     selected_head = traitlets.Any(0)
     selected_token = traitlets.Any(0)
+    selected_image = traitlets.TraitType[Any, Any](-1)  # not Any: it takes None without a check
     direction = traitlets.Any("looks_at")
     pruned_heads = traitlets.Any(())
     method = traitlets.Any("daam")
@@ -90,6 +95,7 @@ class Selection(traitlets.HasTraits):
 
     _vit: VisionTransformer
     _tokens: TokenLayout
+    _image_set: list[tuple[Tensor, int | None]] | None = None
 
     def _chose_target(self, value: Any) -> None:
         """Called whenever a target is set, also to what it was."""
@@ -112,6 +118,16 @@ class Selection(traitlets.HasTraits):
     @traitlets.validate("selected_token")
     def _check_token(self, proposal: Any) -> int:
         return _whole("token", proposal["value"], 0, self._tokens.num_tokens - 1)
+
+    @traitlets.validate("selected_image")
+    def _check_image(self, proposal: Any) -> int:
+        value = proposal["value"]
+        if self._image_set is None and value != -1:
+            raise ParameterError(
+                f"There is no image {value!r} without a set of images: give the session "
+                "image_set=[...], or look at an image by session.image = ..."
+            )
+        return _whole("image", value, -1, len(self._image_set or ()) - 1)
 
     @traitlets.validate("pruned_heads")
     def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:

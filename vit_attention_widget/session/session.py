@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import ParameterError
+from ..errors import ParameterError, VitAttentionError
 from ..heads.image_sets import kept_inputs
+from ..heads.patterns import AttentionPatterns
 from ..jobs import Job
 from ..selection import heads_by_layer
-from ..vision_transformers import VisionTransformer
+from ..vision_transformers import VisionTransformer, describe
 from . import results
+from .image_overview import IMAGES_SLOT, ImageStudy, names_of
+from .pattern_study import PATTERNS_SLOT, PatternStudy
 from .selection import SELECTIONS
-from .strength_study import StrengthStudy
 
 __all__ = ["Session"]
 
 
-class Session(StrengthStudy):
+class Session(ImageStudy, PatternStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -37,6 +39,8 @@ class Session(StrengthStudy):
         Further images for what is said of many: a list of images or of (image, label), or a data
         set. With labels the accuracy is counted, with and without the pruned heads. What it yields
         is kept as model input.
+    patterns : AttentionPatterns, optional
+        A map of attention patterns that was made of this model; see also :meth:`learn_patterns`.
     **selection
         Any of the selections, see :class:`~.selection.Selection`.
 
@@ -68,6 +72,7 @@ class Session(StrengthStudy):
         target: int | str | None = None,
         *,
         image_set: Any = None,
+        patterns: AttentionPatterns | None = None,
         **selection: Any,
     ) -> None:
         unknown = [name for name in selection if name not in SELECTIONS]
@@ -77,10 +82,12 @@ class Session(StrengthStudy):
             )
         self._prepare_lanes()
         self._take(self._prepared(model, image))
+        self._own_image, self._opened = image, -1
         self._given = list(image_set) if isinstance(image_set, Iterator) else image_set
         self._image_set = self._kept(self._vit)
         super().__init__(**{**self._first_look(), "target": target, **selection})
         self._follow_prediction = target is None
+        self.patterns = patterns
         self._begin()
 
     # What is looked at ---------------------------------------------------------------------------
@@ -96,7 +103,10 @@ class Session(StrengthStudy):
 
     @property
     def image(self) -> Any:
-        """The image as it was given. Assign another one to look at it."""
+        """The image as it was given, or the model input of the selected one of the set.
+
+        Assign another one to look at it.
+        """
         return self._image
 
     @image.setter
@@ -111,25 +121,69 @@ class Session(StrengthStudy):
         UnsupportedModelError, ImageError, TargetError
             Then everything stays as it was.
         """
-        other = model is not None
-        prepared = self._prepared(
-            self.model if model is None else model, self._image if image is None else image
-        )
-        images = self._kept(prepared[0]) if other else self._image_set
         with self._lock:
-            for lane in self._lanes:
-                lane.cancel()
-            self._take(prepared)
-            self._image_set = images
-            with self._quietly():  # what is selected is brought into range
-                self._reset_results()
-                if other:
-                    self.pruned_heads, self._follow_prediction = [], True
-                self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
-                most = self._vit.num_heads[self.selected_layer] - 1
-                self.selected_head = min(self.selected_head, most)
-                self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
-            self._start()
+            now, index = self._image, self._opened if image is None else -1
+        images: Any = self._image_set if model is None else self._kept(describe(model))
+        if image is None:
+            image = now if index < 0 else images[index][0]
+        prepared = self._prepared(self.model if model is None else model, image)
+        with self._lock:
+            if index < 0:
+                self._own_image = image
+            self._turn_to(prepared, index, images, model is not None)
+
+    def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
+        for lane in self._lanes:
+            lane.cancel(but=() if other else (IMAGES_SLOT, PATTERNS_SLOT))
+        self._take(prepared)
+        self._image_set, self._opened = images, index
+        with self._quietly():  # what is selected is brought into range
+            self._reset_results()
+            if other:
+                self._forget_images()
+                self.pruned_heads, self._follow_prediction = [], True
+            self.selected_image = index
+            self._into_range()
+        self._start()
+
+    def _into_range(self) -> None:
+        self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
+        most = self._vit.num_heads[self.selected_layer] - 1
+        self.selected_head = min(self.selected_head, most)
+        self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
+
+    def _selected(self, change: Any) -> None:
+        if change["name"] != "selected_image":
+            super()._selected(change)
+        elif self._ready and not self._is_quiet():
+            self._open_selected()
+
+    def _open_selected(self) -> None:
+        with self._lock:  # what is selected now counts, whoever selected it
+            index = self.selected_image
+            if index == self._opened:
+                return
+            image = self._own_image if index < 0 else self._the_set()[index][0]
+            try:
+                prepared = self._prepared(self.model, image)
+            except VitAttentionError:
+                with self._quietly():
+                    self.selected_image = self._opened
+                raise
+            self._turn_to(prepared, index, self._image_set, False)
+
+    def _begin(self) -> None:
+        if self.selected_image >= 0:
+            self._opened = self.selected_image
+            self._take(self._prepared(self.model, self._the_set()[self._opened][0]))
+            self._into_range()
+        super()._begin()
+
+    def _image_name(self) -> str:
+        if self._opened < 0:
+            return super()._image_name()
+        names = names_of(self._given, len(self._the_set()))
+        return (names[self._opened] if names else "") or f"image {self._opened}"
 
     def _kept(self, vit: VisionTransformer) -> Any:
         return None if self._given is None else kept_inputs(vit, self._given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .attention_inspector import AttentionInspector
+from .attention_pattern_map import AttentionPatternMap
 from .base import SessionWidget
 from .daam_scrubber import DAAMScrubber
 from .explorer import Explorer
@@ -11,6 +12,7 @@ from .head_strength import HeadStrengthView
 
 __all__ = [
     "AttentionInspector",
+    "AttentionPatternMap",
     "DAAMScrubber",
     "Explorer",
     "HeadImportanceGrid",

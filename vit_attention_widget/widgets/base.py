@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
-from ..heads.curve import ORDERS
+from ..heads.patterns import AttentionPatterns
 from ..session import Session
 from ..session.computation import RESULTS
-from ..session.selection import DIRECTIONS, SELECTIONS
-from ..wire import Cancel, Request, answer, cancelled, failure, parse
+from ..session.selection import SELECTIONS
+from ..wire import Cancel, answer, cancelled, failure, parse
+from .answers import work_of
 
 __all__ = ["SessionWidget"]
 
@@ -38,6 +39,8 @@ class SessionWidget(anywidget.AnyWidget):
         A session to share. Widgets that share one are linked.
     image_set : optional
         Further images, with labels or without, see the session.
+    patterns : AttentionPatterns, optional
+        A map of attention patterns that was made of this model.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -59,6 +62,7 @@ class SessionWidget(anywidget.AnyWidget):
     selected_layer = traitlets.Any(0).tag(sync=True)
     selected_head = traitlets.Any(0).tag(sync=True)
     selected_token = traitlets.Any(0).tag(sync=True)
+    selected_image = traitlets.TraitType[Any, Any](-1).tag(sync=True)  # not None, as Any would
     direction = traitlets.Any("looks_at").tag(sync=True)
     pruned_heads = traitlets.Any(()).tag(sync=True)
     method = traitlets.Any("daam").tag(sync=True)
@@ -80,6 +84,10 @@ class SessionWidget(anywidget.AnyWidget):
     curves = traitlets.Dict().tag(sync=True)
     strength_data = traitlets.Bytes(b"").tag(sync=True)
     strength_set = traitlets.Bytes(b"").tag(sync=True)
+    patterns_info = traitlets.Dict().tag(sync=True)
+    patterns_here = traitlets.Bytes(b"").tag(sync=True)
+    overview = traitlets.Dict().tag(sync=True)
+    thumbnails = traitlets.Bytes(b"").tag(sync=True)
     attention_rows = traitlets.Bytes(b"").tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
@@ -92,6 +100,7 @@ class SessionWidget(anywidget.AnyWidget):
         *,
         session: Session | None = None,
         image_set: Any = None,
+        patterns: AttentionPatterns | None = None,
         **selection: Any,
     ) -> None:
         self._owns_session = session is None
@@ -101,8 +110,12 @@ class SessionWidget(anywidget.AnyWidget):
                     f"{type(self).__name__} needs a model and an image, or session=..., "
                     f"e.g. {type(self).__name__}(model, 'cat.jpg')."
                 )
-            session = Session(model, image, target, image_set=image_set, **selection)
-        elif selection or any(given is not None for given in (model, image, target, image_set)):
+            session = Session(
+                model, image, target, image_set=image_set, patterns=patterns, **selection
+            )
+        elif selection or any(
+            given is not None for given in (model, image, target, image_set, patterns)
+        ):
             raise ParameterError(
                 f"{type(self).__name__} was given a session and more: set the model, image, "
                 "target and selections on the session."
@@ -207,7 +220,7 @@ class SessionWidget(anywidget.AnyWidget):
             if isinstance(message, Cancel):
                 session.forget(message.id)
                 return
-            work = self._work(session, message)
+            work = work_of(session, message)
         except (ProtocolError, ParameterError) as error:
             name = content.get("id") if isinstance(content, dict) else None
             self.send(failure(name if isinstance(name, str) else None, error))
@@ -219,37 +232,6 @@ class SessionWidget(anywidget.AnyWidget):
             lambda found: self._reply(answer(message, {"version": version}), found),
             lambda error: self._reply(failure(message.id, error)),
             lambda: self._reply(cancelled(message)),
-        )
-
-    def _work(self, session: Session, request: Request) -> Any:
-        info = session.model_info
-        if request.method == "attention":
-            layer = request.integer("layer", 0, info["num_layers"] - 1)
-            return lambda: session.attention_layer(layer)
-        if request.method == "rows":
-            token = request.integer("token", 0, info["num_tokens"] - 1)
-            direction = request.choice("direction", DIRECTIONS)
-            return lambda: session.rows_of(token, direction)
-        if request.method == "partial":
-            layer = request.integer("layer", 0, info["num_layers"] - 1)
-            head = request.integer("head", 0, info["num_heads"][layer] - 1)
-            session.prune_partly(layer, head)
-            return lambda: b""
-        if request.method == "curve":
-            session.draw_curve(request.choice("order", ORDERS))
-            return lambda: b""
-        if request.method == "strength":
-            session.measure_strength()
-            return lambda: b""
-        if request.method == "strength_set":
-            session.measure_strength_of_set()
-            return lambda: b""
-        if request.method == "cancel_job":
-            session.cancel()
-            return lambda: b""
-        raise ProtocolError(
-            f"There is no method {request.method!r}: attention, rows, partial, curve, strength, "
-            "strength_set and cancel_job are known."
         )
 
     def _reply(self, content: dict[str, Any], found: bytes = b"") -> None:

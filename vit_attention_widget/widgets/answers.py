@@ -1,0 +1,100 @@
+"""What a widget answers when the browser asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ProtocolError
+from ..heads.curve import ORDERS
+from ..session import Session
+from ..session.selection import DIRECTIONS, IMAGE_METRICS
+from ..wire import Request
+
+__all__ = ["work_of"]
+
+Work = Callable[[], bytes]
+"""Makes the bytes of an answer, in the session's quick thread."""
+
+_FAMILIES = ("patches", "class")
+
+
+def work_of(session: Session, request: Request) -> Work:
+    """What answers a request; what takes long is started, and its result comes as a trait.
+
+    Raises
+    ------
+    ProtocolError, ParameterError
+        If there is no such request, or its parameters do not fit the model.
+    """
+    answer = _ANSWERS.get(request.method)
+    if answer is None:
+        raise ProtocolError(
+            f"There is no method {request.method!r}: {', '.join(_ANSWERS)} are known."
+        )
+    return answer(session, request)
+
+
+def _started(start: Callable[..., None], *given: Any) -> Work:
+    start(*given)
+    return lambda: b""
+
+
+def _layer(session: Session, request: Request) -> int:
+    return request.integer("layer", 0, session.model_info["num_layers"] - 1)
+
+
+def _attention(session: Session, request: Request) -> Work:
+    layer = _layer(session, request)
+    return lambda: session.attention_layer(layer)
+
+
+def _rows(session: Session, request: Request) -> Work:
+    token = request.integer("token", 0, session.model_info["num_tokens"] - 1)
+    direction = request.choice("direction", DIRECTIONS)
+    return lambda: session.rows_of(token, direction)
+
+
+def _partial(session: Session, request: Request) -> Work:
+    layer = _layer(session, request)
+    head = request.integer("head", 0, session.model_info["num_heads"][layer] - 1)
+    return _started(session.prune_partly, layer, head)
+
+
+def _image(session: Session, request: Request) -> Work:
+    index = request.integer("index", 0, session.model_info["set_size"] - 1)
+    return lambda: session.picture_of(index)
+
+
+def _pattern_map(session: Session, request: Request) -> Work:
+    family = request.choice("family", _FAMILIES)
+    return lambda: session.pattern_map(family)
+
+
+def _pattern_thumbnails(session: Session, request: Request) -> Work:
+    family = request.choice("family", _FAMILIES)
+    return lambda: session.pattern_thumbnails(family)
+
+
+def _pattern_at(session: Session, request: Request) -> Work:
+    family, index = request.choice("family", _FAMILIES), request.integer("index", 0, 2**31)
+    return lambda: session.pattern_at(family, index)
+
+
+_ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
+    "attention": _attention,
+    "rows": _rows,
+    "partial": _partial,
+    "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
+    "strength": lambda s, _: _started(s.measure_strength),
+    "strength_set": lambda s, _: _started(s.measure_strength_of_set),
+    "images": lambda s, _: _started(s.show_images),
+    "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
+    "image": _image,
+    "learn_patterns": lambda s, _: _started(s.learn_patterns),
+    "place_heads": lambda s, _: _started(s.place_heads),
+    "pattern_map": _pattern_map,
+    "pattern_thumbnails": _pattern_thumbnails,
+    "pattern_at": _pattern_at,
+    "cancel_job": lambda s, _: _started(s.cancel),
+}

@@ -1,0 +1,44 @@
+"""A map of what patterns of attention the heads have learned."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..errors import ParameterError
+from ..heads.patterns import AttentionPatterns
+from .base import SessionWidget
+
+__all__ = ["AttentionPatternMap"]
+
+
+class AttentionPatternMap(SessionWidget):
+    """All heads of a set of images as points, those that attend alike near each other.
+
+    Heads of the image that is looked at are dots coloured by layer; a drag draws a lasso. Without
+    ``patterns`` the map is learnt on a click, from the ``image_set``.
+
+    Parameters, traits and errors are those of :class:`~.base.SessionWidget`.
+    """
+
+    stem: ClassVar[str] = "attention_pattern_map"
+
+    @property
+    def patterns(self) -> AttentionPatterns:
+        """The map that is shown.
+
+        Raises
+        ------
+        ParameterError
+            If none was learnt or given yet.
+        """
+        found = self.session.patterns
+        if found is None:
+            raise ParameterError(
+                "There is no map yet: learn one (session.learn_patterns(), or the button), or give "
+                "patterns=..."
+            )
+        return found
+
+    def learn(self) -> None:
+        """Learn the patterns; :meth:`wait` waits for them."""
+        self.session.learn_patterns()
