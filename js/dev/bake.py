@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import csv
 import json
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def load(options: argparse.Namespace) -> tuple[object, object]:
     return model, options.image
 
 
+def images(given: str | None) -> list[tuple[object, int]] | None:
+    """Labelled scenes, or the photographs of a manifest whose class of ImageNet is known."""
+    if not given:
+        return None
+    if given.isdigit():
+        scenes = (vaw.demo.scene(seed=seed) for seed in range(int(given)))
+        return [(scene.image, scene.label) for scene in scenes]
+    with Path(given).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["imagenet_class"].isdigit()]
+    return [(Path(given).parent / row["file"], int(row["imagenet_class"])) for row in rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stem")
@@ -51,10 +64,19 @@ def main() -> None:
     parser.add_argument("--prune", default="", help="e.g. 2-0,5-1")
     parser.add_argument("--curves", default="", help="e.g. taylor,random")
     parser.add_argument("--panels", default="", help="of the Explorer, e.g. picture,heads,strength")
+    parser.add_argument("--patterns", help="a saved map of attention patterns")
+    parser.add_argument("--set", help="how many scenes, or a manifest of labelled photographs")
+    parser.add_argument("--lay-out", help="the images of the set by a metric, e.g. taylor")
+    parser.add_argument("--open", type=int, default=-1, help="an image of the set")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
-    session = vaw.Session(*load(options), pruned_heads=pruned)
+    session = vaw.Session(
+        *load(options),
+        pruned_heads=pruned,
+        image_set=images(options.set),
+        selected_image=options.open,
+    )
     session.wait()
     session.prune_partly(session.selected_layer, max(0, session.selected_head))
     for order in filter(None, options.curves.split(",")):
@@ -62,6 +84,22 @@ def main() -> None:
         session.wait()
     session.measure_strength()
     session.wait()
+    replies = {}
+    if options.set:
+        session.show_images()
+        if options.lay_out:
+            session.lay_out_images(options.lay_out)
+        session.wait()
+        for index in range(min(40, session.model_info["set_size"])):
+            replies[f"image {index}"] = text(session.picture_of(index))
+    if options.patterns:
+        session.patterns = vaw.AttentionPatterns.load(options.patterns)
+        session.place_heads()
+        session.wait()
+        for family, _ in session.patterns:
+            replies[f"pattern_map {family}"] = text(session.pattern_map(family))
+            replies[f"pattern_thumbnails {family}"] = text(session.pattern_thumbnails(family))
+            replies[f"pattern_at {family}"] = text(session.pattern_at(family, 0))
     state = {}
     for name in (*SELECTIONS, *RESULTS):
         value = getattr(session, name)
@@ -85,6 +123,7 @@ body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
 const SCRIPT = "{script}";
 const STATE = {json.dumps(state)};
 const LAYERS = {json.dumps(layers)};
+const REPLIES = {json.dumps(replies)};
 {host}
 </script>"""
     )

@@ -27,10 +27,12 @@ const model = {
     listeners[event] = (listeners[event] ?? []).filter((l) => l !== listener);
   },
   send({ id, method, params }) {
-    if (method !== "attention") return;
+    const reply =
+      method === "attention" ? LAYERS[params.layer] : REPLIES[`${method} ${params?.family ?? params?.index}`];
+    if (!reply) return;
     setTimeout(() => {
       const meta = { layer: params.layer, version: values.version };
-      emit("msg:custom", { id, ok: true, meta }, [view(LAYERS[params.layer])]);
+      emit("msg:custom", { id, ok: true, meta }, [view(reply)]);
     });
   },
 };

@@ -24,6 +24,10 @@ const KERNEL = [
   "curves",
   "strength_data",
   "strength_set",
+  "overview",
+  "thumbnails",
+  "patterns_info",
+  "patterns_here",
   "status",
   "version",
 ] as const;
@@ -31,6 +35,7 @@ const SELECTIONS = [
   "selected_layer",
   "selected_head",
   "selected_token",
+  "selected_image",
   "direction",
   "pruned_heads",
   "method",
@@ -44,7 +49,15 @@ const SELECTIONS = [
 ] as const satisfies readonly Selection[];
 
 /** What is computed only when a view asks for it. */
-type Asked = "partial" | "curve" | "strength" | "strength_set";
+type Asked =
+  | "images"
+  | "overview"
+  | "partial"
+  | "curve"
+  | "strength"
+  | "strength_set"
+  | "learn_patterns"
+  | "place_heads";
 
 const KERNEL_CHECK_MS = 2000;
 
@@ -74,6 +87,8 @@ export class Store {
   readonly importance: ReadonlySignal<Importance | null>;
   readonly strengthTensors: ReadonlySignal<Decoded | null>;
   readonly strengthSet: ReadonlySignal<Decoded | null>;
+  readonly thumbnails: ReadonlySignal<Decoded | null>;
+  readonly patternsHere: ReadonlySignal<Decoded | null>;
   /** Rows of the selected token, which the kernel sends with the first paint. */
   readonly kernelRows: ReadonlySignal<Rows | null>;
   /** The token whose attention is shown: the hovered one if its attention is at hand. */
@@ -112,6 +127,8 @@ export class Store {
     this.maps = computed(() => mapsOf(read(this.traits.maps.value)));
     this.strengthTensors = computed(() => read(this.traits.strength_data.value));
     this.strengthSet = computed(() => read(this.traits.strength_set.value));
+    this.thumbnails = computed(() => read(this.traits.thumbnails.value));
+    this.patternsHere = computed(() => read(this.traits.patterns_here.value));
     const importances = computed(() => read(this.traits.importance_data.value));
     this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));
     this.kernelRows = computed(() => rowsOf(read(this.traits.attention_rows.value)));

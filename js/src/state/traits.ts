@@ -1,5 +1,7 @@
 // What the kernel keeps in traits: the one list of names and types that both sides agree on.
 
+import type { PatternsInfo } from "./patterns";
+
 export type Direction = "looks_at" | "looked_at_by";
 export type Colormap = "viridis" | "cividis" | "magma";
 export type Interpolation = "bilinear" | "nearest";
@@ -77,6 +79,28 @@ export interface Curve {
   total: number;
 }
 
+/** All images of the set; what is not known yet is missing. */
+export interface Overview {
+  total: number;
+  /** File names; empty without any. */
+  names: string[];
+  /** Classes that came with the images, null without. */
+  labels: number[] | null;
+  predicted: number[];
+  /** Of the predicted class. */
+  probability: number[];
+  /** In the plane, y upwards; empty until the images were laid out. */
+  points: [number, number][];
+  /** What the points are. */
+  layout: string;
+  /** What the points were made from, "" before. */
+  metric: string;
+  /** What is being measured, "" when nothing is. */
+  measuring: string;
+  /** Images measured so far. */
+  done: number;
+}
+
 export interface Status {
   state: "idle" | "computing" | "error";
   label: string;
@@ -92,6 +116,8 @@ export interface Traits {
   selected_head: number;
   /** Index in the sequence, prefix tokens included. */
   selected_token: number;
+  /** Number in the image set; -1 is the image that was given. */
+  selected_image: number;
   direction: Direction;
   pruned_heads: [number, number][];
   method: string;
@@ -114,6 +140,11 @@ export interface Traits {
   curves: Record<string, Curve>;
   strength_data: DataView;
   strength_set: DataView;
+  overview: Overview | Record<string, never>;
+  /** uint8 [image, row, col, 3] as safetensors; empty where there are too many. */
+  thumbnails: DataView;
+  patterns_info: PatternsInfo | Record<string, never>;
+  patterns_here: DataView;
   status: Status;
   version: number;
 }
@@ -122,6 +153,7 @@ export type Selection =
   | "selected_layer"
   | "selected_head"
   | "selected_token"
+  | "selected_image"
   | "direction"
   | "pruned_heads"
   | "method"

@@ -6,7 +6,9 @@ import type { ViewProps } from "../mount";
 import { Decision } from "./decision";
 import { HeadDetailView } from "./head_detail";
 import { HeadGrid } from "./head_grid";
+import { ImageOverview } from "./image_overview";
 import { Inspector } from "./inspector";
+import { PatternMapView } from "./pattern_map";
 import { Scrubber } from "./scrubber";
 import { StrengthView } from "./strength_view";
 
@@ -33,4 +35,6 @@ export const PANELS: readonly PanelEntry[] = [
   { id: "film", title: "film", View: Film, open: true, column: "wide" },
   { id: "detail", title: "one head in full", View: HeadDetailView, open: false, column: "wide" },
   { id: "strength", title: "how far heads look", View: StrengthView, open: false, column: "wide" },
+  { id: "images", title: "all images", View: ImageOverview, open: false, column: "wide" },
+  { id: "patterns", title: "patterns", View: PatternMapView, open: false, column: "wide" },
 ];

@@ -1,0 +1,165 @@
+// A map of attention patterns: the heads of a set of images as points, those alike near each other.
+
+import type { Decoded } from "../wire/safetensors";
+import type { Head } from "./traits";
+
+export type FamilyName = "patches" | "class";
+
+export interface ClusterInfo {
+  name: string;
+  /** Heads, those of every image counted. */
+  size: number;
+  /** How much its heads do each thing, 0 to 1. */
+  scores: Record<string, number>;
+  layers: [layer: number, count: number][];
+}
+
+export interface FamilyInfo {
+  points: number;
+  images: number;
+  error: number;
+  pca_error: number;
+  stability: number | null;
+  clusters: ClusterInfo[];
+}
+
+export interface PatternsInfo {
+  version: number;
+  families: Partial<Record<FamilyName, FamilyInfo>>;
+}
+
+/** Pictures of attention, one after another, each relative to its largest value: 255. */
+export interface Pictures {
+  bytes: Uint8Array;
+  height: number;
+  width: number;
+}
+
+export interface PatternMap {
+  family: FamilyName;
+  /** [point, 2] flat, from -1 to 1; image by image, each with the heads in order. */
+  points: Float32Array;
+  /** Cluster of each point. */
+  labels: Uint8Array;
+  /** Distance of heads from each other, over all images, [head, head] flat. */
+  distances: Float32Array;
+  /** Mean pattern of each cluster. */
+  clusters: Pictures;
+}
+
+/** Where the heads of the image that is looked at lie on a map. */
+export interface Here {
+  points: Float32Array;
+  labels: Uint8Array;
+}
+
+export function picturesOf(decoded: Decoded | null): Pictures | null {
+  const pictures = decoded?.tensors.pictures;
+  if (!decoded || !pictures) return null;
+  return {
+    bytes: pictures.data as Uint8Array,
+    height: pictures.shape[1] ?? 0,
+    width: pictures.shape[2] ?? 0,
+  };
+}
+
+export function patternMapOf(family: FamilyName, decoded: Decoded): PatternMap | null {
+  const { points, labels, distances } = decoded.tensors;
+  const clusters = picturesOf(decoded);
+  if (!points || !labels || !distances || !clusters) return null;
+  return {
+    family,
+    points: points.data as Float32Array,
+    labels: labels.data as Uint8Array,
+    distances: distances.data as Float32Array,
+    clusters,
+  };
+}
+
+export function hereOf(family: FamilyName, decoded: Decoded | null): Here | null {
+  const points = decoded?.tensors[`${family}.points`];
+  const labels = decoded?.tensors[`${family}.labels`];
+  if (!points || !labels) return null;
+  return { points: points.data as Float32Array, labels: labels.data as Uint8Array };
+}
+
+/** All heads in the order in which a map has them. */
+export function headsInOrder(numHeads: readonly number[]): Head[] {
+  return numHeads.flatMap((count, layer) =>
+    Array.from({ length: count }, (_, head): Head => [layer, head]),
+  );
+}
+
+/** The heads most like one, the nearest first: their places in the order of heads. */
+export function alike(distances: Float32Array, count: number, index: number, most: number) {
+  return Array.from({ length: count }, (_, other) => other)
+    .filter((other) => other !== index)
+    .map((other) => ({ other, distance: distances[index * count + other] ?? Number.NaN }))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most);
+}
+
+/** The point nearest to a place, if it is within reach; -1 if none is. */
+export function nearestPoint(points: Float32Array, x: number, y: number, reach: number): number {
+  let found = -1;
+  let best = reach * reach;
+  for (let i = 0; i < points.length / 2; i++) {
+    const dx = (points[2 * i] ?? 0) - x;
+    const dy = (points[2 * i + 1] ?? 0) - y;
+    const far = dx * dx + dy * dy;
+    if (far <= best) {
+      best = far;
+      found = i;
+    }
+  }
+  return found;
+}
+
+/** The points inside a polygon of [x, y, x, y, ...]. */
+export function inside(points: Float32Array, polygon: readonly number[]): number[] {
+  const found: number[] = [];
+  const corners = polygon.length / 2;
+  for (let i = 0; i < points.length / 2; i++) {
+    const x = points[2 * i] ?? 0;
+    const y = points[2 * i + 1] ?? 0;
+    let within = false;
+    for (let a = 0, b = corners - 1; a < corners; b = a++) {
+      const [ax = 0, ay = 0] = [polygon[2 * a], polygon[2 * a + 1]];
+      const [bx = 0, by = 0] = [polygon[2 * b], polygon[2 * b + 1]];
+      if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) within = !within;
+    }
+    if (within) found.push(i);
+  }
+  return found;
+}
+
+const CELLS = 20;
+
+/** Where each cluster is densest: its name stands there, also if it lies in several islands. */
+export function clusterPlaces(map: PatternMap, count: number): [x: number, y: number][] {
+  const sums = new Float32Array(count * CELLS * CELLS * 3);
+  const cell = (value: number) => Math.max(0, Math.min(CELLS - 1, ((value + 1) / 2) * CELLS)) | 0;
+  for (let i = 0; i < map.labels.length; i++) {
+    const [x, y] = [map.points[2 * i] ?? 0, map.points[2 * i + 1] ?? 0];
+    const at = 3 * (((map.labels[i] ?? 0) * CELLS + cell(y)) * CELLS + cell(x));
+    for (const [k, value] of [1, x, y].entries()) sums[at + k] = (sums[at + k] ?? 0) + value;
+  }
+  return Array.from({ length: count }, (_, label) => {
+    const start = 3 * label * CELLS * CELLS;
+    let best = start;
+    for (let at = start; at < start + 3 * CELLS * CELLS; at += 3) {
+      if ((sums[at] ?? 0) > (sums[best] ?? 0)) best = at;
+    }
+    const [n = 0, x = 0, y = 0] = sums.subarray(best, best + 3);
+    return n > 0 ? [x / n, y / n] : [0, 0];
+  });
+}
+
+/** The points of one cluster. */
+export function pointsOf(map: PatternMap, label: number): Float32Array {
+  const found: number[] = [];
+  for (let i = 0; i < map.labels.length; i++) {
+    if (map.labels[i] === label) found.push(map.points[2 * i] ?? 0, map.points[2 * i + 1] ?? 0);
+  }
+  return new Float32Array(found);
+}
