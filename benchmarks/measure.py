@@ -97,9 +97,11 @@ def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, kee
     where = f"CPU, {options.threads} threads"
     if device != "cpu":
         where = f"{torch.cuda.get_device_name()}, {options.dtype}"
+    rounds = getattr(options, "rounds", 0)
+    rounds = f", median and quartiles of {rounds} rounds" if rounds else ""
     setting = (
         f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
-        f"{where}, median and quartiles of {options.rounds} rounds."
+        f"{where}{rounds}."
     )
     page = Path(__file__).with_name("README.md")
     before, opening, rest = page.read_text().partition(f"<!-- {mark} -->")
