@@ -69,6 +69,14 @@ function LayOut({ store, info, total }: { store: Store; info: ModelInfo; total: 
 /** Opens an image by its number; the one that was given is always a click away. */
 function OpenByNumber({ store, total }: { store: Store; total: number }) {
   const open = store.traits.selected_image.value;
+  const typed = useSignal<string | null>(null); // what is being typed outlives what comes meanwhile
+  const take = (input: HTMLInputElement) => {
+    const image = Number(input.value);
+    const known = input.value !== "" && Number.isInteger(image) && image >= 0 && image < total;
+    typed.value = null;
+    if (known) store.set({ selected_image: image });
+    else input.value = open >= 0 ? `${open}` : "";
+  };
   return (
     <>
       {open >= 0 && (
@@ -90,15 +98,18 @@ function OpenByNumber({ store, total }: { store: Store; total: number }) {
           max={total - 1}
           step={1}
           placeholder={`0–${total - 1}`}
-          value={open >= 0 ? open : ""}
+          value={typed.value ?? (open >= 0 ? open : "")}
           aria-label="image number"
           data-testid="image-number"
-          onChange={(event) => {
-            const { value } = event.currentTarget;
-            const image = Number(value);
-            if (value !== "" && Number.isInteger(image) && image >= 0 && image < total)
-              store.set({ selected_image: image });
-            else event.currentTarget.value = open >= 0 ? `${open}` : "";
+          onInput={(event) => {
+            typed.value = event.currentTarget.value;
+          }}
+          onChange={(event) => take(event.currentTarget)}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter") return;
+            event.preventDefault(); // JupyterLab keeps Enter's own change event from coming
+            event.stopPropagation();
+            take(event.currentTarget);
           }}
         />
       </label>

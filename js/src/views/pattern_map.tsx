@@ -14,7 +14,7 @@ import {
   picturesOf,
 } from "../state/patterns";
 import type { Store } from "../state/store";
-import type { ModelInfo } from "../state/traits";
+import type { Head, ModelInfo } from "../state/traits";
 import { headName, percent } from "../state/words";
 import { decode } from "../wire/safetensors";
 import { Panel, Segmented } from "./controls";
@@ -160,6 +160,12 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
   const here = hereOf(family, placed);
   const [layer, head] = shownHead(store);
   const at = heads.findIndex(([l, h]) => l === layer && h === head);
+  // those like the selected head: the list must not change under the pointer that is on it
+  const { selected_layer, selected_head } = store.traits;
+  const chosen = heads.findIndex(
+    ([l, h]) => l === selected_layer.value && h === selected_head.value,
+  );
+  const like = chosen >= 0 ? chosen : at;
   const over = point.value;
   const label = over >= 0 ? (shown.labels[over] ?? -1) : at >= 0 ? (here?.labels[at] ?? -1) : -1;
   const name = about.clusters[label]?.name ?? "";
@@ -211,12 +217,12 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
             {READING[family]}
           </p>
         </div>
-        {at >= 0 && (
+        {like >= 0 && (
           <div class="vaw-row">
-            <span class="vaw-muted">heads like {headName(layer, head)}</span>
+            <span class="vaw-muted">heads like {headName(...(heads[like] as Head))}</span>
             <Alike
               store={store}
-              heads={alike(shown.distances, heads.length, at, MOST_ALIKE).map(
+              heads={alike(shown.distances, heads.length, like, MOST_ALIKE).map(
                 ({ other }) => heads[other] as [number, number],
               )}
             />
