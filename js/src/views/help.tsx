@@ -8,6 +8,8 @@ const KEYS: [string, string][] = [
   ["[ and ]", "layer before, layer after"],
   [", and .", "head before, head after"],
   ["drag over heads, Shift with arrows or click", "choose several heads"],
+  ["drag on the map of patterns", "draw a lasso around heads"],
+  ["Ctrl and wheel on the map, + and −", "zoom; a double click shows all of it"],
   ["p", "prune the chosen heads, or put them back"],
   ["z and Z", "undo and redo pruning"],
   ["?", "show or hide this"],
