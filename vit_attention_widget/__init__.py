@@ -21,7 +21,7 @@ from .heads.strength import AttentionStrength, attention_strength
 from .tokens import TokenLayout
 from .trace import Trace
 from .tracing import trace
-from .vision_transformers import describe
+from .vision_transformers import adapt, describe
 
 if TYPE_CHECKING:
     from . import demo
@@ -54,6 +54,7 @@ __all__ = [
     "TokenLayout",
     "Trace",
     "accuracy",
+    "adapt",
     "attention_strength",
     "demo",
     "describe",

@@ -1,9 +1,9 @@
 """See every attention call of a forward pass, without touching the model.
 
-A :class:`torch.overrides.TorchFunctionMode` meets ``scaled_dot_product_attention`` (and, in
-modules without a fused path, the products around an explicit softmax) as they are called, so
-fused kernels stay on. Which module is calling is known from PyTorch's global module hooks, which
-live beside the model, not on it, and answer only the thread that set them.
+A :class:`torch.overrides.TorchFunctionMode` meets ``scaled_dot_product_attention`` (PyTorch's
+multi-head attention, and, in modules without a fused path, the products around an explicit softmax)
+as they are called, so fused kernels stay on. Which module is calling is known from PyTorch's global
+module hooks, which live beside the model, not on it, and answer only the thread that set them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from .explicit_attention import ExplicitAttention
+from .multi_head_attention import multi_head_attention
 
 __all__ = ["AttentionCall", "BlockCall", "Capture"]
 
@@ -152,6 +153,10 @@ class Capture(TorchFunctionMode):
             kwargs = {name: _constant(a) for name, a in kwargs.items()}
         if func is F.scaled_dot_product_attention:
             return self._fused(func, args, kwargs)
+        if func is F.multi_head_attention_forward:
+            answered = multi_head_attention(args, kwargs, self._seen)
+            if answered is not None:
+                return answered
         result = func(*args, **kwargs)
         if self._stack:
             found = self._explicit.follow(func, args, kwargs, result)

@@ -92,6 +92,11 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module
     """
     vit = describe(model)
     chosen = check_heads(vit, heads)
+    if vit.library != "timm":
+        raise UnsupportedModelError(
+            f"{vit.name} is not one of timm's models: only their weights can be cut. Its "
+            "heads can be masked (masked_heads)."
+        )
     small = copy.deepcopy(vit.model)
     before = pruning_of(vit.model)
     cut, silenced = dict(before.cut), dict(before.silenced)

@@ -7,11 +7,12 @@ import importlib
 from torch import nn
 
 from ..errors import ParameterError, UnsupportedModelError
+from .adapted import adapt
 from .base import VisionTransformer
 
-__all__ = ["VisionTransformer", "describe"]
+__all__ = ["VisionTransformer", "adapt", "describe"]
 
-_LIBRARIES = ("timm",)
+_LIBRARIES = ("timm", "transformers", "open_clip", "torchvision")
 
 
 def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
@@ -45,7 +46,8 @@ def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
     raise UnsupportedModelError(
         f"{type(model).__name__} (from {library}) is not a Vision Transformer of a supported "
         f"library ({', '.join(_LIBRARIES)}): its blocks, patch grid and readout are unknown. "
-        'Use e.g. timm.create_model("vit_base_patch16_224").'
+        'Use e.g. timm.create_model("vit_base_patch16_224"), or say where the parts of yours '
+        "are by vaw.adapt(model, blocks, readout, ...)."
     )
 
 

@@ -1,0 +1,174 @@
+"""Tiny Vision Transformers of every library besides timm, with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import open_clip
+import torch
+import torchvision
+import transformers as hf
+from models import randomise
+from torch import Tensor, nn
+
+import vit_attention_widget as vaw
+
+SIZE = {
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "image_size": 32,
+    "patch_size": 8,
+}
+TEXT = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 99,
+}
+REGISTERS = tuple(f"register {i}" for i in range(4))
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model of another library, on 4 x 4 patches, with 3 layers of 2 heads."""
+
+    name: str
+    create: Callable[[], nn.Module]
+    prefix: tuple[str, ...] = ("class",)
+    readout: str = "class"
+    classes: int = 5
+
+    def build(self, dtype: torch.dtype = torch.float64) -> nn.Module:
+        """With random weights, the same each time, in evaluation mode."""
+        model = self.create()
+        randomise(model)
+        return model.to(dtype).eval()
+
+    @property
+    def target(self) -> Any:
+        """What gradients explain: a class, or one of the features."""
+        return None if self.classes else _first_feature
+
+
+def _first_feature(features: Tensor) -> Tensor:
+    return features[:, 0]
+
+
+def _hf(model: Any, config: Any, **options: Any) -> Callable[[], nn.Module]:
+    return lambda: model(config(**{**SIZE, "num_labels": 5, **options}))
+
+
+class OwnModel(nn.Module):
+    """What a user may write: patches, a class token, ``nn.TransformerEncoder``, a head."""
+
+    def __init__(self, norm_first: bool) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 16, 8, 8)
+        self.cls = nn.Parameter(torch.zeros(1, 1, 16))
+        self.position = nn.Parameter(torch.zeros(1, 17, 16))
+        layer = nn.TransformerEncoderLayer(
+            16, 2, 32, batch_first=True, norm_first=norm_first, activation="gelu"
+        )
+        self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patch(images).flatten(2).mT
+        tokens = torch.cat([self.cls.expand(len(images), -1, -1), tokens], 1) + self.position
+        return self.head(self.encoder(tokens)[:, 0])
+
+
+def adapted(model: nn.Module) -> Any:
+    """A model as it is given to the package: those that are not known are adapted."""
+    if not isinstance(model, OwnModel):
+        return model
+    return vaw.adapt(
+        model, "encoder.layers", lambda t: model.head(t[:, 0]), patch_size=8, image_size=32
+    )
+
+
+TINY = [
+    Tiny("hf-vit", _hf(hf.ViTForImageClassification, hf.ViTConfig)),
+    Tiny(
+        "hf-vit-eager",
+        _hf(hf.ViTForImageClassification, hf.ViTConfig, attn_implementation="eager"),
+    ),
+    Tiny("hf-vit-features", _hf(hf.ViTModel, hf.ViTConfig), classes=0),
+    Tiny("hf-deit", _hf(hf.DeiTForImageClassification, hf.DeiTConfig), ("class", "distilled")),
+    Tiny(
+        "hf-deit-teacher",
+        _hf(hf.DeiTForImageClassificationWithTeacher, hf.DeiTConfig),
+        ("class", "distilled"),
+    ),
+    Tiny(
+        "hf-beit",
+        _hf(hf.BeitForImageClassification, hf.BeitConfig, use_relative_position_bias=True),
+        readout="mean",
+    ),
+    Tiny("hf-dinov2", _hf(hf.Dinov2ForImageClassification, hf.Dinov2Config), readout="mean"),
+    Tiny("hf-dinov2-features", _hf(hf.Dinov2Model, hf.Dinov2Config), classes=0),
+    Tiny(
+        "hf-dinov2-registers",
+        _hf(hf.Dinov2WithRegistersForImageClassification, hf.Dinov2WithRegistersConfig),
+        ("class", *REGISTERS),
+        "mean",
+    ),
+    Tiny(
+        "hf-dinov3",
+        _hf(hf.DINOv3ViTModel, hf.DINOv3ViTConfig, num_register_tokens=4),
+        ("class", *REGISTERS),
+        classes=0,
+    ),
+    Tiny("hf-clip-vision", _hf(hf.CLIPVisionModel, hf.CLIPVisionConfig), classes=0),
+    Tiny(
+        "hf-clip-vision-projected",
+        _hf(hf.CLIPVisionModelWithProjection, hf.CLIPVisionConfig),
+        classes=0,
+    ),
+    Tiny(
+        "hf-clip",
+        lambda: hf.CLIPModel(hf.CLIPConfig(text_config=TEXT, vision_config=SIZE, projection_dim=8)),
+        classes=0,
+    ),
+    Tiny(
+        "hf-siglip-vision",
+        _hf(hf.SiglipVisionModel, hf.SiglipVisionConfig),
+        (),
+        "attention_pool",
+        0,
+    ),
+    Tiny(
+        "hf-siglip",
+        lambda: hf.SiglipModel(hf.SiglipConfig(text_config=TEXT, vision_config=SIZE)),
+        (),
+        "attention_pool",
+        0,
+    ),
+    Tiny("hf-mae", _hf(hf.ViTMAEModel, hf.ViTMAEConfig, mask_ratio=0.0), classes=0),
+    Tiny(
+        "torchvision",
+        lambda: torchvision.models.VisionTransformer(
+            image_size=32,
+            patch_size=8,
+            num_layers=3,
+            num_heads=2,
+            hidden_dim=16,
+            mlp_dim=32,
+            num_classes=5,
+        ),
+    ),
+    Tiny(
+        "open-clip",
+        lambda: open_clip.transformer.VisionTransformer(
+            image_size=32, patch_size=8, width=16, layers=3, heads=2, mlp_ratio=2, output_dim=8
+        ),
+        classes=0,
+    ),
+    Tiny("own", lambda: OwnModel(norm_first=False)),
+    Tiny("own-norm-first", lambda: OwnModel(norm_first=True)),
+]

@@ -1,0 +1,48 @@
+"""torchvision's ``vit_*`` models."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models import VisionTransformer as TorchvisionTransformer
+
+from ..errors import UnsupportedModelError
+from .adapted import IMAGENET, AdaptedVisionTransformer
+
+__all__ = ["describe"]
+
+_CROP = 224 / 256
+
+
+def describe(model: nn.Module) -> AdaptedVisionTransformer:
+    """Describe a torchvision model.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is not its ``VisionTransformer``.
+    """
+    if not isinstance(model, TorchvisionTransformer):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} of torchvision is not supported: its attention (if it has "
+            "any) runs inside windows, not over one grid of patches. Use "
+            "torchvision.models.vit_b_16()."
+        )
+    encoder, heads = model.encoder, model.heads
+
+    def readout(tokens: Tensor) -> Tensor:
+        logits: Tensor = heads(encoder.ln(tokens)[:, 0])
+        return logits
+
+    linear = [m for m in heads.modules() if isinstance(m, nn.Linear)]
+    return AdaptedVisionTransformer(
+        model,
+        list(encoder.layers),
+        readout,
+        patch_size=model.patch_size,
+        prefix=("class",),
+        pool="class",
+        num_classes=linear[-1].out_features if linear else 0,
+        image_size=model.image_size,
+        normalisation=IMAGENET,
+        crop=_CROP,
+    )
