@@ -21,7 +21,7 @@ from .heads.strength import AttentionStrength, attention_strength
 from .tokens import TokenLayout
 from .trace import Trace
 from .tracing import trace
-from .vision_transformers import adapt, describe
+from .vision_transformers import adapt, describe, zero_shot
 
 if TYPE_CHECKING:
     from . import demo
@@ -73,6 +73,7 @@ __all__ = [
     "pruning_of",
     "save_pruned",
     "trace",
+    "zero_shot",
 ]
 
 _LAZY = {

@@ -17,7 +17,7 @@ from .recording import sort_calls
 from .selection import Heads, check_heads
 from .targets import resolve
 from .trace import Trace
-from .vision_transformers import VisionTransformer, describe
+from .vision_transformers import VisionTransformer, describe, zero_shot
 
 __all__ = ["Progress", "first_difference", "remask", "trace"]
 
@@ -29,6 +29,7 @@ def trace(
     images: Any,
     target: Any = None,
     *,
+    text: Any = None,
     head_mask: Heads | None = None,
     gradients: bool = True,
     progress: Progress | None = None,
@@ -46,6 +47,9 @@ def trace(
     target : optional
         What gradients explain: None (the predicted class), a class index or name, one of these
         per image, or a callable logits [batch, class] -> [batch].
+    text : str or list of str, optional
+        Prompts that stand for classes, for models with a text tower; the first is explained unless
+        ``target`` says which. See :func:`~vit_attention_widget.zero_shot`.
     head_mask : dict, optional
         ``{layer: [heads]}`` whose outputs are set to zero before the output projection.
     gradients : bool
@@ -72,6 +76,8 @@ def trace(
     True
     """
     vit = describe(model)
+    if text is not None:
+        vit, target = zero_shot(vit, text), 0 if target is None else target
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_heads(vit, head_mask or {})

@@ -9,8 +9,9 @@ from torch import nn
 from ..errors import ParameterError, UnsupportedModelError
 from .adapted import adapt
 from .base import VisionTransformer
+from .zero_shot import zero_shot
 
-__all__ = ["VisionTransformer", "adapt", "describe"]
+__all__ = ["VisionTransformer", "adapt", "describe", "zero_shot"]
 
 _LIBRARIES = ("timm", "transformers", "open_clip", "torchvision")
 

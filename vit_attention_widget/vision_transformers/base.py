@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from ..errors import ImageError
 from ..images import load_image
 from ..model_input import check_model_input
 from ..tokens import TokenLayout
+
+if TYPE_CHECKING:
+    from .zero_shot import TextTower
 
 __all__ = ["VisionTransformer"]
 
@@ -40,6 +43,8 @@ class VisionTransformer(ABC):
         How the tokens after the last block become one vector.
     readout_rows : tuple of int or None
         The only tokens that the readout looks at, or None if it looks at all.
+    text : TextTower or None
+        The other tower of a two-tower model.
     """
 
     library: str
@@ -51,6 +56,7 @@ class VisionTransformer(ABC):
     class_names: list[str] | None
     readout_kind: str
     readout_rows: tuple[int, ...] | None
+    text: TextTower | None = None
 
     @property
     def num_layers(self) -> int:

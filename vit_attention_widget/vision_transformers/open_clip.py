@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer, check_batch_first
 from .base import VisionTransformer
+from .zero_shot import TextTower
 
 __all__ = ["describe"]
+
+_VOCABULARY = 49408
+"""Of the tokenizer that comes with open_clip."""
 
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
@@ -28,10 +32,8 @@ def describe(model: nn.Module) -> VisionTransformer:
     """
     tower: Any = getattr(model, "visual", model)
     trunk = getattr(tower, "trunk", None)
-    if trunk is not None:  # a timm model inside
-        from . import describe as describe_any
-
-        return describe_any(trunk)
+    if trunk is not None:
+        return _timm_inside(model, tower, trunk)
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
     if blocks is None or not hasattr(tower, "class_embedding"):
         raise UnsupportedModelError(
@@ -62,7 +64,7 @@ def describe(model: nn.Module) -> VisionTransformer:
         return pooled if tower.proj is None else pooled @ tower.proj
 
     mean, std = getattr(tower, "image_mean", None), getattr(tower, "image_std", None)
-    return AdaptedVisionTransformer(
+    described = AdaptedVisionTransformer(
         tower,
         list(blocks),
         readout,
@@ -76,3 +78,36 @@ def describe(model: nn.Module) -> VisionTransformer:
         normalisation=(mean or _CLIP[0], std or _CLIP[1]),
         name=type(model).__name__,
     )
+    described.text = _text(model)
+    return described
+
+
+def _timm_inside(model: nn.Module, tower: Any, trunk: nn.Module) -> VisionTransformer:
+    from . import describe as describe_any
+
+    described = describe_any(trunk)
+    if len(list(getattr(tower, "head", nn.Sequential()).children())):
+        raise UnsupportedModelError(
+            f"{type(tower).__name__} of open_clip projects {described.name}'s features once more: "
+            "look at its `visual.trunk` by itself."
+        )
+    described.text = _text(model)
+    return described
+
+
+def _text(model: Any) -> TextTower | None:
+    if not hasattr(model, "encode_text"):
+        return None
+    length = int(getattr(model, "context_length", 77))
+
+    def tokenize(texts: list[str]) -> Tensor:
+        import open_clip
+
+        found: Tensor = open_clip.tokenize(texts, context_length=length)
+        return found
+
+    known = (
+        int(getattr(model, "vocab_size", 0)) == _VOCABULARY
+    )  # else it has a tokenizer of its own
+    scale = float(model.logit_scale.detach().float().exp().mean())
+    return TextTower(model.encode_text, tokenize if known else None, scale)

@@ -23,12 +23,15 @@ from .timm_blocks import attend_rows, finish_block
 
 __all__ = ["TimmVisionTransformer", "describe"]
 
-_FAMILIES = (
+_FAMILIES: tuple[type[nn.Module], ...] = (
     timm_models.vision_transformer.VisionTransformer,
     timm_models.beit.Beit,
     timm_models.eva.Eva,
     timm_models.vision_transformer_relpos.VisionTransformerRelPos,
 )
+_FLEXIBLE = getattr(getattr(timm_models, "naflexvit", None), "NaFlexVit", None)
+if _FLEXIBLE is not None:  # not in older versions of timm
+    _FAMILIES = (*_FAMILIES, _FLEXIBLE)
 
 _REASONS = {
     "SwinTransformer": "its attention runs inside shifted windows, so no token sees the image",
@@ -39,7 +42,6 @@ _REASONS = {
     "Hiera": "its tokens are merged from stage to stage, so layers do not share one patch grid",
     "PyramidVisionTransformerV2": "its keys are downsampled, and its grid shrinks stage by stage",
     "Cait": "its class token joins after the patch blocks, and its heads are mixed after softmax",
-    "NaFlexVit": "its input is a list of patches with their coordinates",
 }
 
 
@@ -52,7 +54,10 @@ def describe(model: nn.Module) -> TimmVisionTransformer:
         If the model has no global attention over one grid of patches.
     """
     if isinstance(model, _FAMILIES):
-        channels = getattr(getattr(model.patch_embed, "proj", None), "in_channels", 3)
+        embed: Any = _embedding(model)
+        channels = getattr(embed, "in_chans", None) or getattr(
+            getattr(embed, "proj", None), "in_channels", 3
+        )
         if channels != 3:
             raise UnsupportedModelError(
                 f"{type(model).__name__} takes {channels} channels a pixel, but pictures have 3 "
@@ -102,7 +107,7 @@ class TimmVisionTransformer(VisionTransformer):
     @cached_property
     def _data_config(self) -> dict[str, Any]:
         # A model may have been created for another size than its weights were trained at.
-        size = getattr(self._vit.patch_embed, "img_size", None)
+        size = getattr(_embedding(self._vit), "img_size", None)
         args = {} if size is None else {"input_size": (3, *size)}
         config: dict[str, Any] = resolve_model_data_config(self.model, args)
         return config
@@ -130,8 +135,8 @@ class TimmVisionTransformer(VisionTransformer):
             If the patch embedding refuses this size.
         """
         height, width = inputs.shape[-2:]
-        embed = self._vit.patch_embed
-        if getattr(self.model, "dynamic_img_size", False):
+        embed = _embedding(self._vit)
+        if getattr(self.model, "dynamic_img_size", False) or not hasattr(embed, "grid_size"):
             patch = embed.patch_size
             if not embed.dynamic_img_pad and (height % patch[0] or width % patch[1]):
                 raise ImageError(
@@ -197,9 +202,15 @@ def _heads(block: Any) -> int:
     return int(attention.num_heads)
 
 
+def _embedding(model: Any) -> Any:
+    """What makes tokens of pixels."""
+    return getattr(model, "patch_embed", None) or model.embeds
+
+
 def _prefix_names(model: Any) -> tuple[str, ...]:
     names: list[str] = []
-    if getattr(model, "cls_token", None) is not None:
+    owner = model if hasattr(model, "cls_token") else _embedding(model)
+    if getattr(owner, "cls_token", None) is not None:
         names.append("class")
     if getattr(model, "dist_token", None) is not None:
         names.append("distilled")

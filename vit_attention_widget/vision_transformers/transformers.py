@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
 from .adapted import HALVES, IMAGENET, AdaptedVisionTransformer
+from .zero_shot import TextTower
 
 __all__ = ["describe"]
 
@@ -65,7 +66,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
     if names and all(name == f"LABEL_{i}" for i, name in enumerate(names)):
         names = None
     family = kind.removesuffix("_vision_model")
-    return AdaptedVisionTransformer(
+    described = AdaptedVisionTransformer(
         model,
         blocks,
         readout,
@@ -80,6 +81,21 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         rows=(0, 1) if hasattr(model, "distillation_classifier") else None,
         any_size=kind in _ANY_SIZE,
     )
+
+    described.text = _text(model)
+    return described
+
+
+def _text(model: Any) -> TextTower | None:
+    if not hasattr(model, "get_text_features"):
+        return None
+
+    def encode(ids: Tensor) -> Tensor:
+        found = model.get_text_features(input_ids=ids)
+        features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
+        return features
+
+    return TextTower(encode, None, float(model.logit_scale.detach().float().exp()))
 
 
 def _core(model: Any) -> Any:
