@@ -58,6 +58,8 @@ def names() -> list[tuple[str, str]]:
 def create(name: str) -> torch.nn.Module:
     """A small model of the kind: its own heads, norms, embeddings and readout, two blocks."""
     options = {"pretrained": False, "num_classes": CLASSES}
+    if "sapiens2" in name:  # it lists the key heads of every block
+        options["num_kv_heads"] = 4
     plain = timm.create_model(name, depth=1, **options)
     patch = getattr(getattr(plain, "patch_embed", None), "patch_size", None)
     size = getattr(getattr(plain, "patch_embed", None), "img_size", None)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import timm
 import torch
 from models import BY_NAME, TINY, TinyModel
 from snapshots import untouched
@@ -14,7 +15,13 @@ from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
-from vit_attention_widget.errors import CaptureError, ImageError, JobCancelled, TargetError
+from vit_attention_widget.errors import (
+    CaptureError,
+    ImageError,
+    JobCancelled,
+    TargetError,
+    UnsupportedModelError,
+)
 
 SOME = ["vit", "vit-explicit", "deit-distilled", "beit", "eva02", "dinov3", "siglip", "relpos"]
 
@@ -483,3 +490,45 @@ def test_hooks_of_the_user_still_run(some: TinyModel) -> None:
     with untouched(model):
         vaw.trace(model, inputs)
     assert len(seen) == len(model.blocks)
+
+
+def test_blocks_whose_attention_and_mlp_run_beside_each_other() -> None:
+    """A parallel block is its own attention; leaving a head out runs the block again."""
+    model = timm.create_model(
+        "vit_pwee_patch16_reg1_gap_256", img_size=64, embed_dim=16, depth=3, num_heads=2
+    )
+    model, inputs = model.double().eval(), torch.randn(2, 3, 64, 64).double()
+    with torch.no_grad():
+        plain = model(inputs)
+    with untouched(model):
+        found = vaw.trace(model, inputs)
+        assert torch.equal(found.logits, plain)
+        for layer, record in enumerate(found.layers):
+            torch.testing.assert_close(found.attention(layer) @ record.v, record.out)
+        importance = vaw.head_importance(model, inputs)
+        with torch.no_grad(), vaw.masked_heads(model, {1: [0]}):
+            masked = model(inputs).softmax(-1)[torch.arange(2), importance.labels]
+    torch.testing.assert_close(importance.baseline - masked, importance.values[:, 1, 0])
+    with pytest.raises(UnsupportedModelError, match="cannot be pruned for good"):
+        vaw.prune_heads(model, {0: [0]})
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_18x2_224", "vit_dwee_patch16_reg1_gap_256"])
+def test_several_attentions_in_a_block_say_why(name: str) -> None:
+    model = timm.create_model(name, depth=1, img_size=64)
+    with pytest.raises(UnsupportedModelError, match=r"several parallel|more than once"):
+        vaw.trace(model, torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 48)])
+def test_naflexvit_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
+    model = timm.create_model(
+        "naflexvit_base_patch16_gap", depth=2, embed_dim=16, num_heads=2, num_classes=5
+    ).eval()
+    inputs = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        plain = model(inputs)
+    found = vaw.trace(model, inputs)
+    assert torch.equal(found.logits, plain)
+    assert (found.tokens.rows, found.tokens.cols) == (size[0] // 16, size[1] // 16)
+    assert vaw.explainers.daam(found).final.shape[1:] == (size[0] // 16, size[1] // 16)

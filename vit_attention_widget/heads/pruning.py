@@ -102,7 +102,7 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module
     cut, silenced = dict(before.cut), dict(before.silenced)
     blocks: list[Any] = describe(small).blocks
     for layer, gone in chosen.items():
-        attention = blocks[layer].attn
+        attention = getattr(blocks[layer], "attn", blocks[layer])
         reason = why_unknown(attention)
         if reason is not None:
             raise UnsupportedModelError(

@@ -193,8 +193,8 @@ def _imagenet_names(subset: str, count: int) -> tuple[str, ...]:
 
 
 def _heads(block: Any) -> int:
-    attention = getattr(block, "attn", None)
-    if attention is None or not hasattr(attention, "num_heads"):
+    attention = getattr(block, "attn", block)  # a parallel block is its own attention
+    if not hasattr(attention, "num_heads"):
         raise UnsupportedModelError(
             f"{type(block).__name__} has no single attention module `attn` with `num_heads`: "
             "blocks with several parallel attentions are not supported."
