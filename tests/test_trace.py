@@ -64,8 +64,16 @@ def test_head_mask(pair: Twins) -> None:
     masked = vaw.trace(pair.model, pair.inputs, TARGET, head_mask=mask)
     literal = ExplicitViT(pair.model, mask)(pair.inputs)
     agree(masked.logits, literal.logits)
-    (upper,) = gradients(score(literal.logits, TARGET), [literal.attention[1]])
-    agree(masked.attention_gradient(1), upper)
+    by_attention = gradients(score(literal.logits, TARGET), literal.attention)
+    for layer, gradient in enumerate(by_attention):
+        agree(masked.attention_gradient(layer), gradient)
+        assert bool(masked.attention_gradient(layer)[:, list(mask.get(layer, []))].eq(0).all())
+
+
+def test_gradients_by_tokens(pair: Twins) -> None:
+    by_tokens = gradients(score(pair.record.logits, TARGET), pair.record.tokens)
+    for layer, gradient in enumerate(by_tokens):
+        agree(pair.trace.token_gradient(layer), gradient)
 
 
 def test_a_gradient_by_finite_differences(vit: Twins) -> None:

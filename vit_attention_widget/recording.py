@@ -27,6 +27,11 @@ class LayerRecord:
     block: BlockCall
 
     @property
+    def silent(self) -> Tensor:
+        """Heads that put out nothing, because they are masked: [batch, head, 1, 1] bool."""
+        return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
+
+    @property
     def input(self) -> Tensor:
         """Tokens before the block, [batch, token, dim]."""
         return self.block.input

@@ -71,6 +71,7 @@ class Trace:
         self.known_attention: dict[int, bool] = {}  # see readout.attend_rows
         self.readout_checked = False  # see readout.check_readout
         self._gradients: list[Tensor] | None = None
+        self._token_gradients: list[Tensor] | None = None
         device = inputs.device.type
         self._autocast = (
             torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
@@ -124,7 +125,8 @@ class Trace:
         """The same inputs with what other masks made of them."""
         other = copy.copy(self)
         other._logits, other.layers, other.pool = logits, layers, pool
-        other.target, other.head_mask, other._gradients = target, head_mask, None
+        other.target, other.head_mask = target, head_mask
+        other._gradients = other._token_gradients = None
         other.known_attention = {}
         return other
 
@@ -132,7 +134,7 @@ class Trace:
         """The same trace with another target: one more backward pass, no forward pass."""
         other = copy.copy(self)  # all that was recorded, and known of it, is shared
         other.target = resolve(target, self.logits, self.model)
-        other._gradients = None
+        other._gradients = other._token_gradients = None
         return other
 
     @contextmanager
@@ -206,6 +208,7 @@ class Trace:
     def output_gradient(self, layer: int) -> Tensor:
         """Gradient of the target by the head outputs of a layer, [batch, head, token, head_dim].
 
+        By what the heads compute, before any is masked: 0 for a masked head, which moves nothing.
         The first call runs the backward pass, which serves all layers.
         """
         layer = layer_index(self.model, layer)
@@ -213,13 +216,38 @@ class Trace:
             self._gradients = self._backward()
         return self._gradients[layer]
 
-    def _backward(self) -> list[Tensor]:
-        outputs = [record.out for record in self.layers]
+    def token_gradient(self, layer: int) -> Tensor:
+        """Gradient of the target by the tokens after a layer, [batch, token, dim].
+
+        The first call runs a backward pass of its own, which serves all layers.
+        """
+        layer = layer_index(self.model, layer)
+        if self._token_gradients is None:
+            self._check_gradients()
+            tokens = [record.output for record in self.layers]
+            with torch.inference_mode(False), torch.enable_grad():
+                score = self.target.score(self._logits).sum()
+                found = torch.autograd.grad(score, tokens, retain_graph=True, allow_unused=True)
+            unused = [i for i, gradient in enumerate(found) if gradient is None]
+            if unused:
+                raise CaptureError(
+                    f"The logits of {self.model.name} were not computed from the tokens that were "
+                    f"seen to leave layers {unused}, so they have no gradient: use a method that "
+                    "needs the attention's alone (daam, gmar, relevance)."
+                )
+            self._token_gradients = list(found)
+        return self._token_gradients[layer]
+
+    def _check_gradients(self) -> None:
         if not self.has_gradients:
             raise CaptureError(
                 "This trace was made without gradients: trace again with gradients=True, "
                 "or use a method that needs none (attention, rollout)."
             )
+
+    def _backward(self) -> list[Tensor]:
+        self._check_gradients()
+        outputs = [record.out for record in self.layers]
         with torch.inference_mode(False), torch.enable_grad():
             short = last_block_gradients(self)
             pairs: list[tuple[Tensor, Tensor | None]]
@@ -230,9 +258,10 @@ class Trace:
                 pairs = [(end, seed) for end, seed in given if end.requires_grad]
             ends, seeds = zip(*pairs, strict=True)
             found = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
-        return [
-            torch.zeros_like(out) if g is None else g for g, out in zip(found, outputs, strict=True)
-        ]
+            return [
+                torch.zeros_like(record.out) if g is None else g.masked_fill(record.silent, 0)
+                for g, record in zip(found, self.layers, strict=True)
+            ]
 
     def _select(
         self, layer: Any, head: Any, query: Any

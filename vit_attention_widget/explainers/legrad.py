@@ -74,8 +74,9 @@ def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tenso
             scores = [trace.target.score(each).sum() for each in logits.split(trace.batch_size)]
             gradients = torch.autograd.grad(scores, outs)
         for layer, gradient in zip(part, gradients, strict=True):
-            values = trace.layers[layer].v.detach()
-            yield _mean_relu(gradient, values) / trace.tokens.num_tokens
+            record = trace.layers[layer]
+            moving = gradient.masked_fill(record.silent, 0)  # a masked head moves nothing
+            yield _mean_relu(moving, record.v.detach()) / trace.tokens.num_tokens
 
 
 def _rows(trace: Trace, readout: str) -> list[int] | None:
