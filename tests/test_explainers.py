@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from models import TINY
 from reference import attention as literal_attention
 from reference import daam as literal_daam
 from reference import gmar as literal_gmar
+from reference import gradcam as literal_gradcam
 from reference import legrad as literal_legrad
+from reference import relevance as literal_relevance
 from reference import rollout as literal_rollout
+from reference.explicit import ExplicitViT
 from torch import Tensor
 from twins import TARGET, Twins, agree, twins
 
@@ -28,6 +32,14 @@ LITERAL: dict[str, Literal] = {
     "gmar": lambda t, **o: literal_gmar.gmar(t.vit, t.record, TARGET, **o),
     "daam": lambda t, **o: literal_daam.daam(t.vit, t.record, TARGET, **o),
     "legrad": lambda t, **o: literal_legrad.legrad(t.vit, t.record, TARGET, **o),
+    "relevance": lambda t, **o: literal_relevance.relevance(t.vit, t.record, TARGET, **o),
+    "gradient_rollout": lambda t, **o: literal_relevance.gradient_rollout(
+        t.vit, t.record, TARGET, **o
+    ),
+    "gradcam": lambda t, **o: literal_gradcam.gradcam(t.vit, t.record, TARGET, **o),
+    "attention_gradient": lambda t, **o: literal_relevance.attention_gradient(
+        t.vit, t.record, TARGET, **o
+    ),
 }
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -48,6 +60,17 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "daam": [{}, {"norm": True}, {"signed": True}],
     "legrad": [{}, {"start": 1}, {"readout": "mean"}, {"readout": "cls"}],
+    "relevance": [{}],
+    "gradient_rollout": [
+        {},
+        {"head_fusion": "max"},
+        {"head_fusion": "min"},
+        {"alpha": 0.1},
+        {"discard_ratio": 0.5},
+        {"head_fusion": "max", "discard_ratio": 0.9},
+    ],
+    "gradcam": [{}, {"tokens": "before"}, {"tokens": "after"}],
+    "attention_gradient": [{}],
 }
 
 CASES = [
@@ -128,6 +151,29 @@ def test_retarget_changes_what_is_explained_and_nothing_else() -> None:
         assert same == (name in ("attention", "rollout"))
 
 
+def test_a_masked_head_has_no_part_in_a_map(pair: Twins) -> None:
+    """By the twins, whose gradients are autograd's; and as if the head had been cut out."""
+    mask = {0: [1], 2: [0]}
+    masked = vaw.trace(pair.model, pair.inputs, TARGET, head_mask=mask)
+    vit = ExplicitViT(pair.model, mask)
+    literal = replace(pair, vit=vit, record=vit(pair.inputs))
+    by_gradient = ("gmar", "legrad", "relevance", "gradient_rollout", "attention_gradient")
+    for name in (*by_gradient, "gradcam"):
+        agree(explainers.METHODS[name](masked).values, LITERAL[name](literal))
+    small = vaw.trace(vaw.prune_heads(pair.model, mask), pair.inputs, TARGET)
+    if small.num_heads[0] == 1:  # else the heads are silenced, not cut out
+        for method in (explainers.daam, explainers.gmar, explainers.gradcam):
+            agree(method(masked).values, method(small).values)
+
+
+def test_gradcam_of_the_last_tokens_is_nothing_where_one_token_is_read_out() -> None:
+    after = explainers.gradcam(twins("vit").trace, tokens="after").values
+    assert (after[:, -1] == 0).all()
+    before = explainers.gradcam(twins("vit").trace, tokens="before").values
+    agree(before[:, 1:], after[:, :-1])
+    assert before[:, -1].abs().sum() > 0
+
+
 def test_the_target_is_named() -> None:
     found = twins("vit").trace
     assert explainers.daam(found).target == found.target.name
@@ -157,6 +203,10 @@ def test_query_chunks_do_not_change_a_map(method: str, monkeypatch: pytest.Monke
         ("gmar", {"alpha": -0.5}, r"-0\.5"),
         ("gmar", {"alpha": -0.5, "update": "paper"}, r"-0\.5"),
         ("gmar", {"alpha": float("nan")}, "nan"),
+        ("gradient_rollout", {"head_fusion": "median"}, "'median'.*'mean', 'max' or 'min'"),
+        ("gradient_rollout", {"discard_ratio": 1.5}, r"1\.5.*below 1"),
+        ("gradient_rollout", {"alpha": -1}, "-1.*at least 0"),
+        ("gradcam", {"tokens": "inside"}, "'inside'.*'normed', 'before' or 'after'"),
         ("legrad", {"readout": "max"}, "'max'.*'model', 'mean' or 'cls'"),
         ("legrad", {"start": 3}, "3.*0 to 2"),
         ("legrad", {"start": -1}, "-1.*0 to 2"),

@@ -129,7 +129,7 @@ def test_another_image_and_model(session: vaw.Session) -> None:
         ("selected_token", "a", ParameterError),
         ("pruned_heads", [(0, 5)], ParameterError),
         ("pruned_heads", 3, ParameterError),
-        ("method", "gradcam", ParameterError),
+        ("method", "saliency", ParameterError),
         ("metric", "luck", ParameterError),
         ("colormap", "jet", ParameterError),
         ("opacity", 2, ParameterError),

@@ -22,6 +22,8 @@ class Record:
     head_outputs: list[Tensor]  # per layer [B, H, N, d], before the output projection
     tokens: list[Tensor]  # per layer [B, N, D], after the block
     pool_attention: Tensor | None = None  # [B, H, latent, N] where a model pools by attention
+    inputs: list[Tensor] = field(default_factory=list)  # per layer [B, N, D], before the block
+    normed: list[Tensor] = field(default_factory=list)  # per layer [B, N, D], after the first norm
 
 
 class ExplicitAttention(nn.Module):
@@ -157,9 +159,18 @@ class ExplicitViT:
     def __call__(self, inputs: Tensor) -> Record:
         """Run the model on inputs [B, 3, height, width]."""
         tokens: list[Tensor] = []
+        inputs_of: list[Tensor] = []
+        normed: list[Tensor] = []
         handles = [
             block.register_forward_hook(lambda _m, _a, out: tokens.append(out))
             for block in self.model.blocks
+        ] + [
+            hook
+            for block in self.model.blocks
+            for hook in (
+                block.register_forward_pre_hook(lambda _m, args: inputs_of.append(args[0])),
+                block.norm1.register_forward_hook(lambda _m, _a, out: normed.append(out)),
+            )
         ]
         logits = self.model(inputs.double())
         for handle in handles:
@@ -172,6 +183,8 @@ class ExplicitViT:
             [a.head_outputs for a in attention],
             tokens,
             None if self.pool is None else self.pool.attention,
+            inputs_of,
+            normed,
         )
 
     @property

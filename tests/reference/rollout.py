@@ -16,6 +16,20 @@ def fuse(attention: Tensor, fusion: str) -> Tensor:
     return attention.amax(dim=1) if fusion == "max" else attention.amin(dim=1)
 
 
+def discard(fused: Tensor, ratio: float, prefix: int) -> Tensor:
+    """Set the smallest entries of [B, N, N] to 0, one by one."""
+    batch, tokens, _ = fused.shape
+    fused = fused.clone()
+    for b in range(batch if ratio > 0 else 0):
+        smallest = sorted(
+            (fused[b, i, j].item(), i, j) for i in range(tokens) for j in range(tokens)
+        )
+        for _, i, j in smallest[: int(tokens * tokens * ratio)]:
+            if j > 0 or prefix == 0:  # the class token's column stays
+                fused[b, i, j] = 0
+    return fused
+
+
 def rollout(
     vit: ExplicitViT,
     record: Record,
@@ -27,16 +41,8 @@ def rollout(
     maps = []
     rolled: Tensor | None = None
     for attention in record.attention:
-        batch, _, tokens, _ = attention.shape
-        fused = fuse(attention.detach(), head_fusion).clone()
-        if discard_ratio > 0:
-            for b in range(batch):
-                smallest = sorted(
-                    (fused[b, i, j].item(), i, j) for i in range(tokens) for j in range(tokens)
-                )
-                for _, i, j in smallest[: int(tokens * tokens * discard_ratio)]:
-                    if j > 0 or vit.prefix == 0:  # the class token's column stays
-                        fused[b, i, j] = 0
+        tokens = attention.shape[-1]
+        fused = discard(fuse(attention.detach(), head_fusion), discard_ratio, vit.prefix)
         update = fused + alpha * torch.eye(tokens, dtype=fused.dtype)
         update = update / update.sum(dim=-1, keepdim=True)
         rolled = update if rolled is None else update @ rolled

@@ -35,6 +35,14 @@ METHOD_HINTS = {
                "layer. Bousselham et al. 2024."),
     "gmar": ("GMAR", "Rollout with heads weighted by the size of their gradient. "
              "Jo et al. 2025."),
+    "relevance": ("relevance", "Attention where it raises the class, carried through the layers. "
+                  "Chefer et al. 2021."),
+    "gradient_rollout": ("gradient rollout", "Rollout of attention times its gradient. After "
+                         "Abnar and Zuidema 2020."),
+    "gradcam": ("Grad-CAM", "What each layer is given, channels weighted by their gradient; each "
+                "layer by itself. Selvaraju et al. 2017."),
+    "attention_gradient": ("attention x gradient", "The class token's attention where it raises "
+                           "the class, each layer by itself. After Chefer et al. 2021."),
     "rollout": ("rollout", "Attention multiplied through the layers. Knows no class. "
                 "Abnar and Zuidema 2020."),
     "attention": ("attention", "Raw attention of the class token, each layer by itself. "
