@@ -24,7 +24,8 @@ from .tracing import trace
 from .vision_transformers import adapt, describe, zero_shot
 
 if TYPE_CHECKING:
-    from . import demo
+    from . import demo, evaluation
+    from .evaluation import Evaluation, evaluate, evaluate_steps
     from .heads.pruning import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
     from .widgets import (
@@ -43,6 +44,7 @@ __all__ = [
     "AttentionPatterns",
     "AttentionStrength",
     "DAAMScrubber",
+    "Evaluation",
     "Explorer",
     "HeadImportance",
     "HeadImportanceGrid",
@@ -59,6 +61,9 @@ __all__ = [
     "demo",
     "describe",
     "errors",
+    "evaluate",
+    "evaluate_steps",
+    "evaluation",
     "explainers",
     "head_importance",
     "head_importance_steps",
@@ -80,11 +85,15 @@ _LAZY = {
     "AttentionInspector": ".widgets",
     "AttentionPatternMap": ".widgets",
     "DAAMScrubber": ".widgets",
+    "Evaluation": ".evaluation",
     "Explorer": ".widgets",
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
     "demo": ".demo",
+    "evaluate": ".evaluation",
+    "evaluate_steps": ".evaluation",
+    "evaluation": ".evaluation",
     "load_pruned": ".heads.pruning",
     "prune_heads": ".heads.pruning",
     "pruning_of": ".heads.pruning",
@@ -92,11 +101,14 @@ _LAZY = {
 }
 
 
+_PACKAGES = ("demo", "evaluation")
+
+
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name], __name__)
-    return module if name == "demo" else getattr(module, name)
+    return module if name in _PACKAGES else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,454 @@
+"""The table of an evaluation: what is in it, how it is made, and what it survives."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models import BY_NAME
+from snapshots import untouched
+from torch import nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget import evaluation, explainers
+from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
+from vit_attention_widget.evaluation.statistics import bootstrap
+
+COUNT = 10
+SCENES = [vaw.demo.scene(seed=2_000_000 + seed) for seed in range(COUNT)]
+IMAGES = [scene.image for scene in SCENES]
+MASKS = [scene.mask for scene in SCENES]
+LABELS = [scene.label for scene in SCENES]
+SOME = ["insertion", "positive", "average_drop", "pointing", "average_precision"]
+OPTIONS: dict[str, Any] = {"methods": ["legrad", "rollout"], "metrics": SOME, "steps": 4}
+
+
+@cache
+def model() -> nn.Module:
+    return vaw.demo.load_model()
+
+
+@cache
+def whole() -> vaw.Evaluation:
+    return vaw.evaluate(model(), IMAGES, MASKS, target=LABELS, **OPTIONS)
+
+
+def same(found: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-5) -> None:
+    assert found.methods == expected.methods
+    assert found.metrics == expected.metrics
+    torch.testing.assert_close(
+        found.values, expected.values, rtol=0, atol=tolerance, equal_nan=True
+    )
+
+
+def test_every_method_and_metric_beside_what_knows_nothing() -> None:
+    found = vaw.evaluate(model(), IMAGES[0], MASKS[0], steps=3)
+    assert found.methods == (*explainers.METHODS, "centre", "random")
+    assert found.metrics == tuple(evaluation.METRICS)
+    assert found.values.shape == (1, len(found.methods), len(evaluation.METRICS))
+    assert not found.failed
+    assert torch.isfinite(found.values).all()
+    assert found.values.min() >= 0
+    assert found.values.max() <= 1
+    without = vaw.evaluate(model(), IMAGES[0], methods="daam", steps=3)
+    assert without.metrics == evaluation.FAITHFULNESS
+    assert without.methods == ("daam", "centre", "random")
+
+
+def test_values_are_those_of_the_functions() -> None:
+    found = whole()
+    for start in (0, 8):  # as they are cut into batches
+        part = slice(start, start + 8)
+        trace = vaw.trace(model(), IMAGES[part], LABELS[part])
+        maps = {
+            "legrad": explainers.legrad(trace),
+            "rollout": explainers.rollout(trace),
+            "centre": evaluation.centre(trace),
+            "random": evaluation.random(trace, seed=start),
+        }
+        on = torch.from_numpy(np.stack(MASKS[part]))
+        for name, each in maps.items():
+            curve = evaluation.insertion(trace, each, steps=4)
+            heat = each.upsample((80, 80))
+            expected = {
+                "insertion": curve.area,
+                "positive": evaluation.positive_perturbation(trace, each).area,
+                "average_drop": evaluation.average_drop(trace, each),
+                "pointing": evaluation.pointing_game(heat, on),
+                "average_precision": evaluation.average_precision(heat, on),
+            }
+            for metric, values in expected.items():
+                torch.testing.assert_close(found.of(name, metric)[part], values, msg=metric)
+
+
+def test_however_the_images_come() -> None:
+    pairs = list(zip(IMAGES, LABELS, strict=True))
+    inputs = vaw.describe(model()).prepare(IMAGES)
+    ways: dict[str, tuple[Any, Any, Any]] = {
+        "generator": ((pair for pair in pairs), iter(MASKS), None),
+        "pairs": (pairs, MASKS, None),
+        "tensor": (inputs, torch.from_numpy(np.stack(MASKS)), LABELS),
+        "batches": ([(inputs[:6], LABELS[:6]), (inputs[6:], LABELS[6:])], MASKS, None),
+    }
+    for name, (images, masks, target) in ways.items():
+        found = vaw.evaluate(model(), images, masks, target=target, **OPTIONS)
+        assert found.stopped is None, name
+        same(found, whole())
+    small = vaw.evaluate(model(), IMAGES, MASKS, target=LABELS, **OPTIONS, max_batch=3)
+    same(small, whole())
+
+
+def test_steps_and_updates_grow() -> None:
+    sizes = []
+    found = vaw.evaluate(
+        model(), IMAGES, MASKS, target=LABELS, **OPTIONS, on_update=lambda e: sizes.append(len(e))
+    )
+    assert sizes == [8, 10]
+    assert len(found) == 10
+    first = next(vaw.evaluate_steps(model(), IMAGES, MASKS, target=LABELS, **OPTIONS))
+    torch.testing.assert_close(first.values, whole().values[:8])
+
+
+def test_several_fills_have_a_column_each() -> None:
+    found = vaw.evaluate(
+        model(), IMAGES[:2], MASKS[:2], "daam", metrics=["deletion", "increase", "energy"],
+        fill=("blur", "mean", "noise"), steps=3,
+    )  # fmt: skip
+    assert found.metrics == (
+        "deletion (blur)", "deletion (mean)", "deletion (noise)",
+        "increase (blur)", "increase (mean)", "increase (noise)", "energy",
+    )  # fmt: skip
+    one = vaw.evaluate(
+        model(), IMAGES[:2], methods="daam", metrics="deletion", fill="mean", steps=3
+    )
+    assert one.metrics == ("deletion",)
+    torch.testing.assert_close(one["deletion"], found["deletion (mean)"])
+    own = vaw.evaluate(
+        model(), IMAGES[0], methods="daam", metrics="deletion", fill=torch.zeros_like, steps=3
+    )
+    zero = vaw.evaluate(
+        model(), IMAGES[0], methods="daam", metrics="deletion", fill="zero", steps=3
+    )
+    same(own, zero)
+
+
+def test_methods_with_options_and_methods_of_one_s_own() -> None:
+    methods = {
+        "late": partial(explainers.legrad, start=4),
+        "oracle": lambda t: explainers.Attribution(t.inputs.mean(1)[:, None, ::8, ::8], "", ""),
+    }
+    found = vaw.evaluate(model(), IMAGES[0], methods=methods, metrics="increase")
+    assert found.methods == ("late", "oracle", "centre", "random")
+
+
+def test_a_perfect_map_beats_all_at_localisation() -> None:
+    """Maps at the patches' own pixels, and an object that is whole patches."""
+    mask = np.zeros((80, 80), bool)
+    mask[16:40, 24:48] = True
+    perfect = torch.zeros(1, 1, 10, 10)
+    perfect[..., 2:5, 3:6] = 1
+    found = vaw.evaluate(
+        model(), IMAGES[0], mask,
+        {"perfect": lambda t: explainers.Attribution(perfect, "", ""), **explainers.METHODS},
+        metrics=evaluation.LOCALISATION, interpolation="nearest",
+    )  # fmt: skip
+    for metric in evaluation.LOCALISATION:
+        assert found.mean("perfect", metric) == 1
+        assert max(found.mean(m, metric) for m in found.methods) == 1
+
+
+def test_images_without_a_mask_or_an_object_are_left_out() -> None:
+    masks = [MASKS[0], None, np.zeros((80, 80), bool)]
+    found = vaw.evaluate(model(), IMAGES[:3], masks, "daam", metrics=["pointing", "increase"])
+    assert found.of("daam", "pointing").isnan().tolist() == [False, True, True]
+    assert not found.of("daam", "increase").isnan().any()
+    rows = {(r["method"], r["metric"]): r for r in found.rows()}
+    assert rows["daam", "pointing"]["images"] == 1
+    assert rows["daam", "increase"]["images"] == 3
+    assert found.mean("daam", "pointing") == float(found.of("daam", "pointing")[0])
+
+
+def test_one_image_has_means_but_no_intervals() -> None:
+    found = vaw.evaluate(model(), IMAGES[0], MASKS[0], "daam", metrics="energy")
+    assert found.mean("daam", "energy") > 0
+    assert np.isnan(found.interval("daam", "energy")).all()
+    assert "[" not in found.summary().split("\n", 1)[1]
+
+
+# Statistics --------------------------------------------------------------------------------------
+
+
+def test_bootstrap_intervals() -> None:
+    values = torch.tensor(np.random.default_rng(0).normal(3, 2, 400))
+    low, high = bootstrap(values)
+    half = 1.96 * float(values.std()) / 20
+    assert low == pytest.approx(float(values.mean()) - half, abs=0.05)
+    assert high == pytest.approx(float(values.mean()) + half, abs=0.05)
+    assert bootstrap(values) == (low, high)
+    narrow = bootstrap(values, 0.5)
+    assert low < narrow[0] < narrow[1] < high
+    with_nan = torch.cat([values, torch.full((50,), torch.nan)])
+    assert bootstrap(with_nan) == (low, high)
+    assert bootstrap(torch.full((30,), 0.25)) == (0.25, 0.25)
+    assert np.isnan(bootstrap(values[:1])).all()
+    for level in (0.0, 1.0, 95):
+        with pytest.raises(ParameterError, match=r"level is"):
+            bootstrap(values, level)
+
+
+def test_how_often_an_interval_holds_the_truth() -> None:
+    """Of 200 experiments with 40 images each, some 95 % must hold the true share, 0.3."""
+    rng = np.random.default_rng(1)
+    holds = 0
+    for _ in range(200):
+        low, high = bootstrap(torch.tensor((rng.random(40) < 0.3).astype(float)))
+        holds += low <= 0.3 <= high
+    assert 180 <= holds <= 199
+
+
+def test_differences_are_taken_image_by_image() -> None:
+    found = whole()
+    better, low, high = found.against("legrad", "random", "average_precision")
+    expected = found.of("legrad", "average_precision") - found.of("random", "average_precision")
+    assert better == pytest.approx(float(expected.mean()))
+    assert low <= better <= high
+    assert found.against("random", "legrad", "average_precision")[0] == -better
+    lower = found.against("legrad", "random", "average_drop")[0]
+    drop = found.of("random", "average_drop") - found.of("legrad", "average_drop")
+    assert lower == pytest.approx(float(drop.mean()))
+
+
+# Out of the notebook -----------------------------------------------------------------------------
+
+
+def test_tables(tmp_path: Path) -> None:
+    found = whole()
+    table = found.to_dataframe()
+    assert list(table.columns) == ["method", "metric", "better", "mean", "low", "high", "images"]
+    assert len(table) == 4 * len(SOME)
+    assert (table["low"] <= table["mean"]).all()
+    by_image = found.to_dataframe(by_image=True)
+    assert list(by_image.columns) == ["image", "method", *SOME]
+    assert len(by_image) == COUNT * 4
+    found.to_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["mean"]) == found.mean(rows[0]["method"], rows[0]["metric"])
+    found.to_csv(tmp_path / "images.csv", by_image=True)
+    assert len((tmp_path / "images.csv").read_text().splitlines()) == 1 + COUNT * 4
+
+
+def test_pictures() -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    found = whole()
+    curves = found.plot()
+    assert [line.get_label().split()[0] for line in curves.lines] == list(found.methods)
+    assert "shown" in curves.get_xlabel()
+    means = found.plot("pointing")
+    labels = [tick.get_text() for tick in means.get_yticklabels()]
+    assert labels[-1] == max(found.methods, key=lambda m: found.mean(m, "pointing"))
+    assert "first" in found.plot("positive", ax=means).get_ylabel()
+
+
+def test_curves() -> None:
+    fractions, values = whole().curve("legrad", "insertion")
+    assert fractions.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    area = torch.trapezoid(values.double(), fractions.double())
+    assert float(area) == pytest.approx(whole().mean("legrad", "insertion"), abs=1e-6)
+    assert len(whole().curve("legrad", "positive")[0]) == 9
+    with pytest.raises(ParameterError, match=r"pointing has no curve.*insertion, positive"):
+        whole().curve("legrad", "pointing")
+
+
+def test_the_summary_says_what_a_method_does_not_beat() -> None:
+    def backwards(trace: vaw.Trace) -> explainers.Attribution:
+        found = explainers.legrad(trace)
+        return explainers.Attribution(-found.values, "backwards", found.target)
+
+    methods = {"backwards": backwards, "legrad": explainers.legrad}
+    found = vaw.evaluate(model(), IMAGES, MASKS, methods, metrics="energy")
+    text = found.summary()
+    assert "No better than random by energy: backwards." in text
+    assert "No better than random by energy: backwards, legrad." not in text
+    ranked = [line.split()[0] for line in text.splitlines() if "  [" in line]
+    assert ranked[-1] == "backwards"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda e: e.of("gmar", "pointing"), r"'gmar'.*legrad, rollout, centre, random"),
+        (lambda e: e["deletion"], r"'deletion'.*insertion.*metrics=\['deletion'"),
+    ],
+)
+def test_what_was_not_computed(call: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        call(whole())
+
+
+# What goes wrong ---------------------------------------------------------------------------------
+
+
+def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
+    def broken() -> Iterator[Any]:
+        yield from zip(IMAGES[:8], LABELS[:8], strict=True)
+        yield b"not a picture", 3
+        yield IMAGES[9], 3
+
+    with pytest.warns(UserWarning, match=r"ended early.*first 8"):
+        found = vaw.evaluate(model(), broken(), MASKS, **OPTIONS)
+    assert isinstance(found.stopped, ImageError)
+    torch.testing.assert_close(found.values, whole().values[:8])
+    assert "Stopped early" in found.summary()
+
+    def dying() -> Iterator[Any]:
+        yield from zip(IMAGES[:8], LABELS[:8], strict=True)
+        raise OSError("the disk is gone")
+
+    with pytest.warns(UserWarning, match="the disk is gone"):
+        found = vaw.evaluate(model(), dying(), MASKS, **OPTIONS)
+    assert isinstance(found.stopped, OSError)
+
+    def dead() -> Iterator[Any]:
+        raise OSError("at once")
+        yield
+
+    with pytest.raises(OSError, match="at once"):
+        vaw.evaluate(model(), dead(), MASKS, **OPTIONS)
+
+
+def test_masks_that_break_keep_what_was_computed() -> None:
+    with pytest.warns(UserWarning, match=r"fewer masks than images"):
+        found = vaw.evaluate(model(), IMAGES, iter(MASKS[:9]), target=LABELS, **OPTIONS)
+    assert len(found) == 8
+
+    def dying() -> Iterator[Any]:
+        yield from MASKS[:9]
+        raise OSError("the disk is gone")
+
+    with pytest.warns(UserWarning, match=r"masks ended with OSError: the disk is gone"):
+        found = vaw.evaluate(model(), IMAGES, dying(), target=LABELS, **OPTIONS)
+    assert len(found) == 8
+    wrong = [*MASKS[:8], np.ones((3, 3), bool), MASKS[9]]
+    with pytest.warns(UserWarning, match=r"3 x 3"):
+        found = vaw.evaluate(model(), IMAGES, wrong, target=LABELS, **OPTIONS)
+    assert len(found) == 8
+
+
+@pytest.mark.parametrize("kind", ["NaN", "refuses"])
+def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
+    def method(trace: vaw.Trace) -> explainers.Attribution:
+        if kind == "refuses":
+            raise vaw.errors.CaptureError("cannot be seen")
+        found = explainers.legrad(trace)
+        return explainers.Attribution(found.values * torch.nan, "bad", found.target)
+
+    with pytest.warns(UserWarning, match="bad could not explain some images"):
+        found = vaw.evaluate(
+            model(), IMAGES, MASKS, {"bad": method, "legrad": explainers.legrad},
+            target=LABELS, metrics=SOME, steps=4,
+        )  # fmt: skip
+    assert set(found.failed) == {"bad"}
+    assert found.values[:, 0].isnan().all()
+    torch.testing.assert_close(found.of("legrad", "insertion"), whole().of("legrad", "insertion"))
+    assert "bad failed" in found.summary()
+    assert found.curve("bad", "insertion")[1].isnan().all()
+
+
+def test_it_can_be_cancelled_and_leaves_nothing_behind() -> None:
+    seen: list[tuple[float, str]] = []
+
+    def watch(fraction: float, label: str) -> None:
+        seen.append((fraction, label))
+
+    with untouched(model()):
+        vaw.evaluate(model(), IMAGES, MASKS, progress=watch, **OPTIONS)
+    assert seen[-1][0] == pytest.approx(1)
+    assert all(0 <= fraction <= 1 for fraction, _ in seen)
+    assert "of 10" in seen[0][1]
+    assert len(seen) > 20
+
+    def stop(fraction: float, label: str) -> None:
+        if fraction > 0.5:
+            raise JobCancelled("enough")
+
+    with untouched(model()), pytest.raises(JobCancelled):
+        vaw.evaluate(model(), IMAGES, MASKS, progress=stop, **OPTIONS)
+
+
+def test_a_model_in_training_mode_is_left_in_it() -> None:
+    tiny = BY_NAME["vit-avg"]
+    built = tiny.build().train()
+    for parameter in built.parameters():
+        parameter.requires_grad_(False)
+    with untouched(built):
+        found = vaw.evaluate(built, tiny.inputs(3), methods=["daam", "gmar"], steps=3)
+    assert torch.isfinite(found.values).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"metrics": "sharpness"}, r"'sharpness'.*insertion"),
+        ({"metrics": []}, "No metric"),
+        ({"metrics": "pointing"}, r"pointing compares with true masks: give masks="),
+        ({"methods": "lime"}, r"'lime'.*daam"),
+        ({"methods": {"centre": evaluation.centre}}, "'centre' is the name of a baseline"),
+        ({"fill": "pink"}, "'pink'.*blur"),
+        ({"unit": "row"}, "'row'"),
+        ({"steps": 0}, "steps is 0"),
+        ({"max_batch": 0}, "max_batch is 0"),
+        ({"masks": MASKS[:2]}, "2 masks were given for 3 images"),
+    ],
+)
+def test_what_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        vaw.evaluate(model(), IMAGES[:3], **options)
+
+
+def test_no_images() -> None:
+    with pytest.raises(ImageError, match=r"empty|no images"):
+        vaw.evaluate(model(), [])
+
+
+# Baselines ---------------------------------------------------------------------------------------
+
+
+def test_baselines_are_attributions() -> None:
+    tiny = BY_NAME["vit-non-square"]
+    trace = vaw.trace(tiny.build(), tiny.inputs())
+    centre = evaluation.centre(trace)
+    assert centre.values.shape == (2, 3, 3, 10)
+    assert torch.equal(centre.final, centre.final.flip(1))
+    assert torch.equal(centre.final, centre.final.flip(2))
+    assert centre.final.amax() == centre.final[0, 1, 4] == centre.final[1, 1, 5]
+    with pytest.raises(ParameterError, match="sigma is 0"):
+        evaluation.centre(trace, sigma=0)
+    state = torch.get_rng_state()
+    random = evaluation.random(trace, seed=3)
+    assert torch.equal(state, torch.get_rng_state())
+    assert random.values.shape == (2, 3, 3, 10)
+    assert not torch.equal(random.final[0], random.final[1])
+    second = vaw.trace(trace.model, tiny.inputs()[1:])
+    assert torch.equal(evaluation.random(second, seed=4).final[0], random.final[1])
+
+
+def test_importing_the_package_loads_no_more_than_before() -> None:
+    code = (
+        "import sys, vit_attention_widget as vaw\n"
+        "heavy = ('timm', 'sklearn', 'pandas', 'matplotlib')\n"
+        "assert not [m for m in heavy if m in sys.modules]\n"
+        "assert 'vit_attention_widget.evaluation' not in sys.modules\n"
+        "vaw.evaluate, vaw.evaluation.scores_of, vaw.Evaluation\n"
+        "assert not [m for m in heavy if m in sys.modules]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

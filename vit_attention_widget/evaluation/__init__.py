@@ -1,0 +1,55 @@
+"""How faithful maps are to a model, how well they lie on the object, and whether they depend on it.
+
+:func:`evaluate` makes the table; the functions it is made of can be called by themselves.
+"""
+
+from __future__ import annotations
+
+from .baselines import BASELINES, centre, random
+from .evaluate import evaluate, evaluate_steps
+from .faithfulness import (
+    Curve,
+    average_drop,
+    deletion,
+    increase,
+    insertion,
+    negative_perturbation,
+    positive_perturbation,
+)
+from .fill import FILLS, filled
+from .localisation import average_precision, energy_inside, iou, pointing_game
+from .masks import place_mask
+from .metrics import FAITHFULNESS, LOCALISATION, METRICS
+from .result import Evaluation
+from .sanity import SanityCheck, sanity_check
+from .scores import Scores, scores_of
+
+__all__ = [
+    "BASELINES",
+    "FAITHFULNESS",
+    "FILLS",
+    "LOCALISATION",
+    "METRICS",
+    "Curve",
+    "Evaluation",
+    "SanityCheck",
+    "Scores",
+    "average_drop",
+    "average_precision",
+    "centre",
+    "deletion",
+    "energy_inside",
+    "evaluate",
+    "evaluate_steps",
+    "filled",
+    "increase",
+    "insertion",
+    "iou",
+    "negative_perturbation",
+    "place_mask",
+    "pointing_game",
+    "positive_perturbation",
+    "random",
+    "sanity_check",
+    "scores_of",
+]

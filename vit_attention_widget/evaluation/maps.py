@@ -1,0 +1,97 @@
+"""Maps on the patch grid: checked, at pixels, and as an order of patches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..explainers import Attribution
+from ..trace import Trace
+
+__all__ = ["checked_maps", "min_max", "pixel_ranks", "to_pixels"]
+
+UNITS = ("patch", "pixel")
+
+
+def checked_maps(trace: Trace, maps: Attribution | Tensor) -> Tensor:
+    """One finite map for each image of the trace, [batch, row, col], in float32 at least.
+
+    Raises
+    ------
+    ParameterError
+        If the shape is not that of the trace's patch grid, or a value is NaN or infinite.
+    """
+    name = f"the map of {maps.method}" if isinstance(maps, Attribution) else "the map"
+    values = maps.final if isinstance(maps, Attribution) else maps
+    tokens = trace.tokens
+    expected = (trace.batch_size, tokens.rows, tokens.cols)
+    if not isinstance(values, Tensor) or tuple(values.shape) != expected:
+        shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ParameterError(
+            f"Got {shape} as {name}, but the trace has {expected[0]} image(s) of {tokens.rows} x "
+            f"{tokens.cols} patches: [{expected[0]}, {tokens.rows}, {tokens.cols}] was expected."
+        )
+    values = values.detach().to(trace.inputs.device)
+    if values.dtype != torch.float64:
+        values = values.float()
+    broken = ~torch.isfinite(values).flatten(1).all(1)
+    if bool(broken.any()):
+        index = int(broken.nonzero()[0])
+        raise ParameterError(
+            f"There are NaN or infinite values in {name} of image {index}: it has no order. Look "
+            "for a division by zero in the method, or overflow in half precision."
+        )
+    return values
+
+
+def to_pixels(trace: Trace, maps: Tensor, mode: str = "bilinear") -> Tensor:
+    """Maps [batch, row, col] at the pixels of the model's input, [batch, height, width]."""
+    if mode not in ("bilinear", "nearest"):
+        raise ParameterError(f"The mode is {mode!r}: choose 'bilinear' or 'nearest'.")
+    tokens, (height, width) = trace.tokens, trace.inputs.shape[-2:]
+    corners = False if mode == "bilinear" else None
+    size = (tokens.image_height, tokens.image_width)
+    large = F.interpolate(maps[:, None], size=size, mode=mode, align_corners=corners)
+    # A model may pad its input to whole patches, or leave out what is no whole patch.
+    missing = (0, max(0, width - size[1]), 0, max(0, height - size[0]))
+    return F.pad(large, missing, mode="replicate")[:, 0, :height, :width]
+
+
+def pixel_ranks(trace: Trace, maps: Tensor, unit: str = "patch", seed: int = 0) -> Tensor:
+    """For each pixel the place of its unit in the order from the most to the least relevant.
+
+    Equal values are ordered at random, the same way each time: in the order of rows they would
+    favour the top of the picture, and many maps are 0 over large parts.
+
+    Returns
+    -------
+    Tensor
+        [batch, height, width], int64, 0 for the most relevant patch (or pixel).
+    """
+    if unit not in UNITS:
+        raise ParameterError(f"The unit is {unit!r}: choose 'patch' or 'pixel'.")
+    grid = maps if unit == "patch" else to_pixels(trace, maps)
+    flat = grid.flatten(1)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(flat.shape[1], generator=generator).to(flat.device)
+    order = shuffled[flat[:, shuffled].argsort(dim=1, descending=True, stable=True)]
+    places = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+    ranks = torch.empty_like(order).scatter_(1, order, places).view_as(grid)
+    if unit == "pixel":
+        return ranks
+    tokens, (height, width) = trace.tokens, trace.inputs.shape[-2:]
+    rows = torch.arange(height, device=flat.device) // tokens.patch_height
+    cols = torch.arange(width, device=flat.device) // tokens.patch_width
+    rows, cols = rows.clamp_max(tokens.rows - 1), cols.clamp_max(tokens.cols - 1)
+    return ranks[:, rows][:, :, cols]
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Each map [batch, ...] on a scale from 0 to 1; a constant map becomes 0."""
+    flat = maps.flatten(1)
+    shape = (-1, *[1] * (maps.ndim - 1))
+    low, high = flat.amin(1).view(shape), flat.amax(1).view(shape)
+    spread = torch.where(high > low, high - low, 1)
+    return (maps - low) / spread

@@ -1,0 +1,237 @@
+"""Does a map depend on what the model has learned? Make it forget, from the top layer down."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import JobCancelled, ParameterError, VitAttentionError
+from ..heads.result import write_csv
+from ..trace import Trace
+from ..tracing import Progress, trace
+from ..vision_transformers import VisionTransformer, describe
+from .baselines import centre, random
+from .evaluate import methods_by_name
+from .forgetting import copied, forget, kept_target
+from .maps import checked_maps
+from .measuring import Method
+
+__all__ = ["SanityCheck", "rank_correlation", "sanity_check"]
+
+
+@dataclass(frozen=True)
+class SanityCheck:
+    """How much of each map is left as a model forgets.
+
+    Attributes
+    ----------
+    correlation : Tensor
+        [stage, method, image], from -1 to 1; NaN where the original map is constant.
+    stages : tuple of str
+        What was made random last: all stages before it are random too.
+    methods : tuple of str
+    limit : float
+        Above it a map counts as unchanged.
+    """
+
+    correlation: Tensor = field(repr=False)
+    stages: tuple[str, ...]
+    methods: tuple[str, ...]
+    limit: float
+
+    def mean(self, method: str) -> Tensor:
+        """Mean over images at each stage, [stage]."""
+        if method not in self.methods:
+            raise ParameterError(f"{method!r} was not checked, but {', '.join(self.methods)}.")
+        return self.correlation[:, self.methods.index(method)].nanmean(1)
+
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        """Methods whose map is much the same when nothing is left of the model.
+
+        The mean over images of the correlation's size at the last stage exceeds ``limit``: what
+        such a map shows is not what the model has learned.
+        """
+        last = self.correlation[-1].abs().nanmean(1)
+        return tuple(m for m, left in zip(self.methods, last.tolist(), strict=True)
+                     if left > self.limit)  # fmt: skip
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a stage and method: the mean over images, and whether it is flagged."""
+        flagged = self.unchanged
+        return [
+            {
+                "stage": stage,
+                "method": method,
+                "correlation": float(self.mean(method)[at]),
+                "unchanged": method in flagged,
+            }
+            for at, stage in enumerate(self.stages)
+            for method in self.methods
+        ]
+
+    def to_dataframe(self) -> Any:
+        """:meth:`rows` as a table. Needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write :meth:`rows` as a table."""
+        write_csv(path, self.rows())
+
+    def plot(self, ax: Any = None) -> Any:
+        """Correlation against the stages. Needs matplotlib."""
+        from .plots import plot_stages
+
+        return plot_stages(self, ax)
+
+    def summary(self) -> str:
+        """What is left of each map at the first and the last stage, and what is flagged."""
+        width = max(map(len, self.methods))
+        lines = [f"Rank correlation with the original map, {self.correlation.shape[2]} image(s)"]
+        for method in self.methods:
+            values = self.mean(method)
+            flag = "  UNCHANGED" if method in self.unchanged else ""
+            lines.append(
+                f"  {method:<{width}}  {float(values[0]):+.2f} ({self.stages[0]} random)  "
+                f"{float(values[-1]):+.2f} (all random){flag}"
+            )
+        return "\n".join(lines)
+
+
+def sanity_check(
+    model: nn.Module | VisionTransformer,
+    images: Any,
+    methods: str | Sequence[str] | Mapping[str, Method] | None = None,
+    target: Any = None,
+    *,
+    limit: float = 0.5,
+    seed: int = 0,
+    describe_copy: Callable[[nn.Module], VisionTransformer] | None = None,
+    progress: Progress | None = None,
+) -> SanityCheck:
+    """Cascading randomisation of the weights (Adebayo et al. 2018, "Sanity Checks", section 4.1).
+
+    The readout's weights are drawn anew, then those of the last block too, and so on down to the
+    patch embedding; after each stage the maps are made again, of the same images and the same
+    class, and compared with the original ones by Spearman's rank correlation over the patches.
+    A map that stays what it was shows something of the image, or of the architecture, that the
+    model did not have to learn. Methods that know no class (raw attention, rollout) cannot change
+    at the first stage; they must at the later ones.
+
+    New weights are normal with the mean and the spread of the tensor that they replace (ours: the
+    source draws them as they are initialised, which a model does not tell). The centre and the
+    random map, which do not look at the model, are flagged by design.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A deep copy is made random; the model itself and the global random numbers are untouched.
+    images : image, float tensor, or list of images
+        A handful: all are traced together, once a stage.
+    methods : str, sequence of str or dict, optional
+        As for :func:`.evaluate`.
+    target : optional
+        As for :func:`~vit_attention_widget.trace`: None is the class that the whole model
+        predicts, which stays the target.
+    limit : float
+        Flag maps whose correlation at the last stage is larger, between 0 and 1 (ours).
+    seed : int
+        Of the new weights.
+    describe_copy : callable, optional
+        How to describe a copy of a model that was described by :func:`~vit_attention_widget.adapt`,
+        whose functions hold on to the model itself: ``lambda copy: vaw.adapt(copy, ...)``.
+    progress : callable, optional
+        Called with (fraction, label); it may raise
+        :class:`~vit_attention_widget.errors.JobCancelled`.
+
+    Returns
+    -------
+    SanityCheck
+        ``.unchanged`` names the maps that do not depend on the weights.
+
+    Raises
+    ------
+    ParameterError, TargetError, ImageError, UnsupportedModelError, CaptureError
+
+    Warns
+    -----
+    UserWarning
+        If one of all explainers cannot explain the images: it is left out. A method that was
+        asked for by name raises instead.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
+    >>> vaw.evaluation.sanity_check(model, scene.image, "legrad").unchanged
+    ('centre', 'random')
+    """
+    if not 0 < limit < 1:
+        raise ParameterError(f"limit is {limit}: a correlation between 0 and 1 was expected.")
+    vit = describe(model)
+    every: dict[str, Method] = {
+        **methods_by_name(methods), "centre": centre, "random": partial(random, seed=seed)
+    }  # fmt: skip
+    original = trace(vit, images, target)
+    forgetful = copied(vit, original, describe_copy)
+    before = _maps(original, every, keep_going=methods is None)
+    every = {name: every[name] for name in before}
+    names = tuple(before)
+    found: list[Tensor] = []
+    stages: list[str] = []
+    for stage in forget(forgetful, original, seed):
+        if progress is not None:
+            progress(len(stages) / (vit.num_layers + 2), f"{stage} made random")
+        after = _maps(trace(forgetful, original.inputs, kept_target(original)), every)
+        found.append(torch.stack([rank_correlation(before[n], after[n]) for n in names]))
+        stages.append(stage)
+    if progress is not None:
+        progress(1.0, "done")
+    return SanityCheck(torch.stack(found), tuple(stages), names, limit)
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Spearman's correlation of each pair of maps [batch, ...]; equal values share their rank.
+
+    0 where the second map alone is constant: nothing is left of the first. NaN where the first is.
+    """
+    ranks = [_ranks(maps.flatten(1).cpu().double()) for maps in (first, second)]
+    a, b = (each - each.mean(1, keepdim=True) for each in ranks)
+    spread = (a.square().sum(1) * b.square().sum(1)).sqrt()
+    found = torch.where(spread > 0, (a * b).sum(1) / spread.clamp_min(1e-300), 0)
+    return torch.where(a.square().sum(1) > 0, found.clamp(-1, 1), torch.nan)
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Average ranks from 1 of each row."""
+    found = []
+    for row in values:
+        _, place, size = row.unique(return_inverse=True, return_counts=True)
+        found.append((size.cumsum(0) - (size - 1) / 2)[place])
+    return torch.stack(found)
+
+
+def _maps(
+    found: Trace, methods: Mapping[str, Method], keep_going: bool = False
+) -> dict[str, Tensor]:
+    """The final map of each method; those that cannot explain the images may be left out."""
+    maps: dict[str, Tensor] = {}
+    for name, method in methods.items():
+        try:
+            maps[name] = checked_maps(found, method(found))
+        except JobCancelled:
+            raise
+        except VitAttentionError as error:
+            if not keep_going:
+                raise
+            warnings.warn(f"{name} is left out: {error}", stacklevel=3)
+    return maps
