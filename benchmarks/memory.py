@@ -16,6 +16,7 @@ import torch
 import vit_attention_widget as vaw
 
 from .measure import peak_mib
+from .published import RULES, explicit_copy
 
 
 def main(question: str, patches: int) -> None:
@@ -34,11 +35,15 @@ def main(question: str, patches: int) -> None:
     elif question == "strength":
         found = vaw.trace(model, images, gradients=False)
         assert torch.isfinite(vaw.attention_strength(found).entropy).all()
+    elif question == "retained":  # the published rule, which keeps every matrix
+        explicit = explicit_copy(model, "vit_small_patch16_224", img_size=side)
+        before, start = peak_mib(), time.perf_counter()
+        assert torch.isfinite(RULES["daam"](explicit, images, 0)).all()
     elif question == "forward":
         with torch.no_grad():
             model(images)
     else:
-        raise SystemExit(f"unknown question {question!r}: daam, strength or forward")
+        raise SystemExit(f"unknown question {question!r}: daam, strength, retained or forward")
     seconds = time.perf_counter() - start
     print(json.dumps({"before": before, "extra": peak_mib() - before, "seconds": seconds}))
 

@@ -59,8 +59,9 @@ def _first_feature(features: Tensor) -> Tensor:
     return features[:, 0]
 
 
-def _hf(model: Any, config: Any, **options: Any) -> Callable[[], nn.Module]:
-    return lambda: model(config(**{**SIZE, "num_labels": 5, **options}))
+def _hf(model: str, config: str, **options: Any) -> Callable[[], nn.Module]:
+    """By name: an older version of transformers may not have it."""
+    return lambda: getattr(hf, model)(getattr(hf, config)(**{**SIZE, "num_labels": 5, **options}))
 
 
 class OwnModel(nn.Module):
@@ -93,41 +94,41 @@ def adapted(model: nn.Module) -> Any:
 
 
 TINY = [
-    Tiny("hf-vit", _hf(hf.ViTForImageClassification, hf.ViTConfig)),
+    Tiny("hf-vit", _hf("ViTForImageClassification", "ViTConfig")),
     Tiny(
         "hf-vit-eager",
-        _hf(hf.ViTForImageClassification, hf.ViTConfig, attn_implementation="eager"),
+        _hf("ViTForImageClassification", "ViTConfig", attn_implementation="eager"),
     ),
-    Tiny("hf-vit-features", _hf(hf.ViTModel, hf.ViTConfig), classes=0),
-    Tiny("hf-deit", _hf(hf.DeiTForImageClassification, hf.DeiTConfig), ("class", "distilled")),
+    Tiny("hf-vit-features", _hf("ViTModel", "ViTConfig"), classes=0),
+    Tiny("hf-deit", _hf("DeiTForImageClassification", "DeiTConfig"), ("class", "distilled")),
     Tiny(
         "hf-deit-teacher",
-        _hf(hf.DeiTForImageClassificationWithTeacher, hf.DeiTConfig),
+        _hf("DeiTForImageClassificationWithTeacher", "DeiTConfig"),
         ("class", "distilled"),
     ),
     Tiny(
         "hf-beit",
-        _hf(hf.BeitForImageClassification, hf.BeitConfig, use_relative_position_bias=True),
+        _hf("BeitForImageClassification", "BeitConfig", use_relative_position_bias=True),
         readout="mean",
     ),
-    Tiny("hf-dinov2", _hf(hf.Dinov2ForImageClassification, hf.Dinov2Config), readout="mean"),
-    Tiny("hf-dinov2-features", _hf(hf.Dinov2Model, hf.Dinov2Config), classes=0),
+    Tiny("hf-dinov2", _hf("Dinov2ForImageClassification", "Dinov2Config"), readout="mean"),
+    Tiny("hf-dinov2-features", _hf("Dinov2Model", "Dinov2Config"), classes=0),
     Tiny(
         "hf-dinov2-registers",
-        _hf(hf.Dinov2WithRegistersForImageClassification, hf.Dinov2WithRegistersConfig),
+        _hf("Dinov2WithRegistersForImageClassification", "Dinov2WithRegistersConfig"),
         ("class", *REGISTERS),
         "mean",
     ),
     Tiny(
         "hf-dinov3",
-        _hf(hf.DINOv3ViTModel, hf.DINOv3ViTConfig, num_register_tokens=4),
+        _hf("DINOv3ViTModel", "DINOv3ViTConfig", num_register_tokens=4),
         ("class", *REGISTERS),
         classes=0,
     ),
-    Tiny("hf-clip-vision", _hf(hf.CLIPVisionModel, hf.CLIPVisionConfig), classes=0),
+    Tiny("hf-clip-vision", _hf("CLIPVisionModel", "CLIPVisionConfig"), classes=0),
     Tiny(
         "hf-clip-vision-projected",
-        _hf(hf.CLIPVisionModelWithProjection, hf.CLIPVisionConfig),
+        _hf("CLIPVisionModelWithProjection", "CLIPVisionConfig"),
         classes=0,
     ),
     Tiny(
@@ -137,7 +138,7 @@ TINY = [
     ),
     Tiny(
         "hf-siglip-vision",
-        _hf(hf.SiglipVisionModel, hf.SiglipVisionConfig),
+        _hf("SiglipVisionModel", "SiglipVisionConfig"),
         (),
         "attention_pool",
         0,
@@ -149,7 +150,7 @@ TINY = [
         "attention_pool",
         0,
     ),
-    Tiny("hf-mae", _hf(hf.ViTMAEModel, hf.ViTMAEConfig, mask_ratio=0.0), classes=0),
+    Tiny("hf-mae", _hf("ViTMAEModel", "ViTMAEConfig", mask_ratio=0.0), classes=0),
     Tiny(
         "torchvision",
         lambda: torchvision.models.VisionTransformer(
@@ -172,3 +173,5 @@ TINY = [
     Tiny("own", lambda: OwnModel(norm_first=False)),
     Tiny("own-norm-first", lambda: OwnModel(norm_first=True)),
 ]
+if not hasattr(hf, "DINOv3ViTModel"):  # before transformers 4.56
+    TINY = [tiny for tiny in TINY if tiny.name != "hf-dinov3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import timm
@@ -18,6 +19,7 @@ class TinyModel:
 
     name: str
     create: Callable[[], nn.Module]
+    architecture: str = ""
     height: int = 32
     width: int = 32
     prefix: tuple[str, ...] = ("class",)
@@ -61,32 +63,32 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
                 p.copy_(0.5 * noise(p.shape))
 
 
-def _timm(name: str, **options: Any) -> Callable[[], nn.Module]:
+def _timm(name: str, **options: Any) -> partial[nn.Module]:
     settings = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
-    return lambda: timm.create_model(
-        name, pretrained=False, **{**settings, "num_classes": 5, **options}
+    return partial(
+        timm.create_model, name, pretrained=False, **{**settings, "num_classes": 5, **options}
     )
 
 
-def _explicit(create: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+def _explicit(create: partial[nn.Module]) -> partial[nn.Module]:
     """Build while timm's fused attention is off: the modules remember it."""
 
-    def build() -> nn.Module:
+    def build(name: str) -> nn.Module:
         set_fused_attn(False)
         try:
             return create()
         finally:
             set_fused_attn(True)
 
-    return build
+    return partial(build, create.args[0])
 
 
 def _registers(count: int) -> tuple[str, ...]:
     return tuple(f"register {i}" for i in range(count))
 
 
-def _m(name: str, create: Callable[[], nn.Module], **known: Any) -> TinyModel:
-    return TinyModel(name, create, **known)
+def _m(name: str, create: partial[nn.Module], **known: Any) -> TinyModel:
+    return TinyModel(name, create, create.args[0], **known)
 
 
 CLASS_REG4 = ("class", *_registers(4))
@@ -194,4 +196,5 @@ TINY = [
     ),
     _m("pe-core", _timm("vit_pe_core_tiny_patch16_384"), readout="attention_pool"),
 ]
+TINY = [tiny for tiny in TINY if timm.is_model(tiny.architecture)]  # an older timm has fewer
 BY_NAME = {tiny.name: tiny for tiny in TINY}

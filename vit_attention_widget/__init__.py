@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import errors, explainers
+from . import errors, explainers, targets
 from .heads.accuracy import accuracy
 from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .heads.importance import HeadImportance, head_importance, head_importance_steps
@@ -77,6 +77,7 @@ __all__ = [
     "pruning_curve_steps",
     "pruning_of",
     "save_pruned",
+    "targets",
     "trace",
     "zero_shot",
 ]

@@ -46,7 +46,8 @@ def trace(
         float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
     target : optional
         What gradients explain: None (the predicted class), a class index or name, one of these
-        per image, or a callable logits [batch, class] -> [batch].
+        per image, one of :mod:`~vit_attention_widget.targets`, or a callable logits
+        [batch, class] -> [batch].
     text : str or list of str, optional
         Prompts that stand for classes, for models with a text tower; the first is explained unless
         ``target`` says which. See :func:`~vit_attention_widget.zero_shot`.

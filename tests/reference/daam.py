@@ -12,7 +12,7 @@ from .readout import reads_class_token
 def daam(
     vit: ExplicitViT,
     record: Record,
-    target: list[int],
+    target: list[int] | Tensor,
     norm: bool = False,
     signed: bool = False,
 ) -> Tensor:

@@ -201,8 +201,13 @@ class ExplicitViT:
         return model.head(model.fc_norm(model.norm(vector[:, None])[:, 0]))
 
 
-def score(logits: Tensor, target: list[int]) -> Tensor:
-    """y: the logit of each image's target, summed, since images do not touch each other."""
+def score(logits: Tensor, target: list[int] | Tensor) -> Tensor:
+    """y: the logit of each image's target, summed, since images do not touch each other.
+
+    With weights [B, D] instead of classes: the weighted sum of all that the model returns.
+    """
+    if isinstance(target, Tensor):
+        return (logits * target).sum()
     return logits[torch.arange(len(target)), target].sum()
 
 

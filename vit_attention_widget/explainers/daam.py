@@ -11,7 +11,7 @@ from .attribution import Attribution, attribution
 __all__ = ["daam"]
 
 
-def daam(trace: Trace, *, norm: bool = False, signed: bool = False) -> Attribution:
+def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Attribution:
     r"""The class token's head output taken apart by key patch, weighted by gradient, summed up.
 
     For each block: :math:`M_l[n] = \mathrm{relu}\big(\sum_{h,c} \mathrm{relu}(\alpha_{h,c})
@@ -23,8 +23,9 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool = False) -> Attributi
     trace : Trace
     norm : bool
         Min-max each block's map before adding (off in the authors' code, and here).
-    signed : bool
-        Keep the sign of alpha, as the authors do for self-supervised models.
+    signed : bool, optional
+        Keep the sign of alpha. By default only for the target of a
+        :class:`~..targets.MemoryBank`, as the authors do for self-supervised models.
 
     Returns
     -------
@@ -36,6 +37,7 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool = False) -> Attributi
     Without a class token (average or attention pooling; not in the paper) the sum runs over all
     patch queries, each with its own gradient, which takes the class token's place.
     """
+    signed = trace.target.signed if signed is None else signed
     queries = readout_queries(trace)
     total = None
     maps = []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import ImageError, ParameterError
+from ...identity import Identity, identity
 from ...trace import Trace
 from ...tracing import Progress, trace
 from ...vision_transformers import VisionTransformer, describe
@@ -21,7 +22,6 @@ from .autoencoder import encode_all, fit_autoencoder
 from .blocks import FAMILIES, PATCHES, Family, HeadBlocks, head_blocks
 from .clusters import Cluster, agreement, describe_clusters, find_clusters, merge_namesakes
 from .family import PatternFamily, Placed, as_pattern
-from .identity import Identity, identity
 from .layout import lay_out
 
 __all__ = ["AttentionPatterns"]

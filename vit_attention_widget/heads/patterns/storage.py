@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...identity import Identity
 from .autoencoder import Autoencoder
 from .blocks import FAMILIES
 from .clusters import Cluster
 from .family import PatternFamily
-from .identity import Identity
 
 if TYPE_CHECKING:
     from .patterns import AttentionPatterns

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ...errors import ParameterError
-from ...vision_transformers import VisionTransformer, describe
+from .errors import ParameterError
+from .vision_transformers import VisionTransformer, describe
 
 __all__ = ["Identity", "identity"]
 
@@ -24,8 +24,16 @@ class Identity:
     num_heads: tuple[int, ...]
     samples: Tensor = field(repr=False, compare=False)
 
-    def check(self, model: nn.Module | VisionTransformer) -> None:
-        """Raise :class:`ParameterError` unless it is this model, in whatever precision."""
+    def check(
+        self,
+        model: nn.Module | VisionTransformer,
+        what: str = "These patterns were learnt",
+        advice: str = "Fit them on yours.",
+    ) -> None:
+        """Raise :class:`ParameterError` unless it is this model, in whatever precision.
+
+        ``what`` begins the message: what was made of the model; ``advice`` ends it.
+        """
         other = identity(model)
         if other.num_heads != self.num_heads:
             why = f"it has {sum(self.num_heads)} heads, yours {sum(other.num_heads)}"
@@ -36,8 +44,7 @@ class Identity:
         else:
             return
         raise ParameterError(
-            f"These patterns were learnt of another model ({self.name}; yours is {other.name}): "
-            f"{why}. Fit them on yours."
+            f"{what} of another model ({self.name}; yours is {other.name}): {why}. {advice}"
         )
 
 

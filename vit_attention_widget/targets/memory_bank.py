@@ -1,0 +1,289 @@
+"""What a self-supervised model takes an image for, by the images it finds near to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from ..errors import ParameterError, TargetError
+from ..identity import Identity, identity
+from ..vision_transformers import VisionTransformer, describe
+from . import bank_file
+from .labelled import Labels, batches, classes_of
+from .of_features import check_features, features_of, whole
+from .target import Target, Unbound
+
+__all__ = ["MemoryBank"]
+
+
+class MemoryBank:
+    r"""Features of labelled images, which lend classes to a model that was trained without any.
+
+    An image's class is the vote of its k nearest neighbours; what of its features makes it so is a
+    weight for each dimension (Liao, Gao and Zhang: *Dynamic Accumulated Attention Map*, Pattern
+    Recognition 165, 2025; both as in the authors' code). With :math:`f` the feature vector and
+    :math:`b` the neighbours, all of length 1: the vote of a neighbour is :math:`\exp(f \cdot b /
+    T)`; the weights are the mean of :math:`f \odot b` over the neighbours of the winning class,
+    min-maxed to [0, 1].
+
+    Attributes
+    ----------
+    features : Tensor
+        [image, dim] float32, each of length 1.
+    labels : Tensor
+        [image] int64, indices into ``class_names``.
+    class_names : list of str
+    k : int
+        How many neighbours vote.
+    temperature : float
+        T of the vote.
+    identity : Identity
+        Of the model whose features they are.
+
+    Notes
+    -----
+    The authors also divide the mean by the size of its sum, which the min-max undoes.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model = vaw.demo.load_model()
+    >>> model.reset_classifier(0)  # what it returns now are its features
+    >>> scenes = [vaw.demo.scene(seed) for seed in range(40)]
+    >>> bank = vaw.targets.MemoryBank.fit(
+    ...     model, [s.image for s in scenes], [s.name for s in scenes], k=5
+    ... )
+    >>> found = vaw.trace(model, vaw.demo.scene(99, "star").image, bank.target())
+    >>> vaw.explainers.daam(found).final.shape
+    torch.Size([1, 10, 10])
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        class_names: Sequence[str],
+        who: Identity,
+        *,
+        k: int = 20,
+        temperature: float = 0.07,
+    ) -> None:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ParameterError(f"k is {k!r}: at least 1 neighbour has to vote.")
+        if not temperature > 0:  # NaN too
+            raise ParameterError(f"temperature is {temperature!r}: it must be above 0.")
+        self.features, self.labels, self.class_names = features, labels, list(class_names)
+        self.identity, self.k, self.temperature = who, k, float(temperature)
+
+    def __repr__(self) -> str:
+        return (
+            f"<MemoryBank of {self.identity.name}: {len(self)} images, {len(self.class_names)} "
+            f"classes, {self.k} neighbours vote>"
+        )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @classmethod
+    def fit(
+        cls,
+        model: nn.Module | VisionTransformer,
+        images: Any,
+        labels: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        k: int = 20,
+        temperature: float = 0.07,
+        batch_size: int = 16,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> MemoryBank:
+        """Run a model on labelled images and keep what it makes of them.
+
+        Parameters
+        ----------
+        model : nn.Module
+            A supported Vision Transformer without classifier; it is not changed.
+        images : tensor, list, data set or loader
+            Without ``labels`` it has to yield (image, label), or (images, labels) of a batch.
+        labels : sequence of int or str, optional
+            The class of each image, all by index or all by name.
+        class_names : sequence of str, optional
+            What the indices mean.
+        k, temperature
+            See the class.
+        batch_size : int
+            Images at once.
+        progress : callable, optional
+            Called with (fraction in [0, 1], label) after each batch; the fraction is 0 while the
+            number of images is not known. It may raise
+            :class:`~vit_attention_widget.errors.JobCancelled` to stop.
+
+        Raises
+        ------
+        TargetError
+            If the model has a classifier.
+        ParameterError
+            If labels are missing, of two kinds, or not as many as the images.
+        ImageError
+            If there are no images, or one cannot be read.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ParameterError(f"batch_size is {batch_size!r}: it must be at least 1.")
+        vit = describe(model)
+        check_features(vit)
+        parts: list[Tensor] = []
+        given: Labels = []
+        total = len(labels) if hasattr(labels, "__len__") else 0
+        for inputs, some in batches(vit, images, labels, batch_size):
+            parts.append(F.normalize(features_of(vit, inputs).cpu().float(), dim=-1))
+            given += some
+            if progress is not None:
+                progress(len(given) / total if total else 0.0, "remembering images")
+        index, names = classes_of(given, class_names)
+        return cls(torch.cat(parts), index, names, identity(vit), k=k, temperature=temperature)
+
+    def vote(self, features: Tensor) -> Tensor:
+        """What the neighbours of features [batch, dim] say: votes [batch, class], not normalised.
+
+        Raises
+        ------
+        TargetError
+            If the features are not as long as those of the bank.
+        """
+        likeness, nearest = self._neighbours(self._unit(features))
+        votes = torch.zeros(len(likeness), len(self.class_names))
+        return votes.scatter_add(1, self.labels[nearest], (likeness / self.temperature).exp())
+
+    def weights(self, features: Tensor, index: Sequence[int] | None = None) -> Tensor:
+        """Importance of each dimension of features [batch, dim], in [0, 1].
+
+        Parameters
+        ----------
+        features : Tensor
+        index : sequence of int, optional
+            The class of each image; by default the one that its neighbours vote for. Another class
+            (ours) is represented by its own k nearest images.
+        """
+        unit = self._unit(features)
+        chosen = self.vote(features).argmax(-1).tolist() if index is None else index
+        found = []
+        for one, label in zip(unit, chosen, strict=True):
+            if index is None:
+                _, nearest = self._neighbours(one[None])
+                near = nearest[0][self.labels[nearest[0]] == label]
+            else:
+                near = self._nearest_of(one, label)
+            product = (one * self.features[near]).mean(0)
+            low, high = product.min(), product.max()
+            flat = torch.ones_like(product)
+            found.append((product - low) / (high - low) if high > low else flat)
+        return torch.stack(found)
+
+    def target(self, label: int | str | None = None) -> Unbound:
+        r"""What makes an image one of its class: its features, each dimension by its importance.
+
+        The weights are those of the image as the model sees it, and then constant:
+        :math:`y = \sum_d w_d f_d`, so that DAAM's channel weights are the authors'.
+
+        Parameters
+        ----------
+        label : int or str, optional
+            A class of the bank by index or name; by default the one that the neighbours vote for.
+
+        Returns
+        -------
+        Unbound
+            To be given as ``target``. :func:`~..explainers.daam` keeps the sign of the channels'
+            weights for it, as the authors do.
+
+        Raises
+        ------
+        TargetError
+            If the bank has no such class; when it is used, if the model has a classifier.
+        ParameterError
+            When it is used, if the bank is of another model.
+        """
+        wanted = None if label is None else self._class_index(label)
+        said = "the nearest class" if wanted is None else self.class_names[wanted]
+
+        def bind(logits: Tensor, vit: VisionTransformer) -> Target:
+            check_features(vit)
+            self.identity.check(vit, "This memory bank was made", "Fit one on yours.")
+            features = logits.detach()
+            voted = self.vote(features).argmax(-1).tolist()
+            index = None if wanted is None else [wanted] * len(voted)
+            weights = self.weights(features, index)
+            names = dict.fromkeys(self.class_names[i] for i in (index or voted))
+
+            def score(features: Tensor) -> Tensor:
+                ours = whole(features)
+                return (ours * weights.to(ours)).sum(-1)
+
+            count = min(self.k, len(self))
+            name = f"{', '.join(names)} (by {count} of {len(self)} images)"
+            return Target(score, name, signed=True)
+
+        return Unbound(f"{said} (by {min(self.k, len(self))} of {len(self)} images)", bind)
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank as safetensors; see :meth:`load`."""
+        bank_file.save(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, model: nn.Module | VisionTransformer | None = None
+    ) -> MemoryBank:
+        """Read a bank.
+
+        Parameters
+        ----------
+        path : str or Path
+        model : nn.Module, optional
+            Check now that the bank is of this model; else it is checked when it is used.
+
+        Raises
+        ------
+        ParameterError
+            If the file holds no memory bank, or one of another model.
+        """
+        found = cls(**bank_file.load(path))
+        if model is not None:
+            found.identity.check(model, "This memory bank was made", "Fit one on yours.")
+        return found
+
+    def _unit(self, features: Tensor) -> Tensor:
+        if features.ndim != 2 or features.shape[1] != self.features.shape[1]:
+            raise TargetError(
+                f"The features are {list(features.shape)}, but those of the bank have "
+                f"{self.features.shape[1]} dimensions: give [batch, {self.features.shape[1]}], of "
+                "the same model."
+            )
+        return F.normalize(features.detach().cpu().float(), dim=-1)
+
+    def _neighbours(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and indices of the k nearest images, [batch, k]."""
+        return (unit @ self.features.T).topk(min(self.k, len(self)), dim=-1)
+
+    def _nearest_of(self, one: Tensor, label: int) -> Tensor:
+        members = (self.labels == label).nonzero()[:, 0]
+        return members[(self.features[members] @ one).topk(min(self.k, len(members))).indices]
+
+    def _class_index(self, label: int | str) -> int:
+        known = self.class_names
+        if isinstance(label, str):
+            index = known.index(label) if label in known else -1
+        else:
+            index = label.__index__() if hasattr(label, "__index__") else -1
+            index = -1 if isinstance(label, bool) else index
+        if not 0 <= index < len(known) or not bool((self.labels == index).any()):
+            some = ", ".join(map(repr, known[:5]))
+            raise TargetError(
+                f"The bank holds no image of a class {label!r}: it has {len(known)} classes, 0 to "
+                f"{len(known) - 1}, such as {some}."
+            )
+        return index

@@ -1,0 +1,168 @@
+"""Targets made of the logits of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TargetError
+from ..vision_transformers import VisionTransformer
+from .classes import class_index, class_indices, class_names, no_class, picked
+from .target import Target, Unbound
+
+__all__ = ["difference", "logit", "logit_of", "probability", "sum_of"]
+
+
+def logit(classes: Any = None) -> Unbound:
+    """The logit of a class: what a class given by index or name means too.
+
+    Parameters
+    ----------
+    classes : int, str, sequence, or None
+        By index or name, one for all images or one each; None is each image's predicted class.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model, image = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+    >>> vaw.trace(model, image, vaw.targets.logit("star")).target.name
+    'star'
+    """
+    return Unbound(
+        _said(classes), lambda logits, vit: logit_of(class_indices(classes, logits, vit), vit)
+    )
+
+
+def probability(classes: Any = None) -> Unbound:
+    r"""The probability of a class, :math:`\mathrm{softmax}(\mathrm{logits})_c`.
+
+    Its gradient is that of the logit less the other classes' logits, weighted by their
+    probabilities, times :math:`p`: it knows competitors, and it vanishes where the model is sure.
+
+    Parameters
+    ----------
+    classes : int, str, sequence, or None
+        As for :func:`logit`.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model, image = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+    >>> vaw.trace(model, image, vaw.targets.probability("star")).target.name
+    'probability of star'
+    """
+
+    def bind(logits: Tensor, vit: VisionTransformer) -> Target:
+        index = class_indices(classes, logits, vit)
+
+        def score(logits: Tensor) -> Tensor:
+            return picked(_whole(logits).softmax(-1), index)
+
+        return Target(score, f"probability of {class_names(index, vit)}")
+
+    return Unbound(f"probability of {_said(classes)}", bind)
+
+
+def difference(classes: Any, others: Any) -> Unbound:
+    """The logit of one class less that of another: why this one, and not that one.
+
+    Parameters
+    ----------
+    classes, others : int, str, sequence, or None
+        As for :func:`logit`.
+
+    Raises
+    ------
+    TargetError
+        When it is used, if both are the same class.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model = vaw.demo.load_model()
+    >>> image = vaw.demo.two_objects(seed=1, kinds=("star", "ring")).image
+    >>> vaw.trace(model, image, vaw.targets.difference("star", "ring")).target.name
+    'star, not ring'
+    """
+
+    def bind(logits: Tensor, vit: VisionTransformer) -> Target:
+        one, two = class_indices(classes, logits, vit), class_indices(others, logits, vit)
+        for image, (this, that) in enumerate(zip(one, two, strict=True)):
+            if this == that:
+                raise TargetError(
+                    f"Both classes of the difference are {vit.class_name(this)!r} for image "
+                    f"{image}, so there is nothing to explain: give two different classes."
+                )
+
+        def score(logits: Tensor) -> Tensor:
+            return picked(logits, one) - picked(logits, two)
+
+        pairs = zip(one, two, strict=True)
+        names = [f"{vit.class_name(this)}, not {vit.class_name(that)}" for this, that in pairs]
+        return Target(score, "; ".join(dict.fromkeys(names)))
+
+    return Unbound(f"{_said(classes)}, not {_said(others)}", bind)
+
+
+def sum_of(classes: Sequence[int | str]) -> Unbound:
+    """The sum of the logits of several classes, the same ones for every image.
+
+    Parameters
+    ----------
+    classes : sequence of int or str
+        Each by index or name, each once.
+
+    Raises
+    ------
+    TargetError
+        If there is none; when it is used, if one does not exist or is named twice.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model, image = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+    >>> vaw.trace(model, image, vaw.targets.sum_of(["star", "ring"])).target.name
+    'star + ring'
+    """
+    if isinstance(classes, str) or not hasattr(classes, "__len__") or not len(classes):
+        raise TargetError(
+            f"The classes of the sum are {classes!r}: give a list of at least one class, by index "
+            "or name."
+        )
+    given = list(classes)
+
+    def bind(logits: Tensor, vit: VisionTransformer) -> Target:
+        if vit.num_classes == 0:
+            raise TargetError(f"The target {given!r} is not of classes: {no_class(vit)}")
+        index = [class_index(c, vit) for c in given]
+        twice = next((i for i in index if index.count(i) > 1), None)
+        if twice is not None:
+            raise TargetError(
+                f"The class {vit.class_name(twice)!r} is named twice in {given!r}: name each once."
+            )
+
+        def score(logits: Tensor) -> Tensor:
+            return logits[:, torch.tensor(index, device=logits.device)].sum(-1)
+
+        return Target(score, " + ".join(vit.class_name(i) for i in index))
+
+    return Unbound(" + ".join(_said(c) for c in given), bind)
+
+
+def logit_of(index: tuple[int, ...], vit: VisionTransformer) -> Target:
+    """The logit of each image's class."""
+    return Target(lambda logits: picked(logits, index), class_names(index, vit), index)
+
+
+def _whole(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def _said(classes: Any) -> str:
+    """How a user named classes, while the model that knows their names is not known."""
+    if classes is None:
+        return "predicted class"
+    return classes if isinstance(classes, str) else f"class {classes}"

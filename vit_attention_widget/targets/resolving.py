@@ -1,0 +1,68 @@
+"""From what a user gives to what a gradient explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TargetError
+from ..vision_transformers import VisionTransformer
+from .classes import class_indices, no_class
+from .of_classes import logit_of
+from .target import Target, Unbound
+
+__all__ = ["resolve"]
+
+
+def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
+    """Make a :class:`Target` of what a user gave.
+
+    Parameters
+    ----------
+    target : None, int, str, sequence of int, callable, Unbound or Target
+        None is the predicted class of each image. A class is given by index or name, one for all
+        images or one each. A callable takes logits [batch, class] and returns [batch].
+    logits : Tensor
+        [batch, class].
+
+    Raises
+    ------
+    TargetError
+        If the class does not exist, or the callable returns another shape.
+    """
+    if isinstance(target, Unbound):
+        return target.bind(logits, vit)
+    if isinstance(target, Target):
+        if target.index is None:
+            return target
+        target = target.index
+    if callable(target):
+        return _checked(target, logits)
+    if target is None and vit.num_classes == 0:
+        return _refused(vit)
+    return logit_of(class_indices(target, logits, vit), vit)
+
+
+def _refused(vit: VisionTransformer) -> Target:
+    """What attention and rollout need no target for; anything that does is refused when asked."""
+
+    def refuse(features: Tensor) -> Tensor:
+        raise TargetError(no_class(vit))
+
+    return Target(refuse, "no class")
+
+
+def _checked(function: Callable[[Tensor], Tensor], logits: Tensor) -> Target:
+    name = getattr(function, "__name__", type(function).__name__)
+    with torch.no_grad():
+        found = function(logits.detach())
+    if not isinstance(found, Tensor) or tuple(found.shape) != (logits.shape[0],):
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise TargetError(
+            f"The target {name} returned {shape}, but logits [{logits.shape[0]}, "
+            f"{logits.shape[1]}] must become one scalar per image, [{logits.shape[0]}]."
+        )
+    return Target(function, name)
