@@ -17,6 +17,7 @@ from twins import agree
 
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
+from vit_attention_widget.demo.model import WEIGHTS
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError, TargetError
 from vit_attention_widget.targets import MemoryBank
 
@@ -147,9 +148,8 @@ def test_files_that_are_no_banks(tmp_path: Path) -> None:
         MemoryBank.load(nothing)
     with pytest.raises(ParameterError, match="cannot be read"):
         MemoryBank.load(tmp_path / "missing")
-    weights = vaw.demo.model.WEIGHTS
     with pytest.raises(ParameterError, match=r"no memory bank.*save"):
-        MemoryBank.load(weights)
+        MemoryBank.load(WEIGHTS)
 
 
 @pytest.mark.parametrize(
