@@ -16,7 +16,7 @@ await build({
   jsxImportSource: "preact",
   legalComments: "none",
 });
-const sheets = ["style.css", "explorer.css", "images.css"].map((name) =>
+const sheets = ["style.css", "explorer.css", "images.css", "compare.css"].map((name) =>
   readFileSync(`src/${name}`, "utf8"),
 );
 writeFileSync(`${out}/style.css`, sheets.join("\n"));

@@ -17,6 +17,7 @@ BUNDLES = [
     "head_grid.js",
     "attention_pattern_map.js",
     "head_strength.js",
+    "compare_view.js",
 ]
 
 
@@ -52,7 +53,8 @@ class NoJupyter:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, NoJupyter())
 import vit_attention_widget as vaw
-assert "timm" not in sys.modules, "importing the package loaded timm"
+for late in ("timm", "matplotlib", "pandas"):
+    assert late not in sys.modules, "importing the package loaded " + late
 model = vaw.demo.load_model()
 trace = vaw.trace(model, vaw.demo.scene(seed=3).image)
 print(vaw.__file__, tuple(vaw.explainers.legrad(trace).final.shape))

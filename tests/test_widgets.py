@@ -20,6 +20,7 @@ CLASSES = [
     vaw.DAAMScrubber,
     vaw.HeadImportanceGrid,
     vaw.HeadStrengthView,
+    vaw.CompareView,
     vaw.Explorer,
 ]
 

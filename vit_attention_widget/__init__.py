@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import errors, explainers, targets
+from .comparison import Comparison, compare
 from .heads.accuracy import accuracy
 from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .heads.importance import HeadImportance, head_importance, head_importance_steps
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .widgets import (
         AttentionInspector,
+        CompareView,
         DAAMScrubber,
         Explorer,
         HeadImportanceGrid,
@@ -43,6 +45,8 @@ __all__ = [
     "AttentionPatternMap",
     "AttentionPatterns",
     "AttentionStrength",
+    "CompareView",
+    "Comparison",
     "DAAMScrubber",
     "Evaluation",
     "Explorer",
@@ -58,6 +62,7 @@ __all__ = [
     "accuracy",
     "adapt",
     "attention_strength",
+    "compare",
     "demo",
     "describe",
     "errors",
@@ -85,6 +90,7 @@ __all__ = [
 _LAZY = {
     "AttentionInspector": ".widgets",
     "AttentionPatternMap": ".widgets",
+    "CompareView": ".widgets",
     "DAAMScrubber": ".widgets",
     "Evaluation": ".evaluation",
     "Explorer": ".widgets",

@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--patterns", help="a saved map of attention patterns")
     parser.add_argument("--set", help="how many scenes, or a manifest of labelled photographs")
     parser.add_argument("--lay-out", help="the images of the set by a metric, e.g. taylor")
+    parser.add_argument("--compare", help="methods, classes, layers or images")
     parser.add_argument("--open", type=int, default=-1, help="an image of the set")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
@@ -92,6 +93,9 @@ def main() -> None:
         session.wait()
         for index in range(min(40, session.model_info["set_size"])):
             replies[f"image {index}"] = text(session.picture_of(index))
+    if options.compare:
+        session.compare_maps(options.compare)
+        session.wait()
     if options.patterns:
         session.patterns = vaw.AttentionPatterns.load(options.patterns)
         session.place_heads()

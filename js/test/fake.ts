@@ -130,6 +130,8 @@ export const STATE: Record<string, unknown> = {
   strength_set: new DataView(new ArrayBuffer(0)),
   overview: {},
   thumbnails: new DataView(new ArrayBuffer(0)),
+  comparison: {},
+  comparison_maps: new DataView(new ArrayBuffer(0)),
   patterns_info: {},
   patterns_here: new DataView(new ArrayBuffer(0)),
   attention_rows: rowBytes(0),

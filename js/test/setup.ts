@@ -23,7 +23,14 @@ globalThis.ImageData ??= class {
     this.data = new Uint8ClampedArray(width * height * 4);
   }
 } as never;
-for (const name of ["pointermove", "pointerdown", "pointerup", "pointerleave", "pointerenter"]) {
+for (const name of [
+  "pointermove",
+  "pointerdown",
+  "pointerup",
+  "pointerover",
+  "pointerleave",
+  "pointerenter",
+]) {
   // preact asks for these to tell how an event is spelt
   for (const kind of [HTMLElement, SVGElement])
     Object.defineProperty(kind.prototype, `on${name}`, { value: null, writable: true });

@@ -43,6 +43,8 @@ RESULTS = (
     "patterns_here",
     "overview",
     "thumbnails",
+    "comparison",
+    "comparison_maps",
     "attention_rows",
     "status",
     "version",

@@ -17,14 +17,18 @@ from ..jobs import Job
 from ..selection import heads_by_layer
 from ..vision_transformers import VisionTransformer, describe
 from . import results
+from .compare_study import COMPARE_IMAGES_SLOT, CompareStudy
 from .image_overview import IMAGES_SLOT, ImageStudy, names_of
 from .pattern_study import PATTERNS_SLOT, PatternStudy
 from .selection import SELECTIONS
 
 __all__ = ["Session"]
 
+_OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
+"""Work that goes on while another image is looked at."""
 
-class Session(ImageStudy, PatternStudy):
+
+class Session(ImageStudy, PatternStudy, CompareStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -134,7 +138,7 @@ class Session(ImageStudy, PatternStudy):
 
     def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
         for lane in self._lanes:
-            lane.cancel(but=() if other else (IMAGES_SLOT, PATTERNS_SLOT))
+            lane.cancel(but=() if other else _OF_THE_SET)
         self._take(prepared)
         self._image_set, self._opened = images, index
         with self._quietly():  # what is selected is brought into range

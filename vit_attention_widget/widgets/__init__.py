@@ -5,6 +5,7 @@ from __future__ import annotations
 from .attention_inspector import AttentionInspector
 from .attention_pattern_map import AttentionPatternMap
 from .base import SessionWidget
+from .compare_view import CompareView
 from .daam_scrubber import DAAMScrubber
 from .explorer import Explorer
 from .head_grid import HeadImportanceGrid
@@ -13,6 +14,7 @@ from .head_strength import HeadStrengthView
 __all__ = [
     "AttentionInspector",
     "AttentionPatternMap",
+    "CompareView",
     "DAAMScrubber",
     "Explorer",
     "HeadImportanceGrid",

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ProtocolError
+from ..explainers import METHODS
 from ..heads.curve import ORDERS
 from ..session import Session
+from ..session.compare_study import COMPARED, MOST_CLASSES
 from ..session.selection import DIRECTIONS, IMAGE_METRICS
 from ..wire import Request
 
@@ -66,6 +68,19 @@ def _image(session: Session, request: Request) -> Work:
     return lambda: session.picture_of(index)
 
 
+def _compare(session: Session, request: Request) -> Work:
+    of, given = request.choice("of", COMPARED), request.params
+    method = request.choice("method", tuple(METHODS)) if "method" in given else None
+    classes, count = given.get("classes", []), session.model_info["num_classes"]
+    whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
+    if not whole or len(classes) > MOST_CLASSES:
+        raise ProtocolError(
+            f"compare got classes = {classes!r}; a list of at most {MOST_CLASSES} numbers of "
+            f"classes below {count} was expected."
+        )
+    return _started(session.compare_maps, of, method, classes)
+
+
 def _pattern_map(session: Session, request: Request) -> Work:
     family = request.choice("family", _FAMILIES)
     return lambda: session.pattern_map(family)
@@ -91,6 +106,7 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "images": lambda s, _: _started(s.show_images),
     "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
     "image": _image,
+    "compare": _compare,
     "learn_patterns": lambda s, _: _started(s.learn_patterns),
     "place_heads": lambda s, _: _started(s.place_heads),
     "pattern_map": _pattern_map,

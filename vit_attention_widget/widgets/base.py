@@ -88,6 +88,8 @@ class SessionWidget(anywidget.AnyWidget):
     patterns_here = traitlets.Bytes(b"").tag(sync=True)
     overview = traitlets.Dict().tag(sync=True)
     thumbnails = traitlets.Bytes(b"").tag(sync=True)
+    comparison = traitlets.Dict().tag(sync=True)
+    comparison_maps = traitlets.Bytes(b"").tag(sync=True)
     attention_rows = traitlets.Bytes(b"").tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)

@@ -13,7 +13,17 @@ from .base import SessionWidget
 
 __all__ = ["PANELS", "USUAL_PANELS", "Explorer"]
 
-PANELS = ("picture", "decision", "heads", "film", "detail", "strength", "images", "patterns")
+PANELS = (
+    "picture",
+    "decision",
+    "heads",
+    "film",
+    "detail",
+    "strength",
+    "images",
+    "patterns",
+    "compare",
+)
 """Every panel; ``js/src/views/panels.tsx`` says what each one is."""
 
 USUAL_PANELS = ("picture", "decision", "heads", "film")
@@ -29,9 +39,10 @@ class Explorer(SessionWidget):
     ----------
     panels : sequence of str
         The panels that are open, in order: "picture", "decision", "heads", "film", "detail" (one
-        head in full), "strength" (how far heads look), "images" (all images of the set) and
-        "patterns" (what patterns the heads have learned). All but the first two are wide; those
-        before the first wide one stand in a narrow column beside it.
+        head in full), "strength" (how far heads look), "images" (all images of the set),
+        "patterns" (what patterns the heads have learned) and "compare" (maps beside each other).
+        All but the first two are wide; those before the first wide one stand in a narrow column
+        beside it.
 
     Attributes
     ----------

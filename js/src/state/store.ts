@@ -26,6 +26,8 @@ const KERNEL = [
   "strength_set",
   "overview",
   "thumbnails",
+  "comparison",
+  "comparison_maps",
   "patterns_info",
   "patterns_here",
   "status",
@@ -51,6 +53,7 @@ const SELECTIONS = [
 /** What is computed only when a view asks for it. */
 type Asked =
   | "images"
+  | "compare"
   | "overview"
   | "partial"
   | "curve"
@@ -88,6 +91,7 @@ export class Store {
   readonly strengthTensors: ReadonlySignal<Decoded | null>;
   readonly strengthSet: ReadonlySignal<Decoded | null>;
   readonly thumbnails: ReadonlySignal<Decoded | null>;
+  readonly comparisonMaps: ReadonlySignal<Decoded | null>;
   readonly patternsHere: ReadonlySignal<Decoded | null>;
   /** Rows of the selected token, which the kernel sends with the first paint. */
   readonly kernelRows: ReadonlySignal<Rows | null>;
@@ -128,6 +132,7 @@ export class Store {
     this.strengthTensors = computed(() => read(this.traits.strength_data.value));
     this.strengthSet = computed(() => read(this.traits.strength_set.value));
     this.thumbnails = computed(() => read(this.traits.thumbnails.value));
+    this.comparisonMaps = computed(() => read(this.traits.comparison_maps.value));
     this.patternsHere = computed(() => read(this.traits.patterns_here.value));
     const importances = computed(() => read(this.traits.importance_data.value));
     this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));

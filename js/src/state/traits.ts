@@ -1,5 +1,6 @@
 // What the kernel keeps in traits: the one list of names and types that both sides agree on.
 
+import type { Comparison } from "./comparison";
 import type { PatternsInfo } from "./patterns";
 
 export type Direction = "looks_at" | "looked_at_by";
@@ -143,6 +144,9 @@ export interface Traits {
   overview: Overview | Record<string, never>;
   /** uint8 [image, row, col, 3] as safetensors; empty where there are too many. */
   thumbnails: DataView;
+  comparison: Comparison | Record<string, never>;
+  /** Maps [item, row, col] as safetensors, with the stamp of the comparison they belong to. */
+  comparison_maps: DataView;
   patterns_info: PatternsInfo | Record<string, never>;
   patterns_here: DataView;
   status: Status;

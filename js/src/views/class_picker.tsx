@@ -28,7 +28,27 @@ export function search(info: ModelInfo, text: string): Found[] {
     .slice(0, SHOWN);
 }
 
-export function ClassPicker({ store, info }: { store: Store; info: ModelInfo }) {
+interface Props {
+  store: Store;
+  info: ModelInfo;
+  label?: string;
+  hint?: string;
+  /** What stands there while nobody types. */
+  shown?: string;
+  testid?: string;
+  /** What becomes of the class; by default it is explained. */
+  onChoose?: (index: number) => void;
+}
+
+export function ClassPicker({
+  store,
+  info,
+  label = "explain",
+  hint = "The class that the maps and bars explain; type to search",
+  shown = store.decision.value?.target_name ?? "",
+  testid = "class-picker",
+  onChoose = (index) => store.set({ target: index }),
+}: Props) {
   const text = useSignal<string | null>(null);
   const active = useSignal(0);
   const input = useRef<HTMLInputElement>(null);
@@ -37,7 +57,7 @@ export function ClassPicker({ store, info }: { store: Store; info: ModelInfo }) 
   const found = open && text.value !== "" ? search(info, text.value ?? "") : likely;
   const choose = (index: number) => {
     text.value = null;
-    store.set({ target: index });
+    onChoose(index);
     input.current?.blur();
   };
   const onKey = (event: KeyboardEvent) => {
@@ -54,16 +74,16 @@ export function ClassPicker({ store, info }: { store: Store; info: ModelInfo }) 
   };
   return (
     <label class="vaw-field vaw-picker">
-      <span>explain</span>
+      <span>{label}</span>
       <input
         ref={input}
         role="combobox"
-        data-testid="class-picker"
+        data-testid={testid}
         aria-expanded={open}
-        aria-controls="vaw-classes"
+        aria-controls={`vaw-${testid}`}
         aria-autocomplete="list"
-        title="The class that the maps and bars explain; type to search"
-        value={text.value ?? store.decision.value?.target_name ?? ""}
+        title={hint}
+        value={text.value ?? shown}
         onFocus={(event) => {
           text.value = "";
           active.value = 0;
@@ -79,7 +99,7 @@ export function ClassPicker({ store, info }: { store: Store; info: ModelInfo }) 
         onKeyDown={onKey}
       />
       {open && (
-        <ul id="vaw-classes" role="listbox" class="vaw-options" aria-label="classes">
+        <ul id={`vaw-${testid}`} role="listbox" class="vaw-options" aria-label="classes">
           {found.map((one, i) => (
             <li
               key={one.index}

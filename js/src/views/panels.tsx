@@ -3,6 +3,7 @@
 
 import type { ComponentType } from "preact";
 import type { ViewProps } from "../mount";
+import { CompareMaps } from "./compare";
 import { Decision } from "./decision";
 import { HeadDetailView } from "./head_detail";
 import { HeadGrid } from "./head_grid";
@@ -25,6 +26,7 @@ export interface PanelEntry {
 }
 
 const Picture = ({ store }: ViewProps) => <Inspector store={store} compact />;
+const Compare = ({ store }: ViewProps) => <CompareMaps store={store} compact />;
 const Film = ({ store }: ViewProps) => <Scrubber store={store} compact />;
 
 // biome-ignore format: a table
@@ -37,4 +39,5 @@ export const PANELS: readonly PanelEntry[] = [
   { id: "strength", title: "how far heads look", View: StrengthView, open: false, column: "wide" },
   { id: "images", title: "all images", View: ImageOverview, open: false, column: "wide" },
   { id: "patterns", title: "patterns", View: PatternMapView, open: false, column: "wide" },
+  { id: "compare", title: "compare maps", View: Compare, open: false, column: "wide" },
 ];

@@ -1,0 +1,405 @@
+"""Maps beside each other: what they are of, how far they agree, and who may ask for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reference.spearman import spearman
+from safetensors.numpy import load
+from test_session import PICTURE, tiny
+from twins import twins
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError, TargetError, UnsupportedModelError
+from vit_attention_widget.explainers import METHODS
+from vit_attention_widget.jobs import Job, Lane
+from vit_attention_widget.ranks import average_ranks, rank_correlation
+from vit_attention_widget.session import comparison_result
+
+SCENES = [vaw.demo.scene(seed=seed) for seed in range(6)]
+PAIRS = [(scene.image, scene.label) for scene in SCENES]
+
+
+@pytest.fixture
+def trace() -> vaw.Trace:
+    return vaw.trace(vaw.demo.load_model(), SCENES[1].image)
+
+
+@pytest.fixture
+def session() -> Iterator[vaw.Session]:
+    session = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=99).image, image_set=PAIRS)
+    assert session.wait(60)
+    yield session
+    session.close()
+
+
+# --- rank correlation ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+def test_rank_correlation_against_its_definition(levels: int) -> None:
+    maps = np.random.default_rng(levels).integers(0, levels, (4, 5, 6)).astype(np.float32)
+    found = rank_correlation(maps)
+    for i in range(4):
+        for j in range(4):
+            expected = spearman(maps[i].flatten().tolist(), maps[j].flatten().tolist())
+            assert found[i, j] == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_values_share_a_rank() -> None:
+    assert average_ranks(np.array([3.0, 1, 3, 2])).tolist() == [3.5, 1, 3.5, 2]
+
+
+def test_only_the_order_counts() -> None:
+    values = np.random.default_rng(0).random((3, 3))
+    found = rank_correlation(np.stack([values, np.exp(9 * values), -values, np.ones((3, 3))]))
+    np.testing.assert_allclose(found[:3, :3], [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
+    assert np.isnan(found[3]).all()
+    assert np.isnan(found[:, 3]).all()
+
+
+# --- what is computed ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["vit", "vit-non-square"])
+def test_all_methods_of_a_trace(name: str) -> None:
+    pair = twins(name)
+    found = vaw.compare(pair.trace)
+    assert len(found) == 2 * len(METHODS) - 2 * len(found.left_out)
+    for i, item in enumerate(found.items):
+        expected = METHODS[item.method](pair.trace).final[item.image].numpy()
+        np.testing.assert_array_equal(found.maps[i], expected.astype(np.float32))
+        assert item.target == pair.trace.model.class_name([1, 3][item.image])
+        assert item.layer == pair.trace.num_layers - 1
+    a, b = found.maps[0].flatten().tolist(), found.maps[3].flatten().tolist()
+    assert found.rank_correlation[0, 3] == pytest.approx(spearman(a, b), abs=1e-12)
+
+
+def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    backward = vaw.Trace._backward
+    monkeypatch.setattr(vaw.Trace, "_backward", lambda t: passes.append(1) or backward(t))
+    monkeypatch.setattr("vit_attention_widget.tracing.Capture.__enter__", None)  # no forward pass
+    best = trace.probabilities[0].topk(4).indices
+    found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], targets=best)
+    assert len(passes) == 4
+    assert found.differ == ("target", "method")
+    rollouts = [m for m, item in zip(found.maps, found.items, strict=True)
+                if item.method == "rollout"]  # fmt: skip
+    assert all(np.array_equal(rollouts[0], other) for other in rollouts)
+    expected = vaw.explainers.daam(trace.retarget(int(best[2]))).final[0]
+    np.testing.assert_allclose(found.maps[6], expected.numpy(), rtol=1e-6)
+    vaw.compare(trace, methods="daam", targets=trace.target.index[0])
+    assert len(passes) == 5  # the trace's own class, for the trace itself
+    vaw.compare(trace, methods="daam", targets=trace.target.index[0])
+    assert len(passes) == 5
+
+
+def test_layers_of_one_method(trace: vaw.Trace) -> None:
+    found = vaw.compare(trace, methods="daam", layer=None)
+    assert found.differ == ("layer",)
+    assert found.one_unit
+    np.testing.assert_array_equal(found.maps, vaw.explainers.daam(trace).values[0].numpy())
+    some = vaw.compare(trace, methods="daam", layer=[0, -2])
+    assert some.names == ("layer 0", "layer 4")
+
+
+def test_images_each_for_its_own_class() -> None:
+    model = vaw.demo.load_model()
+    found = vaw.compare(model, PAIRS, methods="daam")
+    assert [item.image for item in found.items] == list(range(6))
+    for i, scene in enumerate(SCENES):
+        one = vaw.explainers.daam(vaw.trace(model, scene.image, scene.label))
+        np.testing.assert_allclose(found.maps[i], one.final[0].numpy(), rtol=1e-5, atol=1e-9)
+    unlabelled = vaw.compare(model, [scene.image for scene in SCENES[:2]], methods="daam")
+    predicted = vaw.trace(model, SCENES[0].image).target.name
+    assert unlabelled.items[0].target == predicted
+
+
+def test_agreement_names_and_tables(trace: vaw.Trace) -> None:
+    found = vaw.compare(trace, methods=["daam", "rollout", "attention"])
+    table = found.rank_correlation
+    assert found.agreement[0] == pytest.approx((table[0, 1] + table[0, 2]) / 2)
+    assert list(found.to_dataframe().columns) == ["daam", "rollout", "attention"]
+    assert "method" in repr(found)
+    alone = vaw.compare(trace, methods="daam")
+    assert alone.names == ("daam",)
+    assert np.isnan(alone.agreement).all()
+    for scale in (None, "shared", "own", "rank"):
+        figure = found.plot(scale)
+        assert len(figure.axes) >= 4
+        __import__("matplotlib.pyplot").pyplot.close(figure)
+    with pytest.raises(ParameterError, match="loud"):
+        found.plot("loud")
+
+
+def test_functions_of_ones_own(trace: vaw.Trace) -> None:
+    own = {"max": lambda t: vaw.explainers.rollout(t, head_fusion="max"), "daam": METHODS["daam"]}
+    assert vaw.compare(trace, methods=own).names == ("max", "daam")
+
+
+def test_without_a_classifier_some_methods_are_left_out() -> None:
+    model = tiny()
+    model.reset_classifier(0)
+    found = vaw.compare(model.eval(), PICTURE)
+    assert {"rollout", "attention"} <= set(found.names)
+    assert "classifier" in found.left_out["daam"]
+    with pytest.raises(TargetError):
+        vaw.compare(model, PICTURE, methods="daam")
+
+
+def test_progress_can_stop_it(trace: vaw.Trace) -> None:
+    seen: list[float] = []
+    vaw.compare(trace, progress=lambda fraction, _: seen.append(fraction))
+    assert len(seen) == len(METHODS)
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": "luck"}, "no method 'luck'"),
+        ({"methods": []}, "methods is"),
+        ({"methods": 3}, "methods is 3"),
+        ({"targets": []}, "targets is empty"),
+        ({"targets": [0, "unicorn"]}, "unicorn"),
+        ({"layer": 6}, "no layer 6"),
+        ({"layer": -7}, "no layer -7"),
+        ({"layer": []}, "layers is empty"),
+        ({"layer": "last"}, "no layer 'l'"),
+        ({"images": PICTURE}, "its own images"),
+    ],
+)
+def test_mistakes_are_named(trace: vaw.Trace, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((ParameterError, TargetError), match=message):
+        vaw.compare(trace, **options)
+    with pytest.raises(ParameterError, match="no images"):
+        vaw.compare(trace.model)
+
+
+# --- the session ---------------------------------------------------------------------------------
+
+
+def test_a_session_compares_methods_without_computing_them_again(
+    session: vaw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vit_attention_widget.session.compare_study.METHODS", dict.fromkeys(METHODS)
+    )
+    session.compare_maps()
+    assert session.wait(60)
+    found = session.comparison
+    assert found["of"] == "methods"
+    assert found["asked"] == ""
+    assert found["keys"] == [choice["key"] for choice in session.model_info["methods"]]
+    assert found["version"] == session.version
+    maps = load(session.comparison_maps)["maps"]
+    for i, method in enumerate(found["keys"]):
+        np.testing.assert_array_equal(maps[i], session.attributions[method][-1])
+    table = np.array(found["correlation"], float)
+    np.testing.assert_allclose(table, rank_correlation(maps), atol=1e-4)
+    session.compare_maps("layers", "legrad")
+    assert session.wait(60)
+    np.testing.assert_array_equal(session.compared.maps, session.attributions["legrad"])
+
+
+def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    backward = vaw.Trace._backward
+    monkeypatch.setattr(vaw.Trace, "_backward", lambda t: passes.append(1) or backward(t))
+    monkeypatch.setattr("vit_attention_widget.session.computation.trace", None)
+    best = session.trace.probabilities[0].topk(5).indices.tolist()
+    other = next(i for i in range(10) if i not in best)
+    session.compare_maps("classes", "daam")
+    assert session.wait(60)
+    assert session.comparison["keys"] == best
+    assert len(passes) == 4  # the class that is explained was there
+    session.compare_maps("classes", "daam", [other, best[0], other])
+    assert session.wait(60)
+    assert session.comparison["keys"] == [*best, other]
+    assert session.comparison["classes"] == [other, best[0]]
+    assert len(passes) == 5
+    expected = vaw.explainers.daam(session.trace.retarget(other)).final[0].numpy()
+    np.testing.assert_allclose(session.compared.maps[-1], expected, rtol=1e-5)
+    assert session.comparison["notes"][0].endswith("%")
+
+
+def test_a_session_compares_images(session: vaw.Session) -> None:
+    session.compare_maps("images", "daam")
+    assert session.wait(60)
+    expected = vaw.compare(session.model, PAIRS, methods="daam")
+    np.testing.assert_allclose(session.compared.maps, expected.maps, rtol=1e-5, atol=1e-9)
+    assert session.comparison["notes"] == [item.target for item in expected.items]
+    stamp = session.comparison["stamp"]
+    session.selected_image = 3  # as a click on an image does
+    assert session.wait(60)
+    session.compare_maps("images", "daam")
+    assert session.comparison["version"] == session.version
+    assert session.wait(60)
+    assert session.comparison["stamp"] == stamp  # still true, so not computed again
+    session.pruned_heads = [(0, 0)]
+    session.compare_maps("images", "daam")
+    assert session.wait(60)
+    assert session.comparison["stamp"] > stamp
+    session.model = vaw.prune_heads(session.model, {0: [0]})
+    assert session.comparison_maps == b""
+    assert "names" not in session.comparison
+    assert session.wait(60)
+
+
+def test_another_image_takes_the_comparison_away(session: vaw.Session) -> None:
+    session.compare_maps("classes", "daam", [7])
+    assert session.wait(60)
+    session.image = SCENES[2].image
+    assert session.comparison == {"of": "classes", "method": "daam", "asked": "", "classes": [7]}
+    assert session.comparison_maps == b""
+    assert session.compared is None
+    assert session.wait(60)
+
+
+def test_pruning_shows_in_the_comparison(session: vaw.Session) -> None:
+    session.compare_maps()
+    assert session.wait(60)
+    before = session.compared.maps
+    session.pruned_heads = [(2, 0), (3, 1)]
+    session.compare_maps()
+    assert session.wait(60)
+    assert session.comparison["version"] == session.version
+    assert not np.array_equal(before, session.compared.maps)
+    np.testing.assert_array_equal(session.compared.maps[0], session.attributions["daam"][-1])
+
+
+def hold(lane: Lane) -> Callable[[], None]:
+    """Keep a lane busy until it is let go."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def work(_: object) -> None:
+        started.set()
+        go_on.wait(10)
+
+    lane.submit(Job("held", "", work))
+    assert started.wait(10)
+    return go_on.set
+
+
+def test_the_latest_request_wins_and_cancelling_keeps_what_was_there(session: vaw.Session) -> None:
+    session.compare_maps("layers")
+    assert session.wait(60)
+    release = hold(session._longest)
+    for of in ("images", "methods", "images", "classes"):
+        session.compare_maps(of)
+        assert session.comparison["asked"] == of
+    session.cancel()
+    release()
+    assert session.wait(60)
+    assert session.comparison["asked"] == ""
+    assert session.comparison["of"] == "layers"
+    release = hold(session._longest)
+    for of in ("images", "classes", "layers", "methods"):
+        session.compare_maps(of)
+    release()
+    assert session.wait(60)
+    assert session.comparison["of"] == "methods"
+    assert session.status["state"] == "idle"
+
+
+def test_a_method_that_does_not_work_is_left_out(
+    session: vaw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: vaw.Trace) -> None:
+        raise UnsupportedModelError("not this model")
+
+    monkeypatch.setattr(
+        "vit_attention_widget.session.compare_study.METHODS", {**METHODS, "legrad": refuse}
+    )
+    del session._maps["legrad"]
+    session.compare_maps()
+    assert session.wait(60)
+    assert session.comparison["left_out"] == {"legrad": "not this model"}
+    assert "legrad" not in session.comparison["keys"]
+
+
+def test_it_may_be_asked_for_before_the_first_look() -> None:
+    session = vaw.Session(tiny(), PICTURE)
+    session.compare_maps()
+    assert session.wait(60)
+    assert len(session.compared) == len(METHODS)
+    session.close()
+
+
+def test_what_a_session_cannot_compare(session: vaw.Session) -> None:
+    for wrong in ({"of": "models"}, {"method": "luck"}, {"of": "classes", "classes": range(13)}):
+        with pytest.raises((ParameterError, TargetError)):
+            session.compare_maps(**wrong)
+    with pytest.raises(TargetError):
+        session.compare_maps("classes", classes=["unicorn"])
+    alone = vaw.Session(tiny(), PICTURE)
+    with pytest.raises(ParameterError, match="image_set"):
+        alone.compare_maps("images")
+    alone.close()
+    assert session.comparison == {}
+
+
+@pytest.mark.parametrize(("count", "side"), [(9, 14), (24, 64), (48, 160), (48, 400)])
+def test_large_maps_are_sent_smaller(count: int, side: int) -> None:
+    maps = np.random.default_rng(0).random((count, side, side)).astype(np.float32) * 1e-6
+    maps[1] *= 1e12
+    maps[2] = 0
+    sent = comparison_result.maps_bytes(maps, 3)
+    assert len(sent) < 401_000
+    tensors = load(sent)
+    back = tensors["maps"].astype(np.float32)
+    if "scale" in tensors:
+        back *= tensors["scale"][:, None, None]
+    if back.shape == maps.shape:
+        np.testing.assert_allclose(back, maps, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(back.mean((1, 2)), maps.mean((1, 2)), rtol=1e-2)
+
+
+# --- the widget ----------------------------------------------------------------------------------
+
+
+def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    widget = vaw.CompareView(session=session)
+    replies: list[Any] = []
+    monkeypatch.setattr(widget, "send", lambda content, buffers=None: replies.append(content))
+
+    def ask(**params: Any) -> None:
+        widget._handle_custom_msg({"id": "a", "method": "compare", "params": params}, [])
+        assert session.wait(60)
+
+    ask(of="classes", method="daam", classes=[7])
+    assert replies[-1]["ok"]
+    assert widget.comparison["classes"] == [7]
+    assert widget.comparison == session.comparison
+    assert widget.comparison_maps == session.comparison_maps
+    ask(of="methods")
+    assert widget.comparison["of"] == "methods"
+    count = len(replies)
+    for wrong in (
+        {},
+        {"of": "all"},
+        {"of": "layers", "method": "luck"},
+        {"of": "classes", "classes": 7},
+        {"of": "classes", "classes": [True]},
+        {"of": "classes", "classes": [10]},
+        {"of": "classes", "classes": [1] * 13},
+    ):
+        ask(**wrong)
+    assert ["error" in reply for reply in replies[count:]] == [True] * 7
+    assert widget.comparison["of"] == "methods"
+    widget.set_state({"comparison": {"of": "hacked"}})
+    assert session.comparison["of"] == "methods"
+    widget.close()
+
+
+def test_maps_of_half_precision_compare() -> None:
+    model = tiny().to(torch.bfloat16)
+    found = vaw.compare(model, PICTURE, methods=["daam", "rollout"])
+    assert found.maps.dtype == np.float32
+    assert np.isfinite(found.rank_correlation).all()
