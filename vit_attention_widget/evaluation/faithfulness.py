@@ -157,9 +157,10 @@ def positive_perturbation(
 
     The :math:`\lfloor f P \rfloor` most relevant of P patches are filled, f = 0.1, 0.2, ... 0.9;
     the value is :math:`[\arg\max_c p(c \mid x_f) = \mathrm{target}]`, whose mean over images is
-    the accuracy that Chefer et al. and LeGrad draw. Lower is better. How the authors integrate
-    the nine values is not in their code; here it is the mean height by trapezoids (ours), which
-    for one image is near the share of fractions at which its class survives.
+    the accuracy that Chefer et al. draw, and LeGrad's paper after them (its evaluation is not
+    among its published code). Lower is better. How the nine values become an area is not in
+    Chefer's code either; here it is the mean height by trapezoids (ours), which for one image is
+    near the share of fractions at which its class survives.
 
     It is deletion with another fill, over 10 to 90 %, and with the decision instead of the
     probability.

@@ -105,9 +105,7 @@ class Evaluation:
         >>> found.against("legrad", "random", "average_precision")[0] > 0
         True
         """
-        difference = self.of(method, metric) - self.of(other, metric)
-        if self.better[metric] == "lower":
-            difference = -difference
+        difference = self._gain(method, other, metric)
         return float(difference.nanmean()), *bootstrap(difference, level)
 
     def curve(self, method: str, metric: str) -> tuple[Tensor, Tensor]:
@@ -204,6 +202,11 @@ class Evaluation:
             lines.append(f"Stopped early: {self.stopped}")
         return "\n".join(lines)
 
+    def _gain(self, method: str, other: str, metric: str) -> Tensor:
+        """How much better a method is than another for each image."""
+        difference = self.of(method, metric) - self.of(other, metric)
+        return -difference if self.better[metric] == "lower" else difference
+
     def _beaten(self) -> list[str]:
         found = []
         for base in (b for b in BASELINES if b in self.methods):
@@ -211,7 +214,7 @@ class Evaluation:
                 behind = [
                     method
                     for method in self.methods
-                    if method not in BASELINES and self.against(method, base, metric)[0] <= 0
+                    if method not in BASELINES and self._gain(method, base, metric).nanmean() <= 0
                 ]
                 if behind:
                     found.append(f"No better than {base} by {metric}: {', '.join(behind)}.")
