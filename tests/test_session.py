@@ -278,3 +278,25 @@ def test_choosing_the_predicted_class_keeps_it_for_the_next_image() -> None:
     assert session.wait(60)
     assert session.target == flower.label
     session.close()
+
+
+def test_a_method_that_refuses_the_model_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vit_attention_widget.errors import UnsupportedModelError
+    from vit_attention_widget.explainers import METHODS
+
+    def refuse(found: vaw.Trace) -> None:
+        raise UnsupportedModelError("This model's tokens cannot be read out.")
+
+    monkeypatch.setitem(METHODS, "legrad", refuse)
+    session = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    assert session.wait(60)
+    assert set(session.attributions) == set(METHODS) - {"legrad"}
+    assert session.status["error"] is None
+    told = []
+    session.observe(lambda change: told.append(change["new"]["error"]), "status")
+    session.method = "legrad"
+    session.image = vaw.demo.scene(seed=2).image
+    assert session.wait(60)
+    assert any(error and "read out" in error["message"] for error in told)
+    assert "daam" in session.attributions
+    session.close()

@@ -258,16 +258,24 @@ class Computation(Selection):
         order = [choice["key"] for choice in self.model_info["methods"]]
         order.sort(key=lambda name: name != self.method)
         maps: dict[str, NDArray[np.float32]] = {}
+        refused: VitAttentionError | None = None
         for i, method in enumerate(order):
             for suffix, found in traces.items():
                 progress(i / len(order), f"explaining by {results.METHOD_HINTS[method][0]}")
                 assert found is not None
-                values = METHODS[method](found).values[0]
+                try:
+                    values = METHODS[method](found).values[0]
+                except VitAttentionError as error:  # the others may still work with this model
+                    if method == self.method:
+                        refused = error
+                    break
                 maps[method + suffix] = values.float().cpu().numpy()
             with self._lock:
                 if self.trace is shown:  # not replaced by a later one meanwhile
                     self._maps = maps
                     self._publish_maps()
+        if refused is not None:
+            raise refused
 
     def _publish_maps(self) -> None:
         maps = self._maps
