@@ -103,9 +103,14 @@ def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, kee
         f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
         f"{where}{rounds}."
     )
+    write_between(mark, f"{setting}\n\n{table}")
+
+
+def write_between(mark: str, text: str) -> None:
+    """Put a text between its marks in ``benchmarks/README.md``."""
     page = Path(__file__).with_name("README.md")
     before, opening, rest = page.read_text().partition(f"<!-- {mark} -->")
     if not opening:
         raise SystemExit(f"{page} has no mark <!-- {mark} -->.")
     after = rest.partition(f"<!-- /{mark} -->")[2]
-    page.write_text(f"{before}{opening}\n{setting}\n\n{table}\n<!-- /{mark} -->{after}")
+    page.write_text(f"{before}{opening}\n{text}\n<!-- /{mark} -->{after}")

@@ -49,14 +49,7 @@ def plot_stages(found: SanityCheck, ax: Any) -> Any:
     ax = _axes(ax)
     for method in found.methods:
         values = found.mean(method)
-        ax.plot(
-            range(len(values)),
-            values.numpy(),
-            linewidth=1.2,
-            marker=".",
-            label=method,
-            **_look(method),
-        )
+        ax.plot(range(len(values)), values.numpy(), linewidth=1.2, label=method, **_look(method))
     ax.set_xticks(range(len(found.stages)), found.stages, rotation=90, fontsize=7)
     ax.axhline(0, linewidth=0.5, color="gray")
     ax.set(ylabel="rank correlation with the original map", xlabel="made random, from the top to")

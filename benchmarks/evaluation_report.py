@@ -1,0 +1,162 @@
+"""The report of ``benchmarks.evaluation``: tables, what they say, and pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+from PIL import Image
+
+from vit_attention_widget import Evaluation
+from vit_attention_widget.evaluation import LOCALISATION, SanityCheck
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .evaluation import Report
+
+PAPERS = ("daam", "legrad", "gmar")
+"""The papers' methods that make maps."""
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+def page(
+    reports: Sequence[Report],
+    checks: Mapping[str, SanityCheck],
+    skipped: Sequence[str],
+    steps: int,
+    threads: int,
+) -> str:
+    """All of it as Markdown."""
+    lines = [
+        f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
+        f"CPU, {threads} threads; insertion and deletion in {steps} steps. Mean over images, 95 % "
+        "bootstrap interval in brackets; the best method in bold; † no better than the centre "
+        "prior on the average.",
+        "",
+    ]
+    for report in reports:
+        lines += [f"**{report.title}** ({len(report.found)} images, {_time(report.minutes)})", ""]
+        for columns in _groups(report.found.metrics):
+            lines += [*table(report.found, columns), ""]
+        lines += [*sentences(report.found), ""]
+    for name, check in checks.items():
+        lines += [*forgotten(name, check), ""]
+    lines += [f"Skipped: {what}." for what in skipped]
+    return "\n".join(lines).rstrip()
+
+
+def table(found: Evaluation, columns: Sequence[str]) -> list[str]:
+    """Methods by metrics."""
+    heads = [f"{metric} {ARROWS[found.better[metric]]}" for metric in columns]
+    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(columns)}"]
+    best = {metric: _best(found, metric) for metric in columns}
+    for method in found.methods:
+        cells = []
+        for metric in columns:
+            low, high = found.interval(method, metric)
+            value = f"{found.mean(method, metric):.2f}"
+            value = f"**{value}**" if method == best[metric] else value
+            behind = method != "centre" and found.against(method, "centre", metric)[0] <= 0
+            span = f" [{low:.2f}, {high:.2f}]" if low == low else ""
+            cells.append(f"{value}{'†' if behind else ''}{span}")
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return lines
+
+
+def sentences(found: Evaluation) -> list[str]:
+    """Where a paper's method is behind or ahead of rollout and of the centre, image by image."""
+    lines = []
+    for other in ("rollout", "centre"):
+        for method in (m for m in PAPERS if m in found.methods):
+            behind, ahead = [], []
+            for metric in found.metrics:
+                mean, low, high = found.against(method, other, metric)
+                if high < 0:
+                    behind.append(f"{metric} ({mean:+.3f})")
+                elif low > 0:
+                    ahead.append(metric)
+            unclear = len(found.metrics) - len(behind) - len(ahead)
+            parts = [f"ahead by {', '.join(ahead)}" if ahead else "ahead by nothing"]
+            parts.append(f"**behind by {', '.join(behind)}**" if behind else "behind by nothing")
+            parts += [f"{unclear} undecided"] if unclear else []
+            lines.append(f"- {method} against {other}: {'; '.join(parts)}.")
+    return lines
+
+
+def forgotten(name: str, check: SanityCheck) -> list[str]:
+    """The sanity check as a table: a few stages, and what is flagged."""
+    every = len(check.stages)
+    shown = sorted({0, 1, every // 2, every - 2, every - 1})
+    stages = " | ".join(check.stages[at] for at in shown)
+    images = check.correlation.shape[2]
+    lines = [
+        f"**{name}, made random from the top down** (rank correlation with the original map, mean "
+        f"of {images} images)",
+        "",
+        f"| | {stages} | |",
+        f"|---|{'---|' * (len(shown) + 1)}",
+    ]
+    for method in check.methods:
+        values = check.mean(method).tolist()
+        flag = "unchanged" if method in check.unchanged else ""
+        cells = " | ".join(f"{values[at]:+.2f}" for at in shown)
+        lines.append(f"| {method} | {cells} | {flag} |")
+    return lines
+
+
+def draw(reports: Sequence[Report], checks: Mapping[str, SanityCheck], folder: Path) -> None:
+    """Curves and stages as small pictures."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    folder.mkdir(exist_ok=True)
+    curved = [r for r in reports if {"insertion", "deletion"} <= set(r.found.metrics)]
+    with mpl.rc_context({"font.size": 8}):
+        for name, report in zip(("scenes", "photographs"), curved, strict=False):
+            figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+            for metric, ax in zip(("insertion", "deletion"), axes, strict=True):
+                report.found.plot(metric, ax=ax)
+            _save(figure, folder / f"{name}.png")
+        size = 4.5 * len(checks), 3.6
+        figure, axes = plt.subplots(
+            1, len(checks), figsize=size, layout="constrained", squeeze=False
+        )
+        for (title, check), ax in zip(checks.items(), axes[0], strict=True):
+            check.plot(ax=ax).set_title(title, fontsize=9)
+        _save(figure, folder / "forgetting.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """In 64 colours: a third of the size, and nothing to be seen of it."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100)
+    plt.close(figure)
+    Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
+
+
+def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:
+    """Tables that fit a page: faithfulness, then localisation."""
+    located = [m for m in metrics if m in LOCALISATION]
+    return [group for group in ([m for m in metrics if m not in located], located) if group]
+
+
+def _best(found: Evaluation, metric: str) -> str:
+    sign = -1 if found.better[metric] == "lower" else 1
+    known = [m for m in found.methods if not math.isnan(found.mean(m, metric))]
+    return max(known, key=lambda m: sign * found.mean(m, metric))
+
+
+def _time(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{60 * minutes:.0f} s"
