@@ -137,13 +137,13 @@ def draw(reports: Sequence[Report], checks: Mapping[str, SanityCheck], folder: P
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """In 64 colours: a third of the size, and nothing to be seen of it."""
+    """With a palette: a third of the size, and nothing to be seen of it."""
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100)
     plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
+    Image.open(buffer).convert("RGB").quantize(128).save(path, optimize=True)
 
 
 def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:

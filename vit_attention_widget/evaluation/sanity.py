@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import JobCancelled, ParameterError, VitAttentionError
 from ..heads.result import write_csv
+from ..ranks import average_ranks
 from ..trace import Trace
 from ..tracing import Progress, trace
 from ..vision_transformers import VisionTransformer, describe
@@ -204,20 +206,14 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 
     0 where the second map alone is constant: nothing is left of the first. NaN where the first is.
     """
-    ranks = [_ranks(maps.flatten(1).cpu().double()) for maps in (first, second)]
-    a, b = (each - each.mean(1, keepdim=True) for each in ranks)
+    a, b = (
+        torch.from_numpy(np.stack([average_ranks(each) for each in maps.flatten(1).cpu().numpy()]))
+        for maps in (first, second)
+    )
+    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
     spread = (a.square().sum(1) * b.square().sum(1)).sqrt()
     found = torch.where(spread > 0, (a * b).sum(1) / spread.clamp_min(1e-300), 0)
     return torch.where(a.square().sum(1) > 0, found.clamp(-1, 1), torch.nan)
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Average ranks from 1 of each row."""
-    found = []
-    for row in values:
-        _, place, size = row.unique(return_inverse=True, return_counts=True)
-        found.append((size.cumsum(0) - (size - 1) / 2)[place])
-    return torch.stack(found)
 
 
 def _maps(
