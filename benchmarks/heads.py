@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget.tracing import remask
 
-from .measure import Ratio, Row, side_by_side, write_table
+from .measure import Ratio, Row, on_device, side_by_side, write_table
 
 MODELS = ("vit_small_patch16_224", "vit_base_patch16_224")
 
@@ -25,17 +25,6 @@ def made(name: str, options: argparse.Namespace) -> tuple[nn.Module, Tensor]:
     dtype = getattr(torch, options.dtype)
     model = timm.create_model(name).eval().to(options.device, dtype)
     return model, torch.randn(1, 3, 224, 224, device=options.device, dtype=dtype)
-
-
-def finished(run: Callable[[], object], device: str) -> Callable[[], object]:
-    """A run that ends when the device has done all of it."""
-
-    def whole() -> None:
-        run()
-        if device != "cpu":
-            torch.cuda.synchronize()
-
-    return whole
 
 
 def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> None:
@@ -81,7 +70,6 @@ def leave_one_out(name: str, options: argparse.Namespace) -> list[Row]:
         "five metrics": lambda: vaw.head_importance(model, images, metrics),
         "naive": lambda: naive(model, images, heads),
     }
-    runs = {label: finished(run, options.device) for label, run in runs.items()}
     found = side_by_side(runs, "ours", max(3, options.rounds // 2))
     bound = fewer_products(model, 197)
     goal = ">= 2.6" if options.device == "cpu" else ">= 10"
@@ -110,7 +98,6 @@ def toggling(name: str, options: argparse.Namespace) -> list[Row]:
 
     last = len(model.blocks) - 1
     runs = {"forward": forward, **{str(at): toggled(at) for at in (0, last // 2, last)}}
-    runs = {label: finished(run, options.device) for label, run in runs.items()}
     ratios = side_by_side(runs, "forward", options.rounds)
     ratios.pop("forward")
     return [
@@ -131,7 +118,7 @@ def smaller(name: str, options: argparse.Namespace) -> list[Row]:
             with torch.inference_mode():
                 which(images)
 
-        return finished(run, options.device)
+        return run
 
     ratio: Ratio = side_by_side(
         {"whole": passes(model), "small": passes(small)}, "whole", options.rounds
@@ -146,10 +133,7 @@ def smaller(name: str, options: argparse.Namespace) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
+    on_device(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -38,16 +39,15 @@ def side_by_side(
     """Run every candidate once a round, in turn, and compare it with that round's reference.
 
     Machines are shared: what slows one candidate of a round slows its neighbours too, so the
-    ratio within a round says more than a time does.
+    ratio within a round says more than a time does. On a GPU a run ends when the device has
+    done all of it.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for run in candidates.values():
-        run()  # warm up: allocator, kernels, caches
+        seconds(run)  # warm up: allocator, kernels, caches
     for _ in range(rounds):
         for name, run in candidates.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(seconds(run))
     found = {}
     for name, taken in times.items():
         ratios = [t / r for t, r in zip(taken, times[reference], strict=True)]
@@ -56,8 +56,44 @@ def side_by_side(
     return found
 
 
-def peak_mib() -> float:
-    """Largest resident size of this process so far, in MiB."""
+def seconds(run: Callable[[], object]) -> float:
+    """What a run takes, until the device has done all of it."""
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def extra_mib(run: Callable[[], object], device: str = "cpu") -> float:
+    """How far a run's peak lies above the memory in use when it starts, in MiB.
+
+    On the CPU this is the process's resident size, its peak set back first where the system can
+    (Linux); elsewhere earlier peaks hide a part of the run's.
+    """
+    gc.collect()
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        before = _largest_resident()
+        run()
+        return _largest_resident() - before
+    reset.write_text("5")
+    before = _field(status, "VmRSS")
+    run()
+    return _field(status, "VmHWM") - before
+
+
+def _field(status: Path, name: str) -> float:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+def _largest_resident() -> float:
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
 
@@ -93,17 +129,21 @@ def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, kee
     print(table)
     if not keep:
         return
+    write_between(mark, f"{setting(options)}\n\n{table}")
+
+
+def setting(options: argparse.Namespace) -> str:
+    """Versions, machine and rounds, as a sentence."""
     device = getattr(options, "device", "cpu")
     where = f"CPU, {options.threads} threads"
     if device != "cpu":
         where = f"{torch.cuda.get_device_name()}, {options.dtype}"
     rounds = getattr(options, "rounds", 0)
     rounds = f", median and quartiles of {rounds} rounds" if rounds else ""
-    setting = (
+    return (
         f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
         f"{where}{rounds}."
     )
-    write_between(mark, f"{setting}\n\n{table}")
 
 
 def write_between(mark: str, text: str) -> None:
@@ -114,3 +154,11 @@ def write_between(mark: str, text: str) -> None:
         raise SystemExit(f"{page} has no mark <!-- {mark} -->.")
     after = rest.partition(f"<!-- /{mark} -->")[2]
     page.write_text(f"{before}{opening}\n{text}\n<!-- /{mark} -->{after}")
+
+
+def on_device(parser: argparse.ArgumentParser) -> None:
+    """The options of where to run."""
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")

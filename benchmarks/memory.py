@@ -1,52 +1,69 @@
-"""Extra memory of a question at many tokens; run in a process of its own.
+"""Extra memory and time of a question at many tokens; run in a process of its own.
 
-``python -m benchmarks.memory daam 4096`` prints one JSON object: MiB before and the extra peak.
+``python -m benchmarks.memory daam 4096`` prints one JSON object: the peak in MiB above the model
+at rest, and the median seconds of three more runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-import sys
-import time
+import statistics
+from collections.abc import Callable
 
 import timm
 import torch
 
 import vit_attention_widget as vaw
 
-from .measure import peak_mib
+from .measure import extra_mib, on_device, seconds
 from .published import RULES, explicit_copy
 
+NAME = "vit_small_patch16_224"
 
-def main(question: str, patches: int) -> None:
-    side = 16 * math.isqrt(patches)
-    model = timm.create_model("vit_small_patch16_224", img_size=side).eval()
-    images = torch.rand(1, 3, side, side)
-    with torch.no_grad():
-        model(images[:, :, :side])  # what the model itself needs is not our extra
-    before = peak_mib()
-    start = time.perf_counter()
-    if question == "daam":  # and one clicked patch: its attention to all, in every head
+
+def question(asked: str, side: int, options: argparse.Namespace) -> Callable[[], object]:
+    """What is run, with its model ready."""
+    dtype = getattr(torch, options.dtype)
+    model = timm.create_model(NAME, img_size=side).eval().to(options.device, dtype)
+    images = torch.rand(1, 3, side, side, device=options.device, dtype=dtype)
+    if asked == "retained":  # the published rule, which keeps every matrix
+        model = explicit_copy(model, NAME, img_size=side)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(images)
+
+    def click() -> None:
         found = vaw.trace(model, images)
         assert torch.isfinite(vaw.explainers.daam(found).final).all()
         for layer in range(found.num_layers):
             found.attention(layer, query=found.tokens.token(1, 1))
-    elif question == "strength":
-        found = vaw.trace(model, images, gradients=False)
-        assert torch.isfinite(vaw.attention_strength(found).entropy).all()
-    elif question == "retained":  # the published rule, which keeps every matrix
-        explicit = explicit_copy(model, "vit_small_patch16_224", img_size=side)
-        before, start = peak_mib(), time.perf_counter()
-        assert torch.isfinite(RULES["daam"](explicit, images, 0)).all()
-    elif question == "forward":
-        with torch.no_grad():
-            model(images)
-    else:
-        raise SystemExit(f"unknown question {question!r}: daam, strength, retained or forward")
-    seconds = time.perf_counter() - start
-    print(json.dumps({"before": before, "extra": peak_mib() - before, "seconds": seconds}))
+
+    runs: dict[str, Callable[[], object]] = {
+        "forward": forward,
+        "daam": lambda: vaw.explainers.daam(vaw.trace(model, images)),
+        "click": click,
+        "strength": lambda: vaw.attention_strength(vaw.trace(model, images, gradients=False)),
+        "retained": lambda: RULES["daam"](model, images, 0),
+    }
+    if asked not in runs:
+        raise SystemExit(f"unknown question {asked!r}: {', '.join(runs)}")
+    return runs[asked]
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("question")
+    parser.add_argument("patches", type=int)
+    on_device(parser)
+    options = parser.parse_args()
+    run = question(options.question, 16 * math.isqrt(options.patches), options)
+    extra = extra_mib(run, options.device)
+    print(json.dumps({"extra": extra, "seconds": statistics.median(seconds(run) for _ in "123")}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main()

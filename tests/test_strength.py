@@ -13,6 +13,7 @@ from torch import Tensor
 from twins import agree, twins
 
 import vit_attention_widget as vaw
+from vit_attention_widget.heads import strength
 
 PAIRS = [196, 1404, 2496, 3300, 3840, 4140, 4224, 4116, 3840, 3420, 2880, 2244, 1536, 780]
 
@@ -42,15 +43,14 @@ def test_strength(name: str) -> None:
         agree(found.patches_to_class[:, layer], attention[:, :, first:, 0].mean(-1))
 
 
-@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("size", [1, 2_000, 20_000])
 @pytest.mark.parametrize("name", ["vit", "dinov2-registers", "vit-non-square"])
 def test_the_size_of_a_chunk_does_not_matter(
     name: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = twins(name)
     whole = vaw.attention_strength(pair.trace)
-    chunks = vaw.Trace.attention_chunks
-    monkeypatch.setattr(vaw.Trace, "attention_chunks", lambda t, layer: chunks(t, layer, size))
+    monkeypatch.setattr(strength, "_ENTRIES", size)
     parts = vaw.attention_strength(pair.trace)
     for field in ("profile", "entropy", "distance", "class_to_patches", "patches_to_class"):
         agree(getattr(parts, field), getattr(whole, field), 1e-12)
@@ -63,13 +63,7 @@ def constructed(attention: Tensor, monkeypatch: pytest.MonkeyPatch) -> vaw.Atten
     whole = torch.zeros(1, 3, 197, 197)
     whole[:, :, 0, 0] = 1
     whole[:, :, 1:, 1:] = attention
-    monkeypatch.setattr(
-        vaw.Trace,
-        "attention_chunks",
-        lambda t, layer: iter(
-            [(slice(0, 99), whole[:, :, :99]), (slice(99, 197), whole[:, :, 99:])]
-        ),
-    )
+    monkeypatch.setattr(vaw.Trace, "attention", lambda t, layer, query: whole[:, :, query])
     return vaw.attention_strength(trace)
 
 

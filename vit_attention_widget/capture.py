@@ -52,12 +52,16 @@ class AttentionCall:
 
 @dataclass
 class BlockCall:
-    """What a block was given and what it returned, enough to run it again."""
+    """What a block was given and what it returned, enough to run it again.
+
+    ``normed`` is what its first norm made of the input, where a gradient can be had by it.
+    """
 
     input: Tensor
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     output: Tensor
+    normed: Tensor | None = None
 
     @property
     def other_kwargs(self) -> dict[str, Any]:
@@ -108,6 +112,7 @@ class Capture(TorchFunctionMode):
         self._explicit = ExplicitAttention()
         self._stack: list[nn.Module] = []
         self._inputs: dict[int, tuple[Any, ...]] = {}
+        self._normed: dict[int, Tensor] = {}
         self._left: BlockCall | None = None
         self._handles: list[Any] = []
         self._thread = 0
@@ -128,6 +133,7 @@ class Capture(TorchFunctionMode):
             _WITH_KWARGS.pop(handle.id, None)
         self._stack.clear()
         self._inputs.clear()
+        self._normed.clear()
         self._explicit.clear()
 
     @property
@@ -225,16 +231,28 @@ class Capture(TorchFunctionMode):
             pass
         index = self._blocks.get(module)
         if index is None:
+            self._note_norm(module, args, output)
             return
         args = self._inputs.pop(index, args)
         if self._keep:
             first = args[0] if args else next(iter(kwargs.values()))
             tokens = output[0] if isinstance(output, tuple) else output
-            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens)
+            normed = self._normed.pop(index, None)
+            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed)
             self.block_calls[index] = call
             self._left = call if module._forward_hooks else None
         if self._on_block:
             self._on_block(index)
+
+    def _note_norm(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Keep what the first norm of a block makes of the block's own input."""
+        block = self.block
+        if not self._keep or block is None or block in self._normed or not args:
+            return
+        given = self._inputs.get(block)
+        is_first = given is not None and args[0] is given[0]
+        if is_first and "norm" in type(module).__name__.lower() and output.requires_grad:
+            self._normed[block] = output
 
 
 def _constant(value: Any) -> Any:

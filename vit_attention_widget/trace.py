@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from .capture import AttentionCall
-from .errors import CaptureError
 from .evaluating import evaluating
-from .readout import last_block_gradients
+from .gradients import output_gradients, token_gradients
 from .recording import LayerRecord
 from .selection import Heads, head_index, layer_index
 from .targets import Target, resolve
@@ -71,7 +70,7 @@ class Trace:
         self.known_attention: dict[int, bool] = {}  # see readout.attend_rows
         self.readout_checked = False  # see readout.check_readout
         self._gradients: list[Tensor] | None = None
-        self._token_gradients: list[Tensor] | None = None
+        self._token_gradients: list[tuple[Tensor, Tensor | None]] | None = None
         device = inputs.device.type
         self._autocast = (
             torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
@@ -108,6 +107,11 @@ class Trace:
         """Softmax of the logits, [batch, class], in float32 at least."""
         logits = self.logits
         return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
+
+    @property
+    def score(self) -> Tensor:
+        """What gradients explain, [batch]; part of the autograd graph if there is one."""
+        return self.target.score(self._logits)
 
     @property
     def has_gradients(self) -> bool:
@@ -213,7 +217,7 @@ class Trace:
         """
         layer = layer_index(self.model, layer)
         if self._gradients is None:
-            self._gradients = self._backward()
+            self._gradients = output_gradients(self)
         return self._gradients[layer]
 
     def token_gradient(self, layer: int) -> Tensor:
@@ -222,46 +226,20 @@ class Trace:
         The first call runs a backward pass of its own, which serves all layers.
         """
         layer = layer_index(self.model, layer)
+        return self._by_tokens()[layer][0]
+
+    def normed_gradient(self, layer: int) -> Tensor | None:
+        """Gradient of the target by what a block's first norm made of its input.
+
+        [batch, token, dim]; None where no such norm was seen, and in the first block, whose input
+        does not depend on any attention. The pass is that of :meth:`token_gradient`.
+        """
+        return self._by_tokens()[layer_index(self.model, layer)][1]
+
+    def _by_tokens(self) -> list[tuple[Tensor, Tensor | None]]:
         if self._token_gradients is None:
-            self._check_gradients()
-            tokens = [record.output for record in self.layers]
-            with torch.inference_mode(False), torch.enable_grad():
-                score = self.target.score(self._logits).sum()
-                found = torch.autograd.grad(score, tokens, retain_graph=True, allow_unused=True)
-            unused = [i for i, gradient in enumerate(found) if gradient is None]
-            if unused:
-                raise CaptureError(
-                    f"The logits of {self.model.name} were not computed from the tokens that were "
-                    f"seen to leave layers {unused}, so they have no gradient: use a method that "
-                    "needs the attention's alone (daam, gmar, relevance)."
-                )
-            self._token_gradients = list(found)
-        return self._token_gradients[layer]
-
-    def _check_gradients(self) -> None:
-        if not self.has_gradients:
-            raise CaptureError(
-                "This trace was made without gradients: trace again with gradients=True, "
-                "or use a method that needs none (attention, rollout)."
-            )
-
-    def _backward(self) -> list[Tensor]:
-        self._check_gradients()
-        outputs = [record.out for record in self.layers]
-        with torch.inference_mode(False), torch.enable_grad():
-            short = last_block_gradients(self)
-            pairs: list[tuple[Tensor, Tensor | None]]
-            if short is None:
-                pairs = [(self.target.score(self._logits).sum(), None)]
-            else:
-                given = zip((outputs[-1], self.layers[-1].input), short, strict=True)
-                pairs = [(end, seed) for end, seed in given if end.requires_grad]
-            ends, seeds = zip(*pairs, strict=True)
-            found = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
-            return [
-                torch.zeros_like(record.out) if g is None else g.masked_fill(record.silent, 0)
-                for g, record in zip(found, self.layers, strict=True)
-            ]
+            self._token_gradients = token_gradients(self)
+        return self._token_gradients
 
     def _select(
         self, layer: Any, head: Any, query: Any

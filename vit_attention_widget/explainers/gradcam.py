@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..capture import AttentionCall, Capture
 from ..errors import ParameterError
@@ -67,28 +65,18 @@ def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
         raise ParameterError(f"tokens is {tokens!r}: choose 'normed', 'before' or 'after'.")
     maps = []
     for layer, record in enumerate(trace.layers):
+        by_normed = trace.normed_gradient(layer) if tokens == "normed" else None
         if tokens == "after":
             z, gradient = record.output, trace.token_gradient(layer)
         elif tokens == "before" and layer > 0:
             z, gradient = record.input, trace.token_gradient(layer - 1)
+        elif by_normed is not None and record.block.normed is not None:
+            z, gradient = record.block.normed, by_normed
         else:
             z, gradient = _inside(trace, layer, tokens == "normed")
         weights = gradient[:, trace.tokens.num_prefix :].mean(1, keepdim=True)
         maps.append((z.detach() * weights).sum(-1).relu())
     return attribution(trace, maps, "gradcam")
-
-
-class _Door(Capture):
-    """Sees what a block's first norm makes of the block's input."""
-
-    given: Tensor | None = None
-    normed: Tensor | None = None
-
-    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        super()._leave_module(module, args, *rest)
-        is_first = self.normed is None and bool(args) and args[0] is self.given
-        if is_first and "norm" in type(module).__name__.lower():
-            self.normed = rest[-1]
 
 
 def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
@@ -101,11 +89,10 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False), torch.enable_grad(), trace.rerunning():
         silent = record.silent  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
-        door = _Door(trace.model.model, {block: 0}, mask, keep=False)
-        door.given = inputs
-        with door:
+        with Capture(trace.model.model, {block: 0}, mask) as capture:
             result = block(inputs, *record.block.args, **record.block.other_kwargs)
         after = result[0] if isinstance(result, tuple) else result
-        z = door.normed if normed and door.normed is not None else inputs
+        found = capture.block_calls[0].normed
+        z = found if normed and found is not None else inputs
         (gradient,) = torch.autograd.grad(after, z, trace.token_gradient(layer))
     return z, gradient

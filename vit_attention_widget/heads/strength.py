@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,10 @@ from ..tokens import TokenLayout
 from ..trace import Trace
 
 __all__ = ["AttentionStrength", "attention_strength"]
+
+
+_ENTRIES = 2**24
+"""Of attention formed at a time: 64 MB in float32."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,8 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
 
     Notes
     -----
-    Attention is formed a few query rows at a time; sums over rings of patches come from sums over
-    boxes, so their cost does not grow with the number of hops.
+    Attention is formed a few rows of the grid at a time, and summed over the pairs that lie alike
+    before any distance is looked at.
 
     Examples
     --------
@@ -99,88 +104,94 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
     torch.Size([1, 6, 4, 10])
     """
     tokens = trace.tokens
-    boxes = _Boxes(tokens, trace.inputs.device)
     like = trace.probabilities
-    far = _pixels(tokens).to(like)
+    apart = _Apart(tokens, like)
     widest = max(trace.num_heads)
     shape = trace.batch_size, trace.num_layers, widest
-    profile = like.new_full((*shape, boxes.hops), torch.nan)
+    profile = like.new_full((*shape, apart.hops), torch.nan)
     distance = like.new_full(shape, torch.nan)
     place = tokens.prefix.index("class") if "class" in tokens.prefix else None
     shares = [like.new_full(shape, torch.nan) for _ in range(3)] if place is not None else None
     first = tokens.num_prefix
     for layer, heads in enumerate(trace.num_heads):
-        rings = like.new_zeros(trace.batch_size, heads, boxes.hops)
-        reach = like.new_zeros(trace.batch_size, heads)
+        plain = apart.sums(trace.batch_size, heads)
+        scaled = torch.zeros_like(plain) if renormalise else plain
         to_class = like.new_zeros(trace.batch_size, heads)
-        for rows, attention in trace.attention_chunks(layer):
+        for rows, attention in _grid_rows(trace, layer):
             attention = attention.to(like)
-            if shares is not None and place is not None and rows.start <= place < rows.stop:
-                row = attention[:, :, place - rows.start]
-                shares[0][:, layer, :heads] = row[..., place]
-                shares[1][:, layer, :heads] = row[..., first:].sum(-1)
-            patches = slice(max(rows.start, first) - first, rows.stop - first)
-            if patches.stop <= patches.start:
-                continue
-            from_patches = attention[:, :, max(first - rows.start, 0) :]
-            if place is not None:
-                to_class += from_patches[..., place].sum(-1)
-            between = from_patches[..., first:]
-            rings += boxes.rings(between, patches)
+            between = attention[..., first:]
+            apart.add(plain, rows, between)
             if renormalise:
                 total = between.sum(-1, keepdim=True)
-                between = between / torch.where(total > 0, total, 1)
-            reach += (between * far[patches]).sum((-2, -1))
-        profile[:, layer, :heads] = rings / boxes.pairs.to(rings)
-        distance[:, layer, :heads] = reach / tokens.num_patches
+                apart.add(scaled, rows, between, torch.where(total > 0, 1 / total, 1))
+            if place is not None:
+                to_class += attention[..., place].sum(-1)
+        profile[:, layer, :heads] = apart.rings(plain) / apart.pairs.to(like)
+        distance[:, layer, :heads] = apart.pixels(scaled) / tokens.num_patches
         if shares is not None:
+            row = trace.attention(layer, query=place).to(like)
+            shares[0][:, layer, :heads] = row[..., place]
+            shares[1][:, layer, :heads] = row[..., first:].sum(-1)
             shares[2][:, layer, :heads] = to_class / tokens.num_patches
     q = profile / profile.sum(-1, keepdim=True)
     entropy = torch.special.entr(q).sum(-1)
     to_self, to_patches, back = shares or (None, None, None)
-    return AttentionStrength(profile, entropy, distance, to_self, to_patches, back, boxes.pairs)
+    return AttentionStrength(profile, entropy, distance, to_self, to_patches, back, apart.pairs)
 
 
-class _Boxes:
-    """Sums over the patches at each hop of a patch, as differences of sums over boxes."""
+def _grid_rows(trace: Trace, layer: int) -> Iterator[tuple[slice, Tensor]]:
+    """Attention of the patches, a few rows of the grid at a time."""
+    tokens, record = trace.tokens, trace.layers[layer]
+    batch, heads, count, _ = record.q.shape
+    size = max(1, _ENTRIES // (batch * heads * count * tokens.cols))
+    for start in range(0, tokens.rows, size):
+        rows = slice(start, min(start + size, tokens.rows))
+        queries = slice(*(tokens.num_prefix + at * tokens.cols for at in (rows.start, rows.stop)))
+        yield rows, trace.attention(layer, query=queries)
 
-    def __init__(self, tokens: TokenLayout, device: torch.device) -> None:
+
+class _Apart:
+    """Attention between patches, summed over the pairs that lie alike.
+
+    Sums are [batch, head, col, rows apart, col]: of the looking patch, from it, of the other.
+    All that depends on a distance is read off them.
+    """
+
+    def __init__(self, tokens: TokenLayout, like: Tensor) -> None:
         self.rows, self.cols = tokens.rows, tokens.cols
         self.hops = max(self.rows, self.cols)
-        row = torch.arange(self.rows).repeat_interleave(self.cols)[:, None]
-        col = torch.arange(self.cols).repeat(self.rows)[:, None]
-        hop = torch.arange(self.hops)
-        top, bottom = (row - hop).clamp_min(0), (row + hop + 1).clamp_max(self.rows)
-        left, right = (col - hop).clamp_min(0), (col + hop + 1).clamp_max(self.cols)
-        width = self.cols + 1
-        corners = (
-            (bottom * width + right, top * width + left),
-            (
-                top * width + right,
-                bottom * width + left,
-            ),
-        )
-        # [patch, hop]: where a box's corners lie in the table of sums
-        self._plus = [corner.to(device) for corner in corners[0]]
-        self._minus = [corner.to(device) for corner in corners[1]]
-        inside = (bottom - top) * (right - left)
-        self.pairs = torch.diff(inside, prepend=torch.zeros_like(inside[:, :1])).sum(0).to(device)
+        self._like = like
+        col = torch.arange(self.cols, device=like.device)
+        across = (col[:, None, None] - col).abs()
+        down = torch.arange(1 - self.rows, self.rows, device=like.device).abs()[:, None]
+        self._hop = torch.maximum(across, down).flatten()
+        self._far = torch.hypot(
+            down.double() * tokens.patch_height, across.double() * tokens.patch_width
+        ).to(like)
+        pairs = (self.rows - down).expand(self.cols, -1, self.cols).flatten()
+        self.pairs = torch.zeros_like(pairs[: self.hops]).index_add(0, self._hop, pairs)
 
-    def rings(self, between: Tensor, patches: slice) -> Tensor:
-        """Attention [batch, head, query, patch] of some patches -> sum at each hop."""
-        grid = between.unflatten(-1, (self.rows, self.cols))
-        sums = torch.nn.functional.pad(grid.cumsum(-2).cumsum(-1), (1, 0, 1, 0)).flatten(-2)
+    def sums(self, batch: int, heads: int) -> Tensor:
+        """Nothing yet."""
+        return self._like.new_zeros(batch, heads, self.cols, 2 * self.rows - 1, self.cols)
 
-        def at(corner: Tensor) -> Tensor:
-            return sums.gather(-1, corner[patches].expand(*sums.shape[:3], -1))
+    def add(self, sums: Tensor, rows: slice, between: Tensor, scale: Tensor | None = None) -> None:
+        """Add attention [batch, head, query, patch] of some rows of the grid, in place."""
+        grid = (rows.stop - rows.start, self.cols)
+        looking = between.unflatten(-1, (self.rows, self.cols)).unflatten(2, grid)
+        scales = None if scale is None else scale[..., None].unflatten(2, grid)
+        for at, row in enumerate(range(rows.start, rows.stop)):
+            part = sums[..., self.rows - 1 - row : 2 * self.rows - 1 - row, :]
+            if scales is None:
+                part += looking[:, :, at]
+            else:
+                part.addcmul_(looking[:, :, at], scales[:, :, at])
 
-        boxes = at(self._plus[0]) + at(self._plus[1]) - at(self._minus[0]) - at(self._minus[1])
-        boxes = boxes.sum(2)
-        return torch.diff(boxes, prepend=torch.zeros_like(boxes[..., :1]))
+    def rings(self, sums: Tensor) -> Tensor:
+        """[batch, head, hop]: over all pairs at each hop."""
+        rings = sums.new_zeros(*sums.shape[:2], self.hops)
+        return rings.index_add(-1, self._hop, sums.flatten(2))
 
-
-def _pixels(tokens: TokenLayout) -> Tensor:
-    """Distance of the centres of two patches in pixels, [patch, patch]."""
-    row = torch.arange(tokens.rows).repeat_interleave(tokens.cols).double() * tokens.patch_height
-    col = torch.arange(tokens.cols).repeat(tokens.rows).double() * tokens.patch_width
-    return torch.hypot(row[:, None] - row, col[:, None] - col)
+    def pixels(self, sums: Tensor) -> Tensor:
+        """[batch, head]: attention times the distance of the patches' centres."""
+        return (sums * self._far).sum((-3, -2, -1))
