@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import timm
 import torch
-from PIL import Image
 
 from vit_attention_widget import Evaluation
 from vit_attention_widget.evaluation import LOCALISATION, SanityCheck
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .plots import save
 
+if TYPE_CHECKING:
     from .evaluation import Report
 
 PAPERS = ("daam", "legrad", "gmar")
@@ -119,31 +117,20 @@ def draw(reports: Sequence[Report], checks: Mapping[str, SanityCheck], folder: P
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    folder.mkdir(exist_ok=True)
     curved = [r for r in reports if {"insertion", "deletion"} <= set(r.found.metrics)]
     with mpl.rc_context({"font.size": 8}):
         for name, report in zip(("scenes", "photographs"), curved, strict=False):
             figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
             for metric, ax in zip(("insertion", "deletion"), axes, strict=True):
                 report.found.plot(metric, ax=ax)
-            _save(figure, folder / f"{name}.png")
+            save(figure, folder / f"{name}.png")
         size = 4.5 * len(checks), 3.6
         figure, axes = plt.subplots(
             1, len(checks), figsize=size, layout="constrained", squeeze=False
         )
         for (title, check), ax in zip(checks.items(), axes[0], strict=True):
             check.plot(ax=ax).set_title(title, fontsize=9)
-        _save(figure, folder / "forgetting.png")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """With a palette: a third of the size, and nothing to be seen of it."""
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
-    plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(128).save(path, optimize=True)
+        save(figure, folder / "forgetting.png")
 
 
 def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:

@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("patches", type=int)
     on_device(parser)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     run = question(options.question, 16 * math.isqrt(options.patches), options)
     extra = extra_mib(run, options.device)
     print(json.dumps({"extra": extra, "seconds": statistics.median(seconds(run) for _ in "123")}))

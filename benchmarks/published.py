@@ -25,7 +25,8 @@ def explicit_copy(model: nn.Module, name: str, **options: object) -> nn.Module:
     finally:
         set_fused_attn(True)
     copy.load_state_dict(model.state_dict())
-    return copy
+    like = next(model.parameters())
+    return copy.to(like.device, like.dtype)
 
 
 @contextmanager
@@ -55,24 +56,47 @@ def _differentiated(model: nn.Module, images: Tensor, label: int) -> list[Tensor
 
 
 def _product(matrices: list[Tensor]) -> Tensor:
-    total = torch.eye(matrices[0].shape[-1]).expand_as(matrices[0])
+    total = _eye(matrices[0]).expand_as(matrices[0])
     for matrix in matrices:
         total = matrix @ total
     return total[:, 0, 1:]
+
+
+def _eye(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], device=like.device, dtype=like.dtype)
+
+
+def _nothing(attention: list[Tensor]) -> Tensor:
+    """A map of zeros, [batch, patch]."""
+    return torch.zeros_like(attention[0][:, 0, 0, 1:])
 
 
 def rollout(model: nn.Module, images: Tensor, label: int) -> Tensor:
     """Abnar and Zuidema: mean over heads, half identity, rows sum to 1, multiplied through."""
     with torch.no_grad(), kept(model) as attention:
         model(images)
-    eye = torch.eye(attention[0].shape[-1])
-    return _product([(a.mean(1) + eye) / 2 for a in attention])
+    return _product([(a.mean(1) + _eye(a)) / 2 for a in attention])
+
+
+def vit_explain(model: nn.Module, images: Tensor, label: int) -> Tensor:
+    """vit-explain's rollout of one image: the largest head, its smallest nine tenths dropped."""
+    with torch.no_grad(), kept(model) as attention:
+        model(images)
+    steps = []
+    for a in attention:
+        fused = a.max(1).values
+        flat = fused.view(len(fused), -1)
+        dropped = flat.topk(int(flat.shape[-1] * 0.9), -1, largest=False).indices
+        flat[0, dropped[dropped != 0]] = 0
+        mixed = (fused + _eye(fused)) / 2
+        steps.append(mixed / mixed.sum(-1))
+    return _product(steps)
 
 
 def gmar(model: nn.Module, images: Tensor, label: int) -> Tensor:
     """Jo et al., L1: heads weighted by the size of their gradient."""
     attention = _differentiated(model, images, label)
-    eye, steps = torch.eye(attention[0].shape[-1]), []
+    eye, steps = _eye(attention[0]), []
     for a in attention:
         weight = a.grad.abs().sum((-2, -1))
         weight = weight / weight.sum(1, keepdim=True)
@@ -84,7 +108,7 @@ def gmar(model: nn.Module, images: Tensor, label: int) -> Tensor:
 def relevance(model: nn.Module, images: Tensor, label: int) -> Tensor:
     """Chefer et al.: R <- R + mean relu(A dA) R."""
     attention = _differentiated(model, images, label)
-    total = torch.eye(attention[0].shape[-1]).expand(len(images), -1, -1)
+    total = _eye(attention[0]).expand(len(images), -1, -1)
     for a in attention:
         total = total + (a.detach() * a.grad).clamp_min(0).mean(1) @ total
     return total[:, 0, 1:]
@@ -112,7 +136,7 @@ def daam(model: nn.Module, images: Tensor, label: int) -> Tensor:
         handle.remove()
     model.zero_grad()
     logits[:, label].sum().backward()
-    total = torch.zeros(len(images), attention[0].shape[-1] - 1)
+    total = _nothing(attention)
     for a, v, out in zip(attention, values, outputs, strict=True):
         gradient = out.grad[:, 0].clamp_min(0).unflatten(-1, (a.shape[1], -1))
         given = a.detach()[:, :, 0, 1:, None] * v.detach()[:, :, 1:]
@@ -131,7 +155,7 @@ def legrad(model: nn.Module, images: Tensor, label: int) -> Tensor:
         model(images)
     for handle in handles:
         handle.remove()
-    total = torch.zeros(len(images), attention[0].shape[-1] - 1)
+    total = _nothing(attention)
     for tokens, a in zip(layers, attention, strict=True):
         score = model.forward_head(model.norm(tokens))[:, label].sum()
         (gradient,) = torch.autograd.grad(score, a, retain_graph=True)
@@ -145,5 +169,6 @@ RULES: dict[str, Callable[[nn.Module, Tensor, int], Tensor]] = {
     "daam": daam,
     "legrad": legrad,
     "relevance": relevance,
+    "vit-explain": vit_explain,
 }
 """Each gives [batch, patch]."""

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import peers
+from benchmarks import growth, peers
+
+
+def options(**changed: object) -> argparse.Namespace:
+    return argparse.Namespace(
+        **{"device": "cpu", "dtype": "float32", "threads": 1, "rounds": 2, "batch": 2} | changed
+    )
+
+
+SMALL = {"img_size": 64, "depth": 3, "embed_dim": 48, "num_heads": 3}
 
 
 def test_every_peer_can_be_run() -> None:
-    options = {"img_size": 64, "depth": 3, "embed_dim": 48, "num_heads": 3}
-    rows = peers.table("vit_tiny_patch16_224", rounds=2, batch=2, **options)
-    assert len(rows) >= 12
+    rows = peers.table("vit_tiny_patch16_224", options(), **SMALL)
+    assert len(rows) >= 19
     assert all(row.measured for row in rows)
 
 
 def test_what_does_not_agree_is_not_timed() -> None:
-    import torch
-
+    scene = peers.Scene("vit_tiny_patch16_224", 1, options(), **SMALL)
     with pytest.raises(SystemExit, match="do not agree"):
-        peers.checked("a map", torch.arange(9.0), torch.arange(9.0).flip(0))
+        scene.checked("a map", torch.arange(9.0), torch.arange(9.0).flip(0))
+
+
+def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(growth, "PATCHES", (196, 256))
+    found = growth.measured(options())
+    assert found["retained"][1]["extra"] > found["daam"][1]["extra"] > 0
+    assert len(growth.rows(found)) == 3
+    growth.draw(found, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 5_000
