@@ -51,7 +51,8 @@ class Scene:
 
     def ours(self, *methods: str) -> list[Tensor]:
         """Maps [batch, row, col] of some methods, from one trace."""
-        found = vaw.trace(self.model, self.images, CLASS)
+        gradients = methods != ("rollout",)
+        found = vaw.trace(self.model, self.images, CLASS, gradients=gradients)
         return [vaw.explainers.METHODS[m](found).final for m in methods]
 
     def theirs(self, *rules: str) -> list[Tensor]:
