@@ -16,6 +16,8 @@ from vit_attention_widget.session.computation import RESULTS
 from vit_attention_widget.session.selection import SELECTIONS
 
 STATIC = Path(vaw.__file__).parent / "static"
+STREAMED_TOKENS = 600
+"""Above it a page does not ask for whole matrices (``js/src/state/attention.ts``)."""
 DARK = {
     "--jp-layout-color1": "#111417",
     "--jp-layout-color2": "#1e2328",
@@ -52,6 +54,41 @@ def images(given: str | None) -> list[tuple[object, int]] | None:
     with Path(given).open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["imagenet_class"].isdigit()]
     return [(Path(given).parent / row["file"], int(row["imagenet_class"])) for row in rows]
+
+
+def page(
+    session: vaw.Session,
+    stem: str,
+    panels: list[str] | None = None,
+    replies: dict[str, str] | None = None,
+    dark: bool = False,
+) -> str:
+    """HTML of a widget with all that the session has found, and what the kernel would answer."""
+    state = {}
+    for name in (*SELECTIONS, *RESULTS):
+        value = getattr(session, name)
+        state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
+    if panels is not None:
+        state["panels"] = panels
+    info = session.model_info
+    streamed = range(info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0)
+    layers = [text(session.attention_layer(layer)) for layer in streamed]
+    style = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
+    script = text((STATIC / f"{stem}.js").read_bytes())
+    host = Path(__file__).with_name("host.js").read_text()
+    return f"""<!doctype html><meta charset="utf-8">
+<style>
+{(STATIC / "style.css").read_text()}
+body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
+</style>
+<body style="{style}" data-jp-theme-light="{str(not dark).lower()}"><div id="widget"></div>
+<script type="module">
+const SCRIPT = "{script}";
+const STATE = {json.dumps(state)};
+const LAYERS = {json.dumps(layers)};
+const REPLIES = {json.dumps(replies or {})};
+{host}
+</script>"""
 
 
 def main() -> None:
@@ -104,33 +141,8 @@ def main() -> None:
             replies[f"pattern_map {family}"] = text(session.pattern_map(family))
             replies[f"pattern_thumbnails {family}"] = text(session.pattern_thumbnails(family))
             replies[f"pattern_at {family}"] = text(session.pattern_at(family, 0))
-    state = {}
-    for name in (*SELECTIONS, *RESULTS):
-        value = getattr(session, name)
-        state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
-    if options.panels:
-        state["panels"] = options.panels.split(",")
-    layers = [
-        text(session.attention_layer(layer)) for layer in range(session.model_info["num_layers"])
-    ]
-    style = "".join(f"{name}: {value};" for name, value in DARK.items()) if options.dark else ""
-    script = text((STATIC / f"{options.stem}.js").read_bytes())
-    host = Path(__file__).with_name("host.js").read_text()
-    options.out.write_text(
-        f"""<!doctype html><meta charset="utf-8">
-<style>
-{(STATIC / "style.css").read_text()}
-body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
-</style>
-<body style="{style}" data-jp-theme-light="{str(not options.dark).lower()}"><div id="widget"></div>
-<script type="module">
-const SCRIPT = "{script}";
-const STATE = {json.dumps(state)};
-const LAYERS = {json.dumps(layers)};
-const REPLIES = {json.dumps(replies)};
-{host}
-</script>"""
-    )
+    panels = options.panels.split(",") if options.panels else None
+    options.out.write_text(page(session, options.stem, panels, replies, options.dark))
     session.close()
 
 

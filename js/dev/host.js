@@ -4,6 +4,8 @@ const view = (text) => new DataView(bytes(text).buffer);
 const values = Object.fromEntries(
   Object.entries(STATE).map(([name, v]) => [name, v?.bytes !== undefined ? view(v.bytes) : v]),
 );
+const layers = LAYERS.map(view);
+const script = new Blob([bytes(SCRIPT)], { type: "text/javascript" });
 const listeners = {};
 const emit = (event, ...args) => {
   for (const listener of listeners[event] ?? []) listener(...args);
@@ -27,17 +29,18 @@ const model = {
     listeners[event] = (listeners[event] ?? []).filter((l) => l !== listener);
   },
   send({ id, method, params }) {
-    const reply =
-      method === "attention" ? LAYERS[params.layer] : REPLIES[`${method} ${params?.family ?? params?.index}`];
+    const asked = REPLIES[`${method} ${params?.family ?? params?.index}`];
+    const reply = method === "attention" ? layers[params.layer] : asked && view(asked);
     if (!reply) return;
     setTimeout(() => {
       const meta = { layer: params.layer, version: values.version };
-      emit("msg:custom", { id, ok: true, meta }, [view(reply)]);
+      emit("msg:custom", { id, ok: true, meta }, [reply]);
+      performance.mark("answered");
     });
   },
 };
-const url = URL.createObjectURL(new Blob([bytes(SCRIPT)], { type: "text/javascript" }));
-const { default: widget } = await import(url);
+performance.mark("display"); // all state is there: from here on a user waits for the browser
+const { default: widget } = await import(URL.createObjectURL(script));
 const signal = new AbortController().signal;
 const el = document.getElementById("widget");
 widget.initialize({ model, signal });

@@ -8,14 +8,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+from tests.browser.chromium import find, running
 
 
 def main(page_path: str, prefix: str, widths: list[int], clicks: list[str]) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    path = find()
+    if path is None:
+        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
+    with running(path) as browser:
         for width in widths:
             page = browser.new_page(viewport={"width": width, "height": 900})
             page.on("console", lambda message: print(message.type, message.text))
@@ -28,7 +30,6 @@ def main(page_path: str, prefix: str, widths: list[int], clicks: list[str]) -> N
             wide = page.evaluate("document.documentElement.scrollWidth")
             print(width, "scrolls to" if wide > width else "fits", wide)
             page.screenshot(path=f"{prefix}-{width}.png", full_page=True)
-        browser.close()
 
 
 if __name__ == "__main__":

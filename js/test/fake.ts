@@ -89,6 +89,7 @@ export const STATE: Record<string, unknown> = {
     image_height: 16,
     class_names: ["heart", "star", "starfish"],
     num_classes: 3,
+    takes_prompts: false,
     methods: [
       { key: "daam", label: "DAAM", hint: "" },
       { key: "rollout", label: "rollout", hint: "" },
@@ -132,6 +133,7 @@ export const STATE: Record<string, unknown> = {
   thumbnails: new DataView(new ArrayBuffer(0)),
   comparison: {},
   comparison_maps: new DataView(new ArrayBuffer(0)),
+  faithfulness: {},
   patterns_info: {},
   patterns_here: new DataView(new ArrayBuffer(0)),
   attention_rows: rowBytes(0),

@@ -70,7 +70,7 @@ class CompareStudy(StrengthStudy):
         self._by_class = (None, {})
         if not self.comparison:
             return
-        other = self._model_compared is not self._vit.model
+        other = self._model_compared is not self._vit
         kept = self.comparison
         if other or self._found is None or self._found.of_set is None:
             self._found, self.comparison_maps = None, b""
@@ -114,7 +114,7 @@ class CompareStudy(StrengthStudy):
                 self._request = None  # it is there
                 self.comparison = {**now, "asked": "", "version": self.version}
                 return
-            self._request, self._model_compared = asked, self._vit.model
+            self._request, self._model_compared = asked, self._vit
             self.comparison = {**now, "asked": of, "classes": list(asked.classes)}
         slots = COMPARE_SLOT, COMPARE_IMAGES_SLOT
         slot, other = slots[::-1] if of == "images" else slots
@@ -143,11 +143,11 @@ class CompareStudy(StrengthStudy):
         if len(added) > MOST_CLASSES:
             raise ParameterError(f"{len(added)} classes are too many: at most {MOST_CLASSES}.")
         pruned = tuple(self.pruned_heads)
-        of_set = (self._vit.model, id(self._image_set), method, pruned) if of == "images" else None
+        of_set = (self._vit, id(self._image_set), method, pruned) if of == "images" else None
         return Asked(of, method, tuple(added), of_set)
 
     def _job(self, slot: str, asked: Asked, work: Callable[[Asked, Progress], Found]) -> Job:
-        started, model, images = time.perf_counter(), self._vit.model, self._image_set
+        started, vit, images = time.perf_counter(), self._vit, self._image_set
 
         def run(progress: Progress) -> Found:
             self._quick.wait()  # it is about what the trace will find
@@ -160,7 +160,7 @@ class CompareStudy(StrengthStudy):
                     return True
                 self._request = None
                 self.comparison = {**self.comparison, "asked": ""}
-                return self._vit.model is not model or self._image_set is not images
+                return self._vit is not vit or self._image_set is not images
 
         def done(found: Found) -> None:
             with self._lock:

@@ -21,7 +21,7 @@ from ..jobs import Job, Lane
 from ..selection import check_heads, heads_by_layer
 from ..trace import Trace
 from ..tracing import first_difference, remask, trace
-from ..vision_transformers import describe
+from ..vision_transformers import VisionTransformer, describe
 from ..wire import encode
 from . import results
 from .selection import SELECTIONS, Selection, pruned_pairs
@@ -45,6 +45,7 @@ RESULTS = (
     "thumbnails",
     "comparison",
     "comparison_maps",
+    "faithfulness",
     "attention_rows",
     "status",
     "version",
@@ -105,7 +106,7 @@ class Computation(Selection):
             raise ProtocolError("The model has not looked at the image yet: ask again later.")
         return found
 
-    def _prepared(self, model: nn.Module, image: Any) -> tuple[Any, ...]:
+    def _prepared(self, model: nn.Module | VisionTransformer, image: Any) -> tuple[Any, ...]:
         """A model and an image as the session keeps them; raises before anything has changed."""
         vit = describe(model)
         inputs = vit.prepare(image)[:1]

@@ -14,10 +14,11 @@ from PIL import Image
 from ..heads.partial_pruning import PartialPruning
 from ..tokens import TokenLayout
 from ..trace import Trace
-from ..vision_transformers import VisionTransformer
+from ..vision_transformers import VisionTransformer, takes_prompts
 from ..wire import encode, quantise
 
 __all__ = [
+    "CLASSLESS",
     "METHOD_HINTS",
     "METRIC_HINTS",
     "attention_layer",
@@ -49,7 +50,7 @@ METHOD_HINTS = {
                   "Knows no class."),
 }  # fmt: skip
 
-_CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
+CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
 """Methods for a model without a classifier: nothing is decided that a gradient could explain."""
 
 METRIC_HINTS = {
@@ -80,7 +81,8 @@ def model_info(vit: VisionTransformer, tokens: TokenLayout, image_name: str) -> 
         "image_height": tokens.image_height,
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
-        "methods": _choices(METHOD_HINTS if vit.num_classes else _CLASSLESS),
+        "takes_prompts": takes_prompts(vit),
+        "methods": _choices(METHOD_HINTS if vit.num_classes else CLASSLESS),
         "metrics": _choices(METRIC_HINTS if vit.num_classes else {}),
     }
 

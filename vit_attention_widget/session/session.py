@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import ParameterError, VitAttentionError
+from ..errors import ParameterError, TargetError, VitAttentionError
 from ..heads.image_sets import kept_inputs
 from ..heads.patterns import AttentionPatterns
 from ..jobs import Job
 from ..selection import heads_by_layer
-from ..vision_transformers import VisionTransformer, describe
+from ..vision_transformers import VisionTransformer, describe, takes_prompts, with_prompts
 from . import results
-from .compare_study import COMPARE_IMAGES_SLOT, CompareStudy
+from .compare_study import COMPARE_IMAGES_SLOT
+from .faithfulness_study import FaithfulnessStudy
 from .image_overview import IMAGES_SLOT, ImageStudy, names_of
 from .pattern_study import PATTERNS_SLOT, PatternStudy
 from .selection import SELECTIONS
@@ -28,7 +29,7 @@ _OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
 """Work that goes on while another image is looked at."""
 
 
-class Session(ImageStudy, PatternStudy, CompareStudy):
+class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -130,11 +131,53 @@ class Session(ImageStudy, PatternStudy, CompareStudy):
         images: Any = self._image_set if model is None else self._kept(describe(model))
         if image is None:
             image = now if index < 0 else images[index][0]
-        prepared = self._prepared(self.model if model is None else model, image)
+        prepared = self._prepared(self._vit if model is None else model, image)
         with self._lock:
             if index < 0:
                 self._own_image = image
             self._turn_to(prepared, index, images, model is not None)
+
+    @property
+    def prompts(self) -> list[str]:
+        """Text prompts that stand for classes; see :meth:`set_prompts`."""
+        takes = takes_prompts(self._vit) and self._vit.num_classes
+        return list(self._vit.class_names or ()) if takes else []
+
+    def set_prompts(self, prompts: Sequence[str]) -> None:
+        """Take other prompts for classes, for models with a text tower; none leaves the tower.
+
+        The prompt that is explained stays so if it is among them.
+
+        Raises
+        ------
+        TargetError
+            If the model has no text tower, or no tokenizer is known.
+        """
+        texts = list(dict.fromkeys(text.strip() for text in prompts if text.strip()))
+        if not takes_prompts(self._vit):
+            raise TargetError(
+                f"{self._vit.name} takes no prompts: it needs a text tower and a tokenizer, e.g. "
+                "vaw.zero_shot(model, prompts, tokenizer=...)."
+            )
+
+        def work(_: Any) -> tuple[Any, ...]:
+            return self._prepared(with_prompts(self._vit, texts), self._image)
+
+        def turn(prepared: tuple[Any, ...]) -> None:
+            before, explained = self._vit, self.target
+            kept = None
+            if explained is not None and not self._follow_prediction:
+                name = before.class_name(explained)
+                kept = texts.index(name) if name in texts else None
+            self._follow_prediction = kept is None
+            with self._quietly():
+                self.target = None
+                self._turn_to(prepared, self._opened, self._image_set, False)
+                self.target = kept
+                if not before.num_classes:
+                    self.method = "daam"
+
+        self._do(self._quick, "prompts", "reading the prompts", work, turn)
 
     def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
         for lane in self._lanes:
@@ -151,6 +194,8 @@ class Session(ImageStudy, PatternStudy, CompareStudy):
         self._start()
 
     def _into_range(self) -> None:
+        if not self._vit.num_classes and self.method not in results.CLASSLESS:
+            self.method = "rollout"
         self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
         most = self._vit.num_heads[self.selected_layer] - 1
         self.selected_head = min(self.selected_head, most)
@@ -169,7 +214,7 @@ class Session(ImageStudy, PatternStudy, CompareStudy):
                 return
             image = self._own_image if index < 0 else self._the_set()[index][0]
             try:
-                prepared = self._prepared(self.model, image)
+                prepared = self._prepared(self._vit, image)
             except VitAttentionError:
                 with self._quietly():
                     self.selected_image = self._opened
@@ -179,7 +224,7 @@ class Session(ImageStudy, PatternStudy, CompareStudy):
     def _begin(self) -> None:
         if self.selected_image >= 0:
             self._opened = self.selected_image
-            self._take(self._prepared(self.model, self._the_set()[self._opened][0]))
+            self._take(self._prepared(self._vit, self._the_set()[self._opened][0]))
             self._into_range()
         super()._begin()
 

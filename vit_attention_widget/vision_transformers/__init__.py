@@ -9,9 +9,16 @@ from torch import nn
 from ..errors import ParameterError, UnsupportedModelError
 from .adapted import adapt
 from .base import VisionTransformer
-from .zero_shot import zero_shot
+from .zero_shot import takes_prompts, with_prompts, zero_shot
 
-__all__ = ["VisionTransformer", "adapt", "describe", "zero_shot"]
+__all__ = [
+    "VisionTransformer",
+    "adapt",
+    "describe",
+    "takes_prompts",
+    "with_prompts",
+    "zero_shot",
+]
 
 _LIBRARIES = ("timm", "transformers", "open_clip", "torchvision")
 

@@ -15,7 +15,7 @@ from ..errors import ParameterError, TargetError
 from ..tokens import TokenLayout
 from .base import VisionTransformer
 
-__all__ = ["TextTower", "ZeroShot", "zero_shot"]
+__all__ = ["TextTower", "ZeroShot", "takes_prompts", "with_prompts", "zero_shot"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,14 @@ class ZeroShot(VisionTransformer):
     """A vision tower with prompts for classes; see :func:`zero_shot`."""
 
     def __init__(
-        self, tower: VisionTransformer, prompts: Sequence[str], features: Tensor, scale: float
+        self,
+        tower: VisionTransformer,
+        prompts: Sequence[str],
+        features: Tensor,
+        scale: float,
+        tokenizer: Any = None,
     ) -> None:
-        self._tower, self._scale = tower, scale
+        self._tower, self._scale, self._tokenizer = tower, scale, tokenizer
         self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
         self.model, self.name, self.library = tower.model, tower.name, tower.library
         self.blocks, self.num_heads = tower.blocks, tower.num_heads
@@ -149,7 +154,32 @@ def zero_shot(
             f"[{len(texts)}, dim]."
         )
     known = text.scale if text is not None else 1 / 0.07
-    return ZeroShot(tower, texts, features, known if scale is None else scale)
+    return ZeroShot(tower, texts, features, known if scale is None else scale, tokenizer)
+
+
+def takes_prompts(vit: VisionTransformer) -> bool:
+    """Whether prompts can be given to a model, or others than it has."""
+    tower, tokenizer = _parts(vit)
+    return tower.text is not None and (tokenizer or tower.text.tokenize) is not None
+
+
+def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransformer:
+    """The same model with other prompts; without any the tower alone.
+
+    Raises
+    ------
+    TargetError
+        If there is no text tower or no tokenizer.
+    """
+    tower, tokenizer = _parts(vit)
+    if not prompts:
+        return tower
+    scale = vit._scale if isinstance(vit, ZeroShot) else None
+    return zero_shot(tower, prompts, tokenizer=tokenizer, scale=scale)
+
+
+def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Any]:
+    return (vit._tower, vit._tokenizer) if isinstance(vit, ZeroShot) else (vit, None)
 
 
 def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokenizer: Any) -> Tensor:

@@ -18,6 +18,7 @@ __all__ = ["work_of"]
 Work = Callable[[], bytes]
 """Makes the bytes of an answer, in the session's quick thread."""
 
+_MOST_PROMPTS, _MOST_LETTERS = 100, 20_000
 _FAMILIES = ("patches", "class")
 
 
@@ -81,6 +82,18 @@ def _compare(session: Session, request: Request) -> Work:
     return _started(session.compare_maps, of, method, classes)
 
 
+def _prompts(session: Session, request: Request) -> Work:
+    given = request.params.get("prompts")
+    texts = [t for t in given if isinstance(t, str)] if isinstance(given, list) else []
+    letters = sum(len(text) for text in texts)
+    if texts != given or len(texts) > _MOST_PROMPTS or letters > _MOST_LETTERS:
+        raise ProtocolError(
+            f"prompts were given as {str(given)[:200]!r}; a list of at most {_MOST_PROMPTS} texts "
+            f"of {_MOST_LETTERS:,} letters in all was expected."
+        )
+    return _started(session.set_prompts, texts)
+
+
 def _pattern_map(session: Session, request: Request) -> Work:
     family = request.choice("family", _FAMILIES)
     return lambda: session.pattern_map(family)
@@ -107,6 +120,9 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
     "image": _image,
     "compare": _compare,
+    "prompts": _prompts,
+    "score_map": lambda s, _: _started(s.score_map),
+    "score_compared": lambda s, _: _started(s.score_compared),
     "learn_patterns": lambda s, _: _started(s.learn_patterns),
     "place_heads": lambda s, _: _started(s.place_heads),
     "pattern_map": _pattern_map,

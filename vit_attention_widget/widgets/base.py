@@ -90,6 +90,7 @@ class SessionWidget(anywidget.AnyWidget):
     thumbnails = traitlets.Bytes(b"").tag(sync=True)
     comparison = traitlets.Dict().tag(sync=True)
     comparison_maps = traitlets.Bytes(b"").tag(sync=True)
+    faithfulness = traitlets.Dict().tag(sync=True)
     attention_rows = traitlets.Bytes(b"").tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)

@@ -28,6 +28,7 @@ const KERNEL = [
   "thumbnails",
   "comparison",
   "comparison_maps",
+  "faithfulness",
   "patterns_info",
   "patterns_here",
   "status",
@@ -54,6 +55,9 @@ const SELECTIONS = [
 type Asked =
   | "images"
   | "compare"
+  | "prompts"
+  | "score_map"
+  | "score_compared"
   | "overview"
   | "partial"
   | "curve"

@@ -1,6 +1,7 @@
 // What the kernel keeps in traits: the one list of names and types that both sides agree on.
 
 import type { Comparison } from "./comparison";
+import type { Faithfulness } from "./faithfulness";
 import type { PatternsInfo } from "./patterns";
 
 export type Direction = "looks_at" | "looked_at_by";
@@ -27,6 +28,8 @@ export interface ModelInfo {
   image_height: number;
   class_names: string[] | null;
   num_classes: number;
+  /** Whether classes are prompts that can be typed. */
+  takes_prompts: boolean;
   methods: Choice[];
   metrics: Choice[];
   image_name: string;
@@ -147,6 +150,7 @@ export interface Traits {
   comparison: Comparison | Record<string, never>;
   /** Maps [item, row, col] as safetensors, with the stamp of the comparison they belong to. */
   comparison_maps: DataView;
+  faithfulness: Faithfulness;
   patterns_info: PatternsInfo | Record<string, never>;
   patterns_here: DataView;
   status: Status;

@@ -17,12 +17,14 @@ import {
   scaleSays,
   shownOf,
 } from "../state/comparison";
+import { type ComparedScores, CURVES, scoresOf } from "../state/faithfulness";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 import { ColorBar } from "./colorbar";
 import { Classes, Strip } from "./compare_controls";
 import { CompareTiles } from "./compare_maps";
 import { CompareMatrix } from "./compare_matrix";
+import { CompareScores } from "./compare_scores";
 import { Panel, Segmented, Select } from "./controls";
 import { OverlayControls } from "./overlay_controls";
 
@@ -37,18 +39,19 @@ function about(info: ModelInfo, { of, method, target, names, total }: Comparison
   const label = info.methods.find(({ key }) => key === method)?.label ?? method;
   if (of === "methods") return `each method, for ${target}`;
   if (of === "layers") return `${label} for ${target}, after each layer`;
-  if (of === "classes") return `${label}, for each class`;
+  if (of === "classes") return `${label}, for each ${info.takes_prompts ? "prompt" : "class"}`;
   const some = names.length < total ? `the first ${names.length} of ${total} images` : "each image";
   return `${label}, ${some} for its own class`;
 }
 
-function tableOf(info: ModelInfo, comparison: Comparison): string {
+function tableOf(info: ModelInfo, comparison: Comparison, scores: ComparedScores | null): string {
   const names = comparison.keys.map((_, i) => nameOf(info, comparison, i));
   const rows = comparison.correlation.map((row, i) => [
     names[i] ?? "",
     ...row.map((r) => r ?? Number.NaN),
+    ...(scores ? (scores.areas[i]?.map ?? [Number.NaN, Number.NaN]) : []),
   ]);
-  return csv(["rank correlation", ...names], rows);
+  return csv(["rank correlation", ...names, ...(scores ? CURVES : [])], rows);
 }
 
 function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: CompareScale }) {
@@ -62,13 +65,17 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
   const pointed =
     a === b ? null : `${name(a)} and ${name(b)}: ${rho(comparison.correlation[a]?.[b])}`;
   const refused = Object.entries(comparison.left_out);
+  const scores = scoresOf(shown, store.traits.faithfulness.value);
   return (
     <>
       <p class="vaw-compare-says" data-testid="compare-says" title={correlationSays(comparison.of)}>
         {pointed ?? says(info, comparison, lit.value)}
       </p>
       <div class="vaw-compare-body">
-        <CompareTiles {...{ store, info, shown, maps, lit }} own={scale === "own"} />
+        <div class="vaw-stack">
+          <CompareTiles {...{ store, info, shown, maps, lit, scores }} own={scale === "own"} />
+          {info.num_classes > 0 && <CompareScores {...{ store, info, comparison, scores }} />}
+        </div>
         <div class="vaw-stack">
           <CompareMatrix {...{ info, comparison, lit, pair }} />
           <div class="vaw-row">
@@ -76,7 +83,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
             <button
               type="button"
               data-testid="compare-csv"
-              onClick={() => download("rank-correlation.csv", tableOf(info, comparison))}
+              onClick={() => download("rank-correlation.csv", tableOf(info, comparison, scores))}
             >
               save CSV
             </button>
@@ -127,7 +134,9 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
   const label = info.methods.find(({ key }) => key === shown?.comparison.method)?.label ?? "";
   const options = [
     { key: "methods", label: "methods" },
-    ...(info.num_classes > 0 ? [{ key: "classes", label: "classes" }] : []),
+    ...(info.num_classes > 0
+      ? [{ key: "classes", label: info.takes_prompts ? "prompts" : "classes" }]
+      : []),
     { key: "layers", label: "layers" },
     ...(info.set_size > 0 ? [{ key: "images", label: "images" }] : []),
   ] as { key: Compared; label: string }[];
@@ -170,7 +179,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
           <Strip low="0" high="highest" colours={colormap.value} label="of each map" />
         )}
         {scale === "rank" && <Strip low="0" high="1" colours={colormap.value} label="rank" />}
-        {of === "classes" && (
+        {of === "classes" && !info.takes_prompts && (
           <Classes
             store={store}
             info={info}

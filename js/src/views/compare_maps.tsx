@@ -5,6 +5,7 @@ import { useCallback, useRef } from "preact/hooks";
 import { moved } from "../a11y/roving";
 import { paintMap } from "../draw/heatmap";
 import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../state/comparison";
+import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../state/faithfulness";
 import { pictureOf } from "../state/picture";
 import { setPicture } from "../state/set_pictures";
 import type { Store } from "../state/store";
@@ -30,6 +31,23 @@ interface Props {
   /** Whether each map has its own range, which then stands below it. */
   own: boolean;
   lit: Signal<number | null>;
+  scores: ComparedScores | null;
+}
+
+/** Insertion and deletion of one map; the best of all maps stand out. */
+function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
+  const areas = scores.areas[item];
+  const first = best(scores);
+  return (
+    <span class="vaw-compare-scores" data-testid={`scores-${item}`}>
+      {CURVES.map((curve, i) => (
+        <span key={curve} title={CURVE_HINTS[curve]}>
+          <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}
+          {first[i] === item ? <b>{score(areas?.map?.[i])}</b> : score(areas?.map?.[i])}
+        </span>
+      ))}
+    </span>
+  );
 }
 
 function Tile({
@@ -39,6 +57,7 @@ function Tile({
   maps,
   own,
   lit,
+  scores,
   item,
   stop,
 }: Props & { item: number; stop: boolean }) {
@@ -98,6 +117,7 @@ function Tile({
         {rho(r)}{" "}
         <span class="vaw-muted">{other === null ? "mean" : `with ${tag(comparison, other)}`}</span>
       </span>
+      {scores && <Scores scores={scores} item={item} />}
       {own && <span class="vaw-muted vaw-compare-range">{range}</span>}
     </div>
   );

@@ -9,6 +9,7 @@ import type { ModelInfo, Scale } from "../state/traits";
 import { Canvas } from "./canvas";
 import { ColorBar } from "./colorbar";
 import { Panel, Segmented, Select } from "./controls";
+import { Faithful } from "./faithfulness";
 import { Film } from "./film";
 import { mapsShown, paintLayer } from "./map_paint";
 import { OverlayControls } from "./overlay_controls";
@@ -140,6 +141,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
             />
           </div>
           {!compact && <OverlayControls store={store} />}
+          {info.num_classes > 0 && <Faithful store={store} />}
         </div>
       </div>
     </Panel>

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Store } from "../state/store";
 import { Help } from "./help";
+import { Prompts } from "./prompts";
 import { ErrorBox, StatusLine } from "./status";
 
 /** Layer and head steps, undo and redo; returns whether the key was one of them. */
@@ -45,6 +46,7 @@ export function Shell({ store, title, children }: Props) {
     event.stopPropagation();
   };
   const stale = store.status.value.state === "computing" && store.status.value.label !== "";
+  const info = store.info.value;
   return (
     <div class="vaw-root" data-lm-suppress-shortcuts="true" onKeyDown={onKey}>
       <header class="vaw-head">
@@ -72,7 +74,8 @@ export function Shell({ store, title, children }: Props) {
         />
       )}
       <div class="vaw-body" aria-busy={stale}>
-        {store.info.value ? children : <p class="vaw-muted">Looking at the model …</p>}
+        {info?.takes_prompts && <Prompts store={store} info={info} />}
+        {info ? children : <p class="vaw-muted">Looking at the model …</p>}
       </div>
     </div>
   );

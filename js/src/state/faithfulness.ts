@@ -1,0 +1,89 @@
+// How faithful maps are: what the kernel measured, and that in words.
+
+import type { Shown } from "./comparison";
+import type { Traits } from "./traits";
+
+/** Mean height of the insertion and of the deletion curve, in [0, 1]. */
+export type Areas = readonly [insertion: number, deletion: number];
+
+/** One map, with the centre of the picture and a random map beside it. */
+export interface MapScores {
+  method: string;
+  layer: number;
+  target: string;
+  version: number;
+  /** Share of the patches that is shown, or hidden. */
+  fractions: number[];
+  insertion: Record<string, number[]>;
+  deletion: Record<string, number[]>;
+  areas: Record<string, Areas>;
+}
+
+/** Compared maps; null where a map was not scored yet. */
+export interface ComparedScores {
+  /** Of the comparison. */
+  stamp: number;
+  areas: (Record<string, Areas> | null)[];
+}
+
+export interface Faithfulness {
+  asked?: "" | "map" | "compared";
+  map?: MapScores;
+  compared?: ComparedScores;
+}
+
+export const CURVES = ["insertion", "deletion"] as const;
+
+export const CURVE_HINTS = {
+  insertion: "Patches are shown one after another, the map's highest first: high is good.",
+  deletion: "Patches are hidden one after another, the map's highest first: low is good.",
+} as const;
+
+/** The scores of the map that is shown now, if that is what was scored. */
+export function scoresShown(
+  traits: {
+    [K in "faithfulness" | "method" | "selected_layer" | "version"]: { value: Traits[K] };
+  },
+): MapScores | null {
+  const known = traits.faithfulness.value.map;
+  const fits =
+    known &&
+    known.method === traits.method.value &&
+    known.layer === traits.selected_layer.value &&
+    known.version === traits.version.value;
+  return fits ? known : null;
+}
+
+/** The scores of each compared map, if they belong to the comparison that is shown. */
+export function scoresOf({ comparison }: Shown, { compared }: Faithfulness): ComparedScores | null {
+  return compared && compared.stamp === comparison.stamp ? compared : null;
+}
+
+/** Whether a map is ahead of all that knows nothing of the model, by each curve. */
+function ahead(areas: Record<string, Areas>): [boolean, boolean] {
+  const own = areas.map ?? [0, 1];
+  const others = Object.entries(areas).flatMap(([name, pair]) => (name === "map" ? [] : [pair]));
+  return [others.every((o) => own[0] > o[0]), others.every((o) => own[1] < o[1])];
+}
+
+export function verdict(areas: Record<string, Areas>): string {
+  const [shown, hidden] = ahead(areas);
+  const others = "the centre of the picture and a random map";
+  if (shown && hidden) return `By both curves this map is ahead of ${others}.`;
+  if (shown) return `This map is ahead of ${others} when patches are shown, not when hidden.`;
+  if (hidden) return `This map is ahead of ${others} when patches are hidden, not when shown.`;
+  return `By neither curve is this map ahead of both ${others}: do not lean on it.`;
+}
+
+/** Which compared map comes first by each curve; -1 while none is known. */
+export function best({ areas }: ComparedScores): [insertion: number, deletion: number] {
+  const first = (worth: (pair: Areas) => number) => {
+    const values = areas.map((each) => (each?.map ? worth(each.map) : Number.NEGATIVE_INFINITY));
+    const most = Math.max(...values);
+    return Number.isFinite(most) ? values.indexOf(most) : -1;
+  };
+  return [first(([insertion]) => insertion), first(([, deletion]) => -deletion)];
+}
+
+export const score = (value: number | undefined): string =>
+  value === undefined ? "–" : value.toFixed(2);

@@ -1,0 +1,70 @@
+// Which of the compared maps is faithful: insertion and deletion of each, when asked for.
+
+import { useSignal } from "@preact/signals";
+import { type Comparison, nameOf } from "../state/comparison";
+import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../state/faithfulness";
+import type { Store } from "../state/store";
+import type { ModelInfo } from "../state/traits";
+
+interface Props {
+  store: Store;
+  info: ModelInfo;
+  comparison: Comparison;
+  scores: ComparedScores | null;
+}
+
+/** "Insertion: DAAM is first (0.83), the centre has 0.75, a random map 0.57." */
+function said({ info, comparison }: Props, scores: ComparedScores): string[] {
+  const first = best(scores);
+  return CURVES.map((curve, i) => {
+    const item = first[i] ?? -1;
+    if (item < 0) return "";
+    const areas = scores.areas[item];
+    const beside = areas?.random ? `, a random map ${score(areas.random[i])}` : "";
+    const where = `the centre of the picture has ${score(areas?.centre?.[i])}${beside}`;
+    const name = nameOf(info, comparison, item);
+    return `By ${curve} ${name} is first (${score(areas?.map?.[i])}); ${where}.`;
+  });
+}
+
+export function CompareScores(props: Props) {
+  const { store, scores } = props;
+  const problem = useSignal("");
+  const asked = store.traits.faithfulness.value.asked === "compared";
+  const done = scores?.areas.every((areas) => areas !== null) ?? false;
+  const ask = async () => {
+    problem.value = await store.request("score_compared", {});
+  };
+  return (
+    <section class="vaw-faithful" aria-label="how faithful the maps are" aria-busy={asked}>
+      {!done && (
+        <div class="vaw-row">
+          <button
+            type="button"
+            data-testid="score-compared"
+            disabled={asked}
+            title={`${CURVE_HINTS.insertion} ${CURVE_HINTS.deletion}`}
+            onClick={ask}
+          >
+            {asked ? "scoring the maps …" : "which map is faithful?"}
+          </button>
+          {asked && (
+            <button type="button" data-testid="score-cancel" onClick={() => store.cancel()}>
+              cancel
+            </button>
+          )}
+        </div>
+      )}
+      {scores && (
+        <p data-testid="scores-say">
+          {said(props, scores).join(" ")}{" "}
+          <span class="vaw-muted">
+            Patches are shown (insertion: high is good) or hidden (deletion: low is good) in a map's
+            order. One picture says little: vaw.evaluate() measures many.
+          </span>
+        </p>
+      )}
+      {problem.value && <p role="alert">{problem.value}</p>}
+    </section>
+  );
+}

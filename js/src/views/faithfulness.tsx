@@ -1,0 +1,107 @@
+// Is the map faithful? Show and hide patches in its order, and see what becomes of the class.
+
+import { useSignal } from "@preact/signals";
+import { linear } from "../draw/scale";
+import {
+  CURVE_HINTS,
+  CURVES,
+  type MapScores,
+  score,
+  scoresShown,
+  verdict,
+} from "../state/faithfulness";
+import type { Store } from "../state/store";
+import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "./axes";
+
+const WIDTH = 250;
+const HEIGHT = 150;
+const LINES = [
+  { key: "random", label: "random", stroke: "var(--vaw-muted)", dash: "1 4" },
+  { key: "centre", label: "centre", stroke: "var(--vaw-muted)", dash: "6 3" },
+  { key: "map", label: "this map", stroke: "var(--vaw-accent)", dash: "" },
+];
+
+function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[number] }) {
+  const x = linear(0, 1, LEFT, WIDTH - RIGHT, 2);
+  const y = linear(0, 1, HEIGHT - BOTTOM, TOP, 2);
+  const points = (values: number[]) =>
+    values.map((value, i) => `${x.at(scores.fractions[i] ?? 0)},${y.at(value)}`).join(" ");
+  const at = CURVES.indexOf(curve);
+  const said = LINES.map(({ key, label }) => `${label} ${score(scores.areas[key]?.[at])}`);
+  return (
+    <figure class="vaw-faithful-curve" title={CURVE_HINTS[curve]}>
+      <figcaption>
+        {curve}: <b>{score(scores.areas.map?.[at])}</b>{" "}
+        <span class="vaw-muted">
+          centre {score(scores.areas.centre?.[at])}, random {score(scores.areas.random?.[at])}
+        </span>
+      </figcaption>
+      <svg width={WIDTH} height={HEIGHT} role="img" aria-label={`${curve}: ${said.join(", ")}`}>
+        <YAxis y={y} width={WIDTH} />
+        <XAxis
+          labels={numbered(x)}
+          title={curve === "insertion" ? "share of patches shown" : "share of patches hidden"}
+          width={WIDTH}
+          height={HEIGHT}
+        />
+        {LINES.map(({ key, label, stroke, dash }) => (
+          <polyline
+            key={key}
+            points={points(scores[curve][key] ?? [])}
+            fill="none"
+            stroke={stroke}
+            stroke-width={key === "map" ? 2 : 1.4}
+            stroke-dasharray={dash}
+          >
+            <title>{label}</title>
+          </polyline>
+        ))}
+      </svg>
+    </figure>
+  );
+}
+
+export function Faithful({ store }: { store: Store }) {
+  const problem = useSignal("");
+  const scores = scoresShown(store.traits);
+  const asked = store.traits.faithfulness.value.asked === "map";
+  const ask = async () => {
+    problem.value = await store.request("score_map", {});
+  };
+  return (
+    <section class="vaw-faithful" aria-label="how faithful the map is" aria-busy={asked}>
+      {scores ? (
+        <>
+          <p data-testid="faithful-says">{verdict(scores.areas)}</p>
+          <div class="vaw-row">
+            {CURVES.map((curve) => (
+              <Curves key={curve} scores={scores} curve={curve} />
+            ))}
+          </div>
+          <p class="vaw-muted">
+            Probability of {scores.target}, — this map, - - the centre of the picture, ··· a random
+            map. One picture says little: vaw.evaluate() measures many.
+          </p>
+        </>
+      ) : (
+        <div class="vaw-row">
+          <button
+            type="button"
+            data-testid="score-map"
+            disabled={asked}
+            title="Show and hide patches in the map's order, and see what becomes of the class: about 60 pictures are run"
+            onClick={ask}
+          >
+            {asked ? "scoring the map …" : "is this map faithful?"}
+          </button>
+          {asked && (
+            <button type="button" data-testid="score-cancel" onClick={() => store.cancel()}>
+              cancel
+            </button>
+          )}
+        </div>
+      )}
+      {problem.value && <p role="alert">{problem.value}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,205 @@
+import { type ComponentType, render } from "preact";
+import { act } from "preact/test-utils";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { best, type MapScores, scoresShown, verdict } from "../src/state/faithfulness";
+import type { Store } from "../src/state/store";
+import { CompareMaps } from "../src/views/compare";
+import { Faithful } from "../src/views/faithfulness";
+import { Shell } from "../src/views/shell";
+import { encode, STATE, settle, storeOf } from "./fake";
+
+const SCORES: MapScores = {
+  method: "daam",
+  layer: 1,
+  target: "star",
+  version: 1,
+  fractions: [0, 0.5, 1],
+  insertion: { map: [0.1, 0.8, 0.9], centre: [0.1, 0.5, 0.9], random: [0.1, 0.4, 0.9] },
+  deletion: { map: [0.9, 0.2, 0.1], centre: [0.9, 0.3, 0.1], random: [0.9, 0.5, 0.1] },
+  areas: { map: [0.65, 0.35], centre: [0.5, 0.4], random: [0.45, 0.5] },
+};
+
+let root: HTMLElement;
+async function show(View: ComponentType<{ store: Store }>, changes: Record<string, unknown> = {}) {
+  const made = storeOf(changes);
+  root = document.createElement("div");
+  document.body.append(root);
+  await act(async () => {
+    render(<View store={made.store} />, root);
+    await settle();
+  });
+  return made;
+}
+const find = (testid: string) => root.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
+const act_ = (change: () => void) =>
+  act(async () => {
+    change();
+    await settle();
+  });
+const methods = (sent: Record<string, unknown>[]) =>
+  sent.map(({ method }) => method).filter((method) => method !== "attention");
+
+beforeEach(() => {
+  root = document.createElement("div");
+});
+afterEach(() => {
+  render(null, root);
+  root.remove();
+});
+
+describe("scores in words", () => {
+  it("say whether the map beats what knows nothing", () => {
+    const centre = [0.5, 0.4] as const;
+    const says = (insertion: number, deletion: number) =>
+      verdict({ map: [insertion, deletion], centre, random: [0.4, 0.5] });
+    expect(says(0.6, 0.3)).toContain("By both curves");
+    expect(says(0.6, 0.4)).toContain("when patches are shown, not when hidden");
+    expect(says(0.5, 0.3)).toContain("when patches are hidden, not when shown");
+    expect(says(0.45, 0.45)).toContain("do not lean on it");
+  });
+
+  it("name the best of several maps, as far as they are known", () => {
+    const areas = [{ map: [0.5, 0.5] }, { map: [0.7, 0.6] }, null] as const;
+    expect(best({ stamp: 1, areas: [...areas] })).toEqual([1, 0]);
+    expect(best({ stamp: 1, areas: [null] })).toEqual([-1, -1]);
+  });
+});
+
+describe("the map that is shown", () => {
+  it("is scored when asked, and the curves stand beside centre and random", async () => {
+    const { model } = await show(Faithful, { faithfulness: {} });
+    await act_(() => find("score-map")?.click());
+    expect(methods(model.sent)).toEqual(["score_map"]);
+    await act_(() => model.kernel("faithfulness", { asked: "map" }));
+    expect(find("score-map")?.hasAttribute("disabled")).toBe(true);
+    await act_(() => find("score-cancel")?.click());
+    expect(methods(model.sent)).toEqual(["score_map", "cancel_job"]);
+    await act_(() => model.kernel("faithfulness", { asked: "", map: SCORES }));
+    expect(find("faithful-says")?.textContent).toContain("By both curves");
+    const charts = [...root.querySelectorAll("svg")].map((svg) => svg.getAttribute("aria-label"));
+    expect(charts).toEqual([
+      "insertion: random 0.45, centre 0.50, this map 0.65",
+      "deletion: random 0.50, centre 0.40, this map 0.35",
+    ]);
+    expect(root.querySelectorAll("polyline")).toHaveLength(6);
+  });
+
+  it("is asked for again when it is another one", async () => {
+    const { store } = await show(Faithful, { faithfulness: { map: SCORES } });
+    expect(scoresShown(store.traits)).toBe(SCORES);
+    await act_(() => store.set({ selected_layer: 0 }));
+    expect(find("faithful-says")).toBeNull();
+    expect(find("score-map")).not.toBeNull();
+  });
+});
+
+describe("compared maps", () => {
+  const comparison = {
+    of: "methods",
+    method: "daam",
+    classes: [],
+    asked: "",
+    names: ["daam", "rollout"],
+    keys: ["daam", "rollout"],
+    notes: ["", ""],
+    files: [],
+    correlation: [
+      [1, 0.5],
+      [0.5, 1],
+    ],
+    left_out: {},
+    target: "star",
+    total: 2,
+    version: 1,
+    stamp: 4,
+  };
+  const maps = encode(
+    { maps: { shape: [2, 2, 3], data: new Float32Array(12).fill(1) } },
+    { stamp: "4" },
+  );
+
+  it("are scored when asked, one after another", async () => {
+    const { model } = await show(CompareMaps, { comparison, comparison_maps: maps });
+    await act_(() => find("score-compared")?.click());
+    expect(methods(model.sent)).toContain("score_compared");
+    const first = { map: [0.6, 0.3], centre: [0.5, 0.4], random: [0.4, 0.5] };
+    await act_(() =>
+      model.kernel("faithfulness", {
+        asked: "compared",
+        compared: { stamp: 4, areas: [first, null] },
+      }),
+    );
+    expect(find("scores-0")?.textContent).toBe("ins. 0.60del. 0.30");
+    expect(find("scores-1")?.textContent).toBe("ins. –del. –");
+    const second = { ...first, map: [0.7, 0.35] };
+    await act_(() =>
+      model.kernel("faithfulness", { asked: "", compared: { stamp: 4, areas: [first, second] } }),
+    );
+    expect(find("scores-say")?.textContent).toContain("By insertion rollout is first (0.70)");
+    expect(find("scores-say")?.textContent).toContain("By deletion DAAM is first (0.30)");
+    expect(find("scores-1")?.querySelector("b")?.textContent).toBe("0.70");
+    expect(find("score-compared")).toBeNull();
+  });
+
+  it("do not take the scores of other maps", async () => {
+    const areas = [{ map: [0.6, 0.3] }, { map: [0.6, 0.3] }];
+    await show(CompareMaps, {
+      comparison,
+      comparison_maps: maps,
+      faithfulness: { compared: { stamp: 3, areas } },
+    });
+    expect(find("scores-0")).toBeNull();
+  });
+});
+
+describe("prompts", () => {
+  const Widget = ({ store }: { store: Store }) => (
+    <Shell store={store} title="widget">
+      views
+    </Shell>
+  );
+  const info = { ...(STATE.model_info as object), takes_prompts: true };
+  const asked = (sent: Record<string, unknown>[]) =>
+    sent.filter(({ method }) => method === "prompts").map(({ params }) => params);
+  const type = (text: string) =>
+    act_(() => {
+      const input = find("add-prompt") as HTMLInputElement;
+      input.value = text;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  const enter = () =>
+    act_(() =>
+      find("add-prompt")?.dispatchEvent(
+        new KeyboardEvent("keydown", { key: "Enter", bubbles: true }),
+      ),
+    );
+
+  it("are typed, explained and taken away", async () => {
+    const { model, store } = await show(Widget, { model_info: info });
+    await type("a <b>moon</b>");
+    await enter();
+    await type("star"); // it is there
+    await enter();
+    await act_(() => find("prompt-away-0")?.click());
+    expect(asked(model.sent)).toEqual([
+      { prompts: ["heart", "star", "starfish", "a <b>moon</b>"] },
+      { prompts: ["star", "starfish"] },
+    ]);
+    await act_(() => find("prompt-2")?.click());
+    expect(store.traits.target.value).toBe(2);
+    expect(find("prompt-2")?.getAttribute("aria-pressed")).toBe("true");
+  });
+
+  it("can be the first of a tower without classes", async () => {
+    const tower = { ...info, num_classes: 0, class_names: null };
+    const { model } = await show(Widget, { model_info: tower, decision: {} });
+    await type("a star");
+    await enter();
+    expect(asked(model.sent)).toEqual([{ prompts: ["a star"] }]);
+  });
+
+  it("are not asked of a model with classes", async () => {
+    await show(Widget);
+    expect(find("add-prompt")).toBeNull();
+  });
+});

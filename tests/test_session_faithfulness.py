@@ -1,0 +1,205 @@
+"""Scores of the maps that a session shows, and prompts that are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget import evaluation
+from vit_attention_widget.errors import ParameterError, TargetError
+
+SCENE = vaw.demo.scene(seed=1)
+
+
+@pytest.fixture
+def session() -> Iterator[vaw.Session]:
+    made = vaw.Session(vaw.demo.load_model(), SCENE.image)
+    made.wait()
+    yield made
+    made.close()
+
+
+def areas(trace: vaw.Trace, found: vaw.explainers.Attribution, layer: int) -> list[float]:
+    scores = evaluation.scores_of(trace, found, layer=layer)
+    return [float(scores.insertion.area[0]), float(scores.deletion.area[0])]
+
+
+def test_the_map_that_is_shown_is_scored(session: vaw.Session) -> None:
+    session.method, session.selected_layer = "gmar", 3
+    session.score_map()
+    assert session.faithfulness["asked"] == "map"
+    session.wait()
+    found = session.faithfulness["map"]
+    assert session.faithfulness["asked"] == ""
+    assert (found["method"], found["layer"], found["version"]) == ("gmar", 3, session.version)
+    trace = session.trace
+    assert trace is not None
+    expected = {
+        "map": areas(trace, vaw.explainers.gmar(trace), 3),
+        "centre": areas(trace, evaluation.centre(trace), 0),
+        "random": areas(trace, evaluation.random(trace), 0),
+    }
+    assert set(found["areas"]) == set(expected)
+    for name, pair in expected.items():
+        assert found["areas"][name] == pytest.approx(pair, abs=1e-3)
+        assert len(found["insertion"][name]) == len(found["fractions"]) == 11
+
+
+def test_pruned_heads_stay_pruned_while_a_map_is_scored(session: vaw.Session) -> None:
+    session.pruned_heads = [(0, 0), (3, 1)]
+    session.score_map()
+    session.wait()
+    trace = session.trace
+    assert trace is not None
+    assert trace.head_mask
+    expected = areas(trace, vaw.explainers.daam(trace), session.selected_layer)
+    assert session.faithfulness["map"]["areas"]["map"] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("of", ["methods", "layers", "classes"])
+def test_every_compared_map_is_scored(session: vaw.Session, of: str) -> None:
+    session.compare_maps(of)
+    session.wait()
+    session.score_compared()
+    session.wait()
+    found, trace = session.faithfulness["compared"], session.trace
+    assert trace is not None
+    assert found["stamp"] == session.comparison["stamp"]
+    assert len(found["areas"]) == len(session.comparison["names"])
+    key = session.comparison["keys"][1]
+    aimed = trace.retarget(key) if of == "classes" else trace
+    method = vaw.explainers.METHODS[key if of == "methods" else "daam"]
+    layer = 1 if of == "layers" else trace.num_layers - 1
+    assert found["areas"][1]["map"] == pytest.approx(areas(aimed, method(aimed), layer), abs=1e-3)
+    centre = areas(aimed, evaluation.centre(aimed), 0)
+    assert found["areas"][1]["centre"] == pytest.approx(centre, abs=1e-3)
+    assert ("random" in found["areas"][1]) == (of != "classes")
+
+
+def test_compared_images_are_scored_each_for_its_own_class() -> None:
+    scenes = [vaw.demo.scene(seed=seed) for seed in (2, 3)]
+    session = vaw.Session(
+        vaw.demo.load_model(),
+        SCENE.image,
+        image_set=[(scene.image, scene.label) for scene in scenes],
+    )
+    session.wait()
+    session.compare_maps("images")
+    session.wait()
+    session.score_compared()
+    session.wait()
+    trace = vaw.trace(session.model, scenes[1].image, scenes[1].label)
+    expected = areas(trace, vaw.explainers.daam(trace), trace.num_layers - 1)
+    found = session.faithfulness["compared"]["areas"]
+    assert found[1]["map"] == pytest.approx(expected, abs=1e-3)
+    session.image = scenes[0].image  # of the set: they stay
+    session.wait()
+    assert session.faithfulness["compared"]["areas"] == found
+    session.close()
+
+
+def test_scores_go_with_the_image(session: vaw.Session) -> None:
+    session.score_map()
+    session.wait()
+    session.image = vaw.demo.scene(seed=5).image
+    assert "map" not in session.faithfulness
+
+
+def test_scoring_can_be_cancelled(session: vaw.Session) -> None:
+    session.compare_maps("methods")
+    session.wait()
+    session.score_compared()
+    session.cancel()
+    session.wait()
+    assert session.faithfulness["asked"] == ""
+    assert session.status["state"] == "idle"
+
+
+def test_nothing_to_score(session: vaw.Session) -> None:
+    with pytest.raises(ParameterError, match="compare_maps"):
+        session.score_compared()
+
+
+# --- prompts -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clip() -> nn.Module:
+    open_clip = pytest.importorskip("open_clip")
+    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
+    vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
+    torch.manual_seed(0)
+    model: nn.Module = open_clip.CLIP(8, vision, text).eval()
+    return model
+
+
+@pytest.fixture
+def tower(clip: nn.Module) -> Iterator[vaw.Session]:
+    made = vaw.Session(clip, SCENE.image)
+    made.wait()
+    yield made
+    made.close()
+
+
+def test_prompts_are_typed_and_taken_away(tower: vaw.Session, clip: nn.Module) -> None:
+    assert tower.model_info["takes_prompts"]
+    assert tower.prompts == []
+    assert tower.method == "rollout"
+    assert tower.decision == {}
+    tower.set_prompts(["a heart", " a star ", "a star", ""])
+    tower.wait()
+    assert tower.prompts == tower.model_info["class_names"] == ["a heart", "a star"]
+    assert tower.method == "daam"
+    assert "daam" in tower.attributions
+    direct = vaw.trace(vaw.zero_shot(clip, tower.prompts), SCENE.image)
+    p = {row["name"]: row["before"] for row in tower.decision["rows"]}
+    expected = dict(zip(tower.prompts, direct.probabilities[0].tolist(), strict=True))
+    assert p == pytest.approx(expected, abs=1e-5)
+
+    tower.target = "a heart"
+    tower.pruned_heads = [(0, 1)]
+    tower.wait()
+    tower.set_prompts(["a moon", "a star", "a heart"])
+    tower.wait()
+    assert tower.target == 2
+    assert tower.pruned_heads == [(0, 1)]
+    assert tower.decision["target_name"] == "a heart"
+
+    tower.image = vaw.demo.scene(seed=2).image  # another image keeps them
+    tower.wait()
+    assert tower.prompts == ["a moon", "a star", "a heart"]
+
+    tower.set_prompts(["a moon"])
+    tower.wait()
+    assert tower.target == 0
+
+    tower.set_prompts([])
+    tower.wait()
+    assert tower.prompts == []
+    assert tower.decision == {}
+    assert tower.target is None
+    assert tower.method == "rollout"
+    assert "rollout" in tower.attributions
+    assert tower.status["error"] is None
+
+
+def test_prompts_side_by_side(tower: vaw.Session) -> None:
+    tower.set_prompts(["a heart", "a star", "a moon"])
+    tower.wait()
+    tower.compare_maps("classes")
+    tower.wait()
+    assert sorted(tower.comparison["names"]) == ["a heart", "a moon", "a star"]
+    tower.set_prompts(["a heart", "a star"])
+    tower.wait()
+    assert "names" not in tower.comparison  # they were of other prompts
+
+
+def test_a_model_that_takes_no_prompts(session: vaw.Session) -> None:
+    assert session.model_info["takes_prompts"] is False
+    with pytest.raises(TargetError, match="takes no prompts"):
+        session.set_prompts(["a heart"])
+    assert session.prompts == []
