@@ -17,6 +17,7 @@ from twins import twins
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, TargetError, UnsupportedModelError
 from vit_attention_widget.explainers import METHODS
+from vit_attention_widget.gradients import output_gradients
 from vit_attention_widget.jobs import Job, Lane
 from vit_attention_widget.ranks import average_ranks, rank_correlation
 from vit_attention_widget.session import comparison_result
@@ -82,8 +83,8 @@ def test_all_methods_of_a_trace(name: str) -> None:
 
 def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    backward = vaw.Trace._backward
-    monkeypatch.setattr(vaw.Trace, "_backward", lambda t: passes.append(1) or backward(t))
+    counted = "vit_attention_widget.trace.output_gradients"
+    monkeypatch.setattr(counted, lambda t: passes.append(1) or output_gradients(t))
     monkeypatch.setattr("vit_attention_widget.tracing.Capture.__enter__", None)  # no forward pass
     best = trace.probabilities[0].topk(4).indices
     found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], targets=best)
@@ -210,8 +211,8 @@ def test_a_session_compares_methods_without_computing_them_again(
 
 def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    backward = vaw.Trace._backward
-    monkeypatch.setattr(vaw.Trace, "_backward", lambda t: passes.append(1) or backward(t))
+    counted = "vit_attention_widget.trace.output_gradients"
+    monkeypatch.setattr(counted, lambda t: passes.append(1) or output_gradients(t))
     monkeypatch.setattr("vit_attention_widget.session.computation.trace", None)
     best = session.trace.probabilities[0].topk(5).indices.tolist()
     other = next(i for i in range(10) if i not in best)

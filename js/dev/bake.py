@@ -32,6 +32,13 @@ def text(data: bytes) -> str:
 
 
 def load(options: argparse.Namespace) -> tuple[object, object]:
+    if options.prompts:
+        import open_clip
+
+        vision = {"image_size": 64, "patch_size": 8, "width": 48, "layers": 6, "head_width": 12}
+        text = {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
+        clip = open_clip.CLIP(16, vision, text).eval()
+        return vaw.zero_shot(clip, options.prompts), vaw.demo.scene(seed=1).image
     if not options.model:
         return vaw.demo.load_model(), vaw.demo.two_objects(5, ("heart", "star")).image
     import timm
@@ -105,6 +112,8 @@ def main() -> None:
     parser.add_argument("--set", help="how many scenes, or a manifest of labelled photographs")
     parser.add_argument("--lay-out", help="the images of the set by a metric, e.g. taylor")
     parser.add_argument("--compare", help="methods, classes, layers or images")
+    parser.add_argument("--score", action="store_true", help="score the map, and compared ones")
+    parser.add_argument("--prompts", nargs="+", help="of a small random CLIP model")
     parser.add_argument("--open", type=int, default=-1, help="an image of the set")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
@@ -132,6 +141,12 @@ def main() -> None:
             replies[f"image {index}"] = text(session.picture_of(index))
     if options.compare:
         session.compare_maps(options.compare)
+        session.wait()
+    if options.score:
+        session.score_map()
+        session.wait()
+    if options.score and options.compare:
+        session.score_compared()
         session.wait()
     if options.patterns:
         session.patterns = vaw.AttentionPatterns.load(options.patterns)

@@ -59,7 +59,12 @@ describe("scores in words", () => {
   });
 
   it("name the best of several maps, as far as they are known", () => {
-    const areas = [{ map: [0.5, 0.5] }, { map: [0.7, 0.6] }, null] as const;
+    const areas = [
+      { map: [0.5, 0.5], centre: [0.4, 0.6] },
+      { map: [0.7, 0.6], centre: [0.5, 0.6] },
+      { map: [0.9, 0.1], centre: [0.9, 0.1] }, // of another class, and no better than the centre
+      null,
+    ] as const;
     expect(best({ stamp: 1, areas: [...areas] })).toEqual([1, 0]);
     expect(best({ stamp: 1, areas: [null] })).toEqual([-1, -1]);
   });
@@ -135,10 +140,27 @@ describe("compared maps", () => {
     await act_(() =>
       model.kernel("faithfulness", { asked: "", compared: { stamp: 4, areas: [first, second] } }),
     );
-    expect(find("scores-say")?.textContent).toContain("By insertion rollout is first (0.70)");
-    expect(find("scores-say")?.textContent).toContain("By deletion DAAM is first (0.30)");
+    expect(find("scores-say")?.textContent).toContain(
+      "By insertion rollout is furthest ahead of the centre of the picture (0.70 to 0.50).",
+    );
+    expect(find("scores-say")?.textContent).toContain("By deletion DAAM is furthest ahead");
     expect(find("scores-1")?.querySelector("b")?.textContent).toBe("0.70");
     expect(find("score-compared")).toBeNull();
+  });
+
+  it("may all be behind the centre of the picture", async () => {
+    const areas = [
+      { map: [0.3, 0.5], centre: [0.5, 0.4] },
+      { map: [0.4, 0.4], centre: [0.5, 0.4] },
+    ];
+    await show(CompareMaps, {
+      comparison,
+      comparison_maps: maps,
+      faithfulness: { compared: { stamp: 4, areas } },
+    });
+    const text = find("scores-say")?.textContent;
+    expect(text).toContain("By insertion no map is ahead of the centre of the picture; rollout");
+    expect(text).toContain("comes nearest (0.40 to 0.50)");
   });
 
   it("do not take the scores of other maps", async () => {

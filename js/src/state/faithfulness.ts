@@ -75,14 +75,20 @@ export function verdict(areas: Record<string, Areas>): string {
   return `By neither curve is this map ahead of both ${others}: do not lean on it.`;
 }
 
-/** Which compared map comes first by each curve; -1 while none is known. */
-export function best({ areas }: ComparedScores): [insertion: number, deletion: number] {
-  const first = (worth: (pair: Areas) => number) => {
-    const values = areas.map((each) => (each?.map ? worth(each.map) : Number.NEGATIVE_INFINITY));
-    const most = Math.max(...values);
-    return Number.isFinite(most) ? values.indexOf(most) : -1;
-  };
-  return [first(([insertion]) => insertion), first(([, deletion]) => -deletion)];
+/** How far a map is ahead of the centre of the picture, for the same class, by a curve. */
+export function lead(areas: Record<string, Areas> | null | undefined, curve: number): number {
+  const [own, centre] = [areas?.map?.[curve], areas?.centre?.[curve]];
+  if (own === undefined || centre === undefined) return Number.NEGATIVE_INFINITY;
+  return curve === 0 ? own - centre : centre - own;
+}
+
+/** Which compared map is furthest ahead of the centre by each curve; -1 while none is known. */
+export function best({ areas }: ComparedScores): number[] {
+  return CURVES.map((_, curve) => {
+    const leads = areas.map((each) => lead(each, curve));
+    const most = Math.max(...leads);
+    return Number.isFinite(most) ? leads.indexOf(most) : -1;
+  });
 }
 
 export const score = (value: number | undefined): string =>

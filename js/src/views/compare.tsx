@@ -140,6 +140,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
     { key: "layers", label: "layers" },
     ...(info.set_size > 0 ? [{ key: "images", label: "images" }] : []),
   ] as { key: Compared; label: string }[];
+  const what = options.find(({ key }) => key === of)?.label ?? of;
   return (
     <Panel
       title="Compare maps"
@@ -198,10 +199,10 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
           <Body store={store} info={info} shown={shown} scale={scale} />
         </div>
       ) : busy || now === 0 ? (
-        <p class="vaw-muted">Comparing {of} …</p>
+        <p class="vaw-muted">Comparing {what} …</p>
       ) : (
         <button type="button" data-testid="compare-now" onClick={() => ask(of)}>
-          compare {of}
+          compare {what}
         </button>
       )}
     </Panel>

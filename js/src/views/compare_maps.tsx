@@ -34,18 +34,21 @@ interface Props {
   scores: ComparedScores | null;
 }
 
-/** Insertion and deletion of one map; the best of all maps stand out. */
+/** Insertion and deletion of one map; those furthest ahead of the centre stand out. */
 function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
   const areas = scores.areas[item];
   const first = best(scores);
   return (
     <span class="vaw-compare-scores" data-testid={`scores-${item}`}>
-      {CURVES.map((curve, i) => (
-        <span key={curve} title={CURVE_HINTS[curve]}>
-          <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}
-          {first[i] === item ? <b>{score(areas?.map?.[i])}</b> : score(areas?.map?.[i])}
-        </span>
-      ))}
+      {CURVES.map((curve, i) => {
+        const beside = areas ? `The centre of the picture has ${score(areas.centre?.[i])}.` : "";
+        return (
+          <span key={curve} title={`${CURVE_HINTS[curve]} ${beside}`}>
+            <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}
+            {first[i] === item ? <b>{score(areas?.map?.[i])}</b> : score(areas?.map?.[i])}
+          </span>
+        );
+      })}
     </span>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { type Comparison, nameOf } from "../state/comparison";
-import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../state/faithfulness";
+import { best, type ComparedScores, CURVE_HINTS, CURVES, lead, score } from "../state/faithfulness";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 
@@ -13,17 +13,18 @@ interface Props {
   scores: ComparedScores | null;
 }
 
-/** "Insertion: DAAM is first (0.83), the centre has 0.75, a random map 0.57." */
+/** "By insertion DAAM is furthest ahead of the centre of the picture (0.83 to 0.75)." */
 function said({ info, comparison }: Props, scores: ComparedScores): string[] {
   const first = best(scores);
   return CURVES.map((curve, i) => {
     const item = first[i] ?? -1;
     if (item < 0) return "";
     const areas = scores.areas[item];
-    const beside = areas?.random ? `, a random map ${score(areas.random[i])}` : "";
-    const where = `the centre of the picture has ${score(areas?.centre?.[i])}${beside}`;
-    const name = nameOf(info, comparison, item);
-    return `By ${curve} ${name} is first (${score(areas?.map?.[i])}); ${where}.`;
+    const [name, centre] = [nameOf(info, comparison, item), "the centre of the picture"];
+    const values = `(${score(areas?.map?.[i])} to ${score(areas?.centre?.[i])})`;
+    return lead(areas, i) > 0
+      ? `By ${curve} ${name} is furthest ahead of ${centre} ${values}.`
+      : `By ${curve} no map is ahead of ${centre}; ${name} comes nearest ${values}.`;
   });
 }
 
