@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,8 +84,9 @@ def test_all_methods_of_a_trace(name: str) -> None:
 
 def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    counted = "vit_attention_widget.trace.output_gradients"
-    monkeypatch.setattr(counted, lambda t: passes.append(1) or output_gradients(t))
+    module = sys.modules["vit_attention_widget.trace"]
+    counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
+    monkeypatch.setattr(module, "output_gradients", counted)
     monkeypatch.setattr("vit_attention_widget.tracing.Capture.__enter__", None)  # no forward pass
     best = trace.probabilities[0].topk(4).indices
     found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], targets=best)
@@ -211,8 +213,9 @@ def test_a_session_compares_methods_without_computing_them_again(
 
 def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    counted = "vit_attention_widget.trace.output_gradients"
-    monkeypatch.setattr(counted, lambda t: passes.append(1) or output_gradients(t))
+    module = sys.modules["vit_attention_widget.trace"]
+    counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
+    monkeypatch.setattr(module, "output_gradients", counted)
     monkeypatch.setattr("vit_attention_widget.session.computation.trace", None)
     best = session.trace.probabilities[0].topk(5).indices.tolist()
     other = next(i for i in range(10) if i not in best)
