@@ -28,8 +28,14 @@ class LayerRecord:
 
     @property
     def silent(self) -> Tensor:
-        """Heads that put out nothing, because they are masked: [batch, head, 1, 1] bool."""
+        """Heads that put out nothing, as those that are masked do: [batch, head, 1, 1] bool."""
         return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Query rows whose attention, in all heads, takes near 64 MB in float32."""
+        batch, heads, tokens, _ = self.q.shape
+        return max(1, 2**24 // max(1, batch * heads * tokens))
 
     @property
     def input(self) -> Tensor:

@@ -202,9 +202,8 @@ class Trace:
         The default size keeps one chunk near 64 MB in float32.
         """
         record = self.layers[layer_index(self.model, layer)]
-        batch, heads, count, _ = record.q.shape
-        if size is None:
-            size = max(1, 2**24 // (batch * heads * count))
+        count = record.q.shape[2]
+        size = record.rows_at_once if size is None else size
         for start in range(0, count, size):
             rows = slice(start, min(start + size, count))
             yield rows, self.attention(layer, query=rows)

@@ -29,10 +29,13 @@ class Record:
 class ExplicitAttention(nn.Module):
     """Stands in for a timm attention module and writes down softmax(q k^T / sqrt(d) + bias) v."""
 
-    def __init__(self, original: nn.Module, switched_off: Collection[int] = ()) -> None:
+    def __init__(
+        self, original: nn.Module, switched_off: Collection[int] = (), cut: bool = False
+    ) -> None:
         super().__init__()
         self.original = original
         self.switched_off = list(switched_off)
+        self.cut = cut
         self.attention: Tensor
         self.values: Tensor
         self.head_outputs: Tensor
@@ -87,6 +90,12 @@ class ExplicitAttention(nn.Module):
         for shared in (shared_rel_pos_bias, shared_rel_pos):
             if shared is not None:
                 scores = scores + shared
+        if self.cut:  # the record holds the heads that are there, and no others
+            there = [head for head in range(m.num_heads) if head not in self.switched_off]
+            self.attention, self.values = scores[:, there].softmax(dim=-1), v[:, there]
+            self.head_outputs = torch.einsum("bhij,bhjd->bhid", self.attention, self.values)
+            out = torch.zeros_like(v).index_copy(1, torch.tensor(there), self.head_outputs)
+            return self._finished(x, out)
         self.attention = scores.softmax(dim=-1)
         self.values = v
         out = torch.einsum("bhij,bhjd->bhid", self.attention, v)
@@ -95,6 +104,10 @@ class ExplicitAttention(nn.Module):
             keep[self.switched_off] = 0
             out = out * keep[:, None, None]
         self.head_outputs = out
+        return self._finished(x, out)
+
+    def _finished(self, x: Tensor, out: Tensor) -> Tensor:
+        m = self.original
         joined = out.permute(0, 2, 1, 3).flatten(2)
         if getattr(m, "norm", None) is not None:
             joined = m.norm(joined)
@@ -141,17 +154,21 @@ class ExplicitViT:
         The model; it is copied.
     switched_off
         Heads whose output is zero before the output projection, by layer.
+    cut
+        Leave these heads out of the record, as if the others were all.
     """
 
     source: nn.Module
     switched_off: dict[int, Collection[int]] = field(default_factory=dict)
+    cut: bool = False
 
     def __post_init__(self) -> None:
         self.model = copy.deepcopy(self.source).double().eval()
         for parameter in self.model.parameters():
             parameter.requires_grad_(True)
         for layer, block in enumerate(self.model.blocks):
-            block.attn = ExplicitAttention(block.attn, self.switched_off.get(layer, ()))
+            off = self.switched_off.get(layer, ())
+            block.attn = ExplicitAttention(block.attn, off, self.cut)
         self.pool: ExplicitPool | None = None
         if getattr(self.model, "attn_pool", None) is not None:
             self.pool = self.model.attn_pool = ExplicitPool(self.model.attn_pool)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..readout import readout_queries
 from ..trace import Trace
+from .attention import fuse_heads
 from .attribution import Attribution, attribution
 
 __all__ = ["attention_gradient", "times_gradient"]
@@ -31,8 +32,8 @@ def attention_gradient(trace: Trace) -> Attribution:
 
     Notes
     -----
-    Without a class token (ours): the mean over the rows of all patches, each with its own
-    gradient.
+    The mean is over the heads that are not masked. Without a class token (ours): the mean over the
+    rows of all patches, each with its own gradient.
 
     Examples
     --------
@@ -43,14 +44,16 @@ def attention_gradient(trace: Trace) -> Attribution:
     """
     queries = readout_queries(trace)
     maps = []
-    for layer in range(trace.num_layers):
+    for layer, record in enumerate(trace.layers):
+        silent = record.silent
         if len(queries) == 1:
-            maps.append(_weighted(trace, layer, queries).relu().mean(1)[:, 0])
+            row = _weighted(trace, layer, queries).relu()
+            maps.append(fuse_heads(row, "mean", silent)[:, 0])
             continue
         total: Tensor | None = None
         for rows, product in times_gradient(trace, layer):
             prefix = max(0, queries[0] - rows.start)  # these rows feed no readout
-            part = product[:, :, prefix:].relu().mean(1).sum(1)
+            part = fuse_heads(product[:, :, prefix:].relu(), "mean", silent).sum(1)
             total = part if total is None else total + part
         assert total is not None
         maps.append(total / len(queries))

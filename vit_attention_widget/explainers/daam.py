@@ -48,7 +48,7 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Att
             alpha = alpha.relu()
         v = record.v.detach()
         block = v.new_zeros(v.shape[0], v.shape[2])
-        size = max(1, 2**24 // (v.shape[0] * v.shape[1] * v.shape[2]))
+        size = record.rows_at_once
         for start in range(0, len(queries), size):
             part = queries[start : start + size]
             attention = trace.attention(layer, query=part).to(v)

@@ -43,8 +43,9 @@ def gmar(
 
     Notes
     -----
-    The authors' published code computes something else (one weight vector for all layers, from
-    the gradient of the last block's input); this follows the equations.
+    A masked head has no gradient and weighs nothing; a layer whose heads are all masked passes on
+    what it is given. The authors' published code computes something else (one weight vector for
+    all layers, from the gradient of the last block's input); this follows the equations.
     """
     if norm not in ("l1", "l2"):
         raise ParameterError(f"norm is {norm!r}: choose 'l1' or 'l2'.")
@@ -72,18 +73,20 @@ def gmar(
 
 
 def head_weights(trace: Trace, layer: int, norm: str = "l1") -> Tensor:
-    """Weight of each head, [batch, head], summing to 1 (uniform where the gradient is 0)."""
+    """Weight of each head, [batch, head], summing to 1.
+
+    Where the gradient is 0 the heads that are not masked weigh alike. A masked head weighs 0.
+    """
     gradient = trace.output_gradient(layer)
     record = trace.layers[layer]
     v = record.v.detach().transpose(-2, -1)
     score = gradient.new_zeros(gradient.shape[:2])
-    size = max(1, 2**24 // (gradient.shape[0] * gradient.shape[1] * gradient.shape[2]))
-    for part in gradient.split(size, dim=2):
+    for part in gradient.split(record.rows_at_once, dim=2):
         piece = part @ v
         score += (piece.abs() if norm == "l1" else piece.square()).sum((-2, -1))
     if norm == "l2":
         score = score.sqrt()
     total = score.sum(-1, keepdim=True)
-    return torch.where(
-        total > 0, score / total.clamp_min(torch.finfo(score.dtype).tiny), 1 / score.shape[-1]
-    )
+    left = (~record.silent).flatten(1).to(score)
+    alike = left / left.sum(-1, keepdim=True).clamp_min(1)
+    return torch.where(total > 0, score / total.clamp_min(torch.finfo(score.dtype).tiny), alike)

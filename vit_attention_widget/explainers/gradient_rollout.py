@@ -25,7 +25,7 @@ def gradient_rollout(
     ----------
     trace : Trace
     head_fusion : {"mean", "max", "min"}
-        How the heads of a layer become one matrix.
+        How the heads of a layer become one matrix; masked heads are left out.
     discard_ratio : float
         Share of the smallest entries of each layer's matrix set to 0 before the identity is
         added, in [0, 1). The column of the class token is never dropped; rows are renormalised.
@@ -60,8 +60,9 @@ def gradient_rollout(
     """
 
     def fused(layer: int) -> Rows:
+        silent = trace.layers[layer].silent
         for rows, product in times_gradient(trace, layer):
-            yield rows, fuse_heads(product, head_fusion).relu()
+            yield rows, fuse_heads(product, head_fusion, silent).relu()
 
     kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
     return attribution(trace, chain(trace, kept, alpha), "gradient_rollout")

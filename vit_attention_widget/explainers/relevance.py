@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..trace import Trace
+from .attention import fuse_heads
 from .attention_gradient import times_gradient
 from .attribution import Attribution, attribution
 from .rollout import Rows, chain
@@ -29,7 +30,8 @@ def relevance(trace: Trace) -> Attribution:
 
     Notes
     -----
-    No row is renormalised, so the map grows with the layers and with the scale of the target.
+    The mean is over the heads that are not masked. No row is renormalised, so the map grows with
+    the layers and with the scale of the target.
     The authors' earlier method (CVPR 2021, arXiv 2012.09838) puts relevance from layer-wise
     propagation in the attention's place; that needs rules for every kind of module and is not here.
 
@@ -44,7 +46,8 @@ def relevance(trace: Trace) -> Attribution:
     """
 
     def fused(layer: int) -> Rows:
+        silent = trace.layers[layer].silent
         for rows, product in times_gradient(trace, layer):
-            yield rows, product.relu().mean(1)
+            yield rows, fuse_heads(product.relu(), "mean", silent)
 
     return attribution(trace, chain(trace, fused, 1.0, normalise=False), "relevance")

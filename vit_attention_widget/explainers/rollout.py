@@ -35,7 +35,8 @@ def rollout(
     ----------
     trace : Trace
     head_fusion : {"mean", "max", "min"}
-        How the heads of a layer become one matrix.
+        How the heads of a layer become one matrix; masked heads are left out. A layer whose heads
+        are all masked passes on what it is given.
     discard_ratio : float
         Share of the smallest entries of each layer's matrix set to 0 before the identity is
         added, in [0, 1). The column of the class token is never dropped; rows are renormalised.
@@ -61,8 +62,9 @@ def rollout(
     """
 
     def fused(layer: int) -> Rows:
+        silent = trace.layers[layer].silent
         for rows, weights in trace.attention_chunks(layer):
-            yield rows, fuse_heads(weights, head_fusion)
+            yield rows, fuse_heads(weights, head_fusion, silent)
 
     kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
     return attribution(trace, chain(trace, kept, alpha), "rollout", by_class=False)
