@@ -86,10 +86,11 @@ class OwnModel(nn.Module):
 
 def adapted(model: nn.Module) -> Any:
     """A model as it is given to the package: those that are not known are adapted."""
-    if not isinstance(model, OwnModel):
+    own = next((m for m in model.modules() if isinstance(m, OwnModel)), None)  # in a wrapper, too
+    if own is None:
         return model
     return vaw.adapt(
-        model, "encoder.layers", lambda t: model.head(t[:, 0]), patch_size=8, image_size=32
+        model, "encoder.layers", lambda t: own.head(t[:, 0]), patch_size=8, image_size=32
     )
 
 

@@ -1,4 +1,4 @@
-"""Run a model in evaluation mode for a while, and leave it in the mode it was in."""
+"""Run a model in evaluation mode and eagerly for a while, and leave it as it was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from torch import nn
+
+from .eager import eagerly
 
 __all__ = ["evaluating"]
 
@@ -33,7 +35,7 @@ _held: WeakKeyDictionary[nn.Module, _Held] = WeakKeyDictionary()
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Run the body with every submodule in evaluation mode and without gradient checkpointing.
 
-    Each submodule's own switches are restored when the body ends, however it ends. Where bodies
+    Nor is compiled code run; see :func:`~.eager.eagerly`. Each submodule's own switches are restored when the body ends, however it ends. Where bodies
     overlap in several threads, the last one restores them.
     """
     mine: list[nn.Module] = []
@@ -43,7 +45,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
                 _hold(module)
                 mine.append(module)
     try:
-        yield
+        with eagerly(model):
+            yield
     finally:
         with _lock:
             for module in mine:

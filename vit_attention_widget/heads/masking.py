@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..capture import AttentionCall, Capture
+from ..eager import eagerly
 from ..selection import Heads, check_heads
 from ..vision_transformers import VisionTransformer, describe
 
@@ -20,7 +21,8 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: Heads) -> Iterator
     """Zero the outputs of some heads in every forward pass that this thread runs inside.
 
     The head outputs are zeroed before the output projection, whose bias stays. The model itself
-    is untouched, gradients flow, and other threads see the whole model.
+    is untouched, gradients flow, and other threads see the whole model: so do the replicas that
+    ``DataParallel`` runs on several devices. Of a compiled model the eager module runs.
 
     Parameters
     ----------
@@ -52,5 +54,6 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: Heads) -> Iterator
         return call.out * keep[:, None, None]
 
     blocks: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
-    with Capture(vit.model, blocks, on_attention, constants=False, keep=False):
+    outer = model if isinstance(model, nn.Module) else vit.model
+    with eagerly(outer), Capture(vit.model, blocks, on_attention, constants=False, keep=False):
         yield

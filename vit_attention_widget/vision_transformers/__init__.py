@@ -9,6 +9,7 @@ from torch import nn
 from ..errors import ParameterError, UnsupportedModelError
 from .adapted import adapt
 from .base import VisionTransformer
+from .wrapped import note, unwrapped
 from .zero_shot import takes_prompts, with_prompts, zero_shot
 
 __all__ = [
@@ -26,7 +27,8 @@ _LIBRARIES = ("timm", "transformers", "open_clip", "torchvision")
 def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
     """Describe a model, whichever supported library it comes from.
 
-    A compiled or ``DataParallel`` model is described by the eager module below it.
+    A compiled or (Distributed)DataParallel model is described by the eager module below it, and
+    its name says so; parts that were compiled are run as they were written.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
             f"The model is a {type(model).__name__}, but a torch.nn.Module was expected, "
             'e.g. timm.create_model("vit_tiny_patch16_224", pretrained=True).'
         )
-    model = _eager(model)
+    model, wrappers = unwrapped(model)
     library = type(model).__module__.split(".")[0]
     for name in _LIBRARIES:
         # A user's subclass lives in the user's module: look through the whole ancestry.
@@ -50,6 +52,7 @@ def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
         if name in ancestry:
             module = importlib.import_module(f"{__name__}.{name}")
             described: VisionTransformer = module.describe(model)
+            described.name += note(wrappers)
             return described
     raise UnsupportedModelError(
         f"{type(model).__name__} (from {library}) is not a Vision Transformer of a supported "
@@ -57,13 +60,3 @@ def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
         'Use e.g. timm.create_model("vit_base_patch16_224"), or say where the parts of yours '
         "are by vaw.adapt(model, blocks, readout, ...)."
     )
-
-
-def _eager(model: nn.Module) -> nn.Module:
-    while True:
-        inner = getattr(model, "_orig_mod", None)  # torch.compile
-        if inner is None and isinstance(model, nn.DataParallel):
-            inner = model.module
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner

@@ -13,6 +13,7 @@ from ..errors import ImageError, ParameterError, UnsupportedModelError
 from ..tokens import TokenLayout
 from .base import VisionTransformer
 from .residual_blocks import finish_block, heads_of
+from .wrapped import note, unwrapped
 
 __all__ = ["AdaptedVisionTransformer", "adapt"]
 
@@ -143,7 +144,8 @@ def adapt(
     ----------
     model : nn.Module
         Takes images [batch, 3, height, width] and returns logits [batch, class]. Its attention is
-        ``scaled_dot_product_attention``, ``nn.MultiheadAttention`` or written out.
+        ``scaled_dot_product_attention``, ``nn.MultiheadAttention`` or written out. Of a compiled or
+        ``DataParallel`` model the module below is taken.
     blocks : str or sequence of nn.Module
         The blocks from first to last, or the path of the module that holds them, e.g.
         ``"encoder.layers"``. Each takes and returns tokens [batch, token, dim].
@@ -196,6 +198,7 @@ def adapt(
     >>> vaw.explainers.legrad(vaw.trace(adapted, torch.rand(1, 3, 32, 32))).final.shape
     torch.Size([1, 4, 4])
     """
+    model, wrappers = unwrapped(model)
     try:
         found = model.get_submodule(blocks) if isinstance(blocks, str) else blocks
     except AttributeError as error:
@@ -225,6 +228,7 @@ def adapt(
         normalisation=(mean, std),
         class_names=class_names,
         num_heads=num_heads,
+        name=type(model).__name__ + note(wrappers),
     )
 
 
