@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from twins import TARGET, Twins, agree, twins
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.explainers.gmar import head_weights
 
 Literal = Callable[..., Tensor]
 
@@ -151,19 +152,41 @@ def test_retarget_changes_what_is_explained_and_nothing_else() -> None:
         assert same == (name in ("attention", "rollout"))
 
 
+def every_option() -> Iterator[tuple[str, dict[str, Any]]]:
+    for method, choices in OPTIONS.items():
+        for options in choices:
+            yield method, options
+
+
 def test_a_masked_head_has_no_part_in_a_map(pair: Twins) -> None:
-    """By the twins, whose gradients are autograd's; and as if the head had been cut out."""
+    """By the twins of the heads that are there, whose gradients are autograd's."""
     mask = {0: [1], 2: [0]}
     masked = vaw.trace(pair.model, pair.inputs, TARGET, head_mask=mask)
-    vit = ExplicitViT(pair.model, mask)
+    vit = ExplicitViT(pair.model, mask, cut=True)
     literal = replace(pair, vit=vit, record=vit(pair.inputs))
-    by_gradient = ("gmar", "legrad", "relevance", "gradient_rollout", "attention_gradient")
-    for name in (*by_gradient, "gradcam"):
-        agree(explainers.METHODS[name](masked).values, LITERAL[name](literal))
+    for name, options in every_option():
+        agree(explainers.METHODS[name](masked, **options).values, LITERAL[name](literal, **options))
+
+
+@pytest.mark.parametrize("mask", [{0: [1], 2: [0]}, {1: [0, 1]}], ids=["some", "a-whole-layer"])
+def test_a_map_with_masked_heads_is_that_of_the_pruned_model(
+    pair: Twins, mask: dict[int, list[int]]
+) -> None:
+    masked = vaw.trace(pair.model, pair.inputs, TARGET, head_mask=mask)
     small = vaw.trace(vaw.prune_heads(pair.model, mask), pair.inputs, TARGET)
-    if small.num_heads[0] == 1:  # else the heads are silenced, not cut out
-        for method in (explainers.daam, explainers.gmar, explainers.gradcam):
-            agree(method(masked).values, method(small).values)
+    for name, options in every_option():
+        method = explainers.METHODS[name]
+        agree(method(masked, **options).values, method(small, **options).values)
+
+
+def test_a_layer_without_heads_passes_nothing() -> None:
+    found = twins("vit")
+    masked = vaw.trace(found.model, found.inputs, TARGET, head_mask={1: [0, 1]})
+    for fusion in ("mean", "max", "min"):
+        assert (explainers.attention(masked, head_fusion=fusion).values[:, 1] == 0).all()
+        rolled = explainers.rollout(masked, head_fusion=fusion).values
+        agree(rolled[:, 1], rolled[:, 0], 1e-15)
+    assert (head_weights(masked, 1) == 0).all()
 
 
 def test_gradcam_of_the_last_tokens_is_nothing_where_one_token_is_read_out() -> None:

@@ -9,13 +9,17 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..readout import check_readout, finish_block
+from ..recording import LayerRecord
 from ..trace import Trace
 from .attribution import Attribution, attribution
+from .pooled import empty_prompt, pool_map, without_what_says_nothing
 
 __all__ = ["legrad"]
 
 
-def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attribution:
+def legrad(
+    trace: Trace, *, readout: str = "model", start: int = 0, correction: bool | None = None
+) -> Attribution:
     r"""How each layer's attention moves the target read out from that layer's own tokens.
 
     :math:`E_l = \mathrm{mean}_{h,q}\,\mathrm{relu}(\partial s_l / \partial A_l)` over the patch
@@ -30,22 +34,41 @@ def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attributi
         mean of all tokens, as the authors' code for CLIP does; ``"cls"``: the first token.
     start : int
         First layer that counts; earlier layers are 0.
+    correction : bool, optional
+        The authors' correction for SigLIP: where the map of the empty prompt, "a photo of a",
+        on a scale from 0 to 1, is above 0.8, the map is 0. By default where their code does it:
+        with text prompts (:func:`~vit_attention_widget.zero_shot`) on a model that pools by
+        attention and comes with a tokenizer.
 
     Returns
     -------
     Attribution
         ``values`` [batch, layer, row, col], at least 0.
 
+    Raises
+    ------
+    ParameterError
+        If an option is outside its range, or ``correction=True`` for a model without an attention
+        pool, prompts or tokenizer.
+
     Notes
     -----
     Where only one token is read out, only its row of the gradient differs from zero, so each
-    layer costs one row of one block. With an attention pool the attention is the pool's own,
-    applied to the layer's tokens, as the authors do.
+    layer costs one row of one block. The mean is over the heads that are not masked. With an
+    attention pool the attention is the pool's own, applied to the layer's tokens, as the authors
+    do; they leave out the final norm there, which is kept here because the model has it.
+
+    In SigLIP a few patches light up whatever is asked for, and the empty prompt finds them. The
+    correction is in the authors' code alone (``compute_legrad_siglip`` in
+    https://github.com/WalBouss/LeGrad, where it is on), not in their paper; it makes holes in the
+    map, so say ``correction=False`` where gaps would mislead. The map after each layer is corrected
+    by the empty prompt's map after that layer; the last is theirs.
     """
     if readout not in ("model", "mean", "cls"):
         raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")
     if not 0 <= start < trace.num_layers:
         raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
+    empty = empty_prompt(trace, readout, correction)
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
     maps = [total] * start
@@ -54,13 +77,15 @@ def legrad(trace: Trace, *, readout: str = "model", start: int = 0) -> Attributi
         for found in _layer_maps(trace, list(range(start, trace.num_layers)), readout):
             total = total + found
             maps.append(total)
+        if empty is not None:
+            maps = without_what_says_nothing(trace, maps, start, empty)
     return attribution(trace, maps, "legrad")
 
 
 def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tensor]:
     """``E_l`` of each layer for all tokens, [batch, token]."""
     if readout == "model" and trace.model.readout_kind == "attention_pool":
-        yield from (_pool_map(trace, layer) for layer in layers)
+        yield from (pool_map(trace, layer, trace.model, trace.target) for layer in layers)
         return
     rows = _rows(trace, readout)
     together = len(layers) if rows is not None else 1  # few rows: the head is read once for all
@@ -76,7 +101,7 @@ def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tenso
         for layer, gradient in zip(part, gradients, strict=True):
             record = trace.layers[layer]
             moving = gradient.masked_fill(record.silent, 0)  # a masked head moves nothing
-            yield _mean_relu(moving, record.v.detach()) / trace.tokens.num_tokens
+            yield _mean_relu(record, moving) / trace.tokens.num_tokens
 
 
 def _rows(trace: Trace, readout: str) -> list[int] | None:
@@ -95,33 +120,11 @@ def _read(trace: Trace, tokens: Tensor, readout: str) -> Tensor:
     return trace.model.readout(tokens)
 
 
-def _mean_relu(gradient: Tensor, v: Tensor) -> Tensor:
+def _mean_relu(record: LayerRecord, gradient: Tensor) -> Tensor:
     """Sum over queries, mean over heads of relu(dO V^T), in chunks of queries."""
+    v = record.v.detach()
+    left = (~record.silent).sum(1)[:, 0].clamp_min(1)
     total = v.new_zeros(v.shape[0], v.shape[2])
-    size = max(1, 2**24 // (v.shape[0] * v.shape[1] * v.shape[2]))
-    for part in gradient.split(size, dim=2):
-        total = total + (part @ v.transpose(-2, -1)).relu().mean(1).sum(1)
-    return total
-
-
-def _pool_map(trace: Trace, layer: int) -> Tensor:
-    from ..capture import AttentionCall, Capture  # here: no other method reruns the readout
-
-    seen: list[AttentionCall] = []
-
-    def watch(call: AttentionCall) -> Tensor:
-        seen.append(call)
-        call.out = call.out.detach().requires_grad_()
-        return call.out
-
-    record = trace.layers[layer]
-    with torch.inference_mode(False), torch.enable_grad():
-        with Capture(trace.model.model, {}, watch):
-            logits = trace.model.readout(record.output.detach())
-        call = seen[0]
-        (gradient,) = torch.autograd.grad(trace.target.score(logits).sum(), call.out)
-    latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
-    found = latent.relu().mean(1)[:, 0]
-    whole = found.new_zeros(found.shape[0], trace.tokens.num_tokens)
-    whole[:, whole.shape[1] - found.shape[1] :] = found
-    return whole
+    for part in gradient.split(record.rows_at_once, dim=2):
+        total = total + (part @ v.transpose(-2, -1)).relu().sum(1).sum(1)
+    return total / left

@@ -95,7 +95,11 @@ def _text(model: Any) -> TextTower | None:
         features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
         return features
 
-    return TextTower(encode, None, float(model.logit_scale.detach().float().exp()))
+    # SigLIP reads the last token, which is padding in all but the longest texts it knows.
+    reads_padding = str(model.config.model_type).startswith("siglip")
+    length = model.config.text_config.max_position_embeddings if reads_padding else None
+    scale = float(model.logit_scale.detach().float().exp())
+    return TextTower(model, encode, None, scale, length)
 
 
 def _core(model: Any) -> Any:

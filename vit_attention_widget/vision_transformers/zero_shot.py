@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,24 +13,31 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..errors import ParameterError, TargetError
+from ..evaluating import evaluating
 from ..tokens import TokenLayout
 from .base import VisionTransformer
 
 __all__ = ["TextTower", "ZeroShot", "takes_prompts", "with_prompts", "zero_shot"]
+
+_EMPTY = "a photo of a"
+"""What LeGrad's authors take for the empty prompt."""
 
 
 @dataclass(frozen=True)
 class TextTower:
     """The other tower of a CLIP or SigLIP model.
 
-    ``encode`` takes token ids [text, length] and gives features [text, dim]; ``tokenize`` takes
-    texts, and is None where the library keeps it apart from the model; ``scale`` turns cosines into
-    logits.
+    ``model`` holds the tower; ``encode`` takes token ids [text, length] and gives features [text,
+    dim]; ``tokenize`` takes texts, and is None where the library keeps it apart from the model;
+    ``scale`` turns cosines into logits; ``length`` is what every text is padded to, where the tower
+    was trained so and reads the padding.
     """
 
+    model: nn.Module
     encode: Callable[[Tensor], Tensor]
     tokenize: Callable[[list[str]], Tensor] | None
     scale: float
+    length: int | None = None
 
 
 class ZeroShot(VisionTransformer):
@@ -44,11 +52,19 @@ class ZeroShot(VisionTransformer):
         tokenizer: Any = None,
     ) -> None:
         self._tower, self._scale, self._tokenizer = tower, scale, tokenizer
-        self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
+        with torch.inference_mode(False):  # else no gradient could pass by them
+            self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
         self.model, self.name, self.library = tower.model, tower.name, tower.library
         self.blocks, self.num_heads = tower.blocks, tower.num_heads
         self.num_classes, self.class_names = len(prompts), list(prompts)
         self.readout_kind, self.readout_rows = tower.readout_kind, tower.readout_rows
+
+    @cached_property
+    def empty(self) -> ZeroShot | None:
+        """The same with the one prompt that names nothing; None where no text can be read."""
+        if not takes_prompts(self):
+            return None
+        return zero_shot(self._tower, _EMPTY, tokenizer=self._tokenizer, scale=self._scale)
 
     def _logits(self, features: Tensor) -> Tensor:
         return self._scale * normalize(features, dim=-1) @ self._texts.T
@@ -189,10 +205,13 @@ def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokeni
             f"{tower.name} comes without a tokenizer: give tokenizer=AutoTokenizer"
             '.from_pretrained("the name of your model").'
         )
+    padding: dict[str, Any] = {"padding": True}
+    if text.length is not None:
+        padding = {"padding": "max_length", "max_length": text.length, "truncation": True}
     try:
-        found = tokenize(texts, padding=True, return_tensors="pt")  # transformers' way
+        found = tokenize(texts, **padding, return_tensors="pt")  # transformers' way
     except TypeError:
         found = tokenize(texts)
     ids = found["input_ids"] if hasattr(found, "keys") else found
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), evaluating(text.model):
         return text.encode(torch.as_tensor(ids).to(tower.device))

@@ -1,0 +1,88 @@
+"""LeGrad where tokens are pooled by attention: the pool's own gradient, and SigLIP's correction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..capture import AttentionCall, Capture
+from ..errors import ParameterError
+from ..targets import Target
+from ..trace import Trace
+from ..vision_transformers import VisionTransformer
+from ..vision_transformers.zero_shot import ZeroShot
+
+__all__ = ["empty_prompt", "pool_map", "without_what_says_nothing"]
+
+_THRESHOLD = 0.8
+"""Of the authors: where the empty prompt's map, from 0 to 1, is above it, no patch counts."""
+
+
+def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target) -> Tensor:
+    """How the pool's attention to a layer's tokens moves a target, [batch, token].
+
+    relu of the gradient in the row of the first latent query, the mean over the pool's heads.
+
+    Parameters
+    ----------
+    trace : Trace
+    layer : int
+    model : VisionTransformer
+        The trace's own, or one with another readout of the same tower.
+    target : Target
+        Of that model's logits.
+    """
+    seen: list[AttentionCall] = []
+
+    def watch(call: AttentionCall) -> Tensor:
+        seen.append(call)
+        call.out = call.out.detach().requires_grad_()
+        return call.out
+
+    record = trace.layers[layer]
+    with torch.inference_mode(False), torch.enable_grad():
+        with Capture(model.model, {}, watch):
+            logits = model.readout(record.output.detach())
+        call = seen[0]
+        (gradient,) = torch.autograd.grad(target.score(logits).sum(), call.out)
+    latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
+    found = latent.relu().mean(1)[:, 0]
+    whole = found.new_zeros(found.shape[0], trace.tokens.num_tokens)
+    whole[:, whole.shape[1] - found.shape[1] :] = found
+    return whole
+
+
+def empty_prompt(trace: Trace, readout: str, correction: bool | None) -> ZeroShot | None:
+    """The traced model with the empty prompt for its only class; None for no correction.
+
+    Raises
+    ------
+    ParameterError
+        If the correction was asked for and the model cannot have it.
+    """
+    if correction is False:
+        return None
+    model = trace.model
+    pooled = readout == "model" and model.readout_kind == "attention_pool"
+    empty = model.empty if pooled and isinstance(model, ZeroShot) else None
+    if empty is None and correction:
+        raise ParameterError(
+            "correction=True needs prompts (vaw.zero_shot) on a model that pools by attention, "
+            f'read out as it pools (readout="model"), and a tokenizer; {model.name} is traced '
+            "without. Leave correction out."
+        )
+    return empty
+
+
+def without_what_says_nothing(
+    trace: Trace, maps: list[Tensor], start: int, empty: ZeroShot
+) -> list[Tensor]:
+    """Maps [batch, token] of every layer, 0 where the empty prompt's own map stands out."""
+    target = Target(lambda logits: logits[:, 0], empty.class_name(0))
+    total, prefix, corrected = torch.zeros_like(maps[0]), trace.tokens.num_prefix, maps[:start]
+    for layer in range(start, trace.num_layers):
+        total = total + pool_map(trace, layer, empty, target)
+        patches = total[:, prefix:]
+        low, high = patches.amin(1, keepdim=True), patches.amax(1, keepdim=True)
+        corrected.append(maps[layer].masked_fill(total > low + _THRESHOLD * (high - low), 0))
+    return corrected
