@@ -16,19 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from .chromium import find
+from .chromium import find, running
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 APP = "window.jupyterapp"
 KERNEL = f"{APP}?.shell?.currentWidget?.sessionContext?.session?.kernel"
@@ -107,8 +98,7 @@ def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]
     """Open a working copy of a notebook, with a server and a browser of its own."""
     ARTIFACTS.mkdir(exist_ok=True)
     shutil.copy(notebook, folder / notebook.name)
-    with _server(folder) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+    with _server(folder) as address, running(browser_path) as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         lab = Lab(page)
         page.on("pageerror", lambda error: lab.errors.append(str(error)))
@@ -120,7 +110,6 @@ def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
         yield lab
-        browser.close()
 
 
 def _is_foreign(url: str, address: str) -> bool:
