@@ -44,7 +44,7 @@ def snapshot(model: nn.Module) -> dict[str, Any]:
         state[f"{path}: class and mode"] = (
             type(module),
             module.training,
-            id(module.forward.__func__),
+            id(getattr(module.forward, "__func__", module.forward)),
         )
         state[f"{path}: hooks"] = [len(getattr(module, name)) for name in _HOOKS]
         state[f"{path}: attributes"] = {

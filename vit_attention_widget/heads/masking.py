@@ -54,6 +54,5 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: Heads) -> Iterator
         return call.out * keep[:, None, None]
 
     blocks: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
-    outer = model if isinstance(model, nn.Module) else vit.model
-    with eagerly(outer), Capture(vit.model, blocks, on_attention, constants=False, keep=False):
+    with eagerly(), Capture(vit.model, blocks, on_attention, constants=False, keep=False):
         yield
