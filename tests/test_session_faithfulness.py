@@ -203,3 +203,98 @@ def test_a_model_that_takes_no_prompts(session: vaw.Session) -> None:
     with pytest.raises(TargetError, match="takes no prompts"):
         session.set_prompts(["a heart"])
     assert session.prompts == []
+
+
+# --- other targets -------------------------------------------------------------------------------
+
+
+def test_a_difference_of_classes_is_explained(session: vaw.Session) -> None:
+    whole = session.trace
+    assert whole is not None
+    target = vaw.targets.difference("star", "heart")
+    session.explain(target)
+    session.wait()
+    direct = vaw.trace(session.model, SCENE.image, target)
+    torch.testing.assert_close(
+        torch.from_numpy(session.attributions["daam"]), vaw.explainers.daam(direct).values[0]
+    )
+    decision = session.decision
+    assert decision["target"] == -1
+    assert decision["target_name"] == direct.target.name
+    assert decision["target_before"] == pytest.approx(direct.score.item(), abs=1e-4)
+    assert len(decision["rows"]) == 5
+    assert session.target is None
+    metrics = [choice["key"] for choice in session.model_info["metrics"]]
+    assert metrics == ["jsd", "cls_cosine", "taylor"]
+    assert session.metric == "jsd"
+    taylor = vaw.head_importance(direct, metric="taylor").values[0]
+    session.metric = "taylor"
+    torch.testing.assert_close(torch.from_numpy(session.importance), taylor, rtol=1e-3, atol=1e-5)
+
+    session.pruned_heads = [(1, 2)]  # and what becomes of it
+    session.wait()
+    masked = vaw.trace(session.model, SCENE.image, target, head_mask={1: [2]})
+    assert session.decision["target_after"] == pytest.approx(
+        float(masked.score.detach()[0]), abs=1e-4
+    )
+    session.score_map()
+    session.wait()
+    assert session.faithfulness["map"]["by_class"] is False
+
+    session.image = vaw.demo.scene(seed=4).image
+    session.wait()
+    assert session.decision["target_name"] == direct.target.name
+    session.target = None  # the predicted class again
+    session.wait()
+    assert session.target == int(session.trace.logits.argmax())
+    assert session.decision["target"] == session.target
+    assert "probability" in [choice["key"] for choice in session.model_info["metrics"]]
+
+
+def test_a_class_is_chosen_after_another_target(session: vaw.Session) -> None:
+    session.explain(lambda logits: logits[:, :2].sum(1))
+    session.wait()
+    assert session.decision["target"] == -1
+    session.target = "star"
+    session.wait()
+    assert session.decision["target_name"] == "star"
+
+
+def test_a_target_that_cannot_be_explained(session: vaw.Session) -> None:
+    before = session.decision
+    session.explain(vaw.targets.difference("star", "unicorn"))
+    session.wait()
+    assert "unicorn" in session.status["error"]["message"]
+    assert session.decision == before
+    assert session.model_info["metrics"][0]["key"] == "probability"
+
+
+def test_a_tower_is_explained_by_likeness() -> None:
+    tower = vaw.demo.load_model()
+    tower.reset_classifier(0)
+    target = vaw.targets.similarity(vaw.demo.scene(seed=3).image)
+    session = vaw.Session(tower, SCENE.image, target)
+    session.wait()
+    assert session.status["error"] is None
+    assert session.method == "daam"
+    assert session.decision["rows"] == []
+    direct = vaw.trace(tower, SCENE.image, target)
+    assert session.decision["target_before"] == pytest.approx(
+        float(direct.score.detach()[0]), abs=1e-4
+    )
+    torch.testing.assert_close(
+        torch.from_numpy(session.attributions["daam"]), vaw.explainers.daam(direct).values[0]
+    )
+    assert torch.isfinite(torch.from_numpy(session.importance)).all()
+    session.close()
+
+
+def test_heads_of_a_tower_matter_for_its_tokens() -> None:
+    tower = vaw.demo.load_model()
+    tower.reset_classifier(0)
+    session = vaw.Session(tower, SCENE.image)
+    session.wait()
+    assert [choice["key"] for choice in session.model_info["metrics"]] == ["cls_cosine"]
+    expected = vaw.head_importance(tower, SCENE.image, "cls_cosine").values[0]
+    torch.testing.assert_close(torch.from_numpy(session.importance), expected)
+    session.close()

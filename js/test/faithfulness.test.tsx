@@ -12,6 +12,7 @@ const SCORES: MapScores = {
   method: "daam",
   layer: 1,
   target: "star",
+  by_class: true,
   version: 1,
   fractions: [0, 0.5, 1],
   insertion: { map: [0.1, 0.8, 0.9], centre: [0.1, 0.5, 0.9], random: [0.1, 0.4, 0.9] },

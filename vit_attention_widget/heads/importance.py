@@ -248,7 +248,7 @@ def _steps_of_trace(
 ) -> Iterator[tuple[str, Part, bool]]:
     exact = [metric for metric in metrics if metric in EXACT]
     labels = _labels(found, exact)
-    baseline = found.target.score(found.logits) if labels is None else _probability(found, labels)
+    baseline = _baseline(found, labels)
     shape = (found.batch_size, found.num_layers, max(found.num_heads))
     values = {metric: found.probabilities.new_full(shape, torch.nan) for metric in metrics}
     if "taylor" in metrics:
@@ -285,8 +285,14 @@ def _labels(found: Trace, exact: Sequence[str]) -> Tensor | None:
     return None
 
 
-def _probability(found: Trace, labels: Tensor) -> Tensor:
-    return found.probabilities[torch.arange(found.batch_size), labels]
+def _baseline(found: Trace, labels: Tensor | None) -> Tensor:
+    """With every head in place; NaN where nothing is explained, as no exact metric needs it."""
+    if labels is not None:
+        return found.probabilities[torch.arange(found.batch_size), labels]
+    try:
+        return found.target.score(found.logits)
+    except TargetError:
+        return found.probabilities.new_full((found.batch_size,), torch.nan)
 
 
 def _heads_left(found: Trace) -> int:

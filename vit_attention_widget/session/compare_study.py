@@ -19,9 +19,9 @@ from ..targets import class_index
 from ..trace import Trace
 from ..tracing import trace
 from .comparison_result import Asked, Found, as_dict, maps_bytes, percent
-from .computation import Progress
 from .image_overview import names_of
 from .strength_study import StrengthStudy
+from .work import Progress
 
 __all__ = ["COMPARED", "COMPARE_IMAGES_SLOT", "MOST_CLASSES", "CompareStudy"]
 

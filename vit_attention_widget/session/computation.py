@@ -1,32 +1,27 @@
-"""How a session computes what its selections ask for, in two threads."""
+"""How a session computes what its selections ask for."""
 
 from __future__ import annotations
 
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import traitlets
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import ProtocolError, VitAttentionError
+from ..errors import ProtocolError, TargetError, VitAttentionError
 from ..explainers import METHODS
-from ..jobs import Job, Lane
 from ..selection import check_heads, heads_by_layer
 from ..trace import Trace
 from ..tracing import first_difference, remask, trace
 from ..vision_transformers import VisionTransformer, describe
 from ..wire import encode
 from . import results
-from .selection import SELECTIONS, Selection, pruned_pairs
+from .selection import SELECTIONS, pruned_pairs
+from .work import Progress, Work, no_result
 
-__all__ = ["RESULTS", "Computation", "image_name", "no_result"]
+__all__ = ["RESULTS", "Computation", "image_name"]
 
 RESULTS = (
     "model_info",
@@ -55,15 +50,24 @@ RESULTS = (
 _MAPS_AT_ONCE = 400_000
 """Bytes of maps that are sent together; above it only the selected method's."""
 
-Progress = Callable[[float, str], None]
+
+@dataclass(frozen=True)
+class Traced:
+    """Traces of the whole model and of the pruned one, and the target if it is not a class.
+
+    ``refused`` is why a target that was asked for could not be explained.
+    """
+
+    whole: Trace
+    pruned: Trace | None
+    own: Any
+    refused: TargetError | None
 
 
-class Computation(Selection):
+class Computation(Work):
     """Selections, and the results that follow from them.
 
-    The quick lane does what is waited for (traces, rows), the long one what takes time (maps,
-    leaving heads out), the longest what a user asked for and may take minutes (curves). A result is
-    taken only if nothing newer has replaced what it is about.
+    A trace comes first; maps, and what is known of heads, are computed from it.
     """
 
     model_info = traitlets.Dict()
@@ -71,22 +75,14 @@ class Computation(Selection):
     decision = traitlets.Dict()
     maps = traitlets.Bytes(b"")
     attention_rows = traitlets.Bytes(b"")
-    status = traitlets.Dict()
     version = traitlets.Int(0)
 
     _ready = False
 
-    def _prepare_lanes(self) -> None:
-        self._quiet = 0
-        self._lock = threading.RLock()
-        self._error: dict[str, str] | None = None
-        self._milliseconds: float | None = None
+    def _prepare(self) -> None:
+        self._prepare_lanes()
         self._follow_prediction = True
-        self._look = 0  # grows with every new model or image
-        self._quick = Lane("vaw-quick", self._report)
-        self._long = Lane("vaw-long", self._report)
-        self._longest = Lane("vaw-longest", self._report)
-        self._lanes = (self._quick, self._long, self._longest)
+        self._own_target: Any = None  # what is explained, where it is not a class
         self._reset_results()
 
     def _begin(self) -> None:
@@ -121,7 +117,7 @@ class Computation(Selection):
         tokens = self._tokens
         middle = tokens.token(tokens.rows // 2, tokens.cols // 2)
         return {
-            "method": "daam" if self._vit.num_classes else "rollout",
+            "method": "daam" if self._explains else "rollout",
             "selected_layer": self._vit.num_layers - 1,
             "selected_head": -1,
             "selected_token": 0 if "class" in tokens.prefix else middle,
@@ -130,38 +126,41 @@ class Computation(Selection):
     def _reset_results(self) -> None:
         self._whole: Trace | None = None
         self._pruned: Trace | None = None
+        self._traced_own = None
         self._maps: dict[str, NDArray[np.float32]] = {}
         self.decision, self.maps, self.attention_rows = {}, b"", b""
 
-    def _start(self) -> None:
+    @property
+    def _explains(self) -> bool:
+        return self._vit.num_classes > 0 or self._own_target is not None
+
+    def _describe(self) -> None:
+        by_class = self._vit.num_classes > 0 and self._own_target is None
+        name = self._image_name()
         self.model_info = {
-            **results.model_info(self._vit, self._tokens, self._image_name()),
+            **results.model_info(self._vit, self._tokens, name, self._explains, by_class),
             "set_size": 0 if self._image_set is None else len(self._image_set),
         }
+        metrics = [choice["key"] for choice in self.model_info["metrics"]]
+        with self._quietly():
+            if not self._explains and self.method not in results.CLASSLESS:
+                self.method = "rollout"
+            if self.metric not in metrics:
+                self.metric = metrics[0]
+
+    def _start(self) -> None:
+        self._describe()
         self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
         self._start_trace("looking at the image")
 
     def _image_name(self) -> str:
         return image_name(self._image)
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Set selections in the body without doing what a user's choice would do."""
-        before, self._quiet = self._quiet, threading.get_ident()
-        try:
-            yield
-        finally:
-            self._quiet = before
-
-    def _is_quiet(self) -> bool:
-        return self._quiet == threading.get_ident()  # other threads still choose
-
     def _selected(self, change: Any) -> None:
         if not self._ready or self._is_quiet():
             return
         name = change["name"]
         if name == "target":
-            self._follow_prediction = change["new"] is None
             if self._whole is None or self._whole.target.index != (change["new"],):
                 self._start_trace("another class")
         elif name == "pruned_heads":
@@ -175,67 +174,68 @@ class Computation(Selection):
         elif name == "method":
             self._publish_maps()
 
-    def _do(
-        self,
-        lane: Lane,
-        slot: str,
-        label: str,
-        work: Callable[[Progress], Any],
-        done: Callable[[Any], None],
-    ) -> None:
-        started, look = time.perf_counter(), self._look
-
-        def finish(result: Any) -> None:
-            with self._lock:
-                if look == self._look:  # else it is about another model or image
-                    self._error = None
-                    self._milliseconds = (time.perf_counter() - started) * 1000
-                    done(result)
-
-        def failed(error: BaseException) -> None:
-            with self._lock:
-                if look == self._look:
-                    self._failed(error)
-
-        lane.submit(Job(slot, label, work, finish, failed))
-
     def _start_trace(self, label: str) -> None:
         self._do(self._quick, "trace", label, self._trace, self._traced)
 
-    def _trace(self, progress: Progress) -> tuple[Trace, Trace | None]:
+    def _trace(self, progress: Progress) -> Traced:
         """The traces that the selections ask for; what is there already is not run again."""
-        target = None if self._follow_prediction else self.target
-        whole, pruned = self._whole, self._pruned
-        if whole is None:
-            whole = trace(self._vit, self._inputs, target, progress=progress)
-        elif whole.target.index is not None:
-            wanted = int(whole.logits.argmax()) if target is None else target
-            if whole.target.index != (wanted,):
-                whole = whole.retarget(wanted)
+        own, refused = self._own_target, None
+        try:
+            whole = self._aimed(own, progress)
+        except TargetError as error:
+            if own is None:
+                raise
+            own, refused = None, error  # it could not be known before the image was looked at
+            whole = self._aimed(None, progress)
         mask = check_heads(self._vit, heads_by_layer(pruned_pairs(self.pruned_heads, self._vit)))
-        index = whole.target.index
         if not mask:
-            return whole, None
-        known = [found for found in (whole, pruned) if found is not None]
+            return Traced(whole, None, own, refused)
+        known = [found for found in (whole, self._pruned) if found is not None]
         nearest = max(known, key=lambda found: first_difference(found, mask))
         pruned = remask(nearest, mask, progress=progress)  # the layers below need not run again
-        return whole, pruned if pruned.target.index == index else pruned.retarget(index)
+        index = whole.target.index
+        same = pruned.target.index == index if index else pruned.target is whole.target
+        return Traced(whole, pruned if same else pruned.retarget(whole.target), own, refused)
 
-    def _traced(self, found: tuple[Trace, Trace | None]) -> None:
-        self._whole, self._pruned = found
-        index = self._whole.target.index
+    def _aimed(self, own: Any, progress: Progress) -> Trace:
+        """A trace of the whole model for what is to be explained: this, or a class."""
+        whole = self._whole
+        target = own if own is not None or self._follow_prediction else self.target
+        if whole is None:
+            return trace(self._vit, self._inputs, target, progress=progress)
+        if own is not None or self._traced_own is not None:
+            return whole if own is self._traced_own else whole.retarget(target)
+        if whole.target.index is None:
+            return whole
+        wanted = int(whole.logits.argmax()) if target is None else target
+        return whole if whole.target.index == (wanted,) else whole.retarget(wanted)
+
+    def _traced(self, found: Traced) -> None:
+        self._whole, self._pruned, self._traced_own = found.whole, found.pruned, found.own
+        if found.refused is not None:
+            self._own_target = None
+            self._describe()
         pruned = [(layer, h) for layer, heads in self._shown().head_mask.items() for h in heads]
-        decision = results.decision(*found, index[0], pruned) if index else {}
+        decision = results.decision(found.whole, found.pruned, pruned) if self._explains else {}
         rows = self._rows(_no_progress)
         self._show_target()
         self.decision, self.attention_rows, self._maps = decision, rows, {}
         self.version += 1
         self._do(self._long, "maps", "explaining the decision", self._explain, no_result)
         self._study_heads()
+        if found.refused is not None:
+            self._failed(found.refused)
 
     def _chose_target(self, value: Any) -> None:
         if self._ready and not self._is_quiet():
             self._follow_prediction = value is None
+            if self._own_target is not None:
+                self._explain_other(None)
+
+    def _explain_other(self, target: Any) -> None:
+        self._own_target = target
+        self._describe()
+        self._start_trace("another target")
 
     def _show_target(self) -> None:
         """The class that the trace explains; this is no choice of the user's."""
@@ -284,36 +284,9 @@ class Computation(Selection):
             maps = {name: v for name, v in maps.items() if name.split(".")[0] == self.method}
         self.maps = encode(maps)
 
-    # How it stands -------------------------------------------------------------------------------
-
-    def _failed(self, error: BaseException) -> None:
-        known = isinstance(error, VitAttentionError)
-        details = "" if known else "".join(traceback.format_exception(error))
-        hint = "" if known else "What was shown before is still there; the details say more."
-        if isinstance(error, torch.OutOfMemoryError):
-            hint = "The device ran out of memory: try a smaller image, or the CPU."
-        self._error = {"message": str(error) or repr(error), "hint": hint, "details": details}
-        self._report()
-
-    def _report(self) -> None:
-        jobs = [lane.running for lane in self._lanes]
-        running = next((job for job in jobs if job is not None and job.label), None)
-        self.status = {
-            "state": "computing" if running else "error" if self._error else "idle",
-            "label": running.label if running else "",
-            "progress": running.fraction if running else None,
-            "error": self._error,
-            "milliseconds": self._milliseconds,
-        }
-
 
 def _no_progress(fraction: float, label: str) -> None:
     return None
-
-
-def no_result(result: Any) -> None:
-    """What a job does whose work shows its own results."""
-    return
 
 
 def image_name(image: Any) -> str:

@@ -19,7 +19,7 @@ from ..trace import Trace
 from ..tracing import trace
 from .compare_study import CompareStudy
 from .comparison_result import Found
-from .computation import Progress
+from .work import Progress
 
 __all__ = ["FaithfulnessStudy"]
 
@@ -63,9 +63,9 @@ class FaithfulnessStudy(CompareStudy):
         Raises
         ------
         ParameterError
-            If the model has no classes whose probability a map could explain.
+            If nothing is explained.
         """
-        self._check_classes()
+        self._check_explains()
         method, layer = self.method, self.selected_layer
 
         def work(progress: Progress) -> None:
@@ -76,6 +76,7 @@ class FaithfulnessStudy(CompareStudy):
                 "method": method,
                 "layer": layer,
                 "target": shown.target.name,
+                "by_class": shown.target.index is not None,
                 "version": version,
                 "areas": {name: _areas(score) for name, score in scores.items()},
                 **_curves(scores),
@@ -92,9 +93,9 @@ class FaithfulnessStudy(CompareStudy):
         Raises
         ------
         ParameterError
-            If nothing was compared yet, or the model has no classes.
+            If nothing was compared yet, or nothing is explained.
         """
-        self._check_classes()
+        self._check_explains()
         found, stamp = self._found, self._stamp
         if found is None:
             raise ParameterError("No maps were compared yet: compare_maps() comes first.")
@@ -117,11 +118,11 @@ class FaithfulnessStudy(CompareStudy):
 
         self._score("compared", "scoring the maps", work)
 
-    def _check_classes(self) -> None:
-        if not self._vit.num_classes:
+    def _check_explains(self) -> None:
+        if not self._explains:
             raise ParameterError(
-                f"{self._vit.name} has no classes: a map is scored by what becomes of a class's "
-                "probability."
+                f"{self._vit.name} has no classes: a map is scored by what becomes of the "
+                "probability of a class, or of another target; see explain()."
             )
 
     def _score(self, what: str, label: str, work: Callable[[Progress], None]) -> None:

@@ -18,8 +18,8 @@ from ..selection import head_index, heads_by_layer, layer_index
 from ..trace import Trace
 from ..wire import encode
 from . import results
-from .computation import Computation, Progress, no_result
-from .selection import IMAGE_METRICS
+from .computation import Computation
+from .work import Progress, no_result
 
 __all__ = ["HeadStudy"]
 
@@ -64,11 +64,12 @@ class HeadStudy(Computation):
 
     def _study_heads(self) -> None:
         shape = (self._vit.num_layers, max(self._vit.num_heads))
-        self._tables = {m: np.full(shape, np.nan, np.float32) for m in IMAGE_METRICS}
+        metrics = [choice["key"] for choice in self.model_info["metrics"]]
+        self._tables = {m: np.full(shape, np.nan, np.float32) for m in metrics}
         self._publish_importance()
         whole = self._whole
-        if whole is None or whole.target.index is None:
-            return  # without classes nothing is decided that a head could matter for
+        if whole is None:
+            return
         if self._curves_of != whole.target.index and self._image_set is None:
             self.curves = {}
         self._curves_of, self.partial = whole.target.index, {}
@@ -81,7 +82,7 @@ class HeadStudy(Computation):
 
     def _weigh(self, progress: Progress) -> None:
         tables = self._tables
-        for found in head_importance_steps(self._shown(), None, IMAGE_METRICS, progress=progress):
+        for found in head_importance_steps(self._shown(), None, tuple(tables), progress=progress):
             with self._lock:
                 if self._tables is not tables:  # started anew meanwhile
                     return

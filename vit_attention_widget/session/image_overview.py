@@ -17,10 +17,11 @@ from ..errors import ParameterError
 from ..heads.overview import ImageOverview, image_overview_steps
 from ..jobs import Job, Lane
 from ..wire import encode
-from .computation import Progress, image_name, no_result
+from .computation import image_name
 from .results import picture_bytes
 from .selection import IMAGE_METRICS
 from .strength_study import StrengthStudy
+from .work import Progress, no_result
 
 __all__ = ["IMAGES_SLOT", "ImageStudy", "names_of"]
 

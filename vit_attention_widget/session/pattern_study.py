@@ -11,8 +11,8 @@ from ..errors import ParameterError
 from ..heads.patterns import AttentionPatterns, PatternFamily, Placed
 from ..trace import Trace
 from ..wire import encode, quantise
-from .computation import Progress, no_result
 from .strength_study import StrengthStudy
+from .work import Progress, no_result
 
 __all__ = ["PATTERNS_SLOT", "PatternStudy"]
 

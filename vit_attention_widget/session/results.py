@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..heads.metrics import NEED_A_CLASS
 from ..heads.partial_pruning import PartialPruning
 from ..tokens import TokenLayout
 from ..trace import Trace
@@ -24,6 +25,7 @@ __all__ = [
     "attention_layer",
     "attention_rows",
     "decision",
+    "metrics_of",
     "model_info",
     "partial",
     "picture_bytes",
@@ -66,8 +68,19 @@ METRIC_HINTS = {
 }  # fmt: skip
 
 
-def model_info(vit: VisionTransformer, tokens: TokenLayout, image_name: str) -> dict[str, Any]:
-    """What the views must know of the model and the input."""
+def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[str]:
+    """Metrics of head importance that there are: most need a class, or something to explain."""
+    without = set() if by_class else set(NEED_A_CLASS)
+    without |= set() if vit.num_classes else {"jsd"}
+    without |= set() if explains else {"taylor"}
+    return [name for name in METRIC_HINTS if name not in without]
+
+
+def model_info(
+    vit: VisionTransformer, tokens: TokenLayout, image_name: str, explains: bool, by_class: bool
+) -> dict[str, Any]:
+    """What the views must know of the model, the input, and of what is explained."""
+    metrics = {name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)}
     return {
         "name": vit.name,
         "image_name": image_name,
@@ -82,8 +95,8 @@ def model_info(vit: VisionTransformer, tokens: TokenLayout, image_name: str) -> 
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
         "takes_prompts": takes_prompts(vit),
-        "methods": _choices(METHOD_HINTS if vit.num_classes else CLASSLESS),
-        "metrics": _choices(METRIC_HINTS if vit.num_classes else {}),
+        "methods": _choices(METHOD_HINTS if explains else CLASSLESS),
+        "metrics": _choices(metrics),
     }
 
 
@@ -125,18 +138,38 @@ def attention_layer(trace: Trace, layer: int) -> bytes:
 
 
 def decision(
-    before: Trace, after: Trace | None, target: int, pruned: Iterable[tuple[int, int]]
+    before: Trace, after: Trace | None, pruned: Iterable[tuple[int, int]]
 ) -> dict[str, Any]:
-    """The five best classes with every head in place, and the five best without the pruned ones."""
-    vit = before.model
+    """The five best classes with every head in place, and the five best without the pruned ones.
+
+    What is explained comes first: the probability of a class, or the value of another target.
+    """
+    target, vit = before.target, before.model
+    explained = {
+        "target": target.index[0] if target.index else -1,
+        "target_name": target.name,
+        "target_before": _value(before),
+        "target_after": None if after is None else _value(after),
+        "pruned": [list(pair) for pair in pruned],
+    }
+    return {**explained, "rows": _likely(before, after) if vit.num_classes else []}
+
+
+def _value(found: Trace) -> float:
+    index = found.target.index
+    with torch.no_grad():
+        return float(found.probabilities[0, index[0]] if index else found.score.detach()[0])
+
+
+def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
+    vit, index = before.model, before.target.index
     p = before.probabilities[0]
     q = None if after is None else after.probabilities[0]
     count = min(5, len(p))
     best = p.topk(count).indices.tolist()
     if q is not None:
         best += [i for i in q.topk(count).indices.tolist() if i not in best]
-    if target not in best:
-        best.append(target)
+    best += [i for i in index or () if i not in best]
     rows = [
         {
             "index": i,
@@ -146,15 +179,7 @@ def decision(
         }
         for i in best
     ]
-    rows.sort(key=lambda row: -float(row["before"] or 0))
-    return {
-        "target": target,
-        "target_name": vit.class_name(target),
-        "target_before": float(p[target]),
-        "target_after": None if q is None else float(q[target]),
-        "pruned": [list(pair) for pair in pruned],
-        "rows": rows,
-    }
+    return sorted(rows, key=lambda row: -float(row["before"] or 0))
 
 
 def partial(found: PartialPruning) -> dict[str, Any]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import ParameterError, TargetError, VitAttentionError
+from ..errors import ParameterError, VitAttentionError
 from ..heads.image_sets import kept_inputs
 from ..heads.patterns import AttentionPatterns
 from ..jobs import Job
 from ..selection import heads_by_layer
-from ..vision_transformers import VisionTransformer, describe, takes_prompts, with_prompts
+from ..vision_transformers import VisionTransformer, describe
 from . import results
 from .compare_study import COMPARE_IMAGES_SLOT
+from .explaining import Explaining
 from .faithfulness_study import FaithfulnessStudy
 from .image_overview import IMAGES_SLOT, ImageStudy, names_of
 from .pattern_study import PATTERNS_SLOT, PatternStudy
@@ -29,7 +30,7 @@ _OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
 """Work that goes on while another image is looked at."""
 
 
-class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
+class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -38,8 +39,8 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
         A supported Vision Transformer; it is never changed.
     image : image
         A path, bytes, PIL image, HWC uint8 array, or a float tensor taken as model input.
-    target : int, str or None
-        The class to explain; None follows the predicted class.
+    target : int, str, None, or one of :mod:`~vit_attention_widget.targets`
+        The class to explain; None follows the predicted class; see also :meth:`explain`.
     image_set : optional
         Further images for what is said of many: a list of images or of (image, label), or a data
         set. With labels the accuracy is counted, with and without the pruned heads. What it yields
@@ -74,7 +75,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
         self,
         model: nn.Module,
         image: Any,
-        target: int | str | None = None,
+        target: Any = None,
         *,
         image_set: Any = None,
         patterns: AttentionPatterns | None = None,
@@ -85,13 +86,15 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
             raise ParameterError(
                 f"There is no option {unknown[0]!r}: choose from {', '.join(SELECTIONS)}."
             )
-        self._prepare_lanes()
+        self._prepare()
         self._take(self._prepared(model, image))
         self._own_image, self._opened = image, -1
         self._given = list(image_set) if isinstance(image_set, Iterator) else image_set
         self._image_set = self._kept(self._vit)
-        super().__init__(**{**self._first_look(), "target": target, **selection})
-        self._follow_prediction = target is None
+        self._own_target = None if target is None or isinstance(target, int | str) else target
+        of_class = target if self._own_target is None else None
+        super().__init__(**{**self._first_look(), "target": of_class, **selection})
+        self._follow_prediction = of_class is None
         self.patterns = patterns
         self._begin()
 
@@ -137,48 +140,6 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
                 self._own_image = image
             self._turn_to(prepared, index, images, model is not None)
 
-    @property
-    def prompts(self) -> list[str]:
-        """Text prompts that stand for classes; see :meth:`set_prompts`."""
-        takes = takes_prompts(self._vit) and self._vit.num_classes
-        return list(self._vit.class_names or ()) if takes else []
-
-    def set_prompts(self, prompts: Sequence[str]) -> None:
-        """Take other prompts for classes, for models with a text tower; none leaves the tower.
-
-        The prompt that is explained stays so if it is among them.
-
-        Raises
-        ------
-        TargetError
-            If the model has no text tower, or no tokenizer is known.
-        """
-        texts = list(dict.fromkeys(text.strip() for text in prompts if text.strip()))
-        if not takes_prompts(self._vit):
-            raise TargetError(
-                f"{self._vit.name} takes no prompts: it needs a text tower and a tokenizer, e.g. "
-                "vaw.zero_shot(model, prompts, tokenizer=...)."
-            )
-
-        def work(_: Any) -> tuple[Any, ...]:
-            return self._prepared(with_prompts(self._vit, texts), self._image)
-
-        def turn(prepared: tuple[Any, ...]) -> None:
-            before, explained = self._vit, self.target
-            kept = None
-            if explained is not None and not self._follow_prediction:
-                name = before.class_name(explained)
-                kept = texts.index(name) if name in texts else None
-            self._follow_prediction = kept is None
-            with self._quietly():
-                self.target = None
-                self._turn_to(prepared, self._opened, self._image_set, False)
-                self.target = kept
-                if not before.num_classes:
-                    self.method = "daam"
-
-        self._do(self._quick, "prompts", "reading the prompts", work, turn)
-
     def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
         for lane in self._lanes:
             lane.cancel(but=() if other else _OF_THE_SET)
@@ -191,11 +152,11 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy):
                 self.pruned_heads, self._follow_prediction = [], True
             self.selected_image = index
             self._into_range()
+            if other:
+                self._own_target = None
         self._start()
 
     def _into_range(self) -> None:
-        if not self._vit.num_classes and self.method not in results.CLASSLESS:
-            self.method = "rollout"
         self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
         most = self._vit.num_heads[self.selected_layer] - 1
         self.selected_head = min(self.selected_head, most)

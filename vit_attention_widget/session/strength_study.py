@@ -10,8 +10,8 @@ from ..heads.strength import AttentionStrength, attention_strength
 from ..trace import Trace
 from ..tracing import trace
 from ..wire import encode
-from .computation import Progress
 from .head_study import HeadStudy
+from .work import Progress
 
 __all__ = ["StrengthStudy"]
 

@@ -33,7 +33,7 @@ class SessionWidget(anywidget.AnyWidget):
     ----------
     model, image : optional
         What to look at, as for :class:`~vit_attention_widget.session.Session`; both, or a session.
-    target : int, str or None
+    target : int, str, None, or one of :mod:`~vit_attention_widget.targets`
         The class to explain; None follows the predicted class.
     session : Session, optional
         A session to share. Widgets that share one are linked.
@@ -99,7 +99,7 @@ class SessionWidget(anywidget.AnyWidget):
         self,
         model: nn.Module | None = None,
         image: Any = None,
-        target: int | str | None = None,
+        target: Any = None,
         *,
         session: Session | None = None,
         image_set: Any = None,

@@ -11,6 +11,8 @@ export interface MapScores {
   method: string;
   layer: number;
   target: string;
+  /** Whether that is a class, and the curves are its probability. */
+  by_class: boolean;
   version: number;
   /** Share of the patches that is shown, or hidden. */
   fractions: number[];

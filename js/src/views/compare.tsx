@@ -74,7 +74,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
       <div class="vaw-compare-body">
         <div class="vaw-stack">
           <CompareTiles {...{ store, info, shown, maps, lit, scores }} own={scale === "own"} />
-          {info.num_classes > 0 && <CompareScores {...{ store, info, comparison, scores }} />}
+          {store.decision.value && <CompareScores {...{ store, info, comparison, scores }} />}
         </div>
         <div class="vaw-stack">
           <CompareMatrix {...{ info, comparison, lit, pair }} />

@@ -35,7 +35,7 @@ export function Decision({ store }: { store: Store }) {
   if (!decision) return null;
   return (
     <Panel title="Decision" name="decision" note={headline(decision)}>
-      <table class="vaw-table" data-testid="decision">
+      <table class="vaw-table" data-testid="decision" hidden={decision.rows.length === 0}>
         <colgroup>
           <col class="vaw-col-name" />
           <col />

@@ -12,7 +12,13 @@ import { ViewChips } from "./view_chips";
 function About({ store, info }: { store: Store; info: ModelInfo }) {
   return (
     <div class="vaw-about">
-      <ClassPicker store={store} info={info} />
+      {info.num_classes > 0 ? (
+        <ClassPicker store={store} info={info} />
+      ) : (
+        <span class="vaw-fact" title="what is explained">
+          {store.decision.value?.target_name ?? "no class"}
+        </span>
+      )}
       <span class="vaw-fact" title="the image">
         {info.image_name}
       </span>

@@ -23,7 +23,9 @@ const LINES = [
 
 function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[number] }) {
   const x = linear(0, 1, LEFT, WIDTH - RIGHT, 2);
-  const y = linear(0, 1, HEIGHT - BOTTOM, TOP, 2);
+  const all = CURVES.flatMap((each) => Object.values(scores[each]).flat());
+  const [low, high] = scores.by_class ? [0, 1] : [Math.min(...all), Math.max(...all)];
+  const y = linear(low, high, HEIGHT - BOTTOM, TOP, 2);
   const points = (values: number[]) =>
     values.map((value, i) => `${x.at(scores.fractions[i] ?? 0)},${y.at(value)}`).join(" ");
   const at = CURVES.indexOf(curve);
@@ -79,8 +81,9 @@ export function Faithful({ store }: { store: Store }) {
             ))}
           </div>
           <p class="vaw-muted">
-            Probability of {scores.target}, — this map, - - the centre of the picture, ··· a random
-            map. One picture says little: vaw.evaluate() measures many.
+            {scores.by_class ? "Probability of " : ""}
+            {scores.target}, — this map, - - the centre of the picture, ··· a random map. One
+            picture says little: vaw.evaluate() measures many.
           </p>
         </>
       ) : (

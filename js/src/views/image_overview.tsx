@@ -177,7 +177,7 @@ export function ImageOverview({ store }: { store: Store }) {
           No set of images: give the widget or session <code>image_set=[...]</code>.
         </p>
       )}
-      {set && info.metrics.length > 0 && <LayOut store={store} info={info} total={info.set_size} />}
+      {set && info.num_classes > 0 && <LayOut store={store} info={info} total={info.set_size} />}
       {set && !overview && <p class="vaw-muted">Reading the images …</p>}
       {overview && (
         <>

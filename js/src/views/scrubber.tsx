@@ -141,7 +141,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
             />
           </div>
           {!compact && <OverlayControls store={store} />}
-          {info.num_classes > 0 && <Faithful store={store} />}
+          {store.decision.value && <Faithful store={store} />}
         </div>
       </div>
     </Panel>
