@@ -22,6 +22,7 @@ _SUMS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Te
 _SCALINGS = {torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__}
 _DIVISIONS = {torch.div, Tensor.div, Tensor.__truediv__}
 _SOFTMAXES = {torch.softmax, Tensor.softmax, F.softmax}
+_VIEWS = {Tensor.view, Tensor.reshape, torch.reshape}
 _UNCHANGED = {
     F.dropout,
     Tensor.to,
@@ -59,9 +60,11 @@ class ExplicitAttention:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> Followed | None:
         """Look at one call; what led to it is returned when it was the product with the values."""
-        if not args or not isinstance(result, Tensor) or result.ndim != 4:
+        if not args or not isinstance(result, Tensor) or result.ndim not in (4, 5):
             return None
         known = self._followed if args[0] is self._tensor else None
+        if result.ndim == 5 and (known is None or func not in _SUMS | _VIEWS):
+            return None  # only masks of windows are added in five axes
         if func in _PRODUCTS:
             a, b = args[:2]
             if known is not None and known.weights:
@@ -91,9 +94,35 @@ def _step(known: Followed, func: Any, args: tuple[Any, ...], result: Tensor) -> 
         factor = args[1] if func in _SCALINGS else 1 / args[1]
         bias = None if known.bias is None else known.bias * factor
         return replace(known, scale=known.scale * factor, bias=bias)
+    if func in _SCALINGS and not known.weights and _is_one_a_head(args[1], known.q):
+        bias = None if known.bias is None else known.bias * args[1]
+        return replace(known, q=known.q * args[1], bias=bias)
+    if func in _VIEWS and not known.weights:
+        return _regrouped(known, args[0], result)
     if func is Tensor.masked_fill and not known.weights:
         mask = torch.zeros_like(args[1], dtype=result.dtype).masked_fill(*args[1:3])
         return replace(known, bias=mask if known.bias is None else known.bias + mask)
     if func in _UNCHANGED:
         return known
     return None
+
+
+def _is_one_a_head(factor: Any, q: Tensor) -> bool:
+    """Whether a factor of the scores is one of the queries just as well, as in cosine attention."""
+    if not isinstance(factor, Tensor) or factor.ndim > 4:
+        return False
+    return factor.numel() == 1 or factor.shape[-3:] == (q.shape[-3], 1, 1)
+
+
+def _regrouped(known: Followed, scores: Tensor, result: Tensor) -> Followed | None:
+    """Follow scores whose axes before the heads are split (images, windows) or joined again."""
+    if scores.shape[-3:] != result.shape[-3:]:
+        return None
+    bias = known.bias
+    if bias is not None and bias.ndim > 3:
+        own = bias.shape[-3:]
+        if bias.shape[:-3].numel() == 1:
+            bias = bias.reshape(own)
+        else:  # one of several for each window, or for each image and window
+            bias = bias.expand(*scores.shape[:-3], *own).reshape(*result.shape[:-3], *own)
+    return replace(known, bias=bias)
