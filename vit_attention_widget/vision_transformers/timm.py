@@ -7,12 +7,9 @@ from functools import cache, cached_property
 from typing import Any
 
 import timm.models as timm_models
-from PIL import Image
 from timm.data import (  # type: ignore[attr-defined]  # timm exports these without saying so
     ImageNetInfo,
-    create_transform,
     infer_imagenet_subset,
-    resolve_model_data_config,
 )
 from torch import Tensor, nn
 
@@ -20,6 +17,8 @@ from ..errors import ImageError, UnsupportedModelError
 from ..tokens import TokenLayout
 from .base import VisionTransformer
 from .timm_blocks import attend_rows, finish_block
+from .timm_input import TimmInput, check_channels, embedding
+from .timm_refused import reason
 
 __all__ = ["TimmVisionTransformer", "describe"]
 
@@ -33,17 +32,6 @@ _FLEXIBLE = getattr(getattr(timm_models, "naflexvit", None), "NaFlexVit", None)
 if _FLEXIBLE is not None:  # not in older versions of timm
     _FAMILIES = (*_FAMILIES, _FLEXIBLE)
 
-_REASONS = {
-    "SwinTransformer": "its attention runs inside shifted windows, so no token sees the image",
-    "SwinTransformerV2Cr": "its attention runs inside shifted windows, so no token sees the image",
-    "SwinTransformerV2": "its attention runs inside shifted windows, so no token sees the image",
-    "MaxxVit": "its attention runs inside windows and grids between convolutions",
-    "Xcit": "its attention runs over channels (cross-covariance), not over tokens",
-    "Hiera": "its tokens are merged from stage to stage, so layers do not share one patch grid",
-    "PyramidVisionTransformerV2": "its keys are downsampled, and its grid shrinks stage by stage",
-    "Cait": "its class token joins after the patch blocks, and its heads are mixed after softmax",
-}
-
 
 def describe(model: nn.Module) -> TimmVisionTransformer:
     """Describe a timm model.
@@ -54,32 +42,16 @@ def describe(model: nn.Module) -> TimmVisionTransformer:
         If the model has no global attention over one grid of patches.
     """
     if isinstance(model, _FAMILIES):
-        embed: Any = _embedding(model)
-        channels = getattr(embed, "in_chans", None) or getattr(
-            getattr(embed, "proj", None), "in_channels", 3
-        )
-        if channels != 3:
-            raise UnsupportedModelError(
-                f"{type(model).__name__} takes {channels} channels a pixel, but pictures have 3 "
-                "(RGB). Use a model created with in_chans=3."
-            )
+        check_channels(model)
         return TimmVisionTransformer(model)
-    name = next((c.__name__ for c in type(model).__mro__ if c.__name__ in _REASONS), None)
-    attention = [p for p, m in model.named_modules() if "Attention" in type(m).__name__]
-    if name:
-        reason = _REASONS[name]
-    elif attention:
-        reason = f"its attention (first at {attention[0]!r}) is not that of an isotropic ViT"
-    else:
-        reason = "it has no attention module"
     raise UnsupportedModelError(
-        f"{type(model).__name__} is not supported: {reason}. The explainers need blocks of global "
-        "attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
+        f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "
+        "global attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
         'families, e.g. timm.create_model("vit_base_patch16_224").'
     )
 
 
-class TimmVisionTransformer(VisionTransformer):
+class TimmVisionTransformer(TimmInput, VisionTransformer):
     """A model of timm's VisionTransformer, Beit, Eva or relative-position family."""
 
     library = "timm"
@@ -104,28 +76,6 @@ class TimmVisionTransformer(VisionTransformer):
         subset = infer_imagenet_subset(self.model)
         return None if subset is None else list(_imagenet_names(subset, self.num_classes))
 
-    @cached_property
-    def _data_config(self) -> dict[str, Any]:
-        # A model may have been created for another size than its weights were trained at.
-        size = getattr(_embedding(self._vit), "img_size", None)
-        args = {} if size is None else {"input_size": (3, *size)}
-        config: dict[str, Any] = resolve_model_data_config(self.model, args)
-        return config
-
-    @property
-    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and standard deviation from the model's data configuration."""
-        return self._data_config["mean"], self._data_config["std"]
-
-    @cached_property
-    def _transform(self) -> Any:
-        return create_transform(**self._data_config, is_training=False)
-
-    def transform(self, image: Image.Image) -> Tensor:
-        """Resize, crop and normalise as the model's data configuration says."""
-        tensor: Tensor = self._transform(image)
-        return tensor
-
     def tokens(self, inputs: Tensor) -> TokenLayout:
         """Layout for inputs [batch, 3, height, width].
 
@@ -135,7 +85,7 @@ class TimmVisionTransformer(VisionTransformer):
             If the patch embedding refuses this size.
         """
         height, width = inputs.shape[-2:]
-        embed = _embedding(self._vit)
+        embed = embedding(self._vit)
         if getattr(self.model, "dynamic_img_size", False) or not hasattr(embed, "grid_size"):
             patch = embed.patch_size
             if not embed.dynamic_img_pad and (height % patch[0] or width % patch[1]):
@@ -202,14 +152,9 @@ def _heads(block: Any) -> int:
     return int(attention.num_heads)
 
 
-def _embedding(model: Any) -> Any:
-    """What makes tokens of pixels."""
-    return getattr(model, "patch_embed", None) or model.embeds
-
-
 def _prefix_names(model: Any) -> tuple[str, ...]:
     names: list[str] = []
-    owner = model if hasattr(model, "cls_token") else _embedding(model)
+    owner = model if hasattr(model, "cls_token") else embedding(model)
     if getattr(owner, "cls_token", None) is not None:
         names.append("class")
     if getattr(model, "dist_token", None) is not None:

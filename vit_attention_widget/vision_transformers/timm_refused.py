@@ -1,0 +1,75 @@
+"""Why some of timm's models are refused, and what their attention could show all the same."""
+
+from __future__ import annotations
+
+from torch import nn
+
+__all__ = ["reason"]
+
+_SHIFTED = (
+    "its attention runs inside shifted windows, on grids that shrink stage by stage, and it has no "
+    "class token: no row of attention covers the image, so there is nothing to roll out. "
+    "vaw.window_attention(model, images) shows each block's attention in its windows, laid out in "
+    "the image"
+)
+_OWN_GRID = (
+    "What it has is raw attention, block by block on grids of their own; it is not drawn yet"
+)
+_WINDOWS = "What it has is raw attention inside windows, drawn for Swin only (vaw.window_attention)"
+
+# Each says why there is no map of the whole image or no rollout, then what there is instead.
+_REASONS = {
+    "SwinTransformer": _SHIFTED,
+    "SwinTransformerV2": _SHIFTED,
+    "SwinTransformerV2Cr": _SHIFTED,
+    "MaxxVit": "its attention runs between convolutions, which move content between patches unseen "
+    "(MaxViT: inside windows and grids; CoAtNet: in the last stages), so rollout is not defined. "
+    + _WINDOWS,
+    "Hiera": "its tokens are merged from stage to stage, so layers do not share one patch grid and "
+    "their attention cannot be multiplied (rollout). " + _OWN_GRID,
+    "HieraDet": "its tokens are merged from stage to stage and attend inside windows, so layers do "
+    "not share one patch grid. " + _OWN_GRID,
+    "PyramidVisionTransformerV2": "its keys are downsampled, and its grid shrinks stage by stage: "
+    "queries and keys are not the same tokens, so rollout is not defined. " + _OWN_GRID,
+    "MultiScaleVit": "its queries and keys are pooled, and its grid shrinks stage by stage: they "
+    "are not the same tokens, so rollout is not defined. " + _OWN_GRID,
+    "Levit": "its queries are subsampled between stages, so layers do not share one patch grid. "
+    + _OWN_GRID,
+    "PoolingVisionTransformer": "its grid is pooled from stage to stage, so layers do not share "
+    "one patch grid. " + _OWN_GRID,
+    "Nest": "its attention runs inside blocks of the image, merged by convolutions from stage to "
+    "stage. " + _WINDOWS,
+    "GlobalContextVit": "its attention runs inside windows, on grids that shrink stage by stage. "
+    + _WINDOWS,
+    "TinyVit": "its attention runs inside windows, with convolutions between. " + _WINDOWS,
+    "EfficientVitMsra": "its attention runs inside windows, and each head is given the output of "
+    "the one before. " + _WINDOWS,
+    "VisionTransformerSAM": "most of its attention runs inside windows, so most rows of it "
+    "cover a part of the image. " + _WINDOWS,
+    "DaVit": "its attention runs inside windows and over channels in turn; attention over channels "
+    "has no place in the image. " + _WINDOWS,
+    "Twins": "its attention runs inside windows and over downsampled keys in turn, on grids that "
+    "shrink stage by stage. " + _WINDOWS,
+    "Xcit": "its attention runs over channels (cross-covariance), not over tokens: between patches "
+    "there is no attention to be shown. Only the class token of its last blocks looks at patches",
+    "CoaT": "its attention is factorised: keys meet values before queries, so no attention from "
+    "token to token is ever formed",
+    "EfficientVit": "its attention is linear (ReLU, without softmax): no attention from token to "
+    "token is ever formed",
+    "EfficientVitLarge": "its attention is linear (ReLU, without softmax): no attention from token "
+    "to token is ever formed",
+    "Cait": "its class token joins after the patch blocks, and its heads are mixed after softmax, "
+    "so no head's attention stands alone",
+    "CrossVit": "it has two branches with patch grids of their own, which meet in the class tokens",
+}
+
+
+def reason(model: nn.Module) -> str:
+    """What of a refused model cannot be shown and why, and what can; without a full stop."""
+    for ancestor in type(model).__mro__:
+        if ancestor.__name__ in _REASONS:
+            return _REASONS[ancestor.__name__]
+    for path, module in model.named_modules():
+        if "attention" in type(module).__name__.lower():
+            return f"its attention (first at {path!r}) is not that of an isotropic ViT"
+    return "no attention module was found in it"
