@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         HeadImportanceGrid,
         HeadStrengthView,
     )
+    from .windowing import window_attention
+    from .windows import WindowAttention
 
 __version__ = "0.1.0"
 
@@ -59,6 +61,7 @@ __all__ = [
     "Session",
     "TokenLayout",
     "Trace",
+    "WindowAttention",
     "accuracy",
     "adapt",
     "attention_strength",
@@ -84,6 +87,7 @@ __all__ = [
     "save_pruned",
     "targets",
     "trace",
+    "window_attention",
     "zero_shot",
 ]
 
@@ -97,6 +101,7 @@ _LAZY = {
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
+    "WindowAttention": ".windows",
     "demo": ".demo",
     "evaluate": ".evaluation",
     "evaluate_steps": ".evaluation",
@@ -105,6 +110,7 @@ _LAZY = {
     "prune_heads": ".heads.pruning",
     "pruning_of": ".heads.pruning",
     "save_pruned": ".heads.pruning",
+    "window_attention": ".windowing",
 }
 
 
