@@ -55,10 +55,10 @@ class AdaptedVisionTransformer(VisionTransformer):
         self.class_names = None if class_names is None else [str(n) for n in class_names]
         self.readout_kind = pool
         self.readout_rows = rows or ((0,) if pool == "class" else None)
-        self._patch = _pair(patch_size)
+        self._patch = pair(patch_size)
         self._prefix = tuple(prefix)
         self._readout, self._project, self._forward = readout, project, forward or model
-        self._size, self._any_size, self._crop = _pair(image_size), any_size, crop
+        self._size, self._any_size, self._crop = pair(image_size), any_size, crop
         self._normalisation = normalisation
 
     @property
@@ -84,7 +84,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         Raises
         ------
         ImageError
-            If the model was built for another size.
+            If the model was built for another size, or takes whole patches.
         """
         size = height, width = tuple(inputs.shape[-2:])
         if not self._any_size and size != self._size:
@@ -93,6 +93,12 @@ class AdaptedVisionTransformer(VisionTransformer):
                 f"{self._size[0]} x {self._size[1]}: give it that size."
             )
         rows, cols = height // self._patch[0], width // self._patch[1]
+        whole = rows * self._patch[0], cols * self._patch[1]
+        if size not in (whole, self._size) or 0 in whole:
+            raise ImageError(
+                f"The input is {height} x {width} pixels, but {self.name} takes whole patches of "
+                f"{self._patch[0]} x {self._patch[1]}: resize it to multiples of these."
+            )
         return TokenLayout(self._prefix, rows, cols, *self._patch)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -232,7 +238,8 @@ def adapt(
     )
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+def pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of a size that may be one number."""
     height, width = (size, size) if isinstance(size, int) else size
     return int(height), int(width)
 

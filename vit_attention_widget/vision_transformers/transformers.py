@@ -6,6 +6,7 @@ blocks, a final norm), and what is read out by what follows it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
-from .adapted import HALVES, IMAGENET, AdaptedVisionTransformer
+from .adapted import HALVES, IMAGENET, AdaptedVisionTransformer, pair
 from .zero_shot import TextTower
 
 __all__ = ["describe"]
@@ -37,6 +38,9 @@ _REASONS = {
 
 def describe(model: nn.Module) -> AdaptedVisionTransformer:
     """Describe a model of transformers: ViT, DeiT, BEiT, DINOv2, DINOv3, CLIP and SigLIP vision.
+
+    Inputs of another size than the model's get interpolated position embeddings, as with its own
+    ``interpolate_pos_encoding=True``.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         model,
         blocks,
         readout,
-        forward=_forward(model, core, kind),
+        forward=_forward(model, core, kind, config.image_size),
         patch_size=config.patch_size,
         prefix=prefix,
         pool=pool,
@@ -79,7 +83,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         normalisation=_CLIP if family == "clip" else _NORMALISATION.get(kind, HALVES),
         class_names=names,
         rows=(0, 1) if hasattr(model, "distillation_classifier") else None,
-        any_size=kind in _ANY_SIZE,
+        any_size=kind in _ANY_SIZE or _interpolates(core),
     )
 
     described.text = _text(model)
@@ -150,18 +154,29 @@ def _prefix(core: Any, config: Any) -> tuple[str, ...]:
     return tuple(names + [f"register {i}" for i in range(registers)])
 
 
-def _forward(model: Any, core: Any, kind: str) -> Callable[[Tensor], Tensor]:
+def _interpolates(module: nn.Module) -> bool:
+    """Whether a model stretches its position embeddings when it is told to."""
+    return "interpolate_pos_encoding" in inspect.signature(module.forward).parameters
+
+
+def _forward(model: Any, core: Any, kind: str, image_size: Any) -> Callable[[Tensor], Tensor]:
+    own, told = pair(image_size), _interpolates(core)
+
+    def stretched(inputs: Tensor) -> dict[str, Any]:
+        other = told and tuple(inputs.shape[-2:]) != own
+        return {"interpolate_pos_encoding": True} if other else {}
+
     if hasattr(model, "text_model"):  # two towers: the image's features, beside those of texts
         projection = getattr(model, "visual_projection", nn.Identity())
 
         def features(inputs: Tensor) -> Tensor:
-            found: Tensor = projection(core(pixel_values=inputs).pooler_output)
+            found: Tensor = projection(core(pixel_values=inputs, **stretched(inputs)).pooler_output)
             return found
 
         return features
 
     def forward(inputs: Tensor) -> Tensor:
-        options = {}
+        options = stretched(inputs)
         if kind == "vit_mae":  # the order of the patches is drawn at random unless it is given
             config: Any = model.config
             patches = (inputs.shape[-1] // config.patch_size) * (
