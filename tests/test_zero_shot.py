@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import open_clip
@@ -134,6 +135,51 @@ def test_features_made_elsewhere_and_a_session() -> None:
     assert session.wait(60)
     assert session.decision["target_name"] == "a drawing"
     session.close()
+
+
+def _moved(model: nn.Module) -> vaw.Trace:
+    vit = vaw.zero_shot(model, PROMPTS, tokenizer=ids)
+    model.double()
+    return vaw.trace(vit, images(), 1)
+
+
+def _in_autocast(model: nn.Module) -> vaw.Trace:
+    with torch.autocast("cpu", torch.bfloat16):
+        return vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 1)
+
+
+def _made_in_inference_mode(model: nn.Module) -> vaw.Trace:
+    with torch.inference_mode():
+        vit = vaw.zero_shot(model, PROMPTS, tokenizer=ids)
+    return vaw.trace(vit, images(), 1)
+
+
+WAYS: dict[str, Callable[[nn.Module], vaw.Trace]] = {
+    "bfloat16": lambda m: vaw.trace(
+        vaw.zero_shot(m.bfloat16(), PROMPTS, tokenizer=ids), images(), 1
+    ),
+    "autocast": _in_autocast,
+    "inference mode": _made_in_inference_mode,
+    "moved since": _moved,
+    "training": lambda m: vaw.trace(vaw.zero_shot(m.train(), PROMPTS, tokenizer=ids), images(), 1),
+    "parallel": lambda m: vaw.trace(
+        vaw.zero_shot(nn.DataParallel(m), PROMPTS, tokenizer=ids), images(), 1
+    ),
+    "compiled": lambda m: vaw.trace(
+        vaw.zero_shot(torch.compile(m, backend="eager"), PROMPTS, tokenizer=ids), images(), 1
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_way_a_model_is_run_does_not_matter(way: str) -> None:
+    plain = vaw.trace(vaw.zero_shot(transformers_clip(), PROMPTS, tokenizer=ids), images(), 1)
+    found = WAYS[way](transformers_clip())
+    cosine = 0.98 if way in ("bfloat16", "autocast") else 1 - 1e-5
+    for name, method in explainers.METHODS.items():
+        values, expected = method(found).values.float(), method(plain).values
+        likeness = torch.cosine_similarity(values.flatten(1), expected.flatten(1))
+        assert (likeness > cosine).all(), (name, likeness)
 
 
 def test_bad_input() -> None:

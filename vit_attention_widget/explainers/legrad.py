@@ -58,11 +58,12 @@ def legrad(
     attention pool the attention is the pool's own, applied to the layer's tokens, as the authors
     do; they leave out the final norm there, which is kept here because the model has it.
 
-    In SigLIP a few patches light up whatever is asked for, and the empty prompt finds them. The
-    correction is in the authors' code alone (``compute_legrad_siglip`` in
-    https://github.com/WalBouss/LeGrad, where it is on), not in their paper; it makes holes in the
-    map, so say ``correction=False`` where gaps would mislead. The map after each layer is corrected
-    by the empty prompt's map after that layer; the last is theirs.
+    The correction takes away patches that light up whatever is asked for. It is read off the
+    authors' code (``compute_legrad_siglip`` in https://github.com/WalBouss/LeGrad), where it is on
+    unless one says otherwise, and so it is here. The map after each layer is corrected by the empty
+    prompt's map after that layer; the last is theirs. It makes holes, at least one in every map:
+    say ``correction=False`` where these would mislead. In half precision a patch near the threshold
+    may fall on its other side.
     """
     if readout not in ("model", "mean", "cls"):
         raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")

@@ -67,7 +67,8 @@ class ZeroShot(VisionTransformer):
         return zero_shot(self._tower, _EMPTY, tokenizer=self._tokenizer, scale=self._scale)
 
     def _logits(self, features: Tensor) -> Tensor:
-        return self._scale * normalize(features, dim=-1) @ self._texts.T
+        texts = self._texts.to(features)  # the model may have been moved since
+        return self._scale * normalize(features, dim=-1) @ texts.T
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scaled cosine of the image's features with each prompt's."""
