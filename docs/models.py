@@ -30,9 +30,28 @@ FAMILIES = (
     "vision_transformer_hybrid",
     "naflexvit",
 )
-WINDOWED = ("swin_tiny_patch4_window7_224", "maxvit_tiny_tf_224", "hiera_tiny_224", "pvt_v2_b0",
-            "xcit_nano_12_p16_224", "cait_xxs24_224", "mvitv2_tiny", "davit_tiny", "levit_128",
-            "coat_tiny", "twins_svt_small", "efficientvit_b0")  # fmt: skip
+WINDOWED = ("swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256", "maxvit_tiny_tf_224",
+            "hiera_tiny_224", "pvt_v2_b0", "xcit_nano_12_p16_224", "cait_xxs24_224", "mvitv2_tiny",
+            "davit_tiny", "levit_128", "coat_tiny", "twins_svt_small",
+            "efficientvit_b0")  # fmt: skip
+ELSE = """\
+What can be shown of these, and what not:
+
+- **Shown**: raw attention of timm's Swin (both versions, and `swinv2_cr`), by
+  `vaw.window_attention(model, images)`: for each block the attention in each window as the model
+  computed it (relative positions, cosine scale, mask of the shift); what one patch looks at, laid
+  out in the image with the shift undone; and what each patch receives. Outside its window a patch
+  sees nothing, so such a map is 0 there by construction.
+- **Not shown, because there is no such thing**: what the class token looks at in every layer, where
+  there is none (Swin, MaxViT, Hiera, PVT) or it joins late (CaiT, XCiT); rollout and what is built
+  on it, where queries and keys are not the same tokens or the grid changes from stage to stage,
+  since the matrices cannot be multiplied, and where convolutions or attention over channels move
+  content between patches outside the attention.
+- **Not shown yet**: raw attention of the other families. It exists, each block's on a grid of its
+  own (MaxViT in windows and grids, Hiera in mask units, PVT against downsampled keys), but where
+  its tokens lie is not written down here, and a map in the wrong place is worse than none.
+
+In their own words, as `vaw.describe`, `vaw.trace` and the widgets refuse them:"""
 CLASSES = 7
 
 
@@ -150,7 +169,8 @@ def page(found: list[Found]) -> str:
         f"| `{o.name}` | {o.tokens} | {o.grid} | {o.readout} | {'works' if o.works else o.note} |"
         for o in found
     ]
-    lines += ["", "## Hierarchical and windowed models", "", "| model | why not |", "|---|---|"]
+    lines += ["", "## Hierarchical and windowed models", "", ELSE, ""]
+    lines += ["| model | what is said of it |", "|---|---|"]
     return "\n".join([*lines, *reasons(), ""])
 
 

@@ -8,9 +8,9 @@ __all__ = ["reason"]
 
 _SHIFTED = (
     "its attention runs inside shifted windows, on grids that shrink stage by stage, and it has no "
-    "class token: no row of attention covers the image, so there is nothing to roll out. "
-    "vaw.window_attention(model, images) shows each block's attention in its windows, laid out in "
-    "the image"
+    "class token: there is no row of attention that stands for the image, and layers cannot be "
+    "multiplied (rollout). vaw.window_attention(model, images) shows each block's attention in its "
+    "windows, laid out in the image"
 )
 _OWN_GRID = (
     "What it has is raw attention, block by block on grids of their own; it is not drawn yet"

@@ -25,7 +25,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         raise UnsupportedModelError(
             f"{type(model).__name__} of torchvision is not supported: its attention (if it has "
             "any) runs inside windows, not over one grid of patches. Use "
-            "torchvision.models.vit_b_16()."
+            "torchvision.models.vit_b_16(), or timm's Swin with vaw.window_attention."
         )
     encoder, heads = model.encoder, model.heads
 

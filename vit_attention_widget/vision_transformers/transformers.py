@@ -25,14 +25,19 @@ _LISTS = ("layers", "encoder.layer", "encoder.layers", "model.layer", "layer")
 _NORMS = ("layernorm", "norm", "post_layernorm")
 _NORMALISATION = {"dinov2": IMAGENET, "dinov2_with_registers": IMAGENET, "dinov3_vit": IMAGENET}
 _ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
+_SHIFTED = (
+    "its attention runs inside shifted windows, on grids that shrink stage by stage (of timm's "
+    "Swin vaw.window_attention(model, images) shows it)"
+)
+_SHRINKS = "its keys are downsampled, and its grid shrinks stage by stage"
 _REASONS = {
-    "swin": "its attention runs inside shifted windows",
-    "swinv2": "its attention runs inside shifted windows",
-    "hiera": "its tokens are merged from stage to stage",
-    "pvt": "its keys are downsampled, and its grid shrinks stage by stage",
-    "pvt_v2": "its keys are downsampled, and its grid shrinks stage by stage",
+    "swin": _SHIFTED,
+    "swinv2": _SHIFTED,
+    "hiera": "its tokens are merged from stage to stage, so layers do not share one patch grid",
+    "pvt": _SHRINKS,
+    "pvt_v2": _SHRINKS,
     "convnext": "it has no attention",
-    "segformer": "its keys are downsampled, and its grid shrinks stage by stage",
+    "segformer": _SHRINKS,
 }
 
 
