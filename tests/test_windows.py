@@ -19,6 +19,7 @@ from timm.layers import set_fused_attn
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
+from vit_attention_widget.capture import Capture
 from vit_attention_widget.errors import (
     CaptureError,
     ImageError,
@@ -230,6 +231,32 @@ def test_even_attention_is_received_evenly() -> None:
             block.attn.relative_position_bias_table.zero_()
     found = vaw.window_attention(model, inputs_of("padded"))
     close(found.received(0), torch.full((2, 2, 10, 6), 1 / 16, dtype=torch.float64))
+
+
+class Written(nn.Module):
+    """Attention in windows with a bias of each window's own, a scale a head, and a mask."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: Tensor, mask: Tensor):
+        scores = (q @ k.transpose(-2, -1) + bias) * scale
+        grouped = scores.view(-1, len(mask), *scores.shape[1:]) + mask[None, :, None]
+        return grouped.view(scores.shape).softmax(-1) @ v
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_written_out_attention_is_followed(shared: bool) -> None:
+    generator = torch.Generator().manual_seed(2)
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    model = Written()
+    q, k, v = (noise(6, 2, 5, 3) for _ in range(3))
+    with Capture(model, {}) as capture:
+        out = model(q, k, v, noise(1 if shared else 6, 2, 5, 5), noise(2, 1, 1), noise(3, 5, 5))
+    [call] = capture.attention_calls
+    assert call.bias is not None
+    scores = call.scale * (call.q @ call.k.transpose(-2, -1)) + call.bias
+    close(scores.softmax(-1) @ call.v, out)
 
 
 # --- the model -----------------------------------------------------------------------------------

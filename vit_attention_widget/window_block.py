@@ -12,7 +12,7 @@ from .window_layout import WindowLayout
 __all__ = ["WindowBlock"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WindowBlock:
     """One block: where its windows lie, and what its attention was made of.
 

@@ -48,6 +48,9 @@ def window_attention(model: nn.Module, images: Any) -> WindowAttention:
     >>> import timm, torch, vit_attention_widget as vaw
     >>> model = timm.create_model("swin_tiny_patch4_window7_224", img_size=56, num_classes=3)
     >>> found = vaw.window_attention(model, torch.zeros(3, 56, 56))
+    >>> found
+    <WindowAttention of swin_tiny_patch4_window7_224: 1 image(s), 12 blocks on grids of 14 x 14, \
+7 x 7, 4 x 4, 2 x 2 tokens>
     >>> found.blocks[1].window, found.blocks[1].shift, found.blocks[1].num_heads
     ((7, 7), (3, 3), 3)
     >>> found.from_patch(block=1, row=5, col=12).shape  # [batch, head, row, col]

@@ -1,14 +1,14 @@
 """Attention inside the shifted windows of a Swin Transformer, laid out in the image.
 
-What cannot be had of such a model: a map of the whole image by one token (no token sees it), and
-rollout (grids shrink stage by stage, and there is no class token to follow). What can: what each
-block really computed, window by window.
+What cannot be had of such a model: a class token's view (there is none), a token's view of the
+whole image before windows are as large as the grid, and rollout (grids shrink stage by stage). What
+can: what each block really computed, window by window.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ _CHUNK = 2**24
 """At most so many attention values at a time where a sum over windows is formed (64 MB)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowAttention:
     """What :func:`window_attention` found. Axis order: [batch, window, head, query, key].
 
@@ -41,9 +41,16 @@ class WindowAttention:
     """
 
     model: SwinTransformer
-    inputs: Tensor = field(repr=False)
-    logits: Tensor = field(repr=False)
+    inputs: Tensor
+    logits: Tensor
     blocks: tuple[WindowBlock, ...]
+
+    def __repr__(self) -> str:
+        grids = dict.fromkeys(f"{one.rows} x {one.cols}" for one in self.blocks)
+        return (
+            f"<WindowAttention of {self.model.name}: {len(self.inputs)} image(s), "
+            f"{len(self.blocks)} blocks on grids of {', '.join(grids)} tokens>"
+        )
 
     def attention(self, block: int, head: int | None = None) -> Tensor:
         """Raw attention of a block, window by window; rows sum to 1.
