@@ -213,6 +213,20 @@ describe("prompts", () => {
     expect(find("prompt-2")?.getAttribute("aria-pressed")).toBe("true");
   });
 
+  it("say what went wrong, but not that the answer was overtaken", async () => {
+    const { model } = await show(Widget, { model_info: info });
+    const last = () => model.sent.findLast(({ method }) => method === "prompts")?.id;
+    await type("a moon");
+    await enter();
+    await act_(() => model.emit("msg:custom", { id: last(), cancelled: true }, []));
+    expect(root.querySelector("[role=alert]")).toBeNull();
+    await type("a sun");
+    await enter();
+    const error = { message: "no text tower", hint: "" };
+    await act_(() => model.emit("msg:custom", { id: last(), error }, []));
+    expect(root.querySelector("[role=alert]")?.textContent).toBe("no text tower");
+  });
+
   it("can be the first of a tower without classes", async () => {
     const tower = { ...info, num_classes: 0, class_names: null };
     const { model } = await show(Widget, { model_info: tower, decision: {} });

@@ -94,4 +94,4 @@ export function best({ areas }: ComparedScores): number[] {
 }
 
 export const score = (value: number | undefined): string =>
-  value === undefined ? "–" : value.toFixed(2);
+  value === undefined ? "–" : value.toFixed(2).replace("-", "−");

@@ -4,7 +4,7 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { kernelAlive } from "../wire/kernel";
 import type { AnyModel } from "../wire/model";
-import { Requests } from "../wire/requests";
+import { Dropped, Requests } from "../wire/requests";
 import { type Decoded, decode } from "../wire/safetensors";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
@@ -236,6 +236,7 @@ export class Store {
       await this.requests.ask(method, params);
       return "";
     } catch (error) {
+      if (error instanceof Dropped) return "";
       return error instanceof Error ? error.message : String(error);
     }
   }

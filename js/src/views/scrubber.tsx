@@ -106,7 +106,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
     <Panel
       title="How the decision forms"
       name="scrubber"
-      note={`${store.decision.value?.target_name ?? ""}, after each layer`}
+      note={[store.decision.value?.target_name, "after each layer"].filter(Boolean).join(", ")}
       controls={
         <>
           <BeforeAfter store={store} />

@@ -16,6 +16,9 @@ export interface Reply {
   buffers: DataView[];
 }
 
+/** The kernel dropped a question because something newer took its place: no fault. */
+export class Dropped extends Error {}
+
 interface Waiting {
   resolve: (reply: Reply) => void;
   reject: (reason: Error) => void;
@@ -64,6 +67,7 @@ export class Requests {
     if (waiting === undefined || message.id === undefined || message.progress !== undefined) return;
     this.waiting.delete(message.id);
     if (message.ok) waiting.resolve({ meta: message.meta ?? {}, buffers });
-    else waiting.reject(new Error(message.error?.message ?? "Cancelled."));
+    else if (message.error) waiting.reject(new Error(message.error.message));
+    else waiting.reject(new Dropped("Cancelled."));
   }
 }
