@@ -215,7 +215,7 @@ describe("prompts", () => {
 
   it("say what went wrong, but not that the answer was overtaken", async () => {
     const { model } = await show(Widget, { model_info: info });
-    const last = () => model.sent.findLast(({ method }) => method === "prompts")?.id;
+    const last = () => model.sent.filter(({ method }) => method === "prompts").at(-1)?.id;
     await type("a moon");
     await enter();
     await act_(() => model.emit("msg:custom", { id: last(), cancelled: true }, []));
