@@ -42,7 +42,9 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "oblong windows": (FIRST, {"img_size": (48, 40), "window_size": [(3, 5), (2, 3)]}),
     "fused": (FIRST, {"img_size": (40, 24), "window_size": 4}),
     "second": (SECOND, {"img_size": (40, 24), "window_size": 4}),
+    "second, whole windows": (SECOND, {"img_size": (32, 64), "window_size": 4}),
     "second, one window": (SECOND, {"img_size": 16, "window_size": 4}),
+    "cr, whole windows": (CR, {"img_size": (32, 64), "window_size": 4}),
     "cr": (CR, {"img_size": (40, 24), "window_size": 4}),
 }
 SIZES = {"any size": (24, 56)}
