@@ -31,6 +31,7 @@ oldest: build
 	test -d .venv-oldest || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet $(OLDEST) -e . pytest scikit-learn opentsne
 	.venv-oldest/bin/python -m pytest tests/test_contract.py tests/test_libraries.py \
+		tests/test_contract_libraries.py tests/test_shapes_libraries.py tests/test_legrad_siglip.py \
 		tests/test_zero_shot.py tests/test_trace.py tests/test_importance.py tests/test_strength.py \
 		-k "not rope-mixed and not several_attentions and not (bit_equal and \
 		(siglip or map or pe-core or test-vit3))"

@@ -7,7 +7,7 @@ import math
 import pytest
 import timm
 import torch
-from models import TINY
+from models import BY_NAME, TINY
 from reference import strength as literal
 from torch import Tensor
 from twins import agree, twins
@@ -92,3 +92,11 @@ def test_layers_may_differ_in_heads() -> None:
     assert found.entropy[0, 0, 1].isnan()
     assert not found.entropy[0, 1:].isnan().any()
     assert len(found.to_dataframe()) == sum(found.entropy.shape[1:2]) * 2 - 1
+
+
+def test_a_layer_without_heads_has_no_strength() -> None:
+    tiny = BY_NAME["vit"]
+    small = vaw.prune_heads(tiny.build(), {1: [0, 1]})
+    found = vaw.attention_strength(vaw.trace(small, tiny.inputs()))
+    assert found.entropy[:, 1].isnan().all()
+    assert found.entropy[:, [0, 2]].isfinite().all()

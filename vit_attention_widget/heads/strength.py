@@ -143,7 +143,7 @@ def _grid_rows(trace: Trace, layer: int) -> Iterator[tuple[slice, Tensor]]:
     """Attention of the patches, a few rows of the grid at a time."""
     tokens, record = trace.tokens, trace.layers[layer]
     batch, heads, count, _ = record.q.shape
-    size = max(1, _ENTRIES // (batch * heads * count * tokens.cols))
+    size = max(1, _ENTRIES // max(1, batch * heads * count * tokens.cols))
     for start in range(0, tokens.rows, size):
         rows = slice(start, min(start + size, tokens.rows))
         queries = slice(*(tokens.num_prefix + at * tokens.cols for at in (rows.start, rows.stop)))
