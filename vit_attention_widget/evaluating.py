@@ -35,8 +35,9 @@ _held: WeakKeyDictionary[nn.Module, _Held] = WeakKeyDictionary()
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Run the body with every submodule in evaluation mode and without gradient checkpointing.
 
-    Nor is compiled code run; see :func:`~.eager.eagerly`. Each submodule's own switches are restored when the body ends, however it ends. Where bodies
-    overlap in several threads, the last one restores them.
+    Nor is compiled code run; see :func:`~.eager.eagerly`. Each submodule's own switches are
+    restored when the body ends, however it ends. Where bodies overlap in several threads, the last
+    one restores them.
     """
     mine: list[nn.Module] = []
     with _lock:
