@@ -114,7 +114,15 @@ class Row:
     goal: str = ""
 
 
-def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, keep: bool) -> None:
+def said(row: Row) -> Row:
+    """The row, told while the others are still to come."""
+    print(f"{row.question}: {row.measured}", file=sys.stderr, flush=True)
+    return row
+
+
+def write_table(
+    rows: Sequence[Row], mark: str, options: argparse.Namespace, keep: bool, note: str = ""
+) -> None:
     """Print a table; keep it between its marks in ``benchmarks/README.md``."""
     lines = ["| question | measured | goal |", "|---|---|---|"]
     lines += [f"| {row.question} | {row.measured} | {row.goal} |" for row in rows]
@@ -122,7 +130,7 @@ def write_table(rows: Sequence[Row], mark: str, options: argparse.Namespace, kee
     print(table)
     if not keep:
         return
-    write_between(mark, f"{setting(options)}\n\n{table}")
+    write_between(mark, f"{setting(options)} {note}".strip() + f"\n\n{table}")
 
 
 def setting(options: argparse.Namespace) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -23,7 +22,7 @@ import vit_attention_widget as vaw
 
 from .growth import growth
 from .heads import naive
-from .measure import Row, on_device, seconds, side_by_side, write_table
+from .measure import Row, on_device, said, seconds, side_by_side, write_table
 from .published import RULES, explicit_copy, kept
 
 FOUR = ("rollout", "gmar", "daam", "legrad")
@@ -79,12 +78,6 @@ def agreement(ours: Tensor, theirs: Tensor) -> float:
     """Correlation of two maps, 1 for the same up to scale."""
     both = torch.stack([ours.flatten().float(), theirs.flatten().to(ours.device).float()])
     return float(torch.corrcoef(both.detach())[0, 1])
-
-
-def said(row: Row) -> Row:
-    """The row, told while the others are still to come."""
-    print(f"{row.question}: {row.measured}", file=sys.stderr, flush=True)
-    return row
 
 
 def published(scene: Scene) -> list[Row]:

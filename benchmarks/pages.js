@@ -1,0 +1,110 @@
+// What is painted, and when: measured inside the page, in milliseconds of performance.now.
+globalThis.measure = (() => {
+  const find = (selector) => document.querySelector(selector);
+  const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+
+  /** Ends when the work of the frame that is being made is done, its painting with it. */
+  const after = () =>
+    new Promise((done) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => done(performance.now());
+      port2.postMessage(0);
+    });
+
+  /** A number that differs where canvases do; null while one of them is not there. */
+  const look = (selectors) => {
+    let sum = 0;
+    for (const canvas of selectors.map(find)) {
+      if (!canvas) return null;
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const pixels = new Uint32Array(data.buffer);
+      for (let i = 0; i < pixels.length; i += 7) sum = Math.imul(sum ^ pixels[i], 16777619);
+    }
+    return sum;
+  };
+
+  /** Collects when canvases change, frame by frame, until it is stopped. */
+  const watch = (selectors) => {
+    const watched = { changes: [], on: true };
+    let last = look(selectors);
+    const step = async () => {
+      while (watched.on) {
+        await frame();
+        const now = look(selectors);
+        if (now !== last) watched.changes.push(await after());
+        last = now;
+      }
+    };
+    step();
+    return watched;
+  };
+
+  /**
+   * Does something at no particular moment of a frame, `count` times. What it took to do, and until
+   * a frame was painted with the `changes`-th new look of a canvas.
+   */
+  const times = async (act, count, selector, changes) => {
+    const found = [];
+    for (let i = 0; i < count; i++) {
+      await pause(50 + 17 * Math.random());
+      let last = look([selector]);
+      const start = performance.now();
+      act(i);
+      const done = performance.now() - start;
+      let shown = 0;
+      for (let left = changes; left > 0; ) {
+        await frame();
+        const now = look([selector]);
+        shown = (await after()) - start;
+        if (now !== last) left--;
+        else if (changes === 1 || shown > 20000) throw new Error(`click ${i} changed nothing`);
+        last = now;
+      }
+      found.push([done, shown]);
+    }
+    return found;
+  };
+
+  /** Clicks on patches all over a picture of rows x cols. */
+  const patches = (selector, count, rows, cols, changes) => {
+    const canvas = find(selector);
+    const click = (i) => {
+      const box = canvas.getBoundingClientRect();
+      const patch = (Math.floor(((i + 1) * rows * cols) / (count + 1)) + 1) % (rows * cols);
+      const at = {
+        clientX: box.left + (((patch % cols) + 0.5) / cols) * box.width,
+        clientY: box.top + ((Math.floor(patch / cols) + 0.5) / rows) * box.height,
+        bubbles: true,
+        pointerId: 1,
+      };
+      for (const type of ["pointermove", "pointerdown", "pointerup"])
+        canvas.dispatchEvent(new PointerEvent(type, at));
+    };
+    return times(click, count, selector, changes);
+  };
+
+  /** Clicks on one layer of the film after another. */
+  const layers = (root, count, total, selector) =>
+    times((i) => find(`${root} [data-testid=frame-${i % (total - 1)}]`).click(), count, selector, 1);
+
+  /** Moves a slider by a step every frame; when each frame began. */
+  const scrub = async (selector, milliseconds, canvas) => {
+    const slider = find(selector);
+    const last = Number(slider.max);
+    const move = (i) => {
+      slider.value = String(last - Math.abs(last - (i % (2 * last || 1))));
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    await times(move, last + 1, canvas, 1);
+    const began = [await frame()];
+    while (began[began.length - 1] - began[0] < milliseconds) {
+      move(began.length);
+      began.push(await frame());
+    }
+    return began;
+  };
+
+  return { watch, patches, layers, scrub };
+})();

@@ -1,0 +1,39 @@
+"""The benchmark of pages runs at a tiny size; no time is asserted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks import browser, pages
+
+from .chromium import find, running
+
+pytestmark = pytest.mark.browser
+
+TINY = pages.Shape(
+    "vit_tiny_patch16_224", {"img_size": 64, "depth": 3, "embed_dim": 48, "num_heads": 3}
+)
+OPTIONS = argparse.Namespace(rounds=1, clicks=3, scrub_ms=100)
+
+
+def test_bytes_are_counted() -> None:
+    first, everything, matrices = browser.amounts(TINY)
+    assert first.measured.endswith("MB")
+    assert float(everything.measured.split()[0]) >= float(first.measured.split()[0]) > 0
+    assert matrices.goal == ""
+
+
+def test_pages_are_painted_clicked_and_scrubbed() -> None:
+    path = find()
+    if path is None:
+        pytest.skip("no Chromium was found, and none could be installed")
+    with running(path) as chromium:
+        rows = list(pages.without_kernel(TINY, chromium, OPTIONS))
+    assert len(rows) == 6
+    assert all(row.measured for row in rows)
