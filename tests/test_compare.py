@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from reference.spearman import spearman
 from safetensors.numpy import load
@@ -407,3 +408,54 @@ def test_maps_of_half_precision_compare() -> None:
     found = vaw.compare(model, PICTURE, methods=["daam", "rollout"])
     assert found.maps.dtype == np.float32
     assert np.isfinite(found.rank_correlation).all()
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+def models() -> dict[str, torch.nn.Module]:
+    torch.manual_seed(0)
+    fine = timm.create_model("test_vit", img_size=80, patch_size=4, num_classes=10).eval()
+    return {"bundled": vaw.demo.load_model(), "fine": fine}
+
+
+def test_models_side_by_side() -> None:
+    image = vaw.demo.scene(seed=2).image
+    found = vaw.compare(models(), image, ["daam", "rollout"], targets=3)
+    assert found.maps.shape == (4, 20, 20)  # the finest grid
+    assert found.differ == ("model", "target", "method")
+    assert [item.model for item in found.items] == ["bundled", "bundled", "fine", "fine"]
+    assert not found.one_unit
+    own = METHODS["daam"](vaw.trace(models()["fine"], image, 3)).final[0].numpy()
+    np.testing.assert_allclose(found.maps[2], own, rtol=1e-5, atol=1e-7)
+    coarse = METHODS["daam"](vaw.trace(models()["bundled"], image, 3)).final
+    larger = torch.nn.functional.interpolate(coarse[None], (20, 20), mode="bilinear")[0, 0]
+    np.testing.assert_allclose(found.maps[0], larger.numpy(), rtol=1e-5, atol=1e-7)
+    with pytest.raises(ParameterError, match="no models"):
+        vaw.compare({}, image)
+
+
+def test_a_session_compares_models() -> None:
+    image = vaw.demo.scene(seed=2).image
+    known = models()
+    pruned = vaw.prune_heads(known["bundled"], {0: [1]})
+    others = {"pruned": pruned, "fine": known["fine"]}
+    session = vaw.Session(known["bundled"], image, "star", models=others)
+    session.wait()
+    assert session.model_info["other_models"] == ["pruned", "fine"]
+    session.compare_maps("models", "gmar")
+    session.wait()
+    assert session.status["error"] is None
+    assert session.comparison["names"] == [session.model_info["name"], "pruned", "fine"]
+    direct = METHODS["gmar"](vaw.trace(pruned, image, "star")).final
+    larger = torch.nn.functional.interpolate(direct[None], (20, 20), mode="bilinear")[0, 0]
+    np.testing.assert_allclose(session.compared.maps[1], larger.numpy(), rtol=1e-4, atol=1e-6)
+    assert session.comparison["notes"][1].startswith("star ")
+    with pytest.raises(ParameterError, match="different models"):
+        session.score_compared()
+    session.close()
+
+
+def test_no_other_models(session: vaw.Session) -> None:
+    with pytest.raises(ParameterError, match="models="):
+        session.compare_maps("models")

@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import errors, explainers, targets
-from .comparison import Comparison, compare
+from .comparing import compare
+from .comparison import Comparison
 from .heads.accuracy import accuracy
 from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .heads.importance import HeadImportance, head_importance, head_importance_steps

@@ -134,7 +134,9 @@ describe("comparisons", () => {
     expect(thirds).toEqual([5, 0, 5, 2, 3, 3, 3, 3]);
   });
 
-  it("of several methods never share values", () => {
+  it("of several methods or models never share values", () => {
+    expect(scaleOf("models", "shared")).toBe("own");
+    expect(scaleSays("models", "own")).toContain("the models' units differ");
     expect(scaleOf("methods", null)).toBe("own");
     expect(scaleOf("methods", "shared")).toBe("own");
     expect(scaleOf("methods", "rank")).toBe("rank");

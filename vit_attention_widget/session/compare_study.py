@@ -10,6 +10,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from ..comparing import on_one_grid
 from ..comparison import Comparison, MapOf
 from ..errors import CaptureError, ParameterError, TargetError, UnsupportedModelError
 from ..explainers import METHODS
@@ -18,6 +19,7 @@ from ..selection import heads_by_layer
 from ..targets import class_index
 from ..trace import Trace
 from ..tracing import trace
+from ..vision_transformers import VisionTransformer
 from .comparison_result import Asked, Found, as_dict, maps_bytes, percent
 from .image_overview import names_of
 from .strength_study import StrengthStudy
@@ -25,7 +27,7 @@ from .work import Progress
 
 __all__ = ["COMPARED", "COMPARE_IMAGES_SLOT", "MOST_CLASSES", "CompareStudy"]
 
-COMPARED = ("methods", "classes", "layers", "images")
+COMPARED = ("methods", "classes", "layers", "images", "models")
 """In what the maps of a comparison may differ."""
 
 COMPARE_SLOT = "compare"
@@ -92,9 +94,10 @@ class CompareStudy(StrengthStudy):
 
         Parameters
         ----------
-        of : {"methods", "classes", "layers", "images"}
+        of : {"methods", "classes", "layers", "images", "models"}
             Every method for the class that is explained; or one method for the likely classes,
-            after each layer, or on each image of the set for the image's own class.
+            after each layer, on each image of the set for the image's own class, or in each of the
+            models that were given.
         method : str, optional
             Which one; None takes the selected one.
         classes : sequence, optional
@@ -123,6 +126,7 @@ class CompareStudy(StrengthStudy):
             "classes": self._compare_classes,
             "layers": self._compare_layers,
             "images": self._compare_images,
+            "models": self._compare_models,
         }[of]
         self._longest.cancel(other)
         self._longest.submit(self._job(slot, asked, work))
@@ -137,6 +141,8 @@ class CompareStudy(StrengthStudy):
             )
         if of == "images" and self._image_set is None:
             raise ParameterError("There is no set of images: give the session image_set=[...].")
+        if of == "models" and not self._models:
+            raise ParameterError("There are no other models: give the session models={name: ...}.")
         if of == "classes" and not self._vit.num_classes:
             raise ParameterError(f"{self._vit.name} has no classes that could be compared.")
         added = list(dict.fromkeys(class_index(c, self._vit) for c in classes or ()))
@@ -246,6 +252,36 @@ class CompareStudy(StrengthStudy):
         compared = Comparison.of(np.stack(maps), items)
         return Found(compared, names, list(range(count)), notes, version, None, asked.of_set, files)
 
+    def _compare_models(self, asked: Asked, progress: Progress) -> Found:
+        shown, version = self._now()
+        maps = [self._layers_of(shown, asked.method, progress)[-1]]
+        traces = {self._vit.name: shown}
+        for i, (name, vit) in enumerate(self._models.items(), 1):
+            progress(i / (len(self._models) + 1), f"comparing maps, {name}")
+            traces[name] = trace(vit, self._raw_image(), self._target_in(vit, shown))
+            values = METHODS[asked.method](traces[name]).values[0, -1]
+            maps.append(values.float().cpu().numpy())
+        items = [
+            MapOf(asked.method, found.target.name, found.num_layers - 1, 0, name)
+            for name, found in traces.items()
+        ]
+        notes = [_said(found) for found in traces.values()]
+        found = Comparison.of(on_one_grid(maps), items)
+        return Found(found, list(traces), list(range(len(traces))), notes, version, shown)
+
+    def _raw_image(self) -> Any:
+        """What is looked at before any model's own preparation, as each model has its own."""
+        raise NotImplementedError
+
+    def _target_in(self, vit: VisionTransformer, shown: Trace) -> Any:
+        """What is explained, as another model has it: a class by its name, or else its number."""
+        if self._own_target is not None or not vit.num_classes:
+            return self._own_target
+        name = shown.target.name
+        if vit.class_names and name in vit.class_names:
+            return name
+        return shown.target.index if vit.num_classes == self._vit.num_classes else None
+
     def _now(self) -> tuple[Trace, int]:
         with self._lock:
             return self._shown(), self.version
@@ -270,3 +306,10 @@ class CompareStudy(StrengthStudy):
         total = len(self._image_set or ()) if asked.of == "images" else len(found.comparison)
         self.comparison_maps = maps_bytes(found.comparison.maps, self._stamp)
         self.comparison = as_dict(asked, found, total, self._stamp)
+
+
+def _said(found: Trace) -> str:
+    """The class that a model's map is of, and how probable the model holds it."""
+    index = found.target.index
+    name = found.target.name
+    return name if index is None else f"{name} {percent(float(found.probabilities[0, index[0]]))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,7 @@ class Computation(Work):
     version = traitlets.Int(0)
 
     _ready = False
+    _models: Mapping[str, VisionTransformer]
 
     def _prepare(self) -> None:
         self._prepare_lanes()
@@ -140,6 +142,7 @@ class Computation(Work):
         self.model_info = {
             **results.model_info(self._vit, self._tokens, name, self._explains, by_class),
             "set_size": 0 if self._image_set is None else len(self._image_set),
+            "other_models": list(self._models),
         }
         metrics = [choice["key"] for choice in self.model_info["metrics"]]
         with self._quietly():

@@ -99,6 +99,8 @@ class FaithfulnessStudy(CompareStudy):
         found, stamp = self._found, self._stamp
         if found is None:
             raise ParameterError("No maps were compared yet: compare_maps() comes first.")
+        if self.comparison.get("of") == "models":
+            raise ParameterError("Scores of different models do not compare: choose methods, ...")
         maps, items = found.comparison.maps, found.comparison.items
         alike = found.shown is not None and len({item.target for item in items}) == 1
         baselines = BASELINES if alike else BASELINES[:1]  # else they are others for every map

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
         is kept as model input.
     patterns : AttentionPatterns, optional
         A map of attention patterns that was made of this model; see also :meth:`learn_patterns`.
+    models : dict, optional
+        Other models by name, whose maps can be compared with this one's.
     **selection
         Any of the selections, see :class:`~.selection.Selection`.
 
@@ -79,6 +81,7 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
         *,
         image_set: Any = None,
         patterns: AttentionPatterns | None = None,
+        models: Mapping[str, nn.Module] | None = None,
         **selection: Any,
     ) -> None:
         unknown = [name for name in selection if name not in SELECTIONS]
@@ -87,6 +90,7 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
                 f"There is no option {unknown[0]!r}: choose from {', '.join(SELECTIONS)}."
             )
         self._prepare()
+        self._models = {name: describe(other) for name, other in (models or {}).items()}
         self._take(self._prepared(model, image))
         self._own_image, self._opened = image, -1
         self._given = list(image_set) if isinstance(image_set, Iterator) else image_set
@@ -194,6 +198,17 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
             return super()._image_name()
         names = names_of(self._given, len(self._the_set()))
         return (names[self._opened] if names else "") or f"image {self._opened}"
+
+    def _raw_image(self) -> Any:
+        if self._opened < 0:
+            return self._own_image
+        if not isinstance(self._given, Sequence):
+            raise ParameterError(
+                "Other models prepare an image by themselves, but this one is of a data set that "
+                "was read as this model's input: give image_set as a list."
+            )
+        item = self._given[self._opened]
+        return item[0] if isinstance(item, tuple) else item
 
     def _kept(self, vit: VisionTransformer) -> Any:
         return None if self._given is None else kept_inputs(vit, self._given)

@@ -41,6 +41,8 @@ class SessionWidget(anywidget.AnyWidget):
         Further images, with labels or without, see the session.
     patterns : AttentionPatterns, optional
         A map of attention patterns that was made of this model.
+    models : dict, optional
+        Other models by name, to compare with.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -104,6 +106,7 @@ class SessionWidget(anywidget.AnyWidget):
         session: Session | None = None,
         image_set: Any = None,
         patterns: AttentionPatterns | None = None,
+        models: Mapping[str, nn.Module] | None = None,
         **selection: Any,
     ) -> None:
         self._owns_session = session is None
@@ -114,10 +117,11 @@ class SessionWidget(anywidget.AnyWidget):
                     f"e.g. {type(self).__name__}(model, 'cat.jpg')."
                 )
             session = Session(
-                model, image, target, image_set=image_set, patterns=patterns, **selection
-            )
+                model, image, target, image_set=image_set, patterns=patterns, models=models,
+                **selection,
+            )  # fmt: skip
         elif selection or any(
-            given is not None for given in (model, image, target, image_set, patterns)
+            given is not None for given in (model, image, target, image_set, patterns, models)
         ):
             raise ParameterError(
                 f"{type(self).__name__} was given a session and more: set the model, image, "

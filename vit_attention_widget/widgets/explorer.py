@@ -65,7 +65,7 @@ class Explorer(SessionWidget):
         self,
         model: nn.Module | None = None,
         image: Any = None,
-        target: int | str | None = None,
+        target: Any = None,
         *,
         panels: Sequence[str] = USUAL_PANELS,
         **options: Any,

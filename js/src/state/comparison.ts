@@ -4,7 +4,7 @@ import { limits } from "../draw/heatmap";
 import type { Decoded } from "../wire/safetensors";
 import type { ModelInfo } from "./traits";
 
-export type Compared = "methods" | "classes" | "layers" | "images";
+export type Compared = "methods" | "classes" | "layers" | "images" | "models";
 export type CompareScale = "shared" | "own" | "rank";
 
 /** What the kernel compared; before it did, and while it does, only the first four are there. */
@@ -16,9 +16,9 @@ export interface Comparison {
   /** What is being compared, "" when nothing is. */
   asked: Compared | "";
   names: string[];
-  /** What a click on each selects: a method, class, layer or image. */
+  /** What a click on each selects: a method, class, layer or image; a model's number. */
   keys: (string | number)[];
-  /** The probability of a class, the class of an image. */
+  /** The probability of a class, the class of an image or of a model. */
   notes: string[];
   /** File names of images; empty without any. */
   files: string[];
@@ -58,9 +58,12 @@ export function shownOf(value: Partial<Comparison>, decoded: Decoded | null): Sh
   return { comparison: value as Comparison, maps, rows, cols };
 }
 
-/** The scale in use: methods have different units, so theirs is shared only by rank. */
+/** Whether values compare: methods and models have units of their own. */
+export const oneUnit = (of: Compared) => of !== "methods" && of !== "models";
+
+/** The scale in use: what has different units is shared only by rank. */
 export function scaleOf(of: Compared, chosen: CompareScale | null): CompareScale {
-  if (of === "methods") return chosen === "rank" ? "rank" : "own";
+  if (!oneUnit(of)) return chosen === "rank" ? "rank" : "own";
   return chosen ?? "shared";
 }
 
@@ -163,8 +166,8 @@ const SCALES: Record<CompareScale, string> = {
 };
 
 export function scaleSays(of: Compared, scale: CompareScale): string {
-  return of === "methods" && scale === "own"
-    ? "Each map on its own scale: the methods' units differ, so only places compare, not values."
+  return !oneUnit(of) && scale === "own"
+    ? `Each map on its own scale: the ${of}' units differ, so only places compare, not values.`
     : SCALES[scale];
 }
 

@@ -33,6 +33,8 @@ export interface ModelInfo {
   methods: Choice[];
   metrics: Choice[];
   image_name: string;
+  /** Models to compare with. */
+  other_models: string[];
   /** Further images that the session knows, 0 without. */
   set_size: number;
 }

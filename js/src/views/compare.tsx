@@ -9,6 +9,7 @@ import {
   type Comparison,
   correlationSays,
   nameOf,
+  oneUnit,
   rho,
   type Shown,
   says,
@@ -38,6 +39,7 @@ const SCALES = [
 function about(info: ModelInfo, { of, method, target, names, total }: Comparison): string {
   const label = info.methods.find(({ key }) => key === method)?.label ?? method;
   if (of === "methods") return `each method, for ${target}`;
+  if (of === "models") return `${label}, in each model`;
   if (of === "layers") return `${label} for ${target}, after each layer`;
   if (of === "classes") return `${label}, for each ${info.takes_prompts ? "prompt" : "class"}`;
   const some = names.length < total ? `the first ${names.length} of ${total} images` : "each image";
@@ -74,7 +76,9 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
       <div class="vaw-compare-body">
         <div class="vaw-stack">
           <CompareTiles {...{ store, info, shown, maps, lit, scores }} own={scale === "own"} />
-          {store.decision.value && <CompareScores {...{ store, info, comparison, scores }} />}
+          {store.decision.value && comparison.of !== "models" && (
+            <CompareScores {...{ store, info, comparison, scores }} />
+          )}
         </div>
         <div class="vaw-stack">
           <CompareMatrix {...{ info, comparison, lit, pair }} />
@@ -138,6 +142,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
       ? [{ key: "classes", label: info.takes_prompts ? "prompts" : "classes" }]
       : []),
     { key: "layers", label: "layers" },
+    ...(info.other_models.length > 0 ? [{ key: "models", label: "models" }] : []),
     ...(info.set_size > 0 ? [{ key: "images", label: "images" }] : []),
   ] as { key: Compared; label: string }[];
   const what = options.find(({ key }) => key === of)?.label ?? of;
@@ -169,7 +174,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
         <Segmented
           label="scale of the maps"
           testid="compare-scale"
-          options={SCALES.filter(({ key }) => of !== "methods" || key !== "shared")}
+          options={SCALES.filter(({ key }) => oneUnit(of) || key !== "shared")}
           value={scale}
           onChange={(value: CompareScale) => {
             chosen.value = value;

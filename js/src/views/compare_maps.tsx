@@ -4,7 +4,16 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useCallback, useRef } from "preact/hooks";
 import { moved } from "../a11y/roving";
 import { paintMap } from "../draw/heatmap";
-import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../state/comparison";
+import {
+  agreement,
+  type Compared,
+  nameOf,
+  rho,
+  type Scaled,
+  type Shown,
+  says,
+  tag,
+} from "../state/comparison";
 import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../state/faithfulness";
 import { pictureOf } from "../state/picture";
 import { setPicture } from "../state/set_pictures";
@@ -21,7 +30,13 @@ const SELECTS = {
   classes: "target",
   layers: "selected_layer",
   images: "selected_image",
-} as const satisfies Record<string, Selection>;
+  models: null, // a session looks at one model
+} as const satisfies Record<Compared, Selection | null>;
+
+const selectedOf = (store: Store, of: Compared) => {
+  const selection = SELECTS[of];
+  return selection === null ? 0 : store.traits[selection].value;
+};
 
 interface Props {
   store: Store;
@@ -95,7 +110,7 @@ function Tile({
     <div
       role="option"
       class={`vaw-compare-map${lit.value === item ? " vaw-lit" : ""}`}
-      aria-selected={store.traits[SELECTS[comparison.of]].value === key}
+      aria-selected={selectedOf(store, comparison.of) === key}
       aria-label={`${name}${note ? `, ${note}` : ""}. ${says(info, comparison, item)}`}
       title={comparison.files[item] || info.methods.find((method) => method.key === key)?.hint}
       tabIndex={stop ? 0 : -1}
@@ -131,7 +146,7 @@ export function CompareTiles(props: Props) {
   const { of, keys } = shown.comparison;
   const [root, width] = useWidth<HTMLDivElement>(640);
   const focused = useRef<number | null>(null);
-  const chosen = keys.indexOf(store.traits[SELECTS[of]].value as string | number);
+  const chosen = keys.indexOf(selectedOf(store, of) as string | number);
   const at = useSignal<number | null>(null); // where the arrows are; at first on what is selected
   const stop = Math.min(keys.length - 1, at.value ?? Math.max(0, chosen));
   const fit = Math.max(1, Math.floor((width + GAP) / (NARROWEST + GAP)));
@@ -141,7 +156,9 @@ export function CompareTiles(props: Props) {
     return tile ? Number(tile.dataset.item) : null;
   };
   const select = (item: number) => {
-    store.set({ [SELECTS[of]]: keys[item] } as Partial<Pick<Traits, Selection>>);
+    const selection = SELECTS[of];
+    if (selection === null) return;
+    store.set({ [selection]: keys[item] } as Partial<Pick<Traits, Selection>>);
   };
   const onKey = (event: KeyboardEvent) => {
     const place = { row: Math.floor(stop / cols), col: stop % cols };
