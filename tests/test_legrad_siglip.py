@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import open_clip
 import pytest
 import torch
 import transformers as hf
@@ -110,6 +111,30 @@ def test_it_is_the_authors_code(with_norm: bool) -> None:
     assert torch.equal(explainers.legrad(found, correction=True).values, corrected)
     assert ((corrected == 0) & (plain > 0)).any()
     assert torch.equal(corrected[corrected > 0], plain[corrected > 0])
+
+
+def test_open_clip_with_a_tower_of_timm() -> None:
+    """Corrected is where the empty prompt's own map, traced as a prompt, is not above 0.8."""
+    vision = {"timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "none"}
+    text = {"context_length": 12, "vocab_size": 99, "width": 16, "heads": 2, "layers": 2}
+    model = open_clip.CustomTextCLIP(96, {**vision, "image_size": 160}, text)
+    randomise(model)
+    model = model.double().eval()
+    inputs = torch.randn(2, 3, 160, 160, dtype=torch.float64)
+
+    def tokenizer(texts: list[str]) -> Tensor:  # of open_clip's kind
+        return ids(texts)["input_ids"]
+
+    vit = vaw.zero_shot(model, PROMPTS, tokenizer=tokenizer)
+    found = vaw.trace(vit, inputs, 1)
+    plain = explainers.legrad(found, correction=False).values
+    corrected = explainers.legrad(found).values
+    other = vaw.trace(vaw.zero_shot(model, "a photo of a", tokenizer=tokenizer), inputs)
+    empty = explainers.legrad(other, correction=False).values
+    low, high = (end(empty, (2, 3), keepdim=True) for end in (torch.amin, torch.amax))
+    stands_out = (empty - low) / (high - low) > 0.8
+    assert stands_out.any()
+    torch.testing.assert_close(corrected, plain.masked_fill(stands_out, 0))
 
 
 def test_it_starts_where_it_is_told() -> None:

@@ -110,4 +110,4 @@ def _text(model: Any) -> TextTower | None:
         int(getattr(model, "vocab_size", 0)) == _VOCABULARY
     )  # else it has a tokenizer of its own
     scale = float(model.logit_scale.detach().float().exp().mean())
-    return TextTower(model, model.encode_text, tokenize if known else None, scale)
+    return TextTower(model, model.encode_text, tokenize if known else None, scale, length)
