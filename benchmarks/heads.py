@@ -27,8 +27,9 @@ def made(name: str, options: argparse.Namespace) -> tuple[nn.Module, Tensor]:
     return model, torch.randn(1, 3, 224, 224, device=options.device, dtype=dtype)
 
 
-def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> None:
-    """One pass of the whole model a head, its output zeroed by a hook."""
+def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> Tensor:
+    """One pass of the whole model a head, its output zeroed by a hook: [head, batch, class]."""
+    found = []
     for layer, head in heads:
         attention = model.blocks[layer].attn
         at, width = head * attention.head_dim, attention.head_dim
@@ -42,8 +43,9 @@ def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> Non
 
         handle = attention.proj.register_forward_pre_hook(drop)
         with torch.no_grad():
-            model(images).softmax(-1)
+            found.append(model(images).softmax(-1))
         handle.remove()
+    return torch.stack(found)
 
 
 def fewer_products(model: nn.Module, tokens: int) -> float:

@@ -112,6 +112,7 @@ class Row:
     question: str
     measured: str
     goal: str = ""
+    ratio: Ratio | None = None
 
 
 def said(row: Row) -> Row:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import io
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
+from pathlib import Path
 
-import timm
 import torch
 from timm.utils import AttentionExtract
 from torch import Tensor, nn
@@ -23,61 +22,9 @@ import vit_attention_widget as vaw
 from .growth import growth
 from .heads import naive
 from .measure import Row, on_device, said, seconds, side_by_side, write_table
-from .published import RULES, explicit_copy, kept
-
-FOUR = ("rollout", "gmar", "daam", "legrad")
-CLASS = 7
-
-Run = Callable[[], object]
-
-
-class Scene:
-    """A model, the same weights with attention written out, and images."""
-
-    def __init__(self, name: str, batch: int, where: argparse.Namespace, **options: object) -> None:
-        torch.manual_seed(0)
-        self.name, self.rounds = name, where.rounds
-        self.model = timm.create_model(name, **options).eval()
-        with torch.no_grad():  # random weights attend almost evenly: sharper heads tell more
-            for block in self.model.blocks:
-                block.attn.qkv.weight.mul_(3)
-        images = torch.randn(batch, 3, *self.model.patch_embed.img_size)
-        dtype = getattr(torch, where.dtype)
-        self.model.to(where.device, dtype)
-        self.images = images.to(where.device, dtype)
-        self.explicit = explicit_copy(self.model, name, **options)
-        self.exact = dtype == torch.float32
-
-    def ours(self, *methods: str) -> list[Tensor]:
-        """Maps [batch, row, col] of some methods, from one trace."""
-        gradients = methods != ("rollout",)
-        found = vaw.trace(self.model, self.images, CLASS, gradients=gradients)
-        return [vaw.explainers.METHODS[m](found).final for m in methods]
-
-    def theirs(self, *rules: str) -> list[Tensor]:
-        """Maps [batch, patch] of the published rules, each by itself."""
-        return [RULES[rule](self.explicit, self.images, CLASS) for rule in rules]
-
-    def checked(self, label: str, ours: Tensor, theirs: Tensor, least: float = 0.999) -> None:
-        """Refuse to time what does not agree; half precision may differ a little more."""
-        least = least if self.exact else min(least, 0.95)
-        found = agreement(ours, theirs)
-        if not found > least:
-            raise SystemExit(f"{label}: the maps do not agree ({found:.4f}): times say nothing.")
-
-    def beside(
-        self, label: str, ours: Run, theirs: Run, goal: str = "> 1", slow: bool = False
-    ) -> Row:
-        """One line: their time as a multiple of ours."""
-        rounds = max(3, self.rounds // 2) if slow else self.rounds
-        found = side_by_side({"ours": ours, "theirs": theirs}, "ours", rounds)
-        return said(Row(f"{self.name}: {label}", f"{found['theirs']} x ours", goal))
-
-
-def agreement(ours: Tensor, theirs: Tensor) -> float:
-    """Correlation of two maps, 1 for the same up to scale."""
-    both = torch.stack([ours.flatten().float(), theirs.flatten().to(ours.device).float()])
-    return float(torch.corrcoef(both.detach())[0, 1])
+from .plots import ratios
+from .published import RULES, kept
+from .scene import CLASS, FOUR, Run, Scene
 
 
 def published(scene: Scene) -> list[Row]:
@@ -202,6 +149,13 @@ def heads(scene: Scene) -> Row:
     def ours() -> vaw.HeadImportance:
         return vaw.head_importance(scene.model, scene.images, "probability", CLASS)
 
+    few = [every[0], every[len(every) // 2], every[-1]]
+    with torch.no_grad():
+        whole = scene.model(scene.images).softmax(-1)
+    falls = (whole - naive(scene.model, scene.images, few))[:, 0, CLASS].float()
+    known = ours().values[0].to(falls)
+    limits = {"rtol": 1e-2, "atol": 1e-6} if scene.exact else {"rtol": 0.5, "atol": 1e-2}
+    torch.testing.assert_close(torch.stack([known[at] for at in few]), falls, **limits)
     return scene.beside(
         f"all {len(every)} heads left out, against the naive loop",
         ours,
@@ -311,6 +265,8 @@ def main() -> None:
     mark = "peers" if options.device == "cpu" else f"peers-{options.device}"
     rows = table(options.model, options)
     write_table(rows, mark, options, keep=options.write)
+    if options.write:
+        ratios(rows, Path(__file__).with_name("plots") / f"{mark}.png")
     if not options.no_growth:
         growth(options)
 

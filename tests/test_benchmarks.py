@@ -11,7 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import growth, peers
+from benchmarks import growth, peers, plots
 
 
 def options(**changed: object) -> argparse.Namespace:
@@ -23,10 +23,12 @@ def options(**changed: object) -> argparse.Namespace:
 SMALL = {"img_size": 64, "depth": 3, "embed_dim": 48, "num_heads": 3}
 
 
-def test_every_peer_can_be_run() -> None:
+def test_every_peer_can_be_run(tmp_path: Path) -> None:
     rows = peers.table("vit_tiny_patch16_224", options(), **SMALL)
     assert len(rows) >= 19
     assert all(row.measured for row in rows)
+    plots.ratios(rows, tmp_path / "peers.png")
+    assert (tmp_path / "peers.png").stat().st_size > 5_000
 
 
 def test_what_does_not_agree_is_not_timed() -> None:
