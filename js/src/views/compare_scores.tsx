@@ -1,10 +1,10 @@
 // Which of the compared maps is faithful: insertion and deletion of each, when asked for.
 
-import { useSignal } from "@preact/signals";
 import { type Comparison, nameOf } from "../state/comparison";
 import { best, type ComparedScores, CURVE_HINTS, CURVES, lead, score } from "../state/faithfulness";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
+import { AskButton } from "./ask_button";
 
 interface Props {
   store: Store;
@@ -30,31 +30,20 @@ function said({ info, comparison }: Props, scores: ComparedScores): string[] {
 
 export function CompareScores(props: Props) {
   const { store, scores } = props;
-  const problem = useSignal("");
   const asked = store.traits.faithfulness.value.asked === "compared";
   const done = scores?.areas.every((areas) => areas !== null) ?? false;
-  const ask = async () => {
-    problem.value = await store.request("score_compared", {});
-  };
   return (
     <section class="vaw-faithful" aria-label="how faithful the maps are" aria-busy={asked}>
       {!done && (
-        <div class="vaw-row">
-          <button
-            type="button"
-            data-testid="score-compared"
-            disabled={asked}
-            title={`${CURVE_HINTS.insertion} ${CURVE_HINTS.deletion}`}
-            onClick={ask}
-          >
-            {asked ? "scoring the maps …" : "which map is faithful?"}
-          </button>
-          {asked && (
-            <button type="button" data-testid="score-cancel" onClick={() => store.cancel()}>
-              cancel
-            </button>
-          )}
-        </div>
+        <AskButton
+          store={store}
+          method="score_compared"
+          label="which map is faithful?"
+          meanwhile="scoring the maps"
+          busy={asked}
+          hint={`${CURVE_HINTS.insertion} ${CURVE_HINTS.deletion}`}
+          testid="score-compared"
+        />
       )}
       {scores && (
         <p data-testid="scores-say">
@@ -65,7 +54,6 @@ export function CompareScores(props: Props) {
           </span>
         </p>
       )}
-      {problem.value && <p role="alert">{problem.value}</p>}
     </section>
   );
 }

@@ -1,6 +1,5 @@
 // Is the map faithful? Show and hide patches in its order, and see what becomes of the class.
 
-import { useSignal } from "@preact/signals";
 import { linear } from "../draw/scale";
 import {
   CURVE_HINTS,
@@ -11,6 +10,7 @@ import {
   verdict,
 } from "../state/faithfulness";
 import type { Store } from "../state/store";
+import { AskButton } from "./ask_button";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "./axes";
 
 const WIDTH = 250;
@@ -64,12 +64,8 @@ function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[n
 }
 
 export function Faithful({ store }: { store: Store }) {
-  const problem = useSignal("");
   const scores = scoresShown(store.traits);
   const asked = store.traits.faithfulness.value.asked === "map";
-  const ask = async () => {
-    problem.value = await store.request("score_map", {});
-  };
   return (
     <section class="vaw-faithful" aria-label="how faithful the map is" aria-busy={asked}>
       {scores ? (
@@ -87,24 +83,16 @@ export function Faithful({ store }: { store: Store }) {
           </p>
         </>
       ) : (
-        <div class="vaw-row">
-          <button
-            type="button"
-            data-testid="score-map"
-            disabled={asked}
-            title="Show and hide patches in the map's order, and see what becomes of the class: about 60 pictures are run"
-            onClick={ask}
-          >
-            {asked ? "scoring the map …" : "is this map faithful?"}
-          </button>
-          {asked && (
-            <button type="button" data-testid="score-cancel" onClick={() => store.cancel()}>
-              cancel
-            </button>
-          )}
-        </div>
+        <AskButton
+          store={store}
+          method="score_map"
+          label="is this map faithful?"
+          meanwhile="scoring the map"
+          busy={asked}
+          hint="Show and hide patches in the map's order, and see what becomes of the class: about 60 pictures are run"
+          testid="score-map"
+        />
       )}
-      {problem.value && <p role="alert">{problem.value}</p>}
     </section>
   );
 }
