@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any, ClassVar
 from unittest import mock
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a lane must not spin
 
 import comm
 import torch
