@@ -42,13 +42,13 @@ globalThis.measure = (() => {
   };
 
   /**
-   * Does something at no particular moment of a frame, `count` times. What it took to do, and until
-   * a frame was painted with the `changes`-th new look of a canvas.
+   * Does something `count` times. What it took to do, and until a frame was painted with the
+   * `changes`-th new look of a canvas.
    */
   const times = async (act, count, selector, changes) => {
     const found = [];
     for (let i = 0; i < count; i++) {
-      await pause(50 + 17 * Math.random());
+      await pause(50);
       let last = look([selector]);
       const start = performance.now();
       act(i);
