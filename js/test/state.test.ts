@@ -55,6 +55,27 @@ describe("attention", () => {
     expect(read(store, 0, 0, 4)).not.toBeNull();
   });
 
+  it("keeps the rows of tokens that were looked at, until there is another image or version", () => {
+    const { store, model } = storeOf({}, false);
+    model.kernel("attention_rows", rowBytes(4));
+    model.kernel("attention_rows", rowBytes(5));
+    expect([0, 4, 5, 6].map((token) => store.attention.has(token))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    const found = read(store, 1, 1, 4);
+    for (const [i, value] of row(1, 1, 4).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+    store.set({ direction: "looked_at_by" });
+    expect(read(store, 1, 1, 4)).toBeNull();
+    store.set({ direction: "looks_at" });
+    model.kernel("version", 2); // the rows that came last belong to it
+    expect([4, 5].map((token) => store.attention.has(token))).toEqual([false, true]);
+    model.kernel("attention_rows", new DataView(new ArrayBuffer(0)));
+    expect(store.attention.has(5)).toBe(false);
+  });
+
   it("asks for no matrices of long sequences", () => {
     const info = { ...(storeOf().model.values.model_info as object), num_tokens: 4097 };
     expect(storeOf({ model_info: info }).model.sent).toEqual([]);

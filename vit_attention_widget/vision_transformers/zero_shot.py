@@ -29,8 +29,8 @@ class TextTower:
 
     ``model`` holds the tower; ``encode`` takes token ids [text, length] and gives features [text,
     dim]; ``tokenize`` takes texts, and is None where the library keeps it apart from the model;
-    ``scale`` turns cosines into logits; ``length`` is how many tokens every text is padded to, where
-    the tower was trained so.
+    ``scale`` turns cosines into logits; ``length`` is how many tokens every text is padded to,
+    where the tower was trained so.
     """
 
     model: nn.Module

@@ -4,6 +4,7 @@
 import { effect, type Signal, signal } from "@preact/signals";
 import { decode } from "../wire/safetensors";
 import type { Matrix } from "./matrix";
+import type { Rows } from "./results";
 import type { Store } from "./store";
 
 interface Layer {
@@ -16,10 +17,15 @@ interface Layer {
 /** Above this length whole matrices are too heavy: rows come with each click instead. */
 export const STREAMED_TOKENS = 600;
 
+/** Rows of tokens that were looked at are kept up to so many bytes. */
+const KEPT_BYTES = 32e6;
+
 export class AttentionCache {
   /** Grows when a layer arrives or the cache is dropped; reading it subscribes a view. */
   readonly filled: Signal<number> = signal(0);
   private readonly layers = new Map<number, Layer>();
+  /** By token and direction, the longest unused first. */
+  private readonly rows = new Map<string, Rows>();
   private abort = new AbortController();
 
   constructor(
@@ -30,8 +36,10 @@ export class AttentionCache {
       store.traits.version.value;
       if (store.info.value) this.restart();
     });
+    const stopRows = effect(() => this.keep(store.kernelRows.value));
     signal_.addEventListener("abort", () => {
       stop();
+      stopRows();
       this.abort.abort();
     });
   }
@@ -41,7 +49,7 @@ export class AttentionCache {
     this.filled.value;
     const info = this.store.info.value;
     if (!info) return false;
-    return this.layers.size === info.num_layers || this.store.kernelRows.value?.token === token;
+    return this.layers.size === info.num_layers || this.rowsOf(token) !== undefined;
   }
 
   hasLayer(layer: number): boolean {
@@ -75,9 +83,8 @@ export class AttentionCache {
       }
       return true;
     }
-    const rows = this.store.kernelRows.value;
-    if (!rows || rows.token !== token || rows.direction !== direction) return false;
-    if (rows.tokens !== tokens) return false; // of the image before
+    const rows = this.rowsOf(token);
+    if (!rows || rows.tokens !== tokens) return false; // or of the image before
     const at = layer * rows.heads + head;
     const factor = (rows.scale[at] ?? 0) / 255;
     for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[at * tokens + i] ?? 0) * factor;
@@ -117,10 +124,34 @@ export class AttentionCache {
     return true;
   }
 
+  private rowsOf(token: number): Rows | undefined {
+    const direction = this.store.traits.direction.value;
+    const now = this.store.kernelRows.value;
+    if (now?.token === token && now.direction === direction) return now;
+    return this.rows.get(`${token} ${direction}`);
+  }
+
+  private keep(rows: Rows | null): void {
+    if (!rows) {
+      this.rows.clear(); // another image or model is being looked at
+      return;
+    }
+    const key = `${rows.token} ${rows.direction}`;
+    this.rows.delete(key);
+    this.rows.set(key, rows);
+    const most = Math.max(1, Math.floor(KEPT_BYTES / rows.bytes.length));
+    for (const oldest of this.rows.keys()) {
+      if (this.rows.size <= most) break;
+      this.rows.delete(oldest);
+    }
+  }
+
   private restart(): void {
     this.abort.abort();
     this.abort = new AbortController();
     this.layers.clear();
+    this.rows.clear();
+    this.keep(this.store.kernelRows.peek()); // it came before the version it belongs to
     this.filled.value = this.filled.peek() + 1;
     const info = this.store.info.peek();
     if (info && info.num_tokens <= STREAMED_TOKENS) this.stream(info.num_layers, this.abort.signal);
