@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from .comparison import Comparison, MapOf, Maps
 from .errors import CaptureError, ImageError, ParameterError, TargetError, UnsupportedModelError
 from .explainers import METHODS, Attribution
-from .heads.image_sets import kept_inputs
+from .heads.image_sets import kept_inputs, read_once
 from .selection import layer_index
 from .targets import resolve
 from .trace import Trace
@@ -146,7 +146,7 @@ def _given(model: Any, images: Any) -> list[_Given]:
         return [_Given.of(model, images)]
     if not model:
         raise ParameterError("There are no models: give {name: model} with at least one.")
-    many = list(images) if isinstance(images, Iterator) else images
+    many = read_once(images)
     return [_Given.of(each, many, name) for name, each in model.items()]
 
 

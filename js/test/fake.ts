@@ -101,6 +101,7 @@ export const STATE: Record<string, unknown> = {
     image_name: "scene",
     set_size: 0,
     other_models: [],
+    by_class: true,
   },
   picture: new DataView(new ArrayBuffer(4)),
   decision: {

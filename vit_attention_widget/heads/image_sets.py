@@ -14,7 +14,15 @@ from ..errors import ImageError, ParameterError
 from ..targets import class_index
 from ..vision_transformers import VisionTransformer
 
-__all__ = ["Batch", "batches", "count", "kept_inputs", "until_it_breaks"]
+__all__ = [
+    "Batch",
+    "batches",
+    "count",
+    "kept_inputs",
+    "raw_image",
+    "read_once",
+    "until_it_breaks",
+]
 
 Batch = tuple[Any, Any]
 """Images, and the target of each (or one for all, or None)."""
@@ -110,6 +118,28 @@ def kept_inputs(vit: VisionTransformer, images: Any) -> list[tuple[Tensor, int |
     if len({label is None for _, label in kept}) == 2:
         raise ParameterError("Some images of the set have a label, others have none: give all.")
     return kept
+
+
+def read_once(images: Any) -> Any:
+    """Images that can be gone through again in the same order: a shuffling loader as a list."""
+    again = _is_one(images) or isinstance(images, Tensor | Sequence) or not _is_many(images)
+    return images if again else [_split(item) for item in _items(images)]
+
+
+def raw_image(images: Any, index: int, total: int) -> Any:
+    """An image as it was given, before any model's preparation.
+
+    Raises
+    ------
+    ParameterError
+        If the set is no list with one image an entry.
+    """
+    if not isinstance(images, Sequence) or len(images) != total:
+        raise ParameterError(
+            "Each model prepares an image by itself, but this one is of a data set that was read "
+            "as one model's input: give image_set as a list of images."
+        )
+    return _split(images[index])[0]
 
 
 def _is_one(images: Any) -> bool:

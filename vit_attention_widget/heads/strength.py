@@ -161,15 +161,16 @@ class _Apart:
         self.rows, self.cols = tokens.rows, tokens.cols
         self.hops = max(self.rows, self.cols)
         self._like = like
-        col = torch.arange(self.cols, device=like.device)
+        col = torch.arange(self.cols)  # on the CPU: distances want float64, which not all have
         across = (col[:, None, None] - col).abs()
-        down = torch.arange(1 - self.rows, self.rows, device=like.device).abs()[:, None]
-        self._hop = torch.maximum(across, down).flatten()
+        down = torch.arange(1 - self.rows, self.rows).abs()[:, None]
+        hop = torch.maximum(across, down).flatten()
+        self._hop = hop.to(like.device)
         self._far = torch.hypot(
             down.double() * tokens.patch_height, across.double() * tokens.patch_width
         ).to(like)
         pairs = (self.rows - down).expand(self.cols, -1, self.cols).flatten()
-        self.pairs = torch.zeros_like(pairs[: self.hops]).index_add(0, self._hop, pairs)
+        self.pairs = torch.zeros_like(pairs[: self.hops]).index_add(0, hop, pairs).to(like.device)
 
     def sums(self, batch: int, heads: int) -> Tensor:
         """Nothing yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class CompareStudy(StrengthStudy):
     comparison_maps = traitlets.Bytes(b"")
 
     _found: Found | None = None
+    _found_of = ""
     _request: Asked | None = None
     _model_compared: Any = None
     _given: Any = None  # the set as it was given
@@ -255,7 +257,8 @@ class CompareStudy(StrengthStudy):
     def _compare_models(self, asked: Asked, progress: Progress) -> Found:
         shown, version = self._now()
         maps = [self._layers_of(shown, asked.method, progress)[-1]]
-        traces = {self._vit.name: shown}
+        own = self._vit.name
+        traces = {f"{own}, shown" if own in self._models else own: shown}
         for i, (name, vit) in enumerate(self._models.items(), 1):
             progress(i / (len(self._models) + 1), f"comparing maps, {name}")
             traces[name] = trace(vit, self._raw_image(), self._target_in(vit, shown))
@@ -300,8 +303,16 @@ class CompareStudy(StrengthStudy):
             progress(running.fraction or 0.0, running.label)
             time.sleep(_POLL)
 
+    def _study_heads(self) -> None:
+        super()._study_heads()
+        shown, found = self.trace, self._found
+        if shown is not None and self._by_class[0] is not shown.layers:
+            self._by_class = (None, {})
+        if found is not None and found.shown is not None and found.shown is not shown:
+            self._found = replace(found, shown=None)  # which would keep all of an old trace
+
     def _show_comparison(self, asked: Asked, found: Found) -> None:
-        self._found = found
+        self._found, self._found_of = found, asked.of
         self._stamp += 1
         total = len(self._image_set or ()) if asked.of == "images" else len(found.comparison)
         self.comparison_maps = maps_bytes(found.comparison.maps, self._stamp)

@@ -35,7 +35,8 @@ class Asked:
 class Found:
     """What was compared, what a click on each map selects, and what stands below it.
 
-    ``shown`` is the trace that it is of; of a set there is none, and ``of_set`` stands for it.
+    ``shown`` is the trace that it is of, while that is shown; of a set there is none, and
+    ``of_set`` stands for it.
     """
 
     comparison: Comparison

@@ -56,12 +56,14 @@ _MAPS_AT_ONCE = 400_000
 class Traced:
     """Traces of the whole model and of the pruned one, and the target if it is not a class.
 
-    ``refused`` is why a target that was asked for could not be explained.
+    ``followed`` is whether it is of the predicted class, whichever that is; ``refused`` is why a
+    target that was asked for could not be explained.
     """
 
     whole: Trace
     pruned: Trace | None
     own: Any
+    followed: bool
     refused: TargetError | None
 
 
@@ -85,6 +87,7 @@ class Computation(Work):
         self._prepare_lanes()
         self._follow_prediction = True
         self._own_target: Any = None  # what is explained, where it is not a class
+        self._traced_followed = True
         self._reset_results()
 
     def _begin(self) -> None:
@@ -143,6 +146,7 @@ class Computation(Work):
             **results.model_info(self._vit, self._tokens, name, self._explains, by_class),
             "set_size": 0 if self._image_set is None else len(self._image_set),
             "other_models": list(self._models),
+            "by_class": by_class,
         }
         metrics = [choice["key"] for choice in self.model_info["metrics"]]
         with self._quietly():
@@ -164,6 +168,10 @@ class Computation(Work):
             return
         name = change["name"]
         if name == "target":
+            self._follow_prediction = change["new"] is None
+            if self._own_target is not None:
+                self._own_target = None
+                self._describe()
             if self._whole is None or self._whole.target.index != (change["new"],):
                 self._start_trace("another class")
         elif name == "pruned_heads":
@@ -182,7 +190,7 @@ class Computation(Work):
 
     def _trace(self, progress: Progress) -> Traced:
         """The traces that the selections ask for; what is there already is not run again."""
-        own, refused = self._own_target, None
+        own, followed, refused = self._own_target, self._follow_prediction, None
         try:
             whole = self._aimed(own, progress)
         except TargetError as error:
@@ -192,13 +200,14 @@ class Computation(Work):
             whole = self._aimed(None, progress)
         mask = check_heads(self._vit, heads_by_layer(pruned_pairs(self.pruned_heads, self._vit)))
         if not mask:
-            return Traced(whole, None, own, refused)
+            return Traced(whole, None, own, followed, refused)
         known = [found for found in (whole, self._pruned) if found is not None]
         nearest = max(known, key=lambda found: first_difference(found, mask))
         pruned = remask(nearest, mask, progress=progress)  # the layers below need not run again
         index = whole.target.index
         same = pruned.target.index == index if index else pruned.target is whole.target
-        return Traced(whole, pruned if same else pruned.retarget(whole.target), own, refused)
+        aimed = pruned if same else pruned.retarget(whole.target)
+        return Traced(whole, aimed, own, followed, refused)
 
     def _aimed(self, own: Any, progress: Progress) -> Trace:
         """A trace of the whole model for what is to be explained: this, or a class."""
@@ -214,7 +223,8 @@ class Computation(Work):
         return whole if whole.target.index == (wanted,) else whole.retarget(wanted)
 
     def _traced(self, found: Traced) -> None:
-        self._whole, self._pruned, self._traced_own = found.whole, found.pruned, found.own
+        self._whole, self._pruned = found.whole, found.pruned
+        self._traced_own, self._traced_followed = found.own, found.followed
         if found.refused is not None:
             self._own_target = None
             self._describe()

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import TargetError
-from ..vision_transformers import takes_prompts, with_prompts
+from ..jobs import Job
+from ..vision_transformers import VisionTransformer, takes_prompts, with_prompts
+from .compare_study import COMPARE_IMAGES_SLOT
 from .computation import Computation
+from .image_overview import IMAGES_SLOT
+from .pattern_study import PATTERNS_SLOT
 
-__all__ = ["Explaining"]
+__all__ = ["PROMPTS_SLOT", "SLOTS_OF_THE_SET", "Explaining"]
+
+PROMPTS_SLOT = "prompts"
+SLOTS_OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
+"""Work on all images, which does not follow the one that is looked at."""
 
 
 class Explaining(Computation):
@@ -19,6 +27,10 @@ class Explaining(Computation):
 
     def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
         """Look at what was prepared."""
+        raise NotImplementedError
+
+    def _forget_images(self) -> None:
+        """What was said of the images of the set no longer holds."""
         raise NotImplementedError
 
     def explain(self, target: Any) -> None:
@@ -65,21 +77,47 @@ class Explaining(Computation):
                 "vaw.zero_shot(model, prompts, tokenizer=...)."
             )
 
-        def work(_: Any) -> tuple[Any, ...]:
-            return self._prepared(with_prompts(self._vit, texts), self._image)
+        before = self._vit
 
-        def turn(prepared: tuple[Any, ...]) -> None:
-            before, explained = self._vit, self.target
-            kept = None
-            if explained is not None and not self._follow_prediction:
-                name = before.class_name(explained)
-                kept = texts.index(name) if name in texts else None
-            self._follow_prediction, self._own_target = kept is None, None
-            with self._quietly():
-                self.target = None
-                self._turn_to(prepared, self._opened, self._image_set, False)
-                self.target = kept
-                if not before.num_classes:
-                    self.method = "daam"
+        def read(_: Any) -> VisionTransformer:
+            return with_prompts(before, texts)
 
-        self._do(self._quick, "prompts", "reading the prompts", work, turn)
+        def turn(vit: VisionTransformer) -> None:
+            with self._lock:
+                if self._vit is before:
+                    self._turn_to_prompts(vit, texts)
+
+        def failed(error: BaseException) -> None:
+            with self._lock:
+                self._failed(error, PROMPTS_SLOT)
+
+        self._quick.submit(Job(PROMPTS_SLOT, "reading the prompts", read, turn, failed))
+
+    def _turn_to_prompts(self, vit: VisionTransformer, texts: list[str]) -> None:
+        before, explained = self._vit, self.target
+        kept = None
+        if explained is not None and not self._follow_prediction:
+            name = before.class_name(explained)
+            kept = texts.index(name) if name in texts else None
+        prepared = self._prepared(vit, self._image)
+        for slot in SLOTS_OF_THE_SET:  # it was about other classes
+            self._longest.cancel(slot)
+        self._follow_prediction, self._own_target = kept is None, None
+        with self._quietly():
+            self.target = None
+            if texts and not before.num_classes:
+                self.method = "daam"
+            self._turn_to(prepared, self._opened, self._relabelled(before, texts), False)
+            self.target = kept
+        self._forget_images()
+
+    def _relabelled(self, before: VisionTransformer, texts: list[str]) -> Any:
+        """The set with labels that mean the same prompts; without labels if one is gone."""
+        if self._image_set is None:
+            return None
+        number = {text: i for i, text in enumerate(texts)}
+        labels = [
+            None if y is None else number.get(before.class_name(y)) for _, y in self._image_set
+        ]
+        labels = labels if None not in labels else [None] * len(labels)
+        return [(image, y) for (image, _), y in zip(self._image_set, labels, strict=True)]

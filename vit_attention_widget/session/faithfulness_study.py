@@ -48,11 +48,15 @@ class FaithfulnessStudy(CompareStudy):
     _baselines_of: tuple[Any, Any] = (None, None)
     _baseline_scores: dict[str, Scores]
 
+    def _study_heads(self) -> None:
+        super()._study_heads()
+        self._baselines_of, self._baseline_scores = (None, None), {}
+
     def _reset_results(self) -> None:
         super()._reset_results()
         self._baselines_of, self._baseline_scores = (None, None), {}
         compared = self.faithfulness.get("compared")
-        of_set = compared is not None and self._found is not None and self._found.shown is None
+        of_set = compared is not None and self._found is not None and self._found_of == "images"
         self.faithfulness = {"compared": compared} if of_set else {}
 
     def score_map(self) -> None:
@@ -99,17 +103,21 @@ class FaithfulnessStudy(CompareStudy):
         found, stamp = self._found, self._stamp
         if found is None:
             raise ParameterError("No maps were compared yet: compare_maps() comes first.")
-        if self.comparison.get("of") == "models":
+        of, maps = self._found_of, found.comparison.maps
+        if of == "models":
             raise ParameterError("Scores of different models do not compare: choose methods, ...")
-        maps, items = found.comparison.maps, found.comparison.items
-        alike = found.shown is not None and len({item.target for item in items}) == 1
+        if of == "images" and not self._vit.num_classes:
+            raise ParameterError("Images are scored by their classes, but there are none.")
+        if of != "images" and found.shown is None:
+            raise ParameterError("The compared maps are of an earlier trace: compare again.")
+        alike = of in ("methods", "layers")
         baselines = BASELINES if alike else BASELINES[:1]  # else they are others for every map
 
         def work(progress: Progress) -> None:
             areas: list[dict[str, Pair] | None] = [None] * len(maps)
             for i, values in enumerate(maps):
                 share = i / len(maps), (i + 1) / len(maps)
-                shown = self._trace_of(found, i)
+                shown = self._trace_of(found, of, i)
                 scores = self._scores(shown, values, baselines, progress, share)
                 areas[i] = {name: _areas(score) for name, score in scores.items()}
                 with self._lock:
@@ -150,16 +158,20 @@ class FaithfulnessStudy(CompareStudy):
 
         self._longest.submit(Job(_SLOT, label, run, over, failed, over))
 
-    def _trace_of(self, found: Found, item: int) -> Trace:
+    def cancel_scores(self) -> None:
+        """Stop scoring; what was scored stays."""
+        self._longest.cancel(_SLOT)
+
+    def _trace_of(self, found: Found, of: str, item: int) -> Trace:
         """What a compared map is of: the image as it is shown, or one of the set."""
         if found.shown is None:
             assert found.of_set is not None
             image, label = (self._image_set or [])[item]
             mask = heads_by_layer(found.of_set[-1])
             return trace(self._vit, image, label, head_mask=mask, gradients=False)
-        if found.comparison.items[item].target == found.shown.target.name:
-            return found.shown
-        return found.shown.retarget(found.keys[item])
+        index = found.keys[item]
+        same = of != "classes" or found.shown.target.index == (index,)
+        return found.shown if same else found.shown.retarget(index)
 
     def _scores(
         self,

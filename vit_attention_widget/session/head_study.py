@@ -91,7 +91,7 @@ class HeadStudy(Computation):
                 self._publish_importance()
 
     def _publish_importance(self) -> None:
-        if not self._tables:
+        if self.metric not in self._tables:
             return
         decision = self.decision
         after = decision.get("target_after")

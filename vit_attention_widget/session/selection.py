@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import traitlets
@@ -46,8 +47,9 @@ class _Target(traitlets.Any):
     """A class; choosing the one that is predicted anyway is a choice too."""
 
     def set(self, obj: Any, value: Any) -> None:
-        super().set(obj, value)
-        obj._chose_target(value)
+        with obj._choosing():
+            super().set(obj, value)
+            obj._chose_target(value)
 
 
 class Selection(traitlets.HasTraits):
@@ -96,6 +98,10 @@ class Selection(traitlets.HasTraits):
     _vit: VisionTransformer
     _tokens: TokenLayout
     _image_set: list[tuple[Tensor, int | None]] | None = None
+
+    def _choosing(self) -> AbstractContextManager[Any]:
+        """While a target is set, nothing else may be told of the session's trace."""
+        raise NotImplementedError
 
     def _chose_target(self, value: Any) -> None:
         """Called whenever a target is set, also to what it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import ParameterError, VitAttentionError
-from ..heads.image_sets import kept_inputs
+from ..heads.image_sets import kept_inputs, raw_image
 from ..heads.patterns import AttentionPatterns
 from ..jobs import Job
 from ..selection import heads_by_layer
 from ..vision_transformers import VisionTransformer, describe
 from . import results
-from .compare_study import COMPARE_IMAGES_SLOT
-from .explaining import Explaining
+from .explaining import PROMPTS_SLOT, SLOTS_OF_THE_SET, Explaining
 from .faithfulness_study import FaithfulnessStudy
-from .image_overview import IMAGES_SLOT, ImageStudy, names_of
-from .pattern_study import PATTERNS_SLOT, PatternStudy
+from .image_overview import ImageStudy, names_of
+from .pattern_study import PatternStudy
 from .selection import SELECTIONS
 
 __all__ = ["Session"]
 
-_OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
+_STAYS = (*SLOTS_OF_THE_SET, PROMPTS_SLOT)
 """Work that goes on while another image is looked at."""
 
 
@@ -138,21 +137,25 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
         images: Any = self._image_set if model is None else self._kept(describe(model))
         if image is None:
             image = now if index < 0 else images[index][0]
-        prepared = self._prepared(self._vit if model is None else model, image)
+        vit = self._vit
+        prepared = self._prepared(vit if model is None else model, image)
         with self._lock:
+            if model is None and self._vit is not vit:  # other prompts were read meanwhile
+                prepared = self._prepared(self._vit, image)
             if index < 0:
                 self._own_image = image
             self._turn_to(prepared, index, images, model is not None)
 
     def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
         for lane in self._lanes:
-            lane.cancel(but=() if other else _OF_THE_SET)
+            lane.cancel(but=() if other else _STAYS)
         self._take(prepared)
         self._image_set, self._opened = images, index
         with self._quietly():  # what is selected is brought into range
             self._reset_results()
             if other:
                 self._forget_images()
+                self.strength_set = b""
                 self.pruned_heads, self._follow_prediction = [], True
             self.selected_image = index
             self._into_range()
@@ -202,13 +205,7 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
     def _raw_image(self) -> Any:
         if self._opened < 0:
             return self._own_image
-        if not isinstance(self._given, Sequence):
-            raise ParameterError(
-                "Other models prepare an image by themselves, but this one is of a data set that "
-                "was read as this model's input: give image_set as a list."
-            )
-        item = self._given[self._opened]
-        return item[0] if isinstance(item, tuple) else item
+        return raw_image(self._given, self._opened, len(self._the_set()))
 
     def _kept(self, vit: VisionTransformer) -> Any:
         return None if self._given is None else kept_inputs(vit, self._given)
@@ -252,9 +249,13 @@ class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
         self._long.cancel()
         self._longest.cancel()
         self._quick.cancel("trace")
+        self._quick.cancel(PROMPTS_SLOT)
         with self._lock:
             shown = self.trace
             if shown is not None:
+                self._own_target = self._traced_own
+                self._follow_prediction = self._traced_followed
+                self._describe()
                 with self._quietly():
                     self.pruned_heads = {layer: list(h) for layer, h in shown.head_mask.items()}
                 self._show_target()

@@ -32,7 +32,7 @@ class Work(Selection):
     status = traitlets.Dict()
 
     def _prepare_lanes(self) -> None:
-        self._quiet = 0
+        self._quiet = threading.local()
         self._lock = threading.RLock()
         self._error: dict[str, str] | None = None
         self._failed_slot = ""
@@ -46,14 +46,22 @@ class Work(Selection):
     @contextmanager
     def _quietly(self) -> Iterator[None]:
         """Set selections in the body without doing what a user's choice would do."""
-        before, self._quiet = self._quiet, threading.get_ident()
+        self._quiet.depth = self._depth + 1
         try:
             yield
         finally:
-            self._quiet = before
+            self._quiet.depth -= 1
+
+    @property
+    def _depth(self) -> int:
+        depth: int = getattr(self._quiet, "depth", 0)
+        return depth
 
     def _is_quiet(self) -> bool:
-        return self._quiet == threading.get_ident()  # other threads still choose
+        return self._depth > 0  # in this thread: others still choose
+
+    def _choosing(self) -> threading.RLock:
+        return self._lock
 
     def _do(
         self,

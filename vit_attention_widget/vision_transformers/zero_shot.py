@@ -191,8 +191,15 @@ def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransf
     tower, tokenizer = _parts(vit)
     if not prompts:
         return tower
-    scale = vit._scale if isinstance(vit, ZeroShot) else None
-    return zero_shot(tower, prompts, tokenizer=tokenizer, scale=scale)
+    if not isinstance(vit, ZeroShot):
+        return zero_shot(tower, prompts, tokenizer=tokenizer)
+    known = dict(zip(vit.class_names or (), vit._texts, strict=True))  # also the user's own
+    new = [prompt for prompt in prompts if prompt not in known]
+    if new:
+        read = zero_shot(tower, new, tokenizer=tokenizer, scale=vit._scale)
+        known |= dict(zip(new, read._texts.to(vit._texts), strict=True))
+    features = torch.stack([known[prompt] for prompt in prompts])
+    return ZeroShot(tower, prompts, features, vit._scale, tokenizer)
 
 
 def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Any]:

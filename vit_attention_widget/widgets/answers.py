@@ -122,6 +122,7 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "compare": _compare,
     "prompts": _prompts,
     "score_map": lambda s, _: _started(s.score_map),
+    "cancel_scores": lambda s, _: _started(s.cancel_scores),
     "score_compared": lambda s, _: _started(s.score_compared),
     "learn_patterns": lambda s, _: _started(s.learn_patterns),
     "place_heads": lambda s, _: _started(s.place_heads),

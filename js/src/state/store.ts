@@ -58,6 +58,7 @@ export type Asked =
   | "prompts"
   | "score_map"
   | "score_compared"
+  | "cancel_scores"
   | "overview"
   | "partial"
   | "curve"

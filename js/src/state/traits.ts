@@ -33,6 +33,8 @@ export interface ModelInfo {
   methods: Choice[];
   metrics: Choice[];
   image_name: string;
+  /** Whether a class is explained, and not another target. */
+  by_class: boolean;
   /** Models to compare with. */
   other_models: string[];
   /** Further images that the session knows, 0 without. */

@@ -18,15 +18,19 @@ interface Props {
 export function AskButton({ store, method, label, meanwhile, busy, hint, testid }: Props) {
   const problem = useSignal("");
   const ask = async () => {
-    problem.value = await store.request(method, {});
+    if (!busy) problem.value = await store.request(method, {});
   };
   return (
     <div class="vaw-row">
-      <button type="button" data-testid={testid} disabled={busy} title={hint} onClick={ask}>
+      <button type="button" data-testid={testid} aria-disabled={busy} title={hint} onClick={ask}>
         {busy ? `${meanwhile} …` : label}
       </button>
       {busy && (
-        <button type="button" data-testid="score-cancel" onClick={() => store.cancel()}>
+        <button
+          type="button"
+          data-testid="score-cancel"
+          onClick={() => store.request("cancel_scores", {})}
+        >
           cancel
         </button>
       )}

@@ -56,6 +56,13 @@ function tableOf(info: ModelInfo, comparison: Comparison, scores: ComparedScores
   return csv(["rank correlation", ...names, ...(scores ? CURVES : [])], rows);
 }
 
+/** Different models have no common scores; images are scored by their own classes. */
+function scorable(store: Store, info: ModelInfo, of: Compared): boolean {
+  return (
+    store.decision.value !== null && of !== "models" && (of !== "images" || info.num_classes > 0)
+  );
+}
+
 function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: CompareScale }) {
   const { store, info, shown, scale } = props;
   const { comparison } = shown;
@@ -76,7 +83,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
       <div class="vaw-compare-body">
         <div class="vaw-stack">
           <CompareTiles {...{ store, info, shown, maps, lit, scores }} own={scale === "own"} />
-          {store.decision.value && comparison.of !== "models" && (
+          {scorable(store, info, comparison.of) && (
             <CompareScores {...{ store, info, comparison, scores }} />
           )}
         </div>

@@ -46,7 +46,7 @@ export function CompareScores(props: Props) {
         />
       )}
       {scores && (
-        <p data-testid="scores-say">
+        <p role="status" data-testid="scores-say">
           {said(props, scores).join(" ")}{" "}
           <span class="vaw-muted">
             Patches are shown (insertion: high is good) or hidden (deletion: low is good) in a map's

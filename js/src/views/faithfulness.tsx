@@ -70,7 +70,9 @@ export function Faithful({ store }: { store: Store }) {
     <section class="vaw-faithful" aria-label="how faithful the map is" aria-busy={asked}>
       {scores ? (
         <>
-          <p data-testid="faithful-says">{verdict(scores.areas)}</p>
+          <p role="status" data-testid="faithful-says">
+            {verdict(scores.areas)}
+          </p>
           <div class="vaw-row">
             {CURVES.map((curve) => (
               <Curves key={curve} scores={scores} curve={curve} />

@@ -159,7 +159,7 @@ export function HeadGrid({ store }: { store: Store }) {
         {info.metrics.length > 0 && <Legend store={store} />}
         <LiveAccuracy store={store} />
       </div>
-      {info.num_classes > 0 && (
+      {info.by_class && (
         <>
           <Fold title="Parts of one head" testid="fold-partial">
             <PartialPanel store={store} />

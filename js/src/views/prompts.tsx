@@ -1,15 +1,25 @@
 // Text prompts that stand for classes: type one, explain one, take one away.
 
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
 
 export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
   const text = useSignal("");
+  const wanted = useSignal<readonly string[] | null>(null); // until the kernel has read them
+  const box = useRef<HTMLInputElement>(null);
   const problem = useSignal("");
-  const prompts = info.num_classes > 0 ? (info.class_names ?? []) : [];
+  const known = info.num_classes > 0 ? (info.class_names ?? []) : [];
+  const prompts = wanted.value ?? known;
+  useEffect(() => {
+    wanted.value = null;
+  }, [info, wanted]);
   const ask = async (next: readonly string[]) => {
+    wanted.value = next;
+    box.current?.focus();
     problem.value = await store.request("prompts", { prompts: [...next] });
+    if (problem.peek()) wanted.value = null;
   };
   const add = () => {
     const typed = text.value.trim();
@@ -23,10 +33,10 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
           <button
             type="button"
             class="vaw-chip"
-            aria-pressed={store.traits.target.value === index}
+            aria-pressed={prompt === known[store.traits.target.value]}
             title="explain this prompt"
             data-testid={`prompt-${index}`}
-            onClick={() => store.set({ target: index })}
+            onClick={() => known.includes(prompt) && store.set({ target: known.indexOf(prompt) })}
           >
             {prompt}
           </button>
@@ -43,6 +53,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
         </span>
       ))}
       <input
+        ref={box}
         type="text"
         data-testid="add-prompt"
         placeholder={prompts.length === 0 ? "type what may be in the picture" : "another prompt"}
@@ -56,7 +67,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
         }}
         onKeyDown={(event) => {
           event.stopPropagation();
-          if (event.key === "Enter") {
+          if (event.key === "Enter" && !event.isComposing) {
             event.preventDefault();
             add();
           }
