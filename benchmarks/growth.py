@@ -67,7 +67,7 @@ def draw(found: Figures, path: Path) -> None:
             values = [max(figures[key], 1e-3) for figures in found[question]]
             ax.plot(tokens, values, marker="o", markersize=3, label=label)
         ax.set(xscale="log", yscale="log", xlabel="tokens", ylabel=unit)
-        ax.set_xticks(tokens, [f"{count:,}" for count in tokens])
+        ax.set_xticks(tokens, [f"{count:,}" if count != 1025 else "" for count in tokens])
         ax.minorticks_off()
         ax.legend(frameon=False)
     axes[0].set_title("time")

@@ -35,12 +35,15 @@ def ratios(rows: list[Row], path: Path) -> None:
         ahead = "tab:blue" if ratio.median > 1 else "tab:orange"
         ax.barh(place, ratio.median - 1, left=1, height=0.6, color=ahead)
         ax.plot([ratio.low, ratio.high], [place, place], color="black", linewidth=1)
-        ax.annotate(f" {ratio.median:.2f}", (max(ratio.high, 1), place), va="center", fontsize=8)
+        digits = 2 if ratio.median < 100 else 0
+        ax.annotate(
+            f" {ratio.median:.{digits}f}", (max(ratio.high, 1), place), va="center", fontsize=8
+        )
     ax.axvline(1, color="black", linewidth=0.8)
     ax.set(xscale="log", xlabel="their time as a multiple of ours")
     ax.set_xticks([0.5, 1, 2, 5, 10, 100], ["0.5", "1", "2", "5", "10", "100"])
     ax.set_yticks(range(len(known)), [label for label, _ in known], fontsize=8)
     ax.minorticks_off()
-    ax.margins(x=0.1)
+    ax.margins(x=0.15)
     ax.invert_yaxis()
     save(figure, path)
