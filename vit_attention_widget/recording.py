@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -26,7 +27,7 @@ class LayerRecord:
     bias: Tensor | None
     block: BlockCall
 
-    @property
+    @cached_property
     def silent(self) -> Tensor:
         """Heads that put out nothing, as those that are masked do: [batch, head, 1, 1] bool."""
         return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
