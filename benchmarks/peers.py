@@ -94,23 +94,24 @@ def libraries(scene: Scene) -> list[Row]:
         products = [layer.attribute(scene.images, CLASS) for layer in captum]
         return [product.clamp_min(0).mean(1)[:, 0, 1:] for product in products]
 
+    ours = scene.ours("attention_gradient")[0]
+    scene.checked("attention x gradient", ours, by_captum()[-1])
+    product = scene.beside(
+        "attention x gradient of every layer, against captum, which takes a run a layer",
+        lambda: scene.ours("attention_gradient"),
+        by_captum,
+    )
+    what = "Grad-CAM, every layer of ours against one layer of pytorch-grad-cam"
+    if not scene.exact:  # it goes through NumPy
+        return [product, said(Row(f"{scene.name}: {what}", "theirs takes no half precision"))]
     theirs = torch.from_numpy(camera(scene.images, targets))  # enlarged to the picture
     size = scene.images.shape[-2:]
     ours = nn.functional.interpolate(scene.ours("gradcam")[0][:, None], size, mode="bilinear")
     scene.checked("Grad-CAM", ours[:, 0], theirs, 0.98)  # they enlarge with a rule of their own
-    scene.checked("attention x gradient", scene.ours("attention_gradient")[0], by_captum()[-1])
-    return [
-        scene.beside(
-            "Grad-CAM, every layer of ours against one layer of pytorch-grad-cam",
-            lambda: scene.ours("gradcam"),
-            lambda: camera(scene.images, targets),
-        ),
-        scene.beside(
-            "attention x gradient of every layer, against captum, which takes a run a layer",
-            lambda: scene.ours("attention_gradient"),
-            by_captum,
-        ),
-    ]
+    camera_row = scene.beside(
+        what, lambda: scene.ours("gradcam"), lambda: camera(scene.images, targets)
+    )
+    return [camera_row, product]
 
 
 def matrices(scene: Scene) -> list[Row]:
@@ -215,7 +216,7 @@ def bertviz(scene: Scene) -> list[Row]:
         scene.explicit(scene.images)
     tokens = [str(i) for i in range(attention[0].shape[-1])]
     with redirect_stdout(io.StringIO()):
-        page = model_view(attention, tokens, html_action="return")
+        page = model_view([a.float().cpu() for a in attention], tokens, html_action="return")
     theirs, taken = len(page.data.encode()), time.perf_counter() - start
     start = time.perf_counter()
     widget = vaw.Explorer(scene.model, scene.images)
