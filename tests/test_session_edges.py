@@ -207,8 +207,12 @@ def test_labels_of_a_set_follow_the_prompts(clip: nn.Module) -> None:
         image_set=[(scenes[0], "a moon"), (scenes[1], "a star")],
     )
     session.wait()
+    session.show_images()
+    session.wait()
+    assert session.overview
     session.set_prompts(["a moon", "a heart", "a star"])
     session.wait()
+    assert session.overview == {}  # it was about other classes
     assert [label for _, label in session._image_set] == [0, 2]
     session.set_prompts(["a moon", "a heart"])  # one label is gone
     session.wait()

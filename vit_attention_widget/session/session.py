@@ -29,7 +29,7 @@ _STAYS = (*SLOTS_OF_THE_SET, PROMPTS_SLOT)
 """Work that goes on while another image is looked at."""
 
 
-class Session(Explaining, ImageStudy, PatternStudy, FaithfulnessStudy):
+class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
