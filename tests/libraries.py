@@ -55,6 +55,14 @@ class Tiny:
         return None if self.classes else _first_feature
 
 
+def tiny_clip() -> Any:
+    """A CLIP model of open_clip with both towers, on 4 x 4 patches, with random weights."""
+    vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
+    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
+    torch.manual_seed(0)
+    return open_clip.CLIP(8, vision, text).eval()
+
+
 def _first_feature(features: Tensor) -> Tensor:
     return features[:, 0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,24 +16,6 @@ import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
 
 SCENE = vaw.demo.scene(seed=1)
-
-
-@pytest.fixture
-def session() -> Iterator[vaw.Session]:
-    made = vaw.Session(vaw.demo.load_model(), SCENE.image)
-    made.wait()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def clip() -> nn.Module:
-    open_clip = pytest.importorskip("open_clip")
-    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
-    vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
-    torch.manual_seed(0)
-    model: nn.Module = open_clip.CLIP(8, vision, text).eval()
-    return model
 
 
 def other_class(session: vaw.Session) -> int:

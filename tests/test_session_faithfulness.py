@@ -15,14 +15,6 @@ from vit_attention_widget.errors import ParameterError, TargetError
 SCENE = vaw.demo.scene(seed=1)
 
 
-@pytest.fixture
-def session() -> Iterator[vaw.Session]:
-    made = vaw.Session(vaw.demo.load_model(), SCENE.image)
-    made.wait()
-    yield made
-    made.close()
-
-
 def areas(trace: vaw.Trace, found: vaw.explainers.Attribution, layer: int) -> list[float]:
     scores = evaluation.scores_of(trace, found, layer=layer)
     return [float(scores.insertion.area[0]), float(scores.deletion.area[0])]
@@ -125,16 +117,6 @@ def test_nothing_to_score(session: vaw.Session) -> None:
 
 
 # --- prompts -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def clip() -> nn.Module:
-    open_clip = pytest.importorskip("open_clip")
-    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
-    vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
-    torch.manual_seed(0)
-    model: nn.Module = open_clip.CLIP(8, vision, text).eval()
-    return model
 
 
 @pytest.fixture

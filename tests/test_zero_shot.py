@@ -9,7 +9,7 @@ import open_clip
 import pytest
 import torch
 import transformers as hf
-from libraries import SIZE, TEXT, TINY
+from libraries import SIZE, TEXT, TINY, tiny_clip
 from models import randomise
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -19,17 +19,10 @@ from vit_attention_widget import explainers
 from vit_attention_widget.errors import ParameterError, TargetError
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", "a drawing"]
-VISION = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
 
 
 def images() -> Tensor:
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
-def clip() -> Any:
-    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
-    torch.manual_seed(0)
-    return open_clip.CLIP(8, VISION, text).eval()
 
 
 def ids(texts: list[str], **_: Any) -> dict[str, Tensor]:
@@ -48,7 +41,7 @@ def transformers_clip() -> nn.Module:
 
 
 def test_logits_are_scaled_cosines() -> None:
-    model = clip()
+    model = tiny_clip()
     vit = vaw.zero_shot(model, PROMPTS)
     with torch.no_grad():
         features = normalize(model.encode_image(images()), dim=-1)
@@ -72,7 +65,7 @@ def test_transformers_with_a_tokenizer() -> None:
 
 @pytest.mark.parametrize("method", explainers.METHODS)
 def test_every_explainer_takes_prompts(method: str) -> None:
-    vit = vaw.zero_shot(clip(), PROMPTS)
+    vit = vaw.zero_shot(tiny_clip(), PROMPTS)
     found = vaw.trace(vit, images(), "a drawing")
     values = explainers.METHODS[method](found).values
     assert values.shape == (2, 3, 4, 4)
@@ -87,7 +80,7 @@ def test_prompts_differ() -> None:
 
 
 def test_text_of_a_trace() -> None:
-    model = clip()
+    model = tiny_clip()
     found = vaw.trace(model, images(), text=PROMPTS)
     assert found.target.name == PROMPTS[0]
     assert vaw.trace(model, images(), "a drawing", text=PROMPTS).target.index == (2, 2)
@@ -96,7 +89,7 @@ def test_text_of_a_trace() -> None:
 
 def test_legrad_is_the_published_rule_on_open_clip() -> None:
     """Bousselham et al.: relu of the gradient of cos(readout of the layer, text), class row."""
-    model = clip().double()
+    model = tiny_clip().double()
     vit = vaw.zero_shot(model, PROMPTS)
     found = vaw.trace(vit, images().double(), 1)
     with torch.no_grad():
@@ -183,7 +176,7 @@ def test_the_way_a_model_is_run_does_not_matter(way: str) -> None:
 
 
 def test_bad_input() -> None:
-    model = clip()
+    model = tiny_clip()
     with pytest.raises(ParameterError, match="no prompts"):
         vaw.zero_shot(model, [])
     with pytest.raises(ParameterError, match="has a classifier"):
