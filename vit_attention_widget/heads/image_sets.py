@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import ImageError, ParameterError
 from ..targets import class_index
+from ..targets.labelled import samples
 from ..vision_transformers import VisionTransformer
 
 __all__ = [
@@ -63,7 +64,7 @@ def batches(images: Any, target: Any, size: int) -> Iterator[Batch]:
             "give one target for all."
         )
     waiting: list[Batch] = []
-    for item in _items(images):
+    for item in samples(images):
         inputs, labels = _split(item)
         own = labels if target is None else target
         if not _is_one(inputs) and _is_many(inputs):
@@ -123,7 +124,7 @@ def kept_inputs(vit: VisionTransformer, images: Any) -> list[tuple[Tensor, int |
 def read_once(images: Any) -> Any:
     """Images that can be gone through again in the same order: a shuffling loader as a list."""
     again = _is_one(images) or isinstance(images, Tensor | Sequence) or not _is_many(images)
-    return images if again else [_split(item) for item in _items(images)]
+    return images if again else [_split(item) for item in samples(images)]
 
 
 def raw_image(images: Any, index: int, total: int) -> Any:
@@ -167,14 +168,6 @@ def _is_each(target: Any) -> bool:
     if isinstance(target, Tensor | np.ndarray):
         return target.ndim == 1
     return isinstance(target, Sequence) and not isinstance(target, str)
-
-
-def _items(images: Any) -> Iterator[Any]:
-    if isinstance(images, Iterable):
-        yield from images
-    else:
-        for index in range(len(images)):
-            yield images[index]
 
 
 def _split(item: Any) -> Batch:

@@ -219,8 +219,7 @@ class CompareStudy(StrengthStudy):
             progress(i / len(classes), f"comparing maps, {self._vit.class_name(index)}")
             if (asked.method, index) not in known:
                 aimed = shown if now == (index,) else shown.retarget(index)
-                values = METHODS[asked.method](aimed).values[0, -1]
-                known[asked.method, index] = values.float().cpu().numpy()
+                known[asked.method, index] = _maps_of(aimed, asked.method)[-1]
         last = self._vit.num_layers - 1
         names = [self._vit.class_name(index) for index in classes]
         items = [MapOf(asked.method, name, last) for name in names]
@@ -246,7 +245,7 @@ class CompareStudy(StrengthStudy):
         for i, (image, label) in enumerate(images[:count]):
             progress(i / count, f"comparing maps, image {i} of {count}")
             found = trace(vit, image, label, head_mask=mask)
-            maps.append(METHODS[asked.method](found).values[0, -1].float().cpu().numpy())
+            maps.append(_maps_of(found, asked.method)[-1])
             items.append(MapOf(asked.method, found.target.name, vit.num_layers - 1, i))
         names = [f"image {i}" for i in range(count)]
         files = names_of(self._given, len(images))[:count]
@@ -262,8 +261,7 @@ class CompareStudy(StrengthStudy):
         for i, (name, vit) in enumerate(self._models.items(), 1):
             progress(i / (len(self._models) + 1), f"comparing maps, {name}")
             traces[name] = trace(vit, self._raw_image(), self._target_in(vit, shown))
-            values = METHODS[asked.method](traces[name]).values[0, -1]
-            maps.append(values.float().cpu().numpy())
+            maps.append(_maps_of(traces[name], asked.method)[-1])
         items = [
             MapOf(asked.method, found.target.name, found.num_layers - 1, 0, name)
             for name, found in traces.items()
@@ -298,8 +296,7 @@ class CompareStudy(StrengthStudy):
             if known is not None:
                 return known
             if running is None or running.slot != "maps":
-                found: Map = METHODS[method](shown).values[0].float().cpu().numpy()
-                return found
+                return _maps_of(shown, method)
             progress(running.fraction or 0.0, running.label)
             time.sleep(_POLL)
 
@@ -317,6 +314,12 @@ class CompareStudy(StrengthStudy):
         total = len(self._image_set or ()) if asked.of == "images" else len(found.comparison)
         self.comparison_maps = maps_bytes(found.comparison.maps, self._stamp)
         self.comparison = as_dict(asked, found, total, self._stamp)
+
+
+def _maps_of(found: Trace, method: str) -> Map:
+    """A method's maps of the first image, [layer, row, col]."""
+    maps: Map = METHODS[method](found).values[0].float().cpu().numpy()
+    return maps
 
 
 def _said(found: Trace) -> str:

@@ -146,14 +146,17 @@ class Computation(Work):
             **results.model_info(self._vit, self._tokens, name, self._explains, by_class),
             "set_size": 0 if self._image_set is None else len(self._image_set),
             "other_models": list(self._models),
-            "by_class": by_class,
         }
-        metrics = [choice["key"] for choice in self.model_info["metrics"]]
         with self._quietly():
             if not self._explains and self.method not in results.CLASSLESS:
                 self.method = "rollout"
-            if self.metric not in metrics:
-                self.metric = metrics[0]
+            if self.metric not in self._metrics:
+                self.metric = self._metrics[0]
+
+    @property
+    def _metrics(self) -> list[str]:
+        """Metrics of head importance that there are for what is explained."""
+        return [choice["key"] for choice in self.model_info["metrics"]]
 
     def _start(self) -> None:
         self._describe()
@@ -168,10 +171,7 @@ class Computation(Work):
             return
         name = change["name"]
         if name == "target":
-            self._follow_prediction = change["new"] is None
-            if self._own_target is not None:
-                self._own_target = None
-                self._describe()
+            self._aim_at_class(change["new"])
             if self._whole is None or self._whole.target.index != (change["new"],):
                 self._start_trace("another class")
         elif name == "pruned_heads":
@@ -240,10 +240,16 @@ class Computation(Work):
             self._failed(found.refused)
 
     def _chose_target(self, value: Any) -> None:
-        if self._ready and not self._is_quiet():
-            self._follow_prediction = value is None
-            if self._own_target is not None:
-                self._explain_other(None)
+        if self._ready and not self._is_quiet() and self._aim_at_class(value):
+            self._start_trace("another class")  # the class that was selected all along
+
+    def _aim_at_class(self, value: Any) -> bool:
+        """Explain a class from now on; whether another target was explained until now."""
+        self._follow_prediction, own = value is None, self._own_target
+        if own is not None:
+            self._own_target = None
+            self._describe()
+        return own is not None
 
     def _explain_other(self, target: Any) -> None:
         self._own_target = target

@@ -39,7 +39,7 @@ class FaithfulnessStudy(CompareStudy):
     faithfulness : dict
         What goes to the browser. ``asked`` is what is being scored, "" when nothing is. ``map`` has
         the curves of one map and of the centre and a random map beside it; ``compared`` has the
-        areas of each compared map, null where not known yet, and of those two.
+        areas of each compared map and of what stands beside it, None where not known yet.
     """
 
     faithfulness = traitlets.Dict()

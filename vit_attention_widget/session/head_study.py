@@ -64,8 +64,7 @@ class HeadStudy(Computation):
 
     def _study_heads(self) -> None:
         shape = (self._vit.num_layers, max(self._vit.num_heads))
-        metrics = [choice["key"] for choice in self.model_info["metrics"]]
-        self._tables = {m: np.full(shape, np.nan, np.float32) for m in metrics}
+        self._tables = {m: np.full(shape, np.nan, np.float32) for m in self._metrics}
         self._publish_importance()
         whole = self._whole
         if whole is None:

@@ -95,6 +95,7 @@ def model_info(
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
         "takes_prompts": takes_prompts(vit),
+        "by_class": by_class,
         "methods": _choices(METHOD_HINTS if explains else CLASSLESS),
         "metrics": _choices(metrics),
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import ImageError, ParameterError
 from ..vision_transformers import VisionTransformer
 
-__all__ = ["Labels", "batches", "classes_of"]
+__all__ = ["Labels", "batches", "classes_of", "samples"]
 
 Labels = list[int | str]
 
@@ -64,7 +64,7 @@ def _pairs(images: Any, labels: Any) -> Iterator[tuple[Any, Any]]:
     if labels is not None:
         yield from _side_by_side(images, labels)
         return
-    for item in _items(images):
+    for item in samples(images):
         if not isinstance(item, tuple | list) or len(item) < 2:
             raise ParameterError(
                 "The images come without labels: give labels=[...], one for each, or a data set "
@@ -84,7 +84,7 @@ def _side_by_side(images: Any, labels: Any) -> Iterator[tuple[Any, Any]]:
     if given is not None and given != len(labels):
         raise ParameterError(f"{len(labels)} labels were given for {given} images: give one each.")
     count = 0
-    for count, image in enumerate(_items(images), 1):
+    for count, image in enumerate(samples(images), 1):
         if count > len(labels):
             break
         yield image, labels[count - 1]
@@ -94,7 +94,8 @@ def _side_by_side(images: Any, labels: Any) -> Iterator[tuple[Any, Any]]:
         )
 
 
-def _items(images: Any) -> Iterator[Any]:
+def samples(images: Any) -> Iterator[Any]:
+    """What an iterable yields, or what lies in a data set that is only indexed."""
     if isinstance(images, Iterable):
         yield from images
     else:

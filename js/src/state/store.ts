@@ -52,7 +52,7 @@ const SELECTIONS = [
 ] as const satisfies readonly Selection[];
 
 /** What is computed only when a view asks for it. */
-export type Asked =
+type Asked =
   | "images"
   | "compare"
   | "prompts"

@@ -4,7 +4,7 @@ import { type Comparison, nameOf } from "../state/comparison";
 import { best, type ComparedScores, CURVE_HINTS, CURVES, lead, score } from "../state/faithfulness";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../state/traits";
-import { AskButton } from "./ask_button";
+import { ScoreButton } from "./score_button";
 
 interface Props {
   store: Store;
@@ -35,7 +35,7 @@ export function CompareScores(props: Props) {
   return (
     <section class="vaw-faithful" aria-label="how faithful the maps are" aria-busy={asked}>
       {!done && (
-        <AskButton
+        <ScoreButton
           store={store}
           method="score_compared"
           label="which map is faithful?"

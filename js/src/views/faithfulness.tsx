@@ -10,8 +10,8 @@ import {
   verdict,
 } from "../state/faithfulness";
 import type { Store } from "../state/store";
-import { AskButton } from "./ask_button";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "./axes";
+import { ScoreButton } from "./score_button";
 
 const WIDTH = 250;
 const HEIGHT = 150;
@@ -85,7 +85,7 @@ export function Faithful({ store }: { store: Store }) {
           </p>
         </>
       ) : (
-        <AskButton
+        <ScoreButton
           store={store}
           method="score_map"
           label="is this map faithful?"

@@ -1,12 +1,11 @@
-// A button for what takes a while and is only computed when it is wanted; it can be cancelled.
+// Asks for the scores of maps, which take a while and are only computed when wanted; or stops it.
 
 import { useSignal } from "@preact/signals";
-import type { Asked, Store } from "../state/store";
+import type { Store } from "../state/store";
 
 interface Props {
   store: Store;
-  /** What is asked of the kernel. */
-  method: Asked;
+  method: "score_map" | "score_compared";
   label: string;
   /** What the button says while it is being computed. */
   meanwhile: string;
@@ -15,7 +14,7 @@ interface Props {
   testid: string;
 }
 
-export function AskButton({ store, method, label, meanwhile, busy, hint, testid }: Props) {
+export function ScoreButton({ store, method, label, meanwhile, busy, hint, testid }: Props) {
   const problem = useSignal("");
   const ask = async () => {
     if (!busy) problem.value = await store.request(method, {});
