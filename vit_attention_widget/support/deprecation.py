@@ -1,0 +1,216 @@
+"""Old names that keep working for one release, with a warning that says the new one.
+
+Use ``renamed_keywords`` for arguments, ``renamed_names`` for what a module offers,
+``renamed_attribute`` for methods, properties and fields, ``renamed_choice`` for strings that an
+argument may be, and ``warn_renamed`` for anything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = [
+    "REMOVED_IN",
+    "renamed_attribute",
+    "renamed_choice",
+    "renamed_keywords",
+    "renamed_names",
+    "warn_renamed",
+]
+
+REMOVED_IN = "0.3"
+"""The release in which the names that are old now go."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_V = TypeVar("_V")
+
+# Code through which a call reaches the old name: the warning is about the line that began it.
+_PASSED_THROUGH = {
+    "_frozen_importlib",
+    "anywidget",
+    "contextlib",
+    "functools",
+    "importlib",
+    "ipywidgets",
+    "torch",
+    "traitlets",
+    __name__.partition(".")[0],
+}
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that ``old`` is called ``new`` now, at the line outside this package that used it.
+
+    Python shows the warning once for each such line, and by default only where the line stands in
+    a notebook, a script or a test.
+
+    Parameters
+    ----------
+    old, new : str
+        As the user would write them, such as ``"compare(normalise=...)"``.
+    """
+    caller = _caller()
+    warnings.warn_explicit(
+        f"{old} is now {new}; the old name goes in release {REMOVED_IN}.",
+        DeprecationWarning,
+        filename=caller.f_code.co_filename,
+        lineno=caller.f_lineno,
+        module=caller.f_globals.get("__name__", "<unknown>"),
+        registry=caller.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def renamed_keywords(
+    new_names: Mapping[str, str],
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function or method take keywords by their old names too.
+
+    Parameters
+    ----------
+    new_names : mapping of str to str
+        Old keyword to new keyword. The old ones are no part of the signature.
+
+    Raises
+    ------
+    TypeError
+        In a call that gives a keyword by both names.
+
+    Examples
+    --------
+    >>> @renamed_keywords({"normalise": "normalize"})
+    ... def scale(values, *, normalize=True): ...
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        # A user names the class, not its __init__.
+        name = function.__qualname__.removesuffix(".__init__").rpartition("<locals>.")[-1]
+
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for old, new in new_names.items():
+                if old not in kwargs:
+                    continue
+                if new in kwargs:
+                    raise TypeError(
+                        f"{name}() got both {new!r} and {old!r}, which is its old name: "
+                        f"give {new!r} only."
+                    )
+                warn_renamed(f"{name}({old}=...)", f"{name}({new}=...)")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def renamed_names(module: str, new_names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make a module's ``__getattr__`` that finds what it offers by the old names too.
+
+    Parameters
+    ----------
+    module : str
+        The module's ``__name__``.
+    new_names : mapping of str to str
+        Old name to new name, both as seen from the module. A new name may have dots
+        (``"evaluation.sanity_check"``).
+
+    Returns
+    -------
+    callable
+        Takes a name; raises ``AttributeError`` for one that is not in ``new_names``. A module that
+        has a ``__getattr__`` of its own ends it with a call of this.
+
+    Examples
+    --------
+    >>> __getattr__ = renamed_names(__name__, {"forget_weights": "randomize_weights"})
+    """
+
+    def look_up(name: str) -> Any:
+        if name not in new_names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        new = new_names[name]
+        warn_renamed(f"{module}.{name}", f"{module}.{new}")
+        return attrgetter(new)(sys.modules[module])
+
+    return look_up
+
+
+class renamed_attribute:  # noqa: N801 - it is used as a function is
+    """Let a class have a method, property, field or trait by its old name too.
+
+    Parameters
+    ----------
+    new : str
+        What it is called now. It is read, called and set through the old name as through the new.
+
+    Examples
+    --------
+    >>> class Result:
+    ...     skipped = ()
+    ...     left_out = renamed_attribute("skipped")
+    """
+
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._old_address = f"{owner.__name__}.{name}"
+        self._new_address = f"{owner.__name__}.{self._new}"
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            # Tools that list a class's members (traitlets does) read them all and mean none.
+            new = inspect.getattr_static(owner, self._new, None)
+            if not isinstance(new, (classmethod, staticmethod)):
+                return self
+        warn_renamed(self._old_address, self._new_address)
+        return getattr(owner if instance is None else instance, self._new)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        warn_renamed(self._old_address, self._new_address)
+        setattr(instance, self._new, value)
+
+
+def renamed_choice(parameter: str, value: _V, new_values: Mapping[str, _V]) -> _V:
+    """The value of an argument or trait, by its new name if it was given by an old one.
+
+    Parameters
+    ----------
+    parameter : str
+        What the argument or trait is called.
+    value : object
+        What was given; anything but an old name comes back as it is, to be validated as ever.
+    new_values : mapping of str to str
+        Old value to new value.
+
+    Examples
+    --------
+    >>> renamed_choice("direction", "attends_to", {"looks_at": "attends_to"})
+    'attends_to'
+    """
+    if not isinstance(value, str) or value not in new_values:
+        return value
+    new = new_values[value]
+    warn_renamed(f"{parameter}={value!r}", f"{parameter}={new!r}")
+    return new
+
+
+def _caller() -> FrameType:
+    """The innermost frame of code that is not only passed through, or else the outermost."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _package(frame) in _PASSED_THROUGH:
+        frame = frame.f_back
+    return frame
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
