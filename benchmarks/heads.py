@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
-from vit_attention_widget.tracing import remask
+from vit_attention_widget.tracing.run import remask
 
 from .measure import Ratio, Row, on_device, side_by_side, write_table
 

@@ -19,10 +19,10 @@ from twins import twins
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, TargetError, UnsupportedModelError
 from vit_attention_widget.explainers import METHODS
-from vit_attention_widget.gradients import output_gradients
-from vit_attention_widget.jobs import Job, Lane
-from vit_attention_widget.ranks import average_ranks, rank_correlation
-from vit_attention_widget.session import comparison_result
+from vit_attention_widget.session.lanes import Job, Lane
+from vit_attention_widget.session.studies import comparison_payload as comparison_result
+from vit_attention_widget.statistics.ranks import average_ranks, rank_correlation
+from vit_attention_widget.tracing.gradients import output_gradients
 
 SCENES = [vaw.demo.scene(seed=seed) for seed in range(6)]
 PAIRS = [(scene.image, scene.label) for scene in SCENES]
@@ -85,10 +85,12 @@ def test_all_methods_of_a_trace(name: str) -> None:
 
 def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    module = sys.modules["vit_attention_widget.trace"]
+    module = sys.modules["vit_attention_widget.tracing.trace"]
     counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
     monkeypatch.setattr(module, "output_gradients", counted)
-    monkeypatch.setattr("vit_attention_widget.tracing.Capture.__enter__", None)  # no forward pass
+    monkeypatch.setattr(
+        "vit_attention_widget.tracing.run.Capture.__enter__", None
+    )  # no forward pass
     best = trace.probabilities[0].topk(4).indices
     found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], targets=best)
     assert len(passes) == 4
@@ -193,7 +195,7 @@ def test_a_session_compares_methods_without_computing_them_again(
     session: vaw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "vit_attention_widget.session.compare_study.METHODS", dict.fromkeys(METHODS)
+        "vit_attention_widget.session.studies.comparison.METHODS", dict.fromkeys(METHODS)
     )
     session.compare_maps()
     assert session.wait(60)
@@ -214,7 +216,7 @@ def test_a_session_compares_methods_without_computing_them_again(
 
 def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    module = sys.modules["vit_attention_widget.trace"]
+    module = sys.modules["vit_attention_widget.tracing.trace"]
     counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
     monkeypatch.setattr(module, "output_gradients", counted)
     monkeypatch.setattr("vit_attention_widget.session.computation.trace", None)
@@ -320,7 +322,7 @@ def test_a_method_that_does_not_work_is_left_out(
         raise UnsupportedModelError("not this model")
 
     monkeypatch.setattr(
-        "vit_attention_widget.session.compare_study.METHODS", {**METHODS, "legrad": refuse}
+        "vit_attention_widget.session.studies.comparison.METHODS", {**METHODS, "legrad": refuse}
     )
     del session._maps["legrad"]
     session.compare_maps()

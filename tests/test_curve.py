@@ -13,9 +13,10 @@ from twins import TARGET, agree, twins
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.heads.curve import ORDERS
-from vit_attention_widget.heads.partial_pruning import MODES
-from vit_attention_widget.tracing import remask
+from vit_attention_widget.importance.metrics import METRICS
+from vit_attention_widget.pruning.curve import ORDERS
+from vit_attention_widget.pruning.partial import MODES
+from vit_attention_widget.tracing.run import remask
 
 ALL_HEADS = [(layer, head) for layer in range(3) for head in range(2)]
 
@@ -44,7 +45,7 @@ def test_curves(order: str, count: int) -> None:
     for n, value in enumerate(curve.values):
         p = probability(model, inputs, curve.order[:n])
         assert value == pytest.approx(float(p[rows, labels].mean()), abs=1e-6)
-    if order in vaw.heads.metrics.METRICS:
+    if order in METRICS:
         found = vaw.head_importance(model, inputs, order, labels)
         assert curve.order == found.ranking()[::-1]
     if order == "greedy":

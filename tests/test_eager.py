@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vit_attention_widget.eager import eagerly, is_compiled
+from vit_attention_widget.capture.eager import eagerly, is_compiled
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from twins import TARGET, Twins, agree, twins
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ParameterError
-from vit_attention_widget.explainers.gmar import head_weights
+from vit_attention_widget.explainers.methods.gmar import head_weights
 
 Literal = Callable[..., Tensor]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
-from vit_attention_widget.heads.metrics import METRICS
+from vit_attention_widget.importance.metrics import METRICS
 
 FIRST = 920_000
 

@@ -20,9 +20,9 @@ from twins import agree, twins
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
-from vit_attention_widget.heads.image_layout import arrange, vectors
-from vit_attention_widget.jobs import Job, Lane
-from vit_attention_widget.session.image_overview import names_of
+from vit_attention_widget.overview.layout import arrange, vectors
+from vit_attention_widget.session.lanes import Job, Lane
+from vit_attention_widget.session.studies.images import names_of
 
 SCENES = [vaw.demo.scene(seed=seed) for seed in range(14)]
 PAIRS = [(scene.image, scene.label) for scene in SCENES]

@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageFile
 
 from vit_attention_widget.errors import ImageError, VitAttentionError
-from vit_attention_widget.images import PIXEL_LIMIT, load_image
-from vit_attention_widget.model_input import check_model_input
+from vit_attention_widget.models.images import PIXEL_LIMIT, load_image
+from vit_attention_widget.models.tensor_input import check_model_input
 
 RED = (255, 0, 0)
 

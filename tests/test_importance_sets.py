@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError, TargetError
-from vit_attention_widget.heads import leave_one_out
+from vit_attention_widget.importance import leave_one_out
 
 COUNT = 7
 LABELS = torch.tensor([0, 1, 1, 2, 3, 0, 1])

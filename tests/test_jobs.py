@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vit_attention_widget.jobs import Job, Lane
+from vit_attention_widget.session.lanes import Job, Lane
 
 
 class Ends:

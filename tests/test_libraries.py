@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ImageError, ParameterError, UnsupportedModelError
-from vit_attention_widget.readout import finishes_rows
+from vit_attention_widget.tracing.readout import finishes_rows
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 

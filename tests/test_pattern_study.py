@@ -122,8 +122,8 @@ def test_the_widget(patterns: vaw.AttentionPatterns) -> None:
 
 
 def test_an_unknown_request_names_those_known(session: vaw.Session) -> None:
+    from vit_attention_widget.protocol.messages import Request
     from vit_attention_widget.widgets.answers import work_of
-    from vit_attention_widget.wire import Request
 
     with pytest.raises(ProtocolError, match="pattern_map"):
         work_of(session, Request("1", "dance"))

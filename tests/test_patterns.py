@@ -16,9 +16,9 @@ from twins import agree, twins
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.heads.patterns import head_blocks
-from vit_attention_widget.heads.patterns.clusters import agreement
-from vit_attention_widget.recording import LayerRecord
+from vit_attention_widget.patterns import head_blocks
+from vit_attention_widget.patterns.clusters import agreement
+from vit_attention_widget.tracing.layer_record import LayerRecord
 
 PLANTED = ("self", "neighbours", "row", "column", "uniform", "sink", "class token")
 

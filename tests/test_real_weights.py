@@ -26,8 +26,8 @@ from twins import agree
 
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
-from vit_attention_widget.heads.metrics import METRICS
-from vit_attention_widget.images import load_image
+from vit_attention_widget.importance.metrics import METRICS
+from vit_attention_widget.models.images import load_image
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from twins import agree, twins
 
 import vit_attention_widget as vaw
-from vit_attention_widget.heads import strength
+from vit_attention_widget.strength import run as strength
 
 PAIRS = [196, 1404, 2496, 3300, 3840, 4140, 4224, 4116, 3840, 3420, 2880, 2244, 1536, 780]
 

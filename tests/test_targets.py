@@ -17,7 +17,7 @@ from twins import TARGET, twins
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers, targets
 from vit_attention_widget.errors import ImageError, TargetError
-from vit_attention_widget.tracing import remask
+from vit_attention_widget.tracing.run import remask
 
 NAMES = ["ant", "bee", "cat", "dog", "emu"]
 

@@ -19,7 +19,7 @@ from timm.layers import set_fused_attn
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
-from vit_attention_widget.capture import Capture
+from vit_attention_widget.capture.function_mode import Capture
 from vit_attention_widget.errors import (
     CaptureError,
     ImageError,
@@ -27,7 +27,7 @@ from vit_attention_widget.errors import (
     TokenLayoutError,
     UnsupportedModelError,
 )
-from vit_attention_widget.window_layout import WindowLayout
+from vit_attention_widget.windows.layout import WindowLayout
 
 mpl.use("Agg")
 
@@ -179,7 +179,7 @@ def test_received(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = twin.received(attention)
         close(found.received(block), expected, name)
         close(found.received(block, head=1), expected[:, 1], name)
-        monkeypatch.setattr("vit_attention_widget.windows._CHUNK", 1)  # a window at a time
+        monkeypatch.setattr("vit_attention_widget.windows.result._CHUNK", 1)  # a window at a time
         close(found.received(block), expected, name)
         monkeypatch.undo()
 

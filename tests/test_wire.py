@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from vit_attention_widget import wire
 from vit_attention_widget.errors import ProtocolError
+from vit_attention_widget.protocol import messages, tensors
 
 
 def test_tensors_come_back_as_they_went() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4).T  # not contiguous
-    found = load(wire.encode({"a": values}, {"layer": 3}))
+    found = load(tensors.encode({"a": values}, {"layer": 3}))
     np.testing.assert_array_equal(found["a"], values)
 
 
@@ -21,23 +21,23 @@ def test_rows_keep_their_own_scale() -> None:
         np.abs(np.random.default_rng(0).normal(size=(5, 7, 100)))
         * 10.0 ** -np.arange(5)[:, None, None]
     )
-    quantised, scale = wire.quantise(rows)
+    quantised, scale = tensors.quantise(rows)
     assert quantised.dtype == np.uint8
     error = np.abs(quantised / 255 * scale[..., None] - rows)
     assert (error <= rows.max(-1, keepdims=True) / 509).all()
 
 
 def test_a_row_of_zeros_stays_zero() -> None:
-    quantised, scale = wire.quantise(np.zeros((2, 3)))
+    quantised, scale = tensors.quantise(np.zeros((2, 3)))
     assert not quantised.any()
     assert not scale.any()
 
 
 def test_requests_and_cancels() -> None:
-    request = wire.parse({"id": "a", "method": "attention", "params": {"layer": 2}})
-    assert isinstance(request, wire.Request)
+    request = messages.parse({"id": "a", "method": "attention", "params": {"layer": 2}})
+    assert isinstance(request, messages.Request)
     assert request.integer("layer", 0, 2) == 2
-    assert wire.parse({"cancel": "a"}) == wire.Cancel("a")
+    assert messages.parse({"cancel": "a"}) == messages.Cancel("a")
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_requests_and_cancels() -> None:
 )
 def test_other_messages_are_refused(content: object) -> None:
     with pytest.raises(ProtocolError, match="was expected"):
-        wire.parse(content)
+        messages.parse(content)
 
 
 @pytest.mark.parametrize("value", [None, "1", 1.0, True, -1, 3])
 def test_numbers_out_of_range_are_refused(value: object) -> None:
-    request = wire.Request("a", "attention", {"layer": value})
+    request = messages.Request("a", "attention", {"layer": value})
     with pytest.raises(ProtocolError, match="0 to 2"):
         request.integer("layer", 0, 2)

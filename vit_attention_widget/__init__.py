@@ -10,25 +10,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import errors, explainers, targets
-from .comparing import compare
-from .comparison import Comparison
-from .heads.accuracy import accuracy
-from .heads.curve import PruningCurve, pruning_curve, pruning_curve_steps
-from .heads.importance import HeadImportance, head_importance, head_importance_steps
-from .heads.masking import masked_heads
-from .heads.overview import ImageOverview, image_overview, image_overview_steps
-from .heads.partial_pruning import PartialPruning, partial_pruning
-from .heads.patterns import AttentionPatterns
-from .heads.strength import AttentionStrength, attention_strength
-from .tokens import TokenLayout
-from .trace import Trace
-from .tracing import trace
-from .vision_transformers import adapt, describe, zero_shot
+from .comparison.result import Comparison
+from .comparison.run import compare
+from .importance.run import HeadImportance, head_importance, head_importance_steps
+from .models import adapt, describe, zero_shot
+from .models.token_layout import TokenLayout
+from .overview.run import ImageOverview, image_overview, image_overview_steps
+from .patterns import AttentionPatterns
+from .pruning.accuracy import accuracy
+from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
+from .pruning.partial import PartialPruning, partial_pruning
+from .strength.run import AttentionStrength, attention_strength
+from .tracing.masking import masked_heads
+from .tracing.run import trace
+from .tracing.trace import Trace
 
 if TYPE_CHECKING:
     from . import demo, evaluation
     from .evaluation import Evaluation, evaluate, evaluate_steps
-    from .heads.pruning import load_pruned, prune_heads, pruning_of, save_pruned
+    from .pruning.cut import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
     from .widgets import (
         AttentionInspector,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         HeadImportanceGrid,
         HeadStrengthView,
     )
-    from .windowing import window_attention
-    from .windows import WindowAttention
+    from .windows.result import WindowAttention
+    from .windows.run import window_attention
 
 __version__ = "0.1.0"
 
@@ -102,16 +102,16 @@ _LAZY = {
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
-    "WindowAttention": ".windows",
+    "WindowAttention": ".windows.result",
     "demo": ".demo",
     "evaluate": ".evaluation",
     "evaluate_steps": ".evaluation",
     "evaluation": ".evaluation",
-    "load_pruned": ".heads.pruning",
-    "prune_heads": ".heads.pruning",
-    "pruning_of": ".heads.pruning",
-    "save_pruned": ".heads.pruning",
-    "window_attention": ".windowing",
+    "load_pruned": ".pruning.cut",
+    "prune_heads": ".pruning.cut",
+    "pruning_of": ".pruning.cut",
+    "save_pruned": ".pruning.cut",
+    "window_attention": ".windows.run",
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import vit_attention_widget as vaw
 from vit_attention_widget.session.computation import RESULTS
-from vit_attention_widget.session.selection import SELECTIONS
+from vit_attention_widget.session.selections import SELECTIONS
 
 STATIC = Path(vaw.__file__).parent / "static"
 STREAMED_TOKENS = 600

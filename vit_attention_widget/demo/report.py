@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..heads.masking import masked_heads
+from ..tracing.masking import masked_heads
 from .model import MEAN, STD, WEIGHTS
 from .scenes import draw
 from .shapes import KINDS

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from .baselines import BASELINES, centre, random
-from .evaluate import evaluate, evaluate_steps
 from .faithfulness import (
     Curve,
     average_drop,
@@ -21,6 +20,7 @@ from .localisation import average_precision, energy_inside, iou, pointing_game
 from .masks import place_mask
 from .metrics import FAITHFULNESS, LOCALISATION, METRICS
 from .result import Evaluation
+from .run import evaluate, evaluate_steps
 from .sanity import SanityCheck, sanity_check
 from .scores import Scores, scores_of
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..trace import Trace
+from ..tracing.trace import Trace
 
 __all__ = ["BASELINES", "centre", "random"]
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..trace import Trace
-from ..tracing import Progress
+from ..tracing.run import Progress
+from ..tracing.trace import Trace
 from .fill import Fill
 from .maps import checked_maps, min_max, pixel_ranks, to_pixels
 from .perturbed import Perturbed, Span

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..trace import Trace
+from ..tracing.trace import Trace
 
 __all__ = ["FILLS", "Fill", "fill_name", "filled"]
 

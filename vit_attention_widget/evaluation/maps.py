@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..trace import Trace
+from ..tracing.trace import Trace
 
 __all__ = ["checked_maps", "min_max", "pixel_ranks", "to_pixels"]
 

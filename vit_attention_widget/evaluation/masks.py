@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageError, ParameterError
-from ..images import load_image
-from ..vision_transformers import VisionTransformer
+from ..models import VisionTransformer
+from ..models.images import load_image
 
 __all__ = ["place_mask"]
 

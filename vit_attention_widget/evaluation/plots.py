@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..results.axes import axes_or_new
 from .baselines import BASELINES
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _COLOURS = [f"C{k}" for k in range(10) if k != 7]
 
 def plot_curves(found: Evaluation, metric: str, ax: Any) -> Any:
     """The mean curve of each method; baselines dashed and grey."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for place, method in enumerate(found.methods):
         fractions, values = found.curve(method, metric)
         label = f"{method} {found.mean(method, metric):.3f}"
@@ -35,7 +36,7 @@ def plot_curves(found: Evaluation, metric: str, ax: Any) -> Any:
 
 def plot_means(found: Evaluation, metric: str, ax: Any) -> Any:
     """The mean of each method with its interval, the best at the top."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     sign = -1 if found.better[metric] == "lower" else 1
     methods = sorted(found.methods, key=lambda m: sign * found.mean(m, metric))
     for place, method in enumerate(methods):
@@ -51,7 +52,7 @@ def plot_means(found: Evaluation, metric: str, ax: Any) -> Any:
 
 def plot_stages(found: SanityCheck, ax: Any) -> Any:
     """Rank correlation with the original map, from the top layer down."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for place, method in enumerate(found.methods):
         values, look = found.mean(method), _look(method, place)
         ax.plot(range(len(values)), values.numpy(), linewidth=1.2, label=method, **look)
@@ -66,11 +67,3 @@ def _look(method: str, place: int) -> dict[str, Any]:
     if method not in BASELINES:
         return {"color": _COLOURS[place % len(_COLOURS)]}
     return {"linestyle": "--" if method == "centre" else ":", "color": "gray"}
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained")[1]

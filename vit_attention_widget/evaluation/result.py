@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..heads.result import write_csv
+from ..results.csv_file import write_csv
+from ..statistics.bootstrap import bootstrap
 from .baselines import BASELINES
-from .statistics import bootstrap
 
 __all__ = ["Evaluation", "Part"]
 
@@ -77,9 +77,9 @@ class Evaluation:
         return float(self.of(method, metric).nanmean())
 
     def interval(self, method: str, metric: str, level: float = 0.95) -> tuple[float, float]:
-        """Bootstrap interval of :meth:`mean` over the images: see :func:`~.statistics.bootstrap`.
+        """Interval of :meth:`mean` over the images by bootstrap; NaN for a single image.
 
-        NaN for a single image.
+        See :func:`~..statistics.bootstrap.bootstrap`.
         """
         return bootstrap(self.of(method, metric), level)
 

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import JobCancelled, ParameterError, VitAttentionError
-from ..heads.result import write_csv
-from ..ranks import average_ranks
-from ..trace import Trace
-from ..tracing import Progress, trace
-from ..vision_transformers import VisionTransformer, describe
+from ..models import VisionTransformer, describe
+from ..results.csv_file import write_csv
+from ..statistics.ranks import average_ranks
+from ..tracing.run import Progress, trace
+from ..tracing.trace import Trace
 from .baselines import centre, random
-from .evaluate import methods_by_name
-from .forgetting import copied, forget, kept_target
+from .batch import Method
 from .maps import checked_maps
-from .measuring import Method
+from .randomize import copied, forget, kept_target
+from .run import methods_by_name
 
 __all__ = ["SanityCheck", "rank_correlation", "sanity_check"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..trace import Trace
-from ..tracing import Progress
+from ..tracing.run import Progress
+from ..tracing.trace import Trace
 from .faithfulness import Curve, checked_steps, deletion, insertion
 from .fill import Fill
 from .perturbed import Perturbed

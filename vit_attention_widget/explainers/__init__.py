@@ -1,19 +1,19 @@
-"""Pure functions of a :class:`~vit_attention_widget.trace.Trace`, each an :class:`Attribution`."""
+"""Pure functions of a :class:`~vit_attention_widget.Trace`, each an :class:`Attribution`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .attention import attention
-from .attention_gradient import attention_gradient
 from .attribution import Attribution
-from .daam import daam
-from .gmar import gmar
-from .gradcam import gradcam
-from .gradient_rollout import gradient_rollout
-from .legrad import legrad
-from .relevance import relevance
-from .rollout import rollout
+from .methods.attention import attention
+from .methods.attention_gradient import attention_gradient
+from .methods.daam import daam
+from .methods.gmar import gmar
+from .methods.gradcam import gradcam
+from .methods.gradient_rollout import gradient_rollout
+from .methods.legrad import legrad
+from .methods.relevance import relevance
+from .methods.rollout import rollout
 
 __all__ = [
     "METHODS",

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..trace import Trace
+from ..tracing.trace import Trace
 
 __all__ = ["Attribution", "attribution"]
 

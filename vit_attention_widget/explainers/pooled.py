@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..capture import AttentionCall, Capture
+from ..capture.function_mode import AttentionCall, Capture
 from ..errors import ParameterError
+from ..models import VisionTransformer
+from ..models.text_prompts import ZeroShot
 from ..targets import Target
-from ..trace import Trace
-from ..vision_transformers import VisionTransformer
-from ..vision_transformers.zero_shot import ZeroShot
+from ..tracing.trace import Trace
 
 __all__ = ["empty_prompt", "pool_map", "without_what_says_nothing"]
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from ..errors import ProtocolError, TargetError, VitAttentionError
 from ..explainers import METHODS
-from ..selection import check_heads, heads_by_layer
-from ..trace import Trace
-from ..tracing import first_difference, remask, trace
-from ..vision_transformers import VisionTransformer, describe
-from ..wire import encode
-from . import results
-from .selection import SELECTIONS, pruned_pairs
+from ..models import VisionTransformer, describe
+from ..models.head_index import check_heads, heads_by_layer
+from ..protocol.tensors import encode
+from ..tracing.run import first_difference, remask, trace
+from ..tracing.trace import Trace
+from . import payloads as results
+from .selections import SELECTIONS, pruned_pairs
 from .work import Progress, Work, no_result
 
 __all__ = ["RESULTS", "Computation", "image_name"]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import TargetError
-from ..jobs import Job
-from ..vision_transformers import VisionTransformer, takes_prompts, with_prompts
-from .compare_study import COMPARE_IMAGES_SLOT
+from ..models import VisionTransformer, takes_prompts, with_prompts
 from .computation import Computation
-from .image_overview import IMAGES_SLOT
-from .pattern_study import PATTERNS_SLOT
+from .lanes import Job
+from .studies.comparison import COMPARE_IMAGES_SLOT
+from .studies.images import IMAGES_SLOT
+from .studies.patterns import PATTERNS_SLOT
 
 __all__ = ["PROMPTS_SLOT", "SLOTS_OF_THE_SET", "Explaining"]
 

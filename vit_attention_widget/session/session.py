@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ..data.image_sets import kept_inputs, raw_image
 from ..errors import ParameterError, VitAttentionError
-from ..heads.image_sets import kept_inputs, raw_image
-from ..heads.patterns import AttentionPatterns
-from ..jobs import Job
-from ..selection import heads_by_layer
-from ..vision_transformers import VisionTransformer, describe
-from . import results
+from ..models import VisionTransformer, describe
+from ..models.head_index import heads_by_layer
+from ..patterns import AttentionPatterns
+from . import payloads as results
 from .explaining import PROMPTS_SLOT, SLOTS_OF_THE_SET, Explaining
-from .faithfulness_study import FaithfulnessStudy
-from .image_overview import ImageStudy, names_of
-from .pattern_study import PatternStudy
-from .selection import SELECTIONS
+from .lanes import Job
+from .selections import SELECTIONS
+from .studies.faithfulness import FaithfulnessStudy
+from .studies.images import ImageStudy, names_of
+from .studies.patterns import PatternStudy
 
 __all__ = ["Session"]
 
@@ -49,7 +49,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
     models : dict, optional
         Other models by name, whose maps can be compared with this one's.
     **selection
-        Any of the selections, see :class:`~.selection.Selection`.
+        Any of the selections, see :class:`~.selections.Selection`.
 
     Raises
     ------
@@ -229,7 +229,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
 
     def pruned_model(self) -> nn.Module:
         """A smaller copy of the model without the pruned heads; see ``prune_heads``."""
-        from ..heads.pruning import prune_heads  # here: it needs timm
+        from ..pruning.cut import prune_heads  # here: it needs timm
 
         return prune_heads(self._vit, heads_by_layer(self.pruned_heads))
 

@@ -13,8 +13,8 @@ import torch
 import traitlets
 
 from ..errors import VitAttentionError
-from ..jobs import Job, Lane
-from .selection import Selection
+from .lanes import Job, Lane
+from .selections import Selection
 
 __all__ = ["Progress", "Work", "no_result"]
 

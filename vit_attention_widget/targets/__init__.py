@@ -7,7 +7,7 @@ vaw.targets.difference("tench", "reel"))``.
 
 from __future__ import annotations
 
-from .classes import class_index
+from ..models.classes import class_index
 from .memory_bank import MemoryBank
 from .of_classes import difference, logit, probability, sum_of
 from .of_features import similarity

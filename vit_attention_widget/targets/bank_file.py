@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import ParameterError
-from ..identity import Identity
+from ..models.fingerprint import Identity
 
 if TYPE_CHECKING:
     from .memory_bank import MemoryBank

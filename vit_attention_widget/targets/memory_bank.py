@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..data.labelled import Labels, batches, classes_of
 from ..errors import ParameterError, TargetError
-from ..identity import Identity, identity
-from ..vision_transformers import VisionTransformer, describe
+from ..models import VisionTransformer, describe
+from ..models.fingerprint import Identity, identity
 from . import bank_file
-from .labelled import Labels, batches, classes_of
 from .of_features import check_features, features_of, whole
 from .target import Target, Unbound
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import TargetError
-from ..vision_transformers import VisionTransformer
-from .classes import class_index, class_indices, class_names, no_class, picked
+from ..models import VisionTransformer
+from ..models.classes import class_index, class_indices, class_names, no_class, picked
 from .target import Target, Unbound
 
 __all__ = ["difference", "logit", "logit_of", "probability", "sum_of"]

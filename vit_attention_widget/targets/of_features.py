@@ -11,8 +11,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import CaptureError, TargetError
-from ..evaluating import evaluating
-from ..vision_transformers import VisionTransformer
+from ..models import VisionTransformer
+from ..models.eval_mode import evaluating
 from .target import Target, Unbound
 
 __all__ = ["check_features", "features_of", "similarity", "whole"]

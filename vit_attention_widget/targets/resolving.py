@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import TargetError
-from ..vision_transformers import VisionTransformer
-from .classes import class_indices, no_class
+from ..models import VisionTransformer
+from ..models.classes import class_indices, no_class
 from .of_classes import logit_of
 from .target import Target, Unbound
 

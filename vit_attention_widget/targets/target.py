@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..vision_transformers import VisionTransformer
+from ..models import VisionTransformer
 
 __all__ = ["Target", "Unbound"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..errors import ProtocolError
 from ..explainers import METHODS
-from ..heads.curve import ORDERS
+from ..protocol.messages import Request
+from ..pruning.curve import ORDERS
 from ..session import Session
-from ..session.compare_study import COMPARED, MOST_CLASSES
-from ..session.selection import DIRECTIONS, IMAGE_METRICS
-from ..wire import Request
+from ..session.selections import DIRECTIONS, IMAGE_METRICS
+from ..session.studies.comparison import COMPARED, MOST_CLASSES
 
 __all__ = ["work_of"]
 

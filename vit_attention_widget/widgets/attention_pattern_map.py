@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..errors import ParameterError
-from ..heads.patterns import AttentionPatterns
+from ..patterns import AttentionPatterns
 from .base import SessionWidget
 
 __all__ = ["AttentionPatternMap"]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
-from ..heads.patterns import AttentionPatterns
+from ..patterns import AttentionPatterns
+from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..session import Session
 from ..session.computation import RESULTS
-from ..session.selection import SELECTIONS
-from ..wire import Cancel, answer, cancelled, failure, parse
+from ..session.selections import SELECTIONS
 from .answers import work_of
 
 __all__ = ["SessionWidget"]

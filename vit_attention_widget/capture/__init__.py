@@ -1,0 +1,1 @@
+"""See every attention call of a forward pass, and patch nothing."""

@@ -1,0 +1,1 @@
+"""Maps side by side, and how far they agree."""

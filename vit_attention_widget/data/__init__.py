@@ -1,0 +1,1 @@
+"""Images, labels, data sets and loaders, read in one way."""

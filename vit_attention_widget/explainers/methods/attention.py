@@ -1,0 +1,85 @@
+"""Raw attention of the readout's query, layer by layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...errors import ParameterError
+from ...tracing.readout import readout_queries
+from ...tracing.trace import Trace
+from ..attribution import Attribution, attribution
+
+__all__ = ["attention", "fuse_heads"]
+
+
+def attention(trace: Trace, *, head_fusion: str = "mean") -> Attribution:
+    """Attention from the class token (without one: the mean over patches) to each patch.
+
+    It knows no class. The last layer of many ViTs peaks off the object; see it beside others.
+    Heads that are masked are left out: the map is that of the model without them.
+
+    Parameters
+    ----------
+    trace : Trace
+    head_fusion : {"mean", "max", "min"}
+        How the heads of a layer become one map.
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], each the attention of that layer alone, in [0, 1];
+        0 in a layer whose heads are all masked.
+
+    Raises
+    ------
+    ParameterError
+        If ``head_fusion`` is none of these.
+    """
+    queries = readout_queries(trace)
+    maps = [
+        fuse_heads(trace.attention(layer, query=queries), head_fusion, record.silent).mean(1)
+        for layer, record in enumerate(trace.layers)
+    ]
+    return attribution(trace, maps, "attention", by_class=False)
+
+
+def fuse_heads(weights: Tensor, how: str, silent: Tensor) -> Tensor:
+    """One matrix of the heads of a layer.
+
+    Parameters
+    ----------
+    weights : Tensor
+        [batch, head, query, key].
+    how : {"mean", "max", "min"}
+        Over the heads that are not silent.
+    silent : Tensor
+        [batch, head, 1, 1] bool: heads that give nothing on, and so are left out.
+
+    Returns
+    -------
+    Tensor
+        [batch, query, key]; 0 where no head is left.
+
+    Raises
+    ------
+    ParameterError
+        If ``how`` is none of these.
+    """
+    if how not in ("mean", "max", "min"):
+        raise ParameterError(f"head_fusion is {how!r}: choose 'mean', 'max' or 'min'.")
+    if not weights.shape[1]:  # a layer whose heads were all cut out
+        return weights.new_zeros(weights.shape[0], *weights.shape[2:])
+    if how == "mean":
+        left = (~silent).sum(1).clamp_min(1)
+        return _filled(weights, silent, 0).sum(1) / left
+    if how == "max":
+        fused = _filled(weights, silent, -torch.inf).amax(1)
+    else:
+        fused = _filled(weights, silent, torch.inf).amin(1)
+    return fused.masked_fill(silent.all(1), 0)
+
+
+def _filled(weights: Tensor, silent: Tensor, value: float) -> Tensor:
+    """The weights with a value for heads that are silent; no copy is made where none is."""
+    return weights.masked_fill(silent, value) if silent.any() else weights

@@ -1,0 +1,71 @@
+"""Attention times its gradient, layer by layer; and the product, for methods that chain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from ...tracing.readout import readout_queries
+from ...tracing.trace import Trace
+from ..attribution import Attribution, attribution
+from .attention import fuse_heads
+
+__all__ = ["attention_gradient", "times_gradient"]
+
+
+def attention_gradient(trace: Trace) -> Attribution:
+    r"""What the readout's query looks at in each layer, where looking there raises the target.
+
+    :math:`E_l = \mathrm{mean}_h\,\mathrm{relu}(A_{l,h} \odot \partial y / \partial A_{l,h})` in
+    the row of the class token, over the patches; each layer's map stands for itself. One
+    layer's share of :func:`~.relevance.relevance`, without what lower layers mixed.
+
+    Parameters
+    ----------
+    trace : Trace
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], at least 0, each of that layer alone.
+
+    Notes
+    -----
+    The mean is over the heads that are not masked. Without a class token (ours): the mean over the
+    rows of all patches, each with its own gradient.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.attention_gradient(found).final.shape
+    torch.Size([1, 10, 10])
+    """
+    queries = readout_queries(trace)
+    maps = []
+    for layer, record in enumerate(trace.layers):
+        silent = record.silent
+        if len(queries) == 1:
+            row = _weighted(trace, layer, queries).relu()
+            maps.append(fuse_heads(row, "mean", silent)[:, 0])
+            continue
+        total: Tensor | None = None
+        for rows, product in times_gradient(trace, layer):
+            prefix = max(0, queries[0] - rows.start)  # these rows feed no readout
+            part = fuse_heads(product[:, :, prefix:].relu(), "mean", silent).sum(1)
+            total = part if total is None else total + part
+        assert total is not None
+        maps.append(total / len(queries))
+    return attribution(trace, maps, "attention_gradient")
+
+
+def times_gradient(trace: Trace, layer: int) -> Iterator[tuple[slice, Tensor]]:
+    """``A * dy/dA`` of all heads, a few query rows at a time: (rows, [batch, head, row, key])."""
+    for rows, attention in trace.attention_chunks(layer):
+        yield rows, attention * trace.attention_gradient(layer, query=rows)
+
+
+def _weighted(trace: Trace, layer: int, queries: list[int]) -> Tensor:
+    gradient = trace.attention_gradient(layer, query=queries)
+    return trace.attention(layer, query=queries) * gradient

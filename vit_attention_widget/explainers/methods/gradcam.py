@@ -1,0 +1,98 @@
+"""Grad-CAM on patch tokens (Selvaraju et al. 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...capture.function_mode import AttentionCall, Capture
+from ...errors import ParameterError
+from ...tracing.trace import Trace
+from ..attribution import Attribution, attribution
+
+__all__ = ["gradcam"]
+
+
+def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
+    r"""Patch tokens weighted, channel by channel, by how they move the target on the average.
+
+    :math:`E_l[n] = \mathrm{relu}\big(\sum_c w_c\, z_l[n,c]\big)` with :math:`w_c = \mathrm{mean}_n
+    \, \partial y / \partial z_l[n,c]` over the patches: Grad-CAM (Selvaraju et al., ICCV 2017),
+    whose feature maps are the tokens' channels on the patch grid. Each layer's map stands for
+    itself.
+
+    Parameters
+    ----------
+    trace : Trace
+    tokens : {"normed", "before", "after"}
+        Which tokens z are those of a layer: what the block's first norm hands to the attention;
+        what the block is given; or what it returns.
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], at least 0, each of that layer alone.
+
+    Raises
+    ------
+    ParameterError
+        If ``tokens`` is neither.
+
+    Notes
+    -----
+    Where only a class token is read out, no patch after the last block reaches the target any more:
+    with ``"after"`` the last layer's map is 0 everywhere. So the last map is better of the tokens
+    that the last attention reads.
+
+    Grad-CAM was made for feature maps of convolutions; what a ViT's are is a choice. Code for ViTs
+    mostly takes what the first norm of the last block puts out, and so does ``"normed"``. A norm
+    makes the gradient by what it is given orthogonal to that, so with ``"before"`` the very patches
+    that matter most can be missed. A block without a norm before its attention is taken by what it
+    is given.
+
+    It hardly tells objects apart: in 60 scenes of two objects (bundled model) more of the last map
+    lay on the side of the class that was asked for in 57 %, where 50 % is chance (DAAM 87 %,
+    gradient rollout 82 %, relevance 80 %).
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.gradcam(found).final.shape
+    torch.Size([1, 10, 10])
+    """
+    if tokens not in ("normed", "before", "after"):
+        raise ParameterError(f"tokens is {tokens!r}: choose 'normed', 'before' or 'after'.")
+    maps = []
+    for layer, record in enumerate(trace.layers):
+        by_normed = trace.normed_gradient(layer) if tokens == "normed" else None
+        if tokens == "after":
+            z, gradient = record.output, trace.token_gradient(layer)
+        elif tokens == "before" and layer > 0:
+            z, gradient = record.input, trace.token_gradient(layer - 1)
+        elif by_normed is not None and record.block.normed is not None:
+            z, gradient = record.block.normed, by_normed
+        else:
+            z, gradient = _inside(trace, layer, tokens == "normed")
+        weights = gradient[:, trace.tokens.num_prefix :].mean(1, keepdim=True)
+        maps.append((z.detach() * weights).sum(-1).relu())
+    return attribution(trace, maps, "gradcam")
+
+
+def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
+    """A block's input, or its norm of that, with the target's gradient: the block runs again."""
+    record, block = trace.layers[layer], trace.model.blocks[layer]
+
+    def mask(call: AttentionCall) -> Tensor:
+        return call.out.masked_fill(silent, 0)
+
+    with torch.inference_mode(False), torch.enable_grad(), trace.rerunning():
+        silent = record.silent  # heads that were masked stay so
+        inputs = record.input.detach().requires_grad_()
+        with Capture(trace.model.model, {block: 0}, mask) as capture:
+            result = block(inputs, *record.block.args, **record.block.other_kwargs)
+        after = result[0] if isinstance(result, tuple) else result
+        found = capture.block_calls[0].normed
+        z = found if normed and found is not None else inputs
+        (gradient,) = torch.autograd.grad(after, z, trace.token_gradient(layer))
+    return z, gradient

@@ -1,0 +1,53 @@
+"""Relevance propagated through attention by its gradient (Chefer, Gur and Wolf 2021)."""
+
+from __future__ import annotations
+
+from ...tracing.trace import Trace
+from ..attribution import Attribution, attribution
+from .attention import fuse_heads
+from .attention_gradient import times_gradient
+from .rollout import Rows, chain
+
+__all__ = ["relevance"]
+
+
+def relevance(trace: Trace) -> Attribution:
+    r"""Attention that raises the target, carried from layer to layer.
+
+    :math:`R_l = R_{l-1} + \bar A_l R_{l-1}` with :math:`\bar A_l = \mathrm{mean}_h\,
+    \mathrm{relu}(A_{l,h} \odot \partial y / \partial A_{l,h})` and :math:`R` the identity before
+    layer 0; the map is the class-token row of :math:`R_l` over the patches (Chefer, Gur and Wolf:
+    *Generic Attention-model Explainability*, ICCV 2021, arXiv 2103.15679).
+
+    Parameters
+    ----------
+    trace : Trace
+
+    Returns
+    -------
+    Attribution
+        ``values`` [batch, layer, row, col], at least 0.
+
+    Notes
+    -----
+    The mean is over the heads that are not masked. No row is renormalised, so the map grows with
+    the layers and with the scale of the target.
+    The authors' earlier method (CVPR 2021, arXiv 2012.09838) puts relevance from layer-wise
+    propagation in the attention's place; that needs rules for every kind of module and is not here.
+
+    Without a class token (ours) the rows are weighted as the readout weighs its tokens.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.relevance(found).final.shape
+    torch.Size([1, 10, 10])
+    """
+
+    def fused(layer: int) -> Rows:
+        silent = trace.layers[layer].silent
+        for rows, product in times_gradient(trace, layer):
+            yield rows, fuse_heads(product.relu(), "mean", silent)
+
+    return attribution(trace, chain(trace, fused, 1.0, normalise=False), "relevance")

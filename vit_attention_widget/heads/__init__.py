@@ -1,1 +1,0 @@
-"""Attention heads: how much each matters, and the model without some of them."""

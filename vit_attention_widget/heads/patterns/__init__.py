@@ -1,8 +1,0 @@
-"""What patterns of attention the heads have learned (Li et al. 2023, section 5.3)."""
-
-from .blocks import head_blocks
-from .clusters import Cluster
-from .family import PatternFamily, Placed
-from .patterns import AttentionPatterns
-
-__all__ = ["AttentionPatterns", "Cluster", "PatternFamily", "Placed", "head_blocks"]

@@ -1,0 +1,330 @@
+"""How much each head matters for a decision: what changes when it is removed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.image_sets import Batch, batches, count, until_it_breaks
+from ..errors import ImageError, ParameterError, TargetError
+from ..models import VisionTransformer, describe
+from ..models.head_index import Heads
+from ..tracing.memory import is_out_of_memory, release
+from ..tracing.run import Progress, trace
+from ..tracing.trace import Trace
+from .leave_one_out import removals
+from .metrics import EXACT, METRICS, NEED_A_CLASS, exact_values
+from .result import HeadImportance, Part
+from .suffix import recorded_outcome
+from .taylor import taylor
+
+__all__ = ["METRICS", "HeadImportance", "head_importance", "head_importance_steps"]
+
+
+def head_importance(
+    model: nn.Module | VisionTransformer | Trace,
+    images: Any = None,
+    metric: str | Sequence[str] = "probability",
+    target: Any = None,
+    *,
+    head_mask: Heads | None = None,
+    max_batch: int | None = None,
+    progress: Progress | None = None,
+    on_update: Callable[[HeadImportance], None] | None = None,
+) -> HeadImportance:
+    r"""Importance of every head of a model, for each of one or many images.
+
+    All metrics but ``"taylor"`` remove one head at a time (its output is zeroed before the output
+    projection) and compare what the model makes of the image with and without it. They are exact,
+    come from the same runs, and never repeat the layers below the removed head.
+
+    ============= ==================================================================== ==========
+    metric        what                                                                 range
+    ============= ==================================================================== ==========
+    probability   fall of the class's probability (Li et al. 2023, section 5.1)        -1 to 1
+    jsd           Jensen-Shannon divergence of the output distributions                0 to ln 2
+    cls_cosine    1 - cosine of the class token (or what is pooled) after the layer    0 to 2
+    loss          rise of the cross-entropy, in nats
+    accuracy      1 where the class is no longer first; its mean is the fall of the    -1 to 1
+                  accuracy
+    taylor        :math:`|\sum O \, \partial y / \partial O|`, an estimate of all      at least 0
+                  heads from one backward pass (Michel et al. 2019, eq. 1)
+    ============= ==================================================================== ==========
+
+    ``cls_cosine`` looks at the head's own layer, so it compares heads of a layer with each other
+    rather than layers.
+
+    Parameters
+    ----------
+    model : nn.Module or Trace
+        A trace already knows its images, target and masked heads.
+    images : image, float tensor, list, data set or loader
+        Many images are taken a few at a time. What a data set or loader yields may be images,
+        (images, labels), or mappings with ``image`` and ``label``.
+    metric : str or sequence of str
+        Several cost as much as one.
+    target : optional
+        A class index or name, or one per image; None is the label that comes with an image, or
+        the predicted class.
+    head_mask : dict, optional
+        ``{layer: [heads]}`` that are pruned already.
+    max_batch : int, optional
+        At most so many images of one head fewer run at once; chosen from the free memory by
+        default. Where it is too many after all, half of it is taken.
+    progress : callable, optional
+        Called with (fraction, label); it may raise
+        :class:`~vit_attention_widget.errors.JobCancelled`.
+    on_update : callable, optional
+        Called with what is known so far, whenever that is more; see also
+        :func:`head_importance_steps`.
+
+    Returns
+    -------
+    HeadImportance
+        ``.values`` [image, layer, head], ``.mean()`` and ``.interval()`` [layer, head].
+
+    Raises
+    ------
+    ParameterError, TargetError, ImageError, UnsupportedModelError, CaptureError
+
+    Warns
+    -----
+    UserWarning
+        If a data set or loader raises after the first images: the result holds those, and the
+        error in ``.stopped``.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model = vaw.demo.load_model()
+    >>> found = vaw.head_importance(model, vaw.demo.scene(seed=1).image, ["probability", "jsd"])
+    >>> found.values.shape == (1, len(model.blocks), model.blocks[0].attn.num_heads)
+    True
+    >>> found["jsd"].shape == found.values.shape
+    True
+    """
+    steps = head_importance_steps(
+        model,
+        images,
+        metric,
+        target,
+        head_mask=head_mask,
+        max_batch=max_batch,
+        progress=progress,
+    )
+    found = None
+    for found in steps:
+        if on_update is not None:
+            on_update(found)
+    assert found is not None
+    if found.stopped is not None:
+        warnings.warn(
+            f"The importance of heads was computed for {len(found)} images only, then "
+            f"{type(found.stopped).__name__} stopped it: {found.stopped}",
+            stacklevel=2,
+        )
+    return found
+
+
+def head_importance_steps(
+    model: nn.Module | VisionTransformer | Trace,
+    images: Any = None,
+    metric: str | Sequence[str] = "probability",
+    target: Any = None,
+    *,
+    head_mask: Heads | None = None,
+    max_batch: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[HeadImportance]:
+    """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
+
+    Stop whenever it is enough; what was yielded stays. Parameters are those of
+    :func:`head_importance`.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> scenes = (vaw.demo.scene(seed=s).image for s in range(3))
+    >>> for found in vaw.head_importance_steps(vaw.demo.load_model(), scenes, "jsd"):
+    ...     if len(found) == 2:
+    ...         break
+    >>> found.mean().shape
+    torch.Size([6, 4])
+    """
+    metrics = _checked_metrics(metric)
+    if max_batch is not None and max_batch < 1:
+        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
+    if isinstance(model, Trace):
+        check_alone(images, target, head_mask)
+        for name, part, _ in _steps_of_trace(model, metrics, max_batch, progress):
+            yield HeadImportance((part,), metrics, name)
+        return
+    vit = describe(model)
+    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
+    total, names = count(images), dict[str, None]()
+    parts: list[Part] = []
+    for batch in until_it_breaks(batches(images, target, at_once)):
+        stopped = batch if isinstance(batch, Exception) else None
+        try:
+            if not isinstance(batch, Exception):
+                done = sum(len(part.baseline) for part in parts)
+                report = progress and _report(progress, done, _size(batch[0]), total)
+                steps = _steps(vit, batch, metrics, head_mask, max_batch, report)
+                for name, part, complete in steps:
+                    names[name] = None
+                    yield HeadImportance((*parts, part), metrics, _explained(names))
+                    if complete:
+                        parts.append(part)
+        except (ImageError, TargetError) as error:
+            stopped = error
+        if stopped is not None:
+            if not parts:
+                raise stopped
+            yield HeadImportance(tuple(parts), metrics, _explained(names), stopped=stopped)
+            return
+    if not parts:
+        raise ImageError("There are no images: give at least one.")
+
+
+def check_alone(images: Any, target: Any, head_mask: Any) -> None:
+    """Make sure that nothing is given beside a trace, which knows all that."""
+    given = {"images": images, "target": target, "head_mask": head_mask}
+    extra = [name for name, value in given.items() if value is not None]
+    if extra:
+        raise ParameterError(
+            f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
+            "instead of the trace, or options by name (metric=..., layer=...)."
+        )
+
+
+def _explained(names: Sequence[str] | dict[str, None]) -> str:
+    return next(iter(names)) if len(names) == 1 else "each image's own class"
+
+
+_IMAGES_AND_HEADS = 64
+"""As many images are traced together as make so many variants of a layer."""
+
+
+def _steps(
+    vit: VisionTransformer,
+    batch: Batch,
+    metrics: tuple[str, ...],
+    head_mask: Heads | None,
+    max_batch: int | None,
+    report: Progress | None,
+) -> Iterator[tuple[str, Part, bool]]:
+    """What is known of a batch of images, ever more of it: target, values, whether that is all."""
+    images, target = batch
+    try:
+        found = trace(
+            vit,
+            images,
+            target,
+            head_mask=head_mask,
+            gradients="taylor" in metrics,
+            progress=report if metrics == ("taylor",) else None,
+        )
+    except RuntimeError as error:
+        halves = _halves(images, target)
+        if not is_out_of_memory(error) or halves is None:
+            raise
+    else:
+        yield from _steps_of_trace(found, metrics, max_batch, report)
+        return
+    release(vit.device)
+    for half in halves:
+        yield from _steps(vit, half, metrics, head_mask, max_batch, report)
+
+
+def _steps_of_trace(
+    found: Trace,
+    metrics: tuple[str, ...],
+    max_batch: int | None,
+    report: Progress | None,
+) -> Iterator[tuple[str, Part, bool]]:
+    exact = [metric for metric in metrics if metric in EXACT]
+    labels = _labels(found, exact)
+    baseline = _baseline(found, labels)
+    shape = (found.batch_size, found.num_layers, max(found.num_heads))
+    values = {metric: found.probabilities.new_full(shape, torch.nan) for metric in metrics}
+    if "taylor" in metrics:
+        values["taylor"] = taylor(found)
+
+    def part() -> Part:
+        return Part({m: v.clone() for m, v in values.items()}, baseline, labels)
+
+    name, left = found.target.name, _heads_left(found)
+    if not exact or not left:
+        yield name, part(), True
+        return
+    if "taylor" in metrics:
+        yield name, part(), False
+    for removal in removals(found, max_batch=max_batch, progress=report):
+        before = recorded_outcome(found, removal.layer)
+        for metric in exact:
+            change = exact_values(metric, before, removal.outcome, labels)
+            values[metric][:, removal.layer, removal.heads] = change.T.to(values[metric])
+        left -= len(removal.heads)
+        yield name, part(), left == 0
+
+
+def _labels(found: Trace, exact: Sequence[str]) -> Tensor | None:
+    """The class of each image, [image]; None where the target is not a class."""
+    if found.target.index is not None:
+        return torch.tensor(found.target.index)
+    needy = next((metric for metric in exact if metric in NEED_A_CLASS), None)
+    if needy is not None:
+        raise ParameterError(
+            f"The target {found.target.name!r} is not a class, so it has no {needy}: give a class "
+            'index or name, or choose metric="taylor", "jsd" or "cls_cosine".'
+        )
+    return None
+
+
+def _baseline(found: Trace, labels: Tensor | None) -> Tensor:
+    """With every head in place; NaN where nothing is explained, as no exact metric needs it."""
+    if labels is not None:
+        return found.probabilities[torch.arange(found.batch_size), labels]
+    try:
+        return found.target.score(found.logits)
+    except TargetError:
+        return found.probabilities.new_full((found.batch_size,), torch.nan)
+
+
+def _heads_left(found: Trace) -> int:
+    return sum(found.num_heads) - sum(len(heads) for heads in found.head_mask.values())
+
+
+def _halves(images: Any, target: Any) -> list[tuple[Any, Any]] | None:
+    """A batch as two, if it holds several images."""
+    size = _size(images)
+    return None if size < 2 else list(batches(images, target, (size + 1) // 2))
+
+
+def _size(images: Any) -> int:
+    several = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
+    return len(images) if several else 1
+
+
+def _report(progress: Progress, done: int, size: int, total: int | None) -> Progress:
+    """Progress over all images from that over the next few."""
+    if total == 1:
+        return progress
+
+    def report(fraction: float, label: str) -> None:
+        share = min(1.0, (done + fraction * size) / total) if total else 0.0
+        progress(share, f"{label}, image {done}" + (f" of {total}" if total else ""))
+
+    return report
+
+
+def _checked_metrics(metric: str | Sequence[str]) -> tuple[str, ...]:
+    metrics = (metric,) if isinstance(metric, str) else tuple(dict.fromkeys(metric))
+    for name in metrics or (metric,):
+        if name not in METRICS:
+            raise ParameterError(f"The metric is {name!r}: choose from {', '.join(METRICS)}.")
+    return metrics

@@ -1,0 +1,121 @@
+"""The rest of the network, from other head outputs of one layer to the logits.
+
+Many variants go through it in one batch. Where the model reads out few tokens (the class token),
+the last block is finished for those alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..capture.function_mode import AttentionCall, Capture
+from ..tracing.readout import attend_rows, finish_block, finishes_rows, readout_weights
+from ..tracing.trace import Trace
+
+__all__ = ["Outcome", "needed_rows", "outcome", "recorded_outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes of some head outputs.
+
+    Attributes
+    ----------
+    logits : Tensor
+        [variant, batch, class], float32 at least.
+    summary : Tensor
+        [variant, batch, dim]: the token that is read out as it stands after the layer (the class
+        token, or the mean of those that are pooled).
+    """
+
+    logits: Tensor
+    summary: Tensor
+
+
+def recorded_outcome(trace: Trace, layer: int) -> Outcome:
+    """The outcome of what the trace itself recorded, as one variant."""
+    tokens = trace.layers[layer].output.detach()
+    return Outcome(_wide(trace.logits)[None], _summary(trace, tokens, None)[None])
+
+
+def needed_rows(trace: Trace, layer: int) -> list[int] | None:
+    """The tokens whose head outputs decide in this layer; None if all do."""
+    rows = trace.model.readout_rows
+    last = trace.num_layers - 1
+    if layer != last or rows is None or not finishes_rows(trace, last):
+        return None
+    return list(rows)
+
+
+def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
+    """Run variants of a layer's head outputs to the end.
+
+    Parameters
+    ----------
+    layer : int
+    variants : Tensor
+        [variant, batch, head, row, head_dim], the rows being those of :func:`needed_rows`.
+    """
+    rows, last = needed_rows(trace, layer), trace.num_layers - 1
+    tokens = finish_block(trace, layer, variants.flatten(0, 1), rows)
+    summary = _summary(trace, tokens.unflatten(0, variants.shape[:2]), rows)
+    for above in range(layer + 1, trace.num_layers):
+        tokens = _run_block(
+            trace, above, tokens, needed_rows(trace, last) if above == last else None
+        )
+    logits = _wide(trace.model.readout(tokens))
+    return Outcome(logits.unflatten(0, variants.shape[:2]), summary)
+
+
+def _summary(trace: Trace, tokens: Tensor, rows: list[int] | None) -> Tensor:
+    """Tokens [..., batch, row, dim], weighted as the readout weighs them: [..., batch, dim]."""
+    weights = readout_weights(trace)
+    weights = weights if rows is None else weights[:, rows]
+    return torch.einsum("br,...brd->...bd", weights.to(tokens), tokens)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+class _AttentionDone(Exception):  # noqa: N818
+    """Carries the head outputs out of a block whose rest is not needed for every token."""
+
+    def __init__(self, out: Tensor) -> None:
+        self.out = out
+
+
+def _run_block(trace: Trace, layer: int, tokens: Tensor, rows: list[int] | None) -> Tensor:
+    """A block of the model on other tokens than it was given, for some of the rows or all."""
+    block: nn.Module = trace.model.blocks[layer]
+    call = trace.layers[layer].block
+    mask = trace.head_mask.get(layer)
+
+    def on_attention(seen: AttentionCall) -> Tensor:
+        out = seen.out
+        if mask:
+            out = out.index_fill(1, torch.tensor(mask, device=out.device), 0)
+        if rows is not None:
+            raise _AttentionDone(out[:, :, rows])
+        return out
+
+    if rows is not None:
+        short = attend_rows(trace, layer, tokens, rows)
+        if short is not None:
+            finished = trace.model.finish_block(block, tokens[:, rows], short)
+            assert finished is not None
+            return finished
+    if not mask and rows is None:
+        result = block(tokens, *call.args, **call.other_kwargs)
+        return result[0] if isinstance(result, tuple) else result
+    try:
+        with Capture(block, {block: layer}, on_attention, constants=False, keep=False):
+            result = block(tokens, *call.args, **call.other_kwargs)
+    except _AttentionDone as done:
+        finished = trace.model.finish_block(block, tokens[:, rows], done.out)
+        assert finished is not None
+        return finished
+    return result[0] if isinstance(result, tuple) else result

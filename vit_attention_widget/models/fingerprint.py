@@ -1,0 +1,59 @@
+"""Which model something was learnt of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ParameterError
+from .libraries import describe
+from .vision_transformer import VisionTransformer
+
+__all__ = ["Identity", "identity"]
+
+_SAMPLES = 16
+"""Values of each parameter that are compared."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A model by name, heads of each layer, and a few values of every weight."""
+
+    name: str
+    num_heads: tuple[int, ...]
+    samples: Tensor = field(repr=False, compare=False)
+
+    def check(
+        self,
+        model: nn.Module | VisionTransformer,
+        what: str = "These patterns were learnt",
+        advice: str = "Fit them on yours.",
+    ) -> None:
+        """Raise :class:`ParameterError` unless it is this model, in whatever precision.
+
+        ``what`` begins the message: what was made of the model; ``advice`` ends it.
+        """
+        other = identity(model)
+        if other.num_heads != self.num_heads:
+            why = f"it has {sum(self.num_heads)} heads, yours {sum(other.num_heads)}"
+        elif other.samples.shape != self.samples.shape:
+            why = "its layers have other sizes"
+        elif not torch.allclose(other.samples, self.samples, rtol=0.02, atol=1e-4):
+            why = "the weights differ"
+        else:
+            return
+        raise ParameterError(
+            f"{what} of another model ({self.name}; yours is {other.name}): {why}. {advice}"
+        )
+
+
+def identity(model: nn.Module | VisionTransformer) -> Identity:
+    """The identity of a model."""
+    vit = describe(model)
+    samples = []
+    for _, value in sorted(vit.model.named_parameters()):
+        flat = value.detach().flatten()
+        samples.append(flat[:: max(1, flat.numel() // _SAMPLES)][:_SAMPLES].float().cpu())
+    return Identity(vit.name, tuple(vit.num_heads), torch.cat(samples))

@@ -1,0 +1,98 @@
+"""Pictures to model input and back, by the model's own preprocessing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..errors import ImageError
+from .images import load_image
+from .tensor_input import check_model_input
+
+__all__ = ["ImageInput"]
+
+
+class ImageInput(ABC):
+    """What a model takes as its input.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The user's own model; it is never changed.
+    """
+
+    model: nn.Module
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters live."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's parameter type."""
+        return next(self.model.parameters()).dtype
+
+    @abstractmethod
+    def transform(self, image: Image.Image) -> Tensor:
+        """The model's own preprocessing: an RGB picture -> [3, height, width]."""
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation of the model's input, per channel, on a scale of 0 to 1."""
+
+    def prepare(self, images: Any) -> Tensor:
+        """Turn images into model inputs on the model's device and in its dtype.
+
+        Parameters
+        ----------
+        images : image, float tensor, or list of images
+            A path, bytes, PIL image or HWC uint8 array goes through the model's own
+            preprocessing. A float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+
+        Returns
+        -------
+        Tensor
+            [batch, 3, height, width].
+
+        Raises
+        ------
+        ImageError
+            If something cannot be read, or the images differ in size after preprocessing.
+        """
+        if isinstance(images, Tensor) and images.is_floating_point():
+            inputs = check_model_input(images)
+            return inputs.detach().to(self.device, self.dtype)
+        if not isinstance(images, list | tuple):
+            images = [images]
+        if not images:
+            raise ImageError("The list of images is empty: give at least one.")
+        parts = [
+            check_model_input(image)
+            if isinstance(image, Tensor) and image.is_floating_point()
+            else self.transform(load_image(image))[None]
+            for image in images
+        ]
+        sizes = {tuple(part.shape[1:]) for part in parts}
+        if len(sizes) > 1:
+            raise ImageError(
+                f"The images differ in size after preprocessing ({sorted(sizes)}): "
+                "one batch needs one size; trace them one by one."
+            )
+        return torch.cat(parts).to(self.device, self.dtype)
+
+    def picture(self, inputs: Tensor) -> list[Image.Image]:
+        """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""
+        mean, std = (
+            torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in self.normalisation
+        )
+        pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
+        arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
+        return [Image.fromarray(np.ascontiguousarray(array)) for array in arrays]

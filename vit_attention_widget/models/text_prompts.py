@@ -1,0 +1,225 @@
+"""Text prompts as classes: a vision tower whose classifier is the likeness to some texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from ..errors import ParameterError, TargetError
+from .eval_mode import evaluating
+from .token_layout import TokenLayout
+from .vision_transformer import VisionTransformer
+
+__all__ = ["TextTower", "ZeroShot", "takes_prompts", "with_prompts", "zero_shot"]
+
+_EMPTY = "a photo of a"
+"""What LeGrad's authors take for the empty prompt."""
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """The other tower of a CLIP or SigLIP model.
+
+    ``model`` holds the tower; ``encode`` takes token ids [text, length] and gives features [text,
+    dim]; ``tokenize`` takes texts, and is None where the library keeps it apart from the model;
+    ``scale`` turns cosines into logits; ``length`` is how many tokens every text is padded to,
+    where the tower was trained so.
+    """
+
+    model: nn.Module
+    encode: Callable[[Tensor], Tensor]
+    tokenize: Callable[[list[str]], Tensor] | None
+    scale: float
+    length: int | None = None
+
+
+class ZeroShot(VisionTransformer):
+    """A vision tower with prompts for classes; see :func:`zero_shot`."""
+
+    def __init__(
+        self,
+        tower: VisionTransformer,
+        prompts: Sequence[str],
+        features: Tensor,
+        scale: float,
+        tokenizer: Any = None,
+    ) -> None:
+        self._tower, self._scale, self._tokenizer = tower, scale, tokenizer
+        with torch.inference_mode(False):  # else no gradient could pass by them
+            self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
+        self.model, self.name, self.library = tower.model, tower.name, tower.library
+        self.blocks, self.num_heads = tower.blocks, tower.num_heads
+        self.num_classes, self.class_names = len(prompts), list(prompts)
+        self.readout_kind, self.readout_rows = tower.readout_kind, tower.readout_rows
+
+    @cached_property
+    def empty(self) -> ZeroShot | None:
+        """The same with the one prompt that names nothing; None where no text can be read."""
+        if not takes_prompts(self):
+            return None
+        return zero_shot(self._tower, _EMPTY, tokenizer=self._tokenizer, scale=self._scale)
+
+    def _logits(self, features: Tensor) -> Tensor:
+        texts = self._texts.to(features)  # the model may have been moved since
+        return self._scale * normalize(features, dim=-1) @ texts.T
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scaled cosine of the image's features with each prompt's."""
+        return self._logits(self._tower.forward(inputs))
+
+    def readout(self, tokens: Tensor) -> Tensor:
+        """The same of a layer's tokens."""
+        return self._logits(self._tower.readout(tokens))
+
+    def project(self, vector: Tensor) -> Tensor:
+        """The same of one vector."""
+        return self._logits(self._tower.project(vector))
+
+    def tokens(self, inputs: Tensor) -> TokenLayout:
+        """Layout of the tower's tokens."""
+        return self._tower.tokens(inputs)
+
+    def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
+        """The rest of one of the tower's blocks."""
+        return self._tower.finish_block(block, inputs, head_outputs)
+
+    def attend_rows(
+        self, block: nn.Module, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
+    ) -> Tensor | None:
+        """A few rows of one of the tower's blocks."""
+        return self._tower.attend_rows(block, inputs, rows, bias)
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """The tower's preprocessing."""
+        return self._tower.transform(image)
+
+    @property
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Of the tower's input."""
+        return self._tower.normalisation
+
+
+def zero_shot(
+    model: nn.Module | VisionTransformer,
+    prompts: str | Sequence[str],
+    *,
+    tokenizer: Callable[[list[str]], Any] | None = None,
+    features: Tensor | None = None,
+    scale: float | None = None,
+) -> ZeroShot:
+    """Take text prompts for classes, so that all that is said of classes is said of prompts.
+
+    What comes back is taken wherever a model is: ``vaw.Explorer(vaw.zero_shot(clip, ["a cat", "a
+    dog"]), image)`` shows which prompt fits, what speaks for each, and which heads matter for it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A CLIP or SigLIP model of open_clip or transformers; or any vision tower without classifier,
+        with ``features``.
+    prompts : str or sequence of str
+    tokenizer : callable, optional
+        Texts -> token ids [text, length], or a mapping with ``input_ids``. open_clip's models bring
+        their own; transformers' do not: give ``AutoTokenizer.from_pretrained(...)``.
+    features : Tensor, optional
+        [prompt, dim], text features that were made elsewhere.
+    scale : float, optional
+        Cosine to logit; the model's own temperature by default, 1 / 0.07 without one.
+
+    Raises
+    ------
+    TargetError
+        If there is no text tower or no tokenizer, or the features are of another length.
+    ParameterError
+        If the model has a classifier, or no prompt was given.
+
+    Notes
+    -----
+    The logit of a prompt is what LeGrad's authors explain: the cosine of image and text (times a
+    constant). SigLIP is trained with a sigmoid for each prompt; the probabilities shown here are a
+    softmax over the prompts given.
+    """
+    from .libraries import describe
+
+    tower = describe(model)
+    texts = [prompts] if isinstance(prompts, str) else list(prompts)
+    if not texts:
+        raise ParameterError("There are no prompts: give at least one.")
+    if tower.num_classes:
+        raise ParameterError(
+            f"{tower.name} has a classifier of {tower.num_classes} classes: prompts are for vision "
+            "towers, which return features."
+        )
+    text = tower.text
+    if features is None:
+        if text is None:
+            raise TargetError(
+                f"{tower.name} has no text tower: give features=..., the text features of your "
+                "prompts, or a two-tower model of open_clip or transformers."
+            )
+        features = _encoded(tower, text, texts, tokenizer)
+    if features.ndim != 2 or len(features) != len(texts):
+        raise TargetError(
+            f"The text features are {tuple(features.shape)}, but {len(texts)} prompts need "
+            f"[{len(texts)}, dim]."
+        )
+    known = text.scale if text is not None else 1 / 0.07
+    return ZeroShot(tower, texts, features, known if scale is None else scale, tokenizer)
+
+
+def takes_prompts(vit: VisionTransformer) -> bool:
+    """Whether prompts can be given to a model, or others than it has."""
+    tower, tokenizer = _parts(vit)
+    return tower.text is not None and (tokenizer or tower.text.tokenize) is not None
+
+
+def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransformer:
+    """The same model with other prompts; without any the tower alone.
+
+    Raises
+    ------
+    TargetError
+        If there is no text tower or no tokenizer.
+    """
+    tower, tokenizer = _parts(vit)
+    if not prompts:
+        return tower
+    if not isinstance(vit, ZeroShot):
+        return zero_shot(tower, prompts, tokenizer=tokenizer)
+    known = dict(zip(vit.class_names or (), vit._texts, strict=True))  # also the user's own
+    new = [prompt for prompt in prompts if prompt not in known]
+    if new:
+        read = zero_shot(tower, new, tokenizer=tokenizer, scale=vit._scale)
+        known |= dict(zip(new, read._texts.to(vit._texts), strict=True))
+    features = torch.stack([known[prompt] for prompt in prompts])
+    return ZeroShot(tower, prompts, features, vit._scale, tokenizer)
+
+
+def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Any]:
+    return (vit._tower, vit._tokenizer) if isinstance(vit, ZeroShot) else (vit, None)
+
+
+def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokenizer: Any) -> Tensor:
+    tokenize: Any = tokenizer or text.tokenize
+    if tokenize is None:
+        raise TargetError(
+            f"{tower.name} comes without a tokenizer: give tokenizer=AutoTokenizer"
+            '.from_pretrained("the name of your model").'
+        )
+    padding: dict[str, Any] = {"padding": True}
+    if text.length is not None:
+        padding = {"padding": "max_length", "max_length": text.length, "truncation": True}
+    try:
+        found = tokenize(texts, **padding, return_tensors="pt")  # transformers' way
+    except TypeError:
+        found = tokenize(texts)
+    ids = found["input_ids"] if hasattr(found, "keys") else found
+    with torch.inference_mode(False), torch.no_grad(), evaluating(text.model):
+        return text.encode(torch.as_tensor(ids).to(tower.device))

@@ -1,0 +1,120 @@
+"""The description of a Vision Transformer that the rest of the package works with."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from .image_input import ImageInput
+from .token_layout import TokenLayout
+
+if TYPE_CHECKING:
+    from .text_prompts import TextTower
+
+__all__ = ["VisionTransformer"]
+
+
+class VisionTransformer(ImageInput):
+    """A model, and what of it cannot be seen from outside.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The user's own model; it is never changed.
+    name, library : str
+        What to call it, and where it comes from.
+    blocks : list of nn.Module
+        The transformer blocks from first to last.
+    num_heads : tuple of int
+        Heads of each block.
+    num_classes : int
+        Length of the logits.
+    class_names : list of str or None
+        What the classes are called, where that is known.
+    readout_kind : {"class", "mean", "attention_pool", "max"}
+        How the tokens after the last block become one vector.
+    readout_rows : tuple of int or None
+        The only tokens that the readout looks at, or None if it looks at all.
+    text : TextTower or None
+        The other tower of a two-tower model.
+    """
+
+    library: str
+    model: nn.Module
+    name: str
+    blocks: list[nn.Module]
+    num_heads: tuple[int, ...]
+    num_classes: int
+    class_names: list[str] | None
+    readout_kind: str
+    readout_rows: tuple[int, ...] | None
+    text: TextTower | None = None
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @abstractmethod
+    def tokens(self, inputs: Tensor) -> TokenLayout:
+        """Layout of the tokens for model inputs [batch, 3, height, width]."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The model's own forward pass: [batch, 3, height, width] -> logits [batch, class]."""
+
+    @abstractmethod
+    def readout(self, tokens: Tensor) -> Tensor:
+        """Logits of tokens [batch, token, dim] as they leave a block, by the model's own head."""
+
+    @abstractmethod
+    def project(self, vector: Tensor) -> Tensor:
+        """Logits of one vector [batch, dim] by the model's final norm and classifier."""
+
+    @abstractmethod
+    def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
+        """The rest of a block after its attention, for any subset of its tokens.
+
+        Parameters
+        ----------
+        block : nn.Module
+            One of ``blocks``.
+        inputs : Tensor
+            What the block was given, [batch, token, dim].
+        head_outputs : Tensor
+            Attention times values, [batch, head, token, head_dim].
+
+        Returns
+        -------
+        Tensor or None
+            What the block returns, [batch, token, dim]; None if the block's form is not known.
+        """
+
+    @abstractmethod
+    def attend_rows(
+        self, block: nn.Module, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
+    ) -> Tensor | None:
+        """Head outputs of a few rows of a block, at less than the price of all.
+
+        Parameters
+        ----------
+        block : nn.Module
+            One of ``blocks``.
+        inputs : Tensor
+            What the block is given, [batch, token, dim].
+        rows : sequence of int
+        bias : Tensor or None
+            Added to the scores; broadcasts to [batch, head, row, token].
+
+        Returns
+        -------
+        Tensor or None
+            [batch, head, row, head_dim]; None if there is no such way.
+        """
+
+    def class_name(self, index: int) -> str:
+        """Name of a class, or ``"class 3"`` where names are not known."""
+        return self.class_names[index] if self.class_names else f"class {index}"

@@ -1,0 +1,1 @@
+"""Images laid out by which heads matter for them."""

@@ -1,0 +1,303 @@
+"""Many images at a glance: near each other where the same heads matter for them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..data.image_sets import Batch, batches, count, until_it_breaks
+from ..errors import ImageError, ParameterError, TargetError
+from ..importance.metrics import METRICS
+from ..importance.result import HeadImportance
+from ..importance.run import head_importance_steps
+from ..models import VisionTransformer, describe
+from ..tracing.memory import is_out_of_memory, release
+from ..tracing.run import Progress, trace
+from .layout import arrange, in_order, vectors
+
+__all__ = ["ImageOverview", "image_overview", "image_overview_steps"]
+
+_AT_ONCE = 8
+"""Images that are traced together."""
+
+
+@dataclass(frozen=True)
+class ImageOverview:
+    """Images as points of the plane, and what they were laid out by.
+
+    Attributes
+    ----------
+    points : array
+        [image, 2], within [-1, 1].
+    importance : HeadImportance
+        Of the image's own class: its label, or else the predicted one.
+    labels : Tensor or None
+        [image], the class that came with each image; None where none came.
+    predicted : Tensor
+        [image], the class that the model gives it.
+    probability : Tensor
+        [image], the probability of that class.
+    layout : {"t-SNE", "principal components", "in order"}
+        What the points say. In order is a grid: while images are still being measured, and where
+        there is nothing that tells them apart.
+    """
+
+    points: NDArray[np.float32]
+    importance: HeadImportance
+    labels: Tensor | None
+    predicted: Tensor
+    probability: Tensor
+    layout: str
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageOverview({len(self)} images by {self.importance.metric}, laid out by "
+            f"{self.layout})"
+        )
+
+    def to_dataframe(self) -> Any:
+        """One row an image: image, x, y, label, predicted, probability. Needs pandas."""
+        import pandas as pd
+
+        labels = {} if self.labels is None else {"label": self.labels.cpu().numpy()}
+        return pd.DataFrame(
+            {
+                "image": range(len(self)),
+                "x": self.points[:, 0],
+                "y": self.points[:, 1],
+                **labels,
+                "predicted": self.predicted.cpu().numpy(),
+                "probability": self.probability.cpu().numpy(),
+            }
+        )
+
+
+def image_overview(
+    model: nn.Module | VisionTransformer,
+    images: Any,
+    metric: str = "probability",
+    target: Any = None,
+    *,
+    seed: int = 0,
+    max_batch: int | None = None,
+    progress: Progress | None = None,
+) -> ImageOverview:
+    """Lay images out so that those are near each other for which the same heads matter.
+
+    Each image is a vector of layers x heads importances (Li et al. 2023). The plane is made by
+    t-SNE; by the two main components of fewer than twelve images, or where openTSNE is not
+    installed.
+
+    Parameters
+    ----------
+    model : nn.Module
+    images : image, float tensor, list, data set or loader
+        What it yields may be images, (images, labels), or mappings with ``image`` and ``label``.
+    metric : str
+        One of those of :func:`~vit_attention_widget.head_importance`. ``"taylor"`` is an estimate
+        from one backward pass and many times faster than the exact ones.
+    target : optional
+        A class, or one per image, as its label; None takes the labels that come with the images,
+        or else the predicted classes.
+    seed : int
+        The same seed gives the same picture.
+    max_batch : int, optional
+        At most so many images of one head fewer run at once.
+    progress : callable, optional
+        Called with (fraction, label); it may raise
+        :class:`~vit_attention_widget.errors.JobCancelled`.
+
+    Returns
+    -------
+    ImageOverview
+
+    Raises
+    ------
+    ParameterError, TargetError, ImageError, UnsupportedModelError, CaptureError
+
+    Warns
+    -----
+    UserWarning
+        If a data set raises after the first images: those are laid out, and the error stands in
+        ``.importance.stopped``.
+
+    Notes
+    -----
+    A few heads of a few images reach far; most values are close to zero. So that the few do not
+    decide alone, each value becomes its square root with its sign kept. Each head is then centred
+    over the images and divided by its standard deviation plus the mean one: heads that vary count
+    alike, those that hardly vary are not blown up to noise. (On 200 scenes of the bundled model, 56
+    % of the five nearest images are of the same class by such vectors, 41 % by the raw ones, 10 %
+    by chance.)
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> scenes = [vaw.demo.scene(seed=s) for s in range(4)]
+    >>> pairs = [(scene.image, scene.label) for scene in scenes]
+    >>> vaw.image_overview(vaw.demo.load_model(), pairs, "taylor")
+    ImageOverview(4 images by taylor, laid out by principal components)
+    """
+    found = None
+    steps = image_overview_steps(
+        model, images, metric, target, seed=seed, max_batch=max_batch, progress=progress
+    )
+    for found in steps:  # noqa: B007
+        pass
+    assert found is not None
+    stopped = found.importance.stopped
+    if stopped is not None:
+        warnings.warn(
+            f"The overview holds {len(found)} images only, then {type(stopped).__name__} stopped "
+            f"it: {stopped}",
+            stacklevel=2,
+        )
+    return found
+
+
+def image_overview_steps(
+    model: nn.Module | VisionTransformer,
+    images: Any,
+    metric: str = "probability",
+    target: Any = None,
+    *,
+    seed: int = 0,
+    max_batch: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[ImageOverview]:
+    """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
+
+    The last one is laid out. Parameters are those of :func:`image_overview`.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> scenes = [vaw.demo.scene(seed=s).image for s in range(9)]
+    >>> steps = vaw.image_overview_steps(vaw.demo.load_model(), scenes, "taylor")
+    >>> [(len(found), found.layout) for found in steps]
+    [(8, 'in order'), (9, 'in order'), (9, 'principal components')]
+    """
+    if metric not in METRICS:
+        raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
+    if max_batch is not None and max_batch < 1:
+        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
+    vit = describe(model)
+    if vit.num_classes == 0:
+        raise ParameterError(
+            f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
+            "classifier."
+        )
+    total, report = count(images), progress or _no_progress
+    measured: list[_Measured] = []
+    stopped: Exception | None = None
+    for batch in until_it_breaks(batches(images, target, _AT_ONCE)):
+        if isinstance(batch, Exception):
+            stopped = batch
+        else:
+            done = sum(len(one.predicted) for one in measured)
+            try:
+                measured += _measured(vit, batch, metric, max_batch, _share(report, done, total))
+            except (ImageError, TargetError) as error:
+                stopped = error
+        if stopped is not None:
+            if not measured:
+                raise stopped
+            break
+        yield _together(measured, metric)
+    if not measured:
+        raise ImageError("There are no images: give at least one.")
+    found = _together(measured, metric, stopped)
+    report(_MEASURING, "laying the images out")
+    last = 0.0
+
+    def arranging(fraction: float) -> None:  # t-SNE counts twice
+        nonlocal last
+        last = max(last, fraction)
+        report(_MEASURING + (1 - _MEASURING) * last, "laying the images out")
+
+    points, layout = arrange(vectors(found.importance.values), seed, arranging)
+    report(1.0, "laid out")
+    yield replace(found, points=points, layout=layout)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A few images: [image] each."""
+
+    importance: HeadImportance
+    labels: Tensor | None
+    predicted: Tensor
+    probability: Tensor
+
+
+def _measured(
+    vit: VisionTransformer, batch: Batch, metric: str, max_batch: int | None, report: Progress
+) -> list[_Measured]:
+    images, target = batch
+    report(0.0, "looking at images")
+    try:
+        found = trace(vit, images, target, gradients=metric == "taylor")
+    except RuntimeError as error:
+        several = isinstance(images, list | tuple | Tensor) and len(images) > 1
+        if not is_out_of_memory(error) or not several:
+            raise
+    else:
+        steps = head_importance_steps(found, None, metric, max_batch=max_batch, progress=report)
+        *_, importance = steps
+        report(1.0, "weighing heads")
+        best = found.probabilities.max(-1)
+        index = found.target.index
+        own = torch.tensor(index) if index is not None and np.ndim(target) == 1 else None
+        return [_Measured(importance, own, best.indices.cpu(), best.values.detach().cpu())]
+    release(vit.device)
+    halves = batches(images, target, (len(images) + 1) // 2)
+    return [one for half in halves for one in _measured(vit, half, metric, max_batch, report)]
+
+
+def _together(
+    measured: list[_Measured], metric: str, stopped: Exception | None = None
+) -> ImageOverview:
+    names = {one.importance.target for one in measured}
+    importance = HeadImportance(
+        tuple(part for one in measured for part in one.importance.parts),
+        (metric,),
+        names.pop() if len(names) == 1 else "each image's own class",
+        stopped,
+    )
+    labels = [one.labels for one in measured if one.labels is not None]
+    return ImageOverview(
+        in_order(len(importance)),
+        importance,
+        torch.cat(labels) if len(labels) == len(measured) else None,
+        torch.cat([one.predicted for one in measured]),
+        torch.cat([one.probability for one in measured]),
+        "in order",
+    )
+
+
+_MEASURING = 0.95
+"""Share of the progress that is for measuring; the rest is for laying out."""
+
+
+def _share(progress: Progress, done: int, total: int | None) -> Progress:
+    """Progress over all images from that over the next few."""
+
+    def report(fraction: float, label: str) -> None:
+        share = min(1.0, (done + fraction * _AT_ONCE) / total) if total else 0.0
+        progress(share * _MEASURING, f"{label}, image {done}" + (f" of {total}" if total else ""))
+
+    return report
+
+
+def _no_progress(fraction: float, label: str) -> None:
+    return None

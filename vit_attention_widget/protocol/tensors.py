@@ -1,0 +1,28 @@
+"""Tensors as they travel between kernel and browser: safetensors bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+__all__ = ["encode", "quantise"]
+
+
+def encode(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any] | None = None) -> bytes:
+    """Tensors, with metadata written as text, in one safetensors buffer."""
+    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    return save(contiguous, {name: str(value) for name, value in (metadata or {}).items()})
+
+
+def quantise(rows: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Rows of values >= 0 as bytes: ``rows`` is about ``bytes / 255 * scale[..., None]``.
+
+    Each row keeps its own scale (its largest value), so the error is at most a 510th of that.
+    """
+    scale = rows.max(-1).astype(np.float32)
+    factor = np.divide(255, scale, out=np.zeros_like(scale), where=scale > 0)
+    return np.rint(rows * factor[..., None]).astype(np.uint8), scale

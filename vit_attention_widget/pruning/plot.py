@@ -1,0 +1,22 @@
+"""Pictures of pruning, by matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..results.axes import axes_or_new
+
+if TYPE_CHECKING:
+    from .curve import PruningCurve
+
+__all__ = ["plot_curve"]
+
+
+def plot_curve(curve: PruningCurve, ax: Any) -> Any:
+    """Accuracy or probability against the number of heads removed; the original as a line."""
+    ax = axes_or_new(ax)
+    ax.plot(curve.removed, curve.values, marker=".", linewidth=1, label=curve.order_name)
+    ax.axhline(curve.values[0], linestyle=":", linewidth=1, color="gray")
+    ax.set(xlabel="heads removed", ylabel=curve.metric)
+    ax.legend()
+    return ax

@@ -1,0 +1,1 @@
+"""What results of every kind share: axes to draw on, tables to write."""

@@ -1,0 +1,183 @@
+"""Work off the main thread: named slots in which the latest request wins.
+
+A job is a function of a progress callback. Calling the callback is where a job can be cancelled:
+it raises :class:`~vit_attention_widget.errors.JobCancelled` there. Every submitted job ends in
+exactly one of ``on_done``, ``on_error`` and ``on_cancelled``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import MethodType
+from typing import Any
+
+from ..errors import JobCancelled
+
+__all__ = ["Job", "Lane"]
+
+Progress = Callable[[float, str], None]
+
+_EVERY = 0.1
+"""Progress is passed on at most this often, in seconds."""
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work and what to do when it ends."""
+
+    slot: str
+    label: str
+    work: Callable[[Progress], Any]
+    on_done: Callable[[Any], None] = _nothing
+    on_error: Callable[[BaseException], None] = _nothing
+    on_cancelled: Callable[[], None] = _nothing
+    fraction: float | None = None
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next sign of progress."""
+        self._cancelled.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the job was asked to stop."""
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raise :class:`JobCancelled` if the job was asked to stop."""
+        if self.is_cancelled:
+            raise JobCancelled(f"{self.label}: cancelled.")
+
+
+def _weakly(listener: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
+    """A way to a listener that does not keep alive the object whose method it is."""
+    if isinstance(listener, MethodType):
+        return weakref.WeakMethod(listener)
+    return lambda: listener
+
+
+class Lane:
+    """A worker thread that runs one job at a time, in the order in which slots were filled.
+
+    Parameters
+    ----------
+    name : str
+        Name of the thread.
+    on_change : callable, optional
+        Called, in the worker's thread, when a job starts, progresses or ends.
+    """
+
+    def __init__(self, name: str, on_change: Callable[[], None] = _nothing) -> None:
+        self._name = name
+        self._listener = _weakly(on_change)
+        self._waiting: OrderedDict[str, Job] = OrderedDict()
+        self._running: Job | None = None
+        self._condition = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> Job | None:
+        """The job that is running now."""
+        return self._running
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it takes the place of one that waits or runs in the same slot."""
+        with self._condition:
+            replaced = self._waiting.pop(job.slot, None)
+            if self._running is not None and self._running.slot == job.slot:
+                self._running.cancel()
+            refused = self._closed
+            if not refused:
+                self._waiting[job.slot] = job
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                    self._thread.start()
+                self._condition.notify_all()
+        for job_ in (replaced, job if refused else None):
+            if job_ is not None:
+                job_.on_cancelled()
+
+    def cancel(self, slot: str | None = None, *, but: Sequence[str] = ()) -> None:
+        """Cancel the jobs of a slot, or all of them, but not those of some."""
+        with self._condition:
+            slots = [s for s in self._waiting if slot in (None, s) and s not in but]
+            dropped = [self._waiting.pop(s) for s in slots]
+            running = self._running
+            if running is not None and slot in (None, running.slot) and running.slot not in but:
+                running.cancel()
+        for job in dropped:
+            job.on_cancelled()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing waits or runs; False if that took longer than ``timeout`` seconds."""
+        with self._condition:
+            return self._condition.wait_for(
+                lambda: not self._waiting and not self._running, timeout
+            )
+
+    def close(self) -> None:
+        """Cancel everything and let the thread end; later jobs are cancelled at once."""
+        with self._condition:
+            self._closed = True
+            self._listener = lambda: _nothing
+            self._condition.notify_all()
+        self.cancel()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._running = None
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                _, job = self._waiting.popitem(last=False)
+                self._running = job
+            self._on_change()
+            self._finish(job)
+            with self._condition:
+                self._running = None
+            del job  # a waiting thread must not keep alive what the job held
+            self._on_change()
+
+    def _on_change(self) -> None:
+        (self._listener() or _nothing)()
+
+    def _finish(self, job: Job) -> None:
+        last = 0.0
+
+        def progress(fraction: float, label: str) -> None:
+            nonlocal last
+            job.check()
+            job.fraction, job.label = fraction, label
+            now = time.monotonic()
+            if now - last > _EVERY:
+                last = now
+                self._on_change()
+
+        try:
+            job.check()
+            result = job.work(progress)
+            job.check()
+        except JobCancelled:
+            job.on_cancelled()
+        except BaseException as error:  # a lost answer would leave the browser waiting
+            if job.is_cancelled:  # what it worked on may be gone
+                job.on_cancelled()
+            else:
+                job.on_error(error)
+        else:
+            try:
+                job.on_done(result)
+            except Exception as error:  # the lane must live on
+                job.on_error(error)

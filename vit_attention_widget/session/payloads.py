@@ -1,0 +1,205 @@
+"""What traces say, in the form in which the browser takes it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..importance.metrics import NEED_A_CLASS
+from ..models import VisionTransformer, takes_prompts
+from ..models.token_layout import TokenLayout
+from ..protocol.tensors import encode, quantise
+from ..pruning.partial import PartialPruning
+from ..tracing.trace import Trace
+
+__all__ = [
+    "CLASSLESS",
+    "METHOD_HINTS",
+    "METRIC_HINTS",
+    "attention_layer",
+    "attention_rows",
+    "decision",
+    "metrics_of",
+    "model_info",
+    "partial",
+    "picture_bytes",
+]
+
+METHOD_HINTS = {
+    "daam": ("DAAM", "What each patch gave the class token, weighted by its gradient, added up "
+             "layer by layer. Liao et al. 2025."),
+    "legrad": ("LeGrad", "How each layer's attention would move the decision read out from that "
+               "layer. Bousselham et al. 2024."),
+    "gmar": ("GMAR", "Rollout with heads weighted by the size of their gradient. "
+             "Jo et al. 2025."),
+    "relevance": ("relevance", "Attention where it raises the class, carried through the layers. "
+                  "Chefer et al. 2021."),
+    "gradient_rollout": ("gradient rollout", "Rollout of attention times its gradient. After "
+                         "Abnar and Zuidema 2020."),
+    "gradcam": ("Grad-CAM", "What each layer is given, channels weighted by their gradient; each "
+                "layer by itself. Selvaraju et al. 2017."),
+    "attention_gradient": ("attention x gradient", "The class token's attention where it raises "
+                           "the class, each layer by itself. After Chefer et al. 2021."),
+    "rollout": ("rollout", "Attention multiplied through the layers. Knows no class. "
+                "Abnar and Zuidema 2020."),
+    "attention": ("attention", "Raw attention of the class token, each layer by itself. "
+                  "Knows no class."),
+}  # fmt: skip
+
+CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
+"""Methods for a model without a classifier: nothing is decided that a gradient could explain."""
+
+METRIC_HINTS = {
+    "probability": ("probability", "How much the class's probability falls when the head is "
+                    "removed; exact, one run a head. Li et al. 2023."),
+    "jsd": ("divergence", "How far all probabilities move when the head is removed: "
+            "Jensen-Shannon divergence, 0 to 0.69."),
+    "cls_cosine": ("class token", "How far the class token (or what is pooled) turns in the head's "
+                   "own layer when the head is removed: 1 - cosine."),
+    "loss": ("loss", "How much the cross-entropy of the class rises when the head is removed."),
+    "taylor": ("gradient", "First-order estimate for all heads from one backward pass. "
+               "Michel et al. 2019."),
+}  # fmt: skip
+
+
+def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[str]:
+    """Metrics of head importance that there are: most need a class, or something to explain."""
+    without = set() if by_class else set(NEED_A_CLASS)
+    without |= set() if vit.num_classes else {"jsd"}
+    without |= set() if explains else {"taylor"}
+    return [name for name in METRIC_HINTS if name not in without]
+
+
+def model_info(
+    vit: VisionTransformer, tokens: TokenLayout, image_name: str, explains: bool, by_class: bool
+) -> dict[str, Any]:
+    """What the views must know of the model, the input, and of what is explained."""
+    metrics = {name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)}
+    return {
+        "name": vit.name,
+        "image_name": image_name,
+        "num_layers": vit.num_layers,
+        "num_heads": list(vit.num_heads),
+        "prefix": list(tokens.prefix),
+        "rows": tokens.rows,
+        "cols": tokens.cols,
+        "num_tokens": tokens.num_tokens,
+        "image_width": tokens.image_width,
+        "image_height": tokens.image_height,
+        "class_names": vit.class_names,
+        "num_classes": vit.num_classes,
+        "takes_prompts": takes_prompts(vit),
+        "by_class": by_class,
+        "methods": _choices(METHOD_HINTS if explains else CLASSLESS),
+        "metrics": _choices(metrics),
+    }
+
+
+def _choices(hints: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"key": k, "label": label, "hint": hint} for k, (label, hint) in hints.items()]
+
+
+def picture_bytes(picture: Image.Image) -> bytes:
+    """A JPEG of what the model sees, at most 448 pixels a side."""
+    picture = picture.copy()
+    picture.thumbnail((448, 448), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def attention_rows(trace: Trace, token: int, direction: str) -> bytes:
+    """Attention of one token in every head: ``rows`` [layer, head, token], ``scale``."""
+    widest = max(trace.num_heads)
+    rows = np.zeros((trace.num_layers, widest, trace.tokens.num_tokens), np.float32)
+    for layer, heads in enumerate(trace.num_heads):
+        rows[layer, :heads] = _row(trace, layer, token, direction)
+    quantised, scale = quantise(rows)
+    return encode({"rows": quantised, "scale": scale}, {"token": token, "direction": direction})
+
+
+def _row(trace: Trace, layer: int, token: int, direction: str) -> NDArray[np.float32]:
+    if direction == "looks_at":
+        found = trace.attention(layer, query=token)[0]
+    else:
+        found = torch.cat([a[0, :, :, token] for _, a in trace.attention_chunks(layer)], -1)
+    return _array(found)
+
+
+def attention_layer(trace: Trace, layer: int) -> bytes:
+    """Attention of every head of a layer: ``attention`` [head, query, key], ``scale``."""
+    quantised, scale = quantise(_array(trace.attention(layer)[0]))
+    return encode({"attention": quantised, "scale": scale})
+
+
+def decision(
+    before: Trace, after: Trace | None, pruned: Iterable[tuple[int, int]]
+) -> dict[str, Any]:
+    """The five best classes with every head in place, and the five best without the pruned ones.
+
+    What is explained comes first: the probability of a class, or the value of another target.
+    """
+    target, vit = before.target, before.model
+    explained = {
+        "target": target.index[0] if target.index else -1,
+        "target_name": target.name,
+        "target_before": _value(before),
+        "target_after": None if after is None else _value(after),
+        "pruned": [list(pair) for pair in pruned],
+    }
+    return {**explained, "rows": _likely(before, after) if vit.num_classes else []}
+
+
+def _value(found: Trace) -> float:
+    index = found.target.index
+    with torch.no_grad():
+        return float(found.probabilities[0, index[0]] if index else found.score.detach()[0])
+
+
+def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
+    vit, index = before.model, before.target.index
+    p = before.probabilities[0]
+    q = None if after is None else after.probabilities[0]
+    count = min(5, len(p))
+    best = p.topk(count).indices.tolist()
+    if q is not None:
+        best += [i for i in q.topk(count).indices.tolist() if i not in best]
+    best += [i for i in index or () if i not in best]
+    rows = [
+        {
+            "index": i,
+            "name": vit.class_name(i),
+            "before": float(p[i]),
+            "after": None if q is None else float(q[i]),
+        }
+        for i in best
+    ]
+    return sorted(rows, key=lambda row: -float(row["before"] or 0))
+
+
+def partial(found: PartialPruning) -> dict[str, Any]:
+    """The modes of partial pruning of one head, each with its picture and best classes."""
+    return {
+        "layer": found.layer,
+        "head": found.head,
+        "rows": [
+            {
+                "mode": mode,
+                "zeroed": found.zeroed(mode),
+                "probability": float(found.probability[i, 0]),
+                "top5": [list(pair) for pair in found.top5[i][0]],
+            }
+            for i, mode in enumerate(found.modes)
+        ],
+    }
+
+
+def _array(values: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.detach().float().cpu().numpy()
+    return array

@@ -1,0 +1,188 @@
+"""What can be selected: ordinary observable traits, each checked against the model."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import traitlets
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..explainers import METHODS
+from ..importance.run import METRICS
+from ..models import VisionTransformer
+from ..models.classes import class_index
+from ..models.token_layout import TokenLayout
+
+__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "SELECTIONS", "Selection"]
+
+DIRECTIONS = ("looks_at", "looked_at_by")
+COLORMAPS = ("viridis", "cividis", "magma")
+INTERPOLATIONS = ("bilinear", "nearest")
+SCALES = ("shared", "layer", "sigmoid")
+
+IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
+"""Accuracy needs many images."""
+
+SELECTIONS = (
+    "target",
+    "selected_layer",
+    "selected_head",
+    "selected_token",
+    "selected_image",
+    "direction",
+    "pruned_heads",
+    "method",
+    "metric",
+    "colormap",
+    "opacity",
+    "interpolation",
+    "scale",
+)
+"""Names of the selections; they go both ways between kernel and browser."""
+
+
+class _Target(traitlets.Any):
+    """A class; choosing the one that is predicted anyway is a choice too."""
+
+    def set(self, obj: Any, value: Any) -> None:
+        with obj._choosing():
+            super().set(obj, value)
+            obj._chose_target(value)
+
+
+class Selection(traitlets.HasTraits):
+    """The selections of a session.
+
+    Attributes
+    ----------
+    target : int
+        Class that is explained; may be set by name, or to None for the predicted class.
+    selected_layer : int
+    selected_head : int
+        -1 is the mean of the heads.
+    selected_token : int
+        Index in the sequence; prefix tokens come first.
+    selected_image : int
+        Which image of the set is looked at; -1 is the one that was given.
+    direction : {"looks_at", "looked_at_by"}
+        Whether the token's row of the attention is shown, or its column.
+    pruned_heads : list of (layer, head)
+    method : str
+        One of the explainers.
+    metric : str
+        One of the metrics of head importance.
+    colormap : {"viridis", "cividis", "magma"}
+    opacity : float
+        Of the map over the picture, in [0, 1].
+    interpolation : {"bilinear", "nearest"}
+    scale : {"shared", "layer", "sigmoid"}
+        How the layers' maps share a colour scale.
+    """
+
+    target = _Target(None, allow_none=True)
+    selected_layer = traitlets.Any(0)
+    selected_head = traitlets.Any(0)
+    selected_token = traitlets.Any(0)
+    selected_image = traitlets.TraitType[Any, Any](-1)  # not Any: it takes None without a check
+    direction = traitlets.Any("looks_at")
+    pruned_heads = traitlets.Any(())
+    method = traitlets.Any("daam")
+    metric = traitlets.Any("probability")
+    colormap = traitlets.Any("viridis")
+    opacity = traitlets.Any(0.6)
+    interpolation = traitlets.Any("bilinear")
+    scale = traitlets.Any("shared")
+
+    _vit: VisionTransformer
+    _tokens: TokenLayout
+    _image_set: list[tuple[Tensor, int | None]] | None = None
+
+    def _choosing(self) -> AbstractContextManager[Any]:
+        """While a target is set, nothing else may be told of the session's trace."""
+        raise NotImplementedError
+
+    def _chose_target(self, value: Any) -> None:
+        """Called whenever a target is set, also to what it was."""
+
+    @traitlets.validate("target")
+    def _check_target(self, proposal: Any) -> int | None:
+        value = proposal["value"]
+        if value is None:
+            return None
+        return class_index(value, self._vit)
+
+    @traitlets.validate("selected_layer")
+    def _check_layer(self, proposal: Any) -> int:
+        return _whole("layer", proposal["value"], 0, self._vit.num_layers - 1)
+
+    @traitlets.validate("selected_head")
+    def _check_head(self, proposal: Any) -> int:
+        return _whole("head", proposal["value"], -1, max(self._vit.num_heads) - 1)
+
+    @traitlets.validate("selected_token")
+    def _check_token(self, proposal: Any) -> int:
+        return _whole("token", proposal["value"], 0, self._tokens.num_tokens - 1)
+
+    @traitlets.validate("selected_image")
+    def _check_image(self, proposal: Any) -> int:
+        value = proposal["value"]
+        if self._image_set is None and value != -1:
+            raise ParameterError(
+                f"There is no image {value!r} without a set of images: give the session "
+                "image_set=[...], or look at an image by session.image = ..."
+            )
+        return _whole("image", value, -1, len(self._image_set or ()) - 1)
+
+    @traitlets.validate("pruned_heads")
+    def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:
+        return pruned_pairs(proposal["value"], self._vit)
+
+    @traitlets.validate("direction", "method", "metric", "colormap", "interpolation", "scale")
+    def _check_choice(self, proposal: Any) -> str:
+        name = proposal["trait"].name
+        choices = {
+            "direction": DIRECTIONS,
+            "method": tuple(METHODS),
+            "metric": IMAGE_METRICS,
+            "colormap": COLORMAPS,
+            "interpolation": INTERPOLATIONS,
+            "scale": SCALES,
+        }[name]
+        if proposal["value"] not in choices:
+            raise ParameterError(
+                f"{name} is {proposal['value']!r}: choose one of {', '.join(choices)}."
+            )
+        return str(proposal["value"])
+
+    @traitlets.validate("opacity")
+    def _check_opacity(self, proposal: Any) -> float:
+        value = proposal["value"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ParameterError(f"opacity is {value!r}: a number from 0 to 1 was expected.")
+        return float(value)
+
+
+def pruned_pairs(value: Any, vit: VisionTransformer) -> list[tuple[int, int]]:
+    """Pruned heads as sorted, unique (layer, head) pairs, from pairs or ``{layer: [heads]}``."""
+    if isinstance(value, dict):
+        value = [(layer, head) for layer, heads in value.items() for head in heads]
+    try:
+        pairs = {(layer, head) for layer, head in value}
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"pruned_heads is {value!r}: a list of (layer, head), or {{layer: [heads]}}, "
+            "was expected."
+        ) from None
+    for layer, head in pairs:
+        _whole("layer", layer, 0, vit.num_layers - 1)
+        _whole("head", head, 0, vit.num_heads[layer] - 1)
+    return sorted(pairs)
+
+
+def _whole(what: str, value: Any, low: int, high: int) -> int:
+    index = getattr(value, "__index__", None)
+    if index is None or isinstance(value, bool) or not low <= index() <= high:
+        raise ParameterError(f"There is no {what} {value!r}: they run from {low} to {high}.")
+    return int(index())

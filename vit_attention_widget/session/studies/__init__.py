@@ -1,0 +1,1 @@
+"""What a session finds out, one file a kind of study."""

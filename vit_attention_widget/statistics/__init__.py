@@ -1,0 +1,1 @@
+"""Rank correlation and bootstrap intervals."""

@@ -1,0 +1,1 @@
+"""How far heads attend: by distance, by entropy."""

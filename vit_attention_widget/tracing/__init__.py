@@ -1,0 +1,1 @@
+"""One forward pass, kept as q, k, v and head outputs of every layer, and its gradients."""

@@ -1,0 +1,189 @@
+"""Run a model and keep what its attention did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..capture.function_mode import AttentionCall, Capture
+from ..errors import CaptureError, UnsupportedModelError
+from ..models import VisionTransformer, describe, zero_shot
+from ..models.eval_mode import evaluating
+from ..models.head_index import Heads, check_heads
+from ..targets import resolve
+from .layer_record import sort_calls
+from .readout import check_readout
+from .trace import Trace
+
+__all__ = ["Progress", "first_difference", "remask", "trace"]
+
+Progress = Callable[[float, str], None]
+
+
+def trace(
+    model: nn.Module | VisionTransformer,
+    images: Any,
+    target: Any = None,
+    *,
+    text: Any = None,
+    head_mask: Heads | None = None,
+    gradients: bool = True,
+    progress: Progress | None = None,
+) -> Trace:
+    """Run the model once and keep what its attention did.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A supported Vision Transformer; it is not changed. A model in training mode is run in
+        evaluation mode and left in training mode.
+    images : image, float tensor, or list of images
+        A path, bytes, PIL image or HWC uint8 array goes through the model's own preprocessing; a
+        float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+    target : optional
+        What gradients explain: None (the predicted class), a class index or name, one of these
+        per image, one of :mod:`~vit_attention_widget.targets`, or a callable logits
+        [batch, class] -> [batch].
+    text : str or list of str, optional
+        Prompts that stand for classes, for models with a text tower; the first is explained unless
+        ``target`` says which. See :func:`~vit_attention_widget.zero_shot`.
+    head_mask : dict, optional
+        ``{layer: [heads]}`` whose outputs are set to zero before the output projection.
+    gradients : bool
+        Keep what a backward pass needs. Without it a trace is smaller and gradient methods raise.
+    progress : callable, optional
+        Called with (fraction in [0, 1], label) after each block; it may raise
+        :class:`~vit_attention_widget.errors.JobCancelled` to stop.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    UnsupportedModelError, ImageError, TargetError, ParameterError, CaptureError
+        If the model, the images, the target, the heads or the model's output do not fit.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> model = vaw.demo.load_model()
+    >>> found = vaw.trace(model, vaw.demo.scene(seed=1).image)
+    >>> found.attention(layer=2, head=0, query=0).shape == (1, found.tokens.num_tokens)
+    True
+    """
+    vit = describe(model)
+    if text is not None:
+        vit, target = zero_shot(vit, text), 0 if target is None else target
+    inputs = vit.prepare(images)
+    tokens = vit.tokens(inputs)
+    mask = check_heads(vit, head_mask or {})
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        stack.enter_context(evaluating(vit.model))
+        if inputs.is_inference():
+            inputs = inputs.clone()
+        capture = stack.enter_context(_capture(vit, mask, gradients, progress))
+        logits = vit.forward(inputs)
+    _check_logits(logits, vit, len(inputs))
+    layers, pool = sort_calls(capture, vit, tokens)
+    return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
+
+
+def remask(found: Trace, heads: Heads, *, progress: Progress | None = None) -> Trace:
+    """A trace with other heads masked, from the first layer that differs on.
+
+    The layers below are shared with ``found``; only those above run again.
+
+    Parameters
+    ----------
+    found : Trace
+    heads : dict
+        ``{layer: [heads]}`` to mask, instead of those that ``found`` has masked.
+    progress : callable, optional
+        As for :func:`trace`.
+
+    Raises
+    ------
+    ParameterError, CaptureError
+        If a layer or head does not exist, or the logits are not finite.
+    """
+    vit, mask = found.model, check_heads(found.model, heads)
+    layers, first = range(found.num_layers), first_difference(found, mask)
+    if first == found.num_layers:
+        return found
+    gradients = found.has_gradients
+    with torch.inference_mode(False), torch.set_grad_enabled(gradients), found.rerunning():
+        try:
+            check_readout(found)
+        except UnsupportedModelError:  # the model does more than its blocks show: run it whole
+            return trace(
+                vit, found.inputs, found.target, head_mask=mask, gradients=gradients,
+                progress=progress,
+            )  # fmt: skip
+        with _capture(vit, mask, gradients, progress) as capture:
+            tokens = found.layers[first].input
+            for layer in layers[first:]:
+                call = found.layers[layer].block
+                result = vit.blocks[layer](tokens, *call.args, **call.other_kwargs)
+                tokens = result[0] if isinstance(result, tuple) else result
+            logits = vit.readout(tokens)
+    _check_logits(logits, vit, found.batch_size)
+    above, pool = sort_calls(capture, vit, found.tokens, first)
+    records = [*found.layers[:first], *above]
+    target = resolve(found.target, logits, vit)
+    return found.replaced(logits, records, pool or found.pool, target, mask)
+
+
+def first_difference(found: Trace, heads: Heads) -> int:
+    """The first layer whose masked heads are not ``heads``; the number of layers if all are."""
+    known, wanted = found.head_mask, check_heads(found.model, heads)
+    layers = range(found.num_layers)
+    return next((i for i in layers if wanted.get(i) != known.get(i)), found.num_layers)
+
+
+def _capture(
+    vit: VisionTransformer,
+    mask: Heads,
+    gradients: bool,
+    progress: Progress | None,
+) -> Capture:
+    layer_of: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
+
+    def on_attention(call: AttentionCall) -> Tensor | None:
+        if call.block is None:
+            return None
+        out = call.out
+        if mask.get(call.block):
+            keep = torch.ones(out.shape[1], dtype=out.dtype, device=out.device)
+            keep[list(mask[call.block])] = 0
+            out = out * keep[:, None, None]
+        if gradients and not out.requires_grad:
+            out = out.detach().requires_grad_()
+        return out
+
+    def on_block(layer: int) -> None:
+        if progress is not None:
+            progress((layer + 1) / vit.num_layers, "looking at the image")
+
+    return Capture(vit.model, layer_of, on_attention, on_block=on_block)
+
+
+def _check_logits(logits: Tensor, vit: VisionTransformer, batch: int) -> None:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
+        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UnsupportedModelError(
+            f"{vit.name} returned {shape} for {batch} images, but logits [{batch}, "
+            "class] were expected: wrap its forward so that it returns those alone."
+        )
+    if not torch.isfinite(logits).all():
+        bad = f"{int(torch.isnan(logits).sum())} NaN, {int(torch.isinf(logits).sum())} infinite"
+        raise CaptureError(
+            f"The logits of {vit.name} are not finite ({bad}): look for NaN or "
+            "infinity in its weights, or overflow in half precision."
+        )

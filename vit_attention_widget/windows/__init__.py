@@ -1,0 +1,1 @@
+"""Attention inside the shifted windows of Swin, laid out in the image."""
