@@ -1,11 +1,12 @@
 // One self-contained module a widget, and the style sheet they share, into the Python package.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { build } from "esbuild";
+// With --watch, again after every change.
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { context } from "esbuild";
 
 const out = "../vit_attention_widget/static";
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-await build({
+const bundles = await context({
   entryPoints: readdirSync("src/entry").map((name) => `src/entry/${name}`),
   outdir: out,
   bundle: true,
@@ -16,7 +17,9 @@ await build({
   jsxImportSource: "preact",
   legalComments: "none",
 });
-const sheets = ["style.css", "explorer.css", "images.css", "compare.css"].map((name) =>
-  readFileSync(`src/${name}`, "utf8"),
-);
-writeFileSync(`${out}/style.css`, sheets.join("\n"));
+if (process.argv.includes("--watch")) {
+  await bundles.watch();
+} else {
+  await bundles.rebuild();
+  await bundles.dispose();
+}
