@@ -41,6 +41,11 @@ def test_the_wheel_holds_bundles_and_weights(wheel: Path) -> None:
     assert not [name for name in sizes if "node_modules" in name or name.startswith("tests")]
 
 
+def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read("vit_attention_widget/py.typed") == b""
+
+
 def test_it_works_without_jupyter(wheel: Path, tmp_path: Path) -> None:
     """Unpacked elsewhere, in a process in which no part of Jupyter can be imported."""
     with zipfile.ZipFile(wheel) as archive:
