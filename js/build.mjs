@@ -7,7 +7,9 @@ const out = "../vit_attention_widget/static";
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const bundles = await context({
-  entryPoints: readdirSync("src/entry").map((name) => `src/entry/${name}`),
+  entryPoints: readdirSync("src/entry")
+    .filter((name) => name !== "mount.tsx")
+    .map((name) => `src/entry/${name}`),
   outdir: out,
   bundle: true,
   minify: true,

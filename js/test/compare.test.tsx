@@ -1,6 +1,8 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { decode } from "../src/protocol/safetensors";
+import type { ModelInfo } from "../src/protocol/traits";
 import {
   agreement,
   type Comparison,
@@ -13,10 +15,8 @@ import {
   shownOf,
   tag,
 } from "../src/state/comparison";
-import type { ModelInfo } from "../src/state/traits";
-import { CompareMaps } from "../src/views/compare";
-import { cellColours } from "../src/views/compare_matrix";
-import { decode } from "../src/wire/safetensors";
+import { CompareMaps } from "../src/views/compare/compare_maps";
+import { cellColours } from "../src/views/compare/compare_matrix";
 import { encode, STATE, settle, storeOf } from "./fake";
 import { drawn } from "./setup";
 

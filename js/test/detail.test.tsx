@@ -2,7 +2,7 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it } from "vitest";
 import { exceededBy, histogramOf, linksAbove, placeOf, scales, valueAt } from "../src/state/matrix";
-import { HeadDetail } from "../src/views/head_detail";
+import { HeadDetail } from "../src/views/attention_matrix/head_detail";
 import { attention, settle, storeOf, TOKENS } from "./fake";
 
 let root: HTMLElement;

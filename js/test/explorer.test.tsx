@@ -3,11 +3,11 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { columnsOf, USUAL, withOpen } from "../src/views/arrangement";
-import { Explorer } from "../src/views/explorer";
-import { HeadGrid } from "../src/views/head_grid";
-import { PANELS } from "../src/views/panels";
-import { Shell } from "../src/views/shell";
+import { columnsOf, USUAL, withOpen } from "../src/views/explorer/arrangement";
+import { Explorer } from "../src/views/explorer/explorer";
+import { PANELS } from "../src/views/explorer/panels";
+import { HeadGrid } from "../src/views/heads/head_grid";
+import { Shell } from "../src/views/shell/shell";
 import { settle, storeOf } from "./fake";
 
 let root = document.createElement("div");

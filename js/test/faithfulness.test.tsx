@@ -3,9 +3,9 @@ import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { best, type MapScores, scoresShown, verdict } from "../src/state/faithfulness";
 import type { Store } from "../src/state/store";
-import { CompareMaps } from "../src/views/compare";
-import { Faithful } from "../src/views/faithfulness";
-import { Shell } from "../src/views/shell";
+import { CompareMaps } from "../src/views/compare/compare_maps";
+import { Faithful } from "../src/views/layers/faithfulness";
+import { Shell } from "../src/views/shell/shell";
 import { encode, STATE, settle, storeOf } from "./fake";
 
 const SCORES: MapScores = {

@@ -1,7 +1,7 @@
 // A kernel that is not there: a small model of 2 layers x 2 heads on 2 x 3 patches.
 
+import type { AnyModel } from "../src/protocol/model";
 import { Store } from "../src/state/store";
-import type { AnyModel } from "../src/wire/model";
 
 type Values = Record<string, { shape: number[]; data: Float32Array | Uint8Array }>;
 

@@ -7,9 +7,9 @@ import { csv } from "../src/draw/figures";
 import { linear, tick } from "../src/draw/scale";
 import { importanceAt } from "../src/state/results";
 import { curveTable, importanceTable } from "../src/state/tables";
-import { lastHarmless } from "../src/views/curve_panel";
-import { order } from "../src/views/head_chart";
-import { HeadGrid } from "../src/views/head_grid";
+import { lastHarmless } from "../src/views/heads/curve_panel";
+import { order } from "../src/views/heads/head_chart";
+import { HeadGrid } from "../src/views/heads/head_grid";
 import { encode, settle, storeOf } from "./fake";
 
 let root: HTMLElement;

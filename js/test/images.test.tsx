@@ -1,11 +1,18 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { apart, fitted, inOrder, nearest, type Place, walk } from "../src/state/image_places";
+import type { ModelInfo, Overview } from "../src/protocol/traits";
 import { classesOf, coloursOf, cost, groupsOf, says, verdict } from "../src/state/overview";
-import type { ModelInfo, Overview } from "../src/state/traits";
-import { standing } from "../src/views/image_map";
-import { ImageOverview } from "../src/views/image_overview";
+import { standing } from "../src/views/images/image_map";
+import { ImageOverview } from "../src/views/images/image_overview";
+import {
+  apart,
+  fitted,
+  inOrder,
+  nearest,
+  type Place,
+  walk,
+} from "../src/views/images/image_places";
 import { encode, STATE, settle, storeOf } from "./fake";
 import { drawn } from "./setup";
 

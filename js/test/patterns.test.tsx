@@ -10,9 +10,9 @@ import {
   type PatternMap,
   pointsOf,
 } from "../src/state/patterns";
-import { PatternMapView } from "../src/views/pattern_map";
-import { density, projection, WHOLE } from "../src/views/pattern_paint";
-import { layersOf } from "../src/views/pattern_side";
+import { PatternMapView } from "../src/views/patterns/pattern_map";
+import { density, projection, WHOLE } from "../src/views/patterns/pattern_paint";
+import { layersOf } from "../src/views/patterns/pattern_side";
 import { encode, type FakeModel, settle, storeOf } from "./fake";
 
 const CLUSTERS = [

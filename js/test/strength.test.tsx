@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it } from "vitest";
-import { StrengthView } from "../src/views/strength_view";
+import { StrengthView } from "../src/views/strength/strength_view";
 import { encode, settle, storeOf } from "./fake";
 
 let root: HTMLElement;

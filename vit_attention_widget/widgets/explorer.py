@@ -24,7 +24,7 @@ PANELS = (
     "patterns",
     "compare",
 )
-"""Every panel; ``js/src/views/panels.tsx`` says what each one is."""
+"""Every panel; ``js/src/views/explorer/panels.tsx`` says what each one is."""
 
 USUAL_PANELS = ("picture", "decision", "heads", "film")
 """The panels that are open unless others are asked for."""

@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { Inspector } from "../views/inspector";
+import { Inspector } from "../views/inspector/inspector";
+import { widget } from "./mount";
 
 export default widget(Inspector, "Attention inspector");

@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { PatternMapView } from "../views/pattern_map";
+import { PatternMapView } from "../views/patterns/pattern_map";
+import { widget } from "./mount";
 
 export default widget(PatternMapView, "Attention patterns");

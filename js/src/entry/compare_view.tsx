@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { CompareMaps } from "../views/compare";
+import { CompareMaps } from "../views/compare/compare_maps";
+import { widget } from "./mount";
 
 export default widget(CompareMaps, "Compare maps");

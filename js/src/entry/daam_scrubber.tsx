@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { Scrubber } from "../views/scrubber";
+import { Scrubber } from "../views/layers/scrubber";
+import { widget } from "./mount";
 
 export default widget(Scrubber, "Scrubber");

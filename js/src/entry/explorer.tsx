@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { Explorer } from "../views/explorer";
+import { Explorer } from "../views/explorer/explorer";
+import { widget } from "./mount";
 
 export default widget(Explorer, "Explorer");

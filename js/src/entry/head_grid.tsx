@@ -1,7 +1,7 @@
-import { widget } from "../mount";
 import type { Store } from "../state/store";
-import { Decision } from "../views/decision";
-import { HeadGrid } from "../views/head_grid";
+import { Decision } from "../views/decision/decision";
+import { HeadGrid } from "../views/heads/head_grid";
+import { widget } from "./mount";
 
 function HeadGridWithDecision({ store }: { store: Store }) {
   return (

@@ -1,4 +1,4 @@
-import { widget } from "../mount";
-import { StrengthView } from "../views/strength_view";
+import { StrengthView } from "../views/strength/strength_view";
+import { widget } from "./mount";
 
 export default widget(StrengthView, "Head strength");

@@ -2,7 +2,7 @@
 // that hovering and clicking never wait for the kernel.
 
 import { effect, type Signal, signal } from "@preact/signals";
-import { decode } from "../wire/safetensors";
+import { decode } from "../protocol/safetensors";
 import type { Matrix } from "./matrix";
 import type { Rows } from "./results";
 import type { Store } from "./store";

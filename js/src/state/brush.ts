@@ -1,7 +1,7 @@
 // Several heads chosen at once: by dragging over them, or one by one.
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Head } from "./traits";
+import type { Head } from "../protocol/traits";
 
 export class Brush {
   readonly heads: Signal<Head[]> = signal([]);

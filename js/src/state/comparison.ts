@@ -1,8 +1,8 @@
 // Maps beside each other: their scales, how far they agree, and that in words.
 
 import { limits } from "../draw/heatmap";
-import type { Decoded } from "../wire/safetensors";
-import type { ModelInfo } from "./traits";
+import type { Decoded } from "../protocol/safetensors";
+import type { ModelInfo } from "../protocol/traits";
 
 export type Compared = "methods" | "classes" | "layers" | "images" | "models";
 export type CompareScale = "shared" | "own" | "rank";

@@ -1,7 +1,7 @@
 // How faithful maps are: what the kernel measured, and that in words.
 
+import type { Traits } from "../protocol/traits";
 import type { Shown } from "./comparison";
-import type { Traits } from "./traits";
 
 /** Mean height of the insertion and of the deletion curve, in [0, 1]. */
 export type Areas = readonly [insertion: number, deletion: number];

@@ -1,6 +1,6 @@
 // All images of the set, as the kernel laid them out: their classes, and the colours of those.
 
-import type { ModelInfo, Overview } from "./traits";
+import type { ModelInfo, Overview } from "../protocol/traits";
 import { percent } from "./words";
 
 /** As many classes have a colour of their own; more could not be told apart. */

@@ -1,7 +1,7 @@
 // A map of attention patterns: the heads of a set of images as points, those alike near each other.
 
-import type { Decoded } from "../wire/safetensors";
-import type { Head } from "./traits";
+import type { Decoded } from "../protocol/safetensors";
+import type { Head } from "../protocol/traits";
 
 export type FamilyName = "patches" | "class";
 

@@ -1,7 +1,7 @@
 // What the kernel's binary traits hold, by name.
 
-import type { Decoded } from "../wire/safetensors";
-import type { Direction } from "./traits";
+import type { Decoded } from "../protocol/safetensors";
+import type { Direction } from "../protocol/traits";
 
 /** Maps of a method, [layer, row, col] flat, not normalised; `name.before` while heads are pruned. */
 export type Maps = Record<string, Float32Array>;

@@ -2,15 +2,15 @@
 // (what the pointer is over), and what follows from both. Views read signals and call actions.
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { kernelAlive } from "../wire/kernel";
-import type { AnyModel } from "../wire/model";
-import { Dropped, Requests } from "../wire/requests";
-import { type Decoded, decode } from "../wire/safetensors";
+import { kernelAlive } from "../protocol/kernel";
+import type { AnyModel } from "../protocol/model";
+import { Dropped, Requests } from "../protocol/requests";
+import { type Decoded, decode } from "../protocol/safetensors";
+import type { Decision, Head, ModelInfo, Selection, Status, Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { History } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
-import type { Decision, Head, ModelInfo, Selection, Status, Traits } from "./traits";
 
 const KERNEL = [
   "model_info",

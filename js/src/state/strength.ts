@@ -1,6 +1,6 @@
 // How strongly heads attend near and far, as the kernel measured it.
 
-import type { Decoded } from "../wire/safetensors";
+import type { Decoded } from "../protocol/safetensors";
 
 export interface Strength {
   hops: number;

@@ -1,8 +1,8 @@
 // Numbers as tables, for the way out of the notebook.
 
 import { csv } from "../draw/figures";
+import type { Curve, ModelInfo } from "../protocol/traits";
 import type { Importance } from "./results";
-import type { Curve, ModelInfo } from "./traits";
 
 export function importanceTable(info: ModelInfo, importance: Importance | null): string {
   const rows = info.num_heads.flatMap((count, layer) =>

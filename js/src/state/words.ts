@@ -1,6 +1,6 @@
 // What the views say, in a person's words.
 
-import type { ModelInfo, Traits } from "./traits";
+import type { ModelInfo, Traits } from "../protocol/traits";
 
 /** "class", or "patch (row 6, column 4)". */
 export function tokenName(info: ModelInfo, token: number): string {

@@ -1,0 +1,122 @@
+// Which class is explained: a box to search in, as ARIA's combobox pattern asks.
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { ModelInfo } from "../protocol/traits";
+import type { Store } from "../state/store";
+
+const SHOWN = 12;
+
+interface Found {
+  index: number;
+  name: string;
+}
+
+/** Classes whose name holds the text, those that begin with it first; a number finds its class. */
+export function search(info: ModelInfo, text: string): Found[] {
+  const wanted = text.trim().toLowerCase();
+  const nameOf = (index: number) => info.class_names?.[index] ?? `class ${index}`;
+  const all = Array.from({ length: info.num_classes }, (_, index) => ({
+    index,
+    name: nameOf(index),
+  }));
+  if (wanted === "") return all.slice(0, SHOWN);
+  const starts = (found: Found) => found.name.toLowerCase().startsWith(wanted);
+  return all
+    .filter((found) => found.name.toLowerCase().includes(wanted) || String(found.index) === wanted)
+    .sort((a, b) => Number(starts(b)) - Number(starts(a)) || a.index - b.index)
+    .slice(0, SHOWN);
+}
+
+interface Props {
+  store: Store;
+  info: ModelInfo;
+  label?: string;
+  hint?: string;
+  /** What stands there while nobody types. */
+  shown?: string;
+  testid?: string;
+  /** What becomes of the class; by default it is explained. */
+  onChoose?: (index: number) => void;
+}
+
+export function ClassPicker({
+  store,
+  info,
+  label = "explain",
+  hint = "The class that the maps and bars explain; type to search",
+  shown = store.decision.value?.target_name ?? "",
+  testid = "class-picker",
+  onChoose = (index) => store.set({ target: index }),
+}: Props) {
+  const text = useSignal<string | null>(null);
+  const active = useSignal(0);
+  const input = useRef<HTMLInputElement>(null);
+  const open = text.value !== null;
+  const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
+  const found = open && text.value !== "" ? search(info, text.value ?? "") : likely;
+  const choose = (index: number) => {
+    text.value = null;
+    onChoose(index);
+    input.current?.blur();
+  };
+  const onKey = (event: KeyboardEvent) => {
+    event.stopPropagation();
+    if (event.key === "Escape") text.value = null;
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      active.value = (active.value + step + found.length) % Math.max(1, found.length);
+    } else if (event.key === "Enter") {
+      const chosen = found[active.value];
+      if (chosen) choose(chosen.index);
+    } else return;
+    event.preventDefault();
+  };
+  return (
+    <label class="vaw-field vaw-picker">
+      <span>{label}</span>
+      <input
+        ref={input}
+        role="combobox"
+        data-testid={testid}
+        aria-expanded={open}
+        aria-controls={`vaw-${testid}`}
+        aria-autocomplete="list"
+        title={hint}
+        value={text.value ?? shown}
+        onFocus={(event) => {
+          text.value = "";
+          active.value = 0;
+          event.currentTarget.select();
+        }}
+        onBlur={() => {
+          text.value = null;
+        }}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+          active.value = 0;
+        }}
+        onKeyDown={onKey}
+      />
+      {open && (
+        <ul id={`vaw-${testid}`} role="listbox" class="vaw-options" aria-label="classes">
+          {found.map((one, i) => (
+            <li
+              key={one.index}
+              role="option"
+              aria-selected={i === active.value}
+              tabIndex={-1}
+              onPointerDown={(event) => {
+                event.preventDefault();
+                choose(one.index);
+              }}
+            >
+              {one.name} <span class="vaw-muted">{one.index}</span>
+            </li>
+          ))}
+          {found.length === 0 && <li class="vaw-muted">no such class</li>}
+        </ul>
+      )}
+    </label>
+  );
+}

@@ -1,0 +1,209 @@
+// Maps side by side: hover or focus one to see how the others agree with it, Enter selects it.
+
+import { type Signal, useSignal } from "@preact/signals";
+import { useCallback, useRef } from "preact/hooks";
+import { paintMap } from "../../draw/heatmap";
+import type { ModelInfo, Selection, Traits } from "../../protocol/traits";
+import {
+  agreement,
+  type Compared,
+  nameOf,
+  rho,
+  type Scaled,
+  type Shown,
+  says,
+  tag,
+} from "../../state/comparison";
+import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../../state/faithfulness";
+import { pictureOf } from "../../state/picture";
+import { setPicture } from "../../state/set_pictures";
+import type { Store } from "../../state/store";
+import { number } from "../../state/words";
+import { Canvas, useWidth } from "../../ui/canvas";
+import { moved } from "../../ui/roving";
+
+const NARROWEST = 112;
+const GAP = 8;
+
+const SELECTS = {
+  methods: "method",
+  classes: "target",
+  layers: "selected_layer",
+  images: "selected_image",
+  models: null, // a session looks at one model
+} as const satisfies Record<Compared, Selection | null>;
+
+const selectedOf = (store: Store, of: Compared) => {
+  const selection = SELECTS[of];
+  return selection === null ? 0 : store.traits[selection].value;
+};
+
+interface Props {
+  store: Store;
+  info: ModelInfo;
+  shown: Shown;
+  maps: Scaled;
+  /** Whether each map has its own range, which then stands below it. */
+  own: boolean;
+  lit: Signal<number | null>;
+  scores: ComparedScores | null;
+}
+
+/** Insertion and deletion of one map; those furthest ahead of the centre stand out. */
+function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
+  const areas = scores.areas[item];
+  const first = best(scores);
+  return (
+    <span class="vaw-compare-scores" data-testid={`scores-${item}`}>
+      {CURVES.map((curve, i) => {
+        const beside = areas ? `The centre of the picture has ${score(areas.centre?.[i])}.` : "";
+        return (
+          <span key={curve} title={`${CURVE_HINTS[curve]} ${beside}`}>
+            <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}
+            {first[i] === item ? <b>{score(areas?.map?.[i])}</b> : score(areas?.map?.[i])}
+          </span>
+        );
+      })}
+    </span>
+  );
+}
+
+function Tile({
+  store,
+  info,
+  shown,
+  maps,
+  own,
+  lit,
+  scores,
+  item,
+  stop,
+}: Props & { item: number; stop: boolean }) {
+  const { comparison, rows, cols } = shown;
+  const key = comparison.keys[item] ?? 0;
+  const picture = comparison.of === "images" ? setPicture(store, Number(key)) : pictureOf(store);
+  const paint = useCallback(
+    (context: CanvasRenderingContext2D, width: number, height: number) => {
+      const there = picture.value;
+      if (there) context.drawImage(there, 0, 0, width, height);
+      const [low, high] = maps.range(item);
+      const { colormap, interpolation, opacity } = store.traits;
+      const style = {
+        low,
+        high,
+        colormap: colormap.value,
+        interpolation: interpolation.value,
+        opacity: opacity.value,
+        see_through: true,
+      };
+      const box = { x: 0, y: 0, width, height };
+      paintMap(context, maps.values, item * rows * cols, rows, cols, style, box);
+    },
+    [store, picture, maps, item, rows, cols],
+  );
+  const name = nameOf(info, comparison, item);
+  const other = lit.value !== null && lit.value !== item ? lit.value : null;
+  const r = other === null ? agreement(comparison, item) : comparison.correlation[other]?.[item];
+  const note = comparison.notes[item];
+  const range = maps.range(item).map(number).join(" to ");
+  return (
+    <div
+      role="option"
+      class={`vaw-compare-map${lit.value === item ? " vaw-lit" : ""}`}
+      aria-selected={selectedOf(store, comparison.of) === key}
+      aria-label={`${name}${note ? `, ${note}` : ""}. ${says(info, comparison, item)}`}
+      title={comparison.files[item] || info.methods.find((method) => method.key === key)?.hint}
+      tabIndex={stop ? 0 : -1}
+      data-item={item}
+      data-testid={`compare-${item}`}
+    >
+      <Canvas
+        aspect={
+          rows === info.rows && cols === info.cols
+            ? info.image_height / info.image_width
+            : rows / cols
+        }
+        paint={paint}
+        label=""
+      />
+      <span class="vaw-compare-name">
+        {name.endsWith(` ${key}`) ? "" : <b>{tag(comparison, item)} </b>}
+        {name}
+      </span>
+      {note && <span class="vaw-muted">{note}</span>}
+      <span class="vaw-compare-rho" data-testid={`rho-${item}`}>
+        {rho(r)}{" "}
+        <span class="vaw-muted">{other === null ? "mean" : `with ${tag(comparison, other)}`}</span>
+      </span>
+      {scores && <Scores scores={scores} item={item} />}
+      {own && <span class="vaw-muted vaw-compare-range">{range}</span>}
+    </div>
+  );
+}
+
+export function CompareTiles(props: Props) {
+  const { store, shown, lit } = props;
+  const { of, keys } = shown.comparison;
+  const [root, width] = useWidth<HTMLDivElement>(640);
+  const focused = useRef<number | null>(null);
+  const chosen = keys.indexOf(selectedOf(store, of) as string | number);
+  const at = useSignal<number | null>(null); // where the arrows are; at first on what is selected
+  const stop = Math.min(keys.length - 1, at.value ?? Math.max(0, chosen));
+  const fit = Math.max(1, Math.floor((width + GAP) / (NARROWEST + GAP)));
+  const cols = Math.ceil(keys.length / Math.ceil(keys.length / fit)); // rows of about one length
+  const itemOf = (event: Event) => {
+    const tile = (event.target as Element).closest<HTMLElement>("[data-item]");
+    return tile ? Number(tile.dataset.item) : null;
+  };
+  const select = (item: number) => {
+    const selection = SELECTS[of];
+    if (selection === null) return;
+    store.set({ [selection]: keys[item] } as Partial<Pick<Traits, Selection>>);
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const place = { row: Math.floor(stop / cols), col: stop % cols };
+    const to = moved(event.key, place, Math.ceil(keys.length / cols), cols);
+    if (to) {
+      at.value = Math.min(keys.length - 1, to.row * cols + to.col);
+      root.current?.querySelector<HTMLElement>(`[data-item="${at.value}"]`)?.focus();
+    } else if (event.key === "Enter" || event.key === " ") select(stop);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <div
+      ref={root}
+      class="vaw-compare-maps"
+      role="listbox"
+      aria-label={`maps of ${of}; Enter selects one`}
+      tabIndex={-1}
+      data-testid="compare-maps"
+      style={{ gridTemplateColumns: `repeat(${cols}, minmax(0, 190px))` }}
+      onKeyDown={onKey}
+      onPointerOver={(event) => {
+        lit.value = itemOf(event) ?? focused.current;
+      }}
+      onPointerLeave={() => {
+        lit.value = focused.current;
+      }}
+      onFocusIn={(event) => {
+        focused.current = lit.value = itemOf(event);
+        if (focused.current !== null) at.value = focused.current;
+      }}
+      onFocusOut={() => {
+        focused.current = lit.value = null;
+      }}
+      onClick={(event) => {
+        const item = itemOf(event);
+        if (item === null) return;
+        at.value = item;
+        select(item);
+      }}
+    >
+      {keys.map((key, item) => (
+        <Tile key={`${of} ${key}`} {...props} item={item} stop={item === stop} />
+      ))}
+    </div>
+  );
+}

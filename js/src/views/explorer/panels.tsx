@@ -1,0 +1,43 @@
+// The panels of the Explorer. One line a panel; its id also stands in PANELS of
+// vit_attention_widget/widgets/explorer.py. The order here is the usual one, from top to bottom.
+
+import type { ComponentType } from "preact";
+import type { ViewProps } from "../../entry/mount";
+import { HeadDetailView } from "../attention_matrix/head_detail";
+import { CompareMaps } from "../compare/compare_maps";
+import { Decision } from "../decision/decision";
+import { HeadGrid } from "../heads/head_grid";
+import { ImageOverview } from "../images/image_overview";
+import { Inspector } from "../inspector/inspector";
+import { Scrubber } from "../layers/scrubber";
+import { PatternMapView } from "../patterns/pattern_map";
+import { StrengthView } from "../strength/strength_view";
+
+export interface PanelEntry {
+  id: string;
+  /** What the button that opens it says. */
+  title: string;
+  /** A view that stands in a Panel, which has room for the handle and the close button. */
+  View: ComponentType<ViewProps>;
+  /** Open unless the user says otherwise. */
+  open: boolean;
+  /** Wide panels need the wide column; narrow ones may stand beside it, or in it. */
+  column: "narrow" | "wide";
+}
+
+const Picture = ({ store }: ViewProps) => <Inspector store={store} compact />;
+const Compare = ({ store }: ViewProps) => <CompareMaps store={store} compact />;
+const Film = ({ store }: ViewProps) => <Scrubber store={store} compact />;
+
+// biome-ignore format: a table
+export const PANELS: readonly PanelEntry[] = [
+  { id: "picture", title: "picture", View: Picture, open: true, column: "narrow" },
+  { id: "decision", title: "decision", View: Decision, open: true, column: "narrow" },
+  { id: "heads", title: "heads", View: HeadGrid, open: true, column: "wide" },
+  { id: "film", title: "film", View: Film, open: true, column: "wide" },
+  { id: "detail", title: "one head in full", View: HeadDetailView, open: false, column: "wide" },
+  { id: "strength", title: "how far heads look", View: StrengthView, open: false, column: "wide" },
+  { id: "images", title: "all images", View: ImageOverview, open: false, column: "wide" },
+  { id: "patterns", title: "patterns", View: PatternMapView, open: false, column: "wide" },
+  { id: "compare", title: "compare maps", View: Compare, open: false, column: "wide" },
+];

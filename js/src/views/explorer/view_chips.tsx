@@ -1,0 +1,60 @@
+// Which panels are open: a row of buttons, one tab stop, arrows move along it.
+
+import { useSignal } from "@preact/signals";
+import { moved } from "../../ui/roving";
+import { isUsual } from "./arrangement";
+import { FullScreen } from "./full_screen";
+import { PANELS } from "./panels";
+
+interface Props {
+  panels: readonly string[];
+  onToggle: (id: string) => void;
+  onReset: () => void;
+}
+
+export function ViewChips({ panels, onToggle, onReset }: Props) {
+  const stop = useSignal(0);
+  const onKey = (event: KeyboardEvent) => {
+    const to = moved(event.key, { row: 0, col: stop.peek() }, 1, PANELS.length);
+    if (!to) return;
+    event.preventDefault();
+    event.stopPropagation();
+    stop.value = to.col;
+    ((event.currentTarget as HTMLElement).children[to.col] as HTMLElement).focus();
+  };
+  return (
+    <div class="vaw-views">
+      <span class="vaw-muted">views</span>
+      <div class="vaw-chips" role="toolbar" aria-label="views" onKeyDown={onKey}>
+        {PANELS.map(({ id, title }, i) => {
+          const open = panels.includes(id);
+          return (
+            <button
+              type="button"
+              class="vaw-view"
+              key={id}
+              data-testid={`view-${id}`}
+              aria-pressed={open}
+              title={`${open ? "close" : "open"} “${id}”`}
+              tabIndex={i === stop.value ? 0 : -1}
+              onFocus={() => {
+                stop.value = i;
+              }}
+              onClick={() => onToggle(id)}
+            >
+              {title}
+            </button>
+          );
+        })}
+      </div>
+      <span class="vaw-views-tools">
+        {!isUsual(panels) && (
+          <button type="button" data-testid="usual-layout" onClick={onReset}>
+            usual layout
+          </button>
+        )}
+        <FullScreen />
+      </span>
+    </div>
+  );
+}

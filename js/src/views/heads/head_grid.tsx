@@ -1,0 +1,174 @@
+// Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
+
+import { useCallback, useMemo, useRef } from "preact/hooks";
+import type { ModelInfo } from "../../protocol/traits";
+import type { Store } from "../../state/store";
+import { importanceTable } from "../../state/tables";
+import { directionWords, headName, number, tokenName } from "../../state/words";
+import { useWidth } from "../../ui/canvas";
+import { Fold, Panel, Segmented, Select } from "../../ui/controls";
+import { HeadScale } from "../../ui/head_scale";
+import { SaveMenu } from "../../ui/save_menu";
+import { CurvePanel } from "./curve_panel";
+import { describeHead, HeadCells } from "./head_cells";
+import { HeadChart } from "./head_chart";
+import { importanceScale, layoutOf } from "./head_grid_paint";
+import { LiveAccuracy, PruneTools } from "./head_tools";
+import { HeadsCanvas } from "./heads_canvas";
+import { PartialPanel } from "./partial_panel";
+
+function Legend({ store }: { store: Store }) {
+  const importance = store.importance.value;
+  const scale = number(importanceScale(importance));
+  const metric = store.info.value?.metrics.find((choice) => choice.key === importance?.metric);
+  const signed = importance?.metric === "probability" || importance?.metric === "loss";
+  return (
+    <div class="vaw-legend" title={metric?.hint}>
+      {signed && (
+        <span>
+          <i class="vaw-helps" /> removing helps
+        </span>
+      )}
+      <span>
+        <i class="vaw-hurts" /> removing {signed ? "hurts" : "matters"}
+      </span>
+      <span class="vaw-muted">
+        full bar {scale} {metric && `(${metric.label})`}
+      </span>
+    </div>
+  );
+}
+
+function Readout({ store }: { store: Store }) {
+  const { selected_layer, selected_head, pruned_heads } = store.traits;
+  const [layer, head] = store.hoveredHead.value ?? [selected_layer.value, selected_head.value];
+  const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  const what =
+    head < 0 ? headName(layer, head) : describeHead(store.importance.value, layer, head, gone);
+  return (
+    <p class="vaw-says" data-testid="readout">
+      {what}
+    </p>
+  );
+}
+
+const VIEWS = [
+  { key: "grid", label: "grid", hint: "Layers are columns, heads are rows." },
+  { key: "line", label: "line", hint: "Along the depth of the model, as in Li et al. 2023." },
+  { key: "ranked", label: "ranked", hint: "The most important first." },
+] as const;
+
+/** Follows the pointer over the picture, so it is drawn by itself. */
+function Caption({ store, info }: { store: Store; info: ModelInfo }) {
+  return (
+    <span class="vaw-muted">
+      each picture: what {tokenName(info, store.shownToken.value)}{" "}
+      {directionWords(store.traits.direction.value)}
+    </span>
+  );
+}
+
+function Grid({ store, info }: { store: Store; info: ModelInfo }) {
+  const [ref, width] = useWidth<HTMLDivElement>(640);
+  const layout = useMemo(() => layoutOf(info, width), [info, width]);
+  return (
+    <div ref={ref} class="vaw-heads">
+      <div
+        class="vaw-heads-stage"
+        style={{ width: `${layout.width}px`, height: `${layout.height}px` }}
+      >
+        <HeadsCanvas store={store} info={info} layout={layout} />
+        {info.num_heads.map((_, layer) => (
+          <span
+            class="vaw-heads-layer"
+            key={`column ${info.num_layers} ${layer}`}
+            style={{
+              left: `${layout.left + layer * layout.cellWidth}px`,
+              width: `${layout.thumbnail.width}px`,
+            }}
+          >
+            {layer}
+          </span>
+        ))}
+        {Array.from({ length: Math.max(...info.num_heads) }, (_, head) => (
+          <span
+            class="vaw-heads-head"
+            key={`row ${head}`}
+            style={{
+              top: `${layout.top + head * layout.cellHeight}px`,
+              height: `${layout.thumbnail.height}px`,
+            }}
+          >
+            {head}
+          </span>
+        ))}
+        <HeadCells store={store} info={info} layout={layout} />
+      </div>
+    </div>
+  );
+}
+
+export function HeadGrid({ store }: { store: Store }) {
+  const info = store.info.value;
+  const figure = useRef<HTMLDivElement>(null);
+  const select = useCallback((metric: string) => store.set({ metric }), [store]);
+  if (!info) return null;
+  const grid = store.headView.value === "grid";
+  return (
+    <Panel
+      title="Heads"
+      name="heads"
+      controls={
+        <>
+          <Select
+            label="metric"
+            testid="metric"
+            options={info.metrics}
+            value={store.traits.metric.value}
+            onChange={select}
+          />
+          <Segmented
+            label="how to show the heads"
+            testid="head-view"
+            options={VIEWS}
+            value={store.headView.value}
+            onChange={(view) => {
+              store.headView.value = view;
+            }}
+          />
+          <PruneTools store={store} />
+          <SaveMenu
+            figure={figure}
+            name="heads"
+            table={() => importanceTable(info, store.importance.peek())}
+          />
+        </>
+      }
+    >
+      <Readout store={store} />
+      <div ref={figure}>
+        {grid ? <Grid store={store} info={info} /> : <HeadChart store={store} info={info} />}
+      </div>
+      <div class="vaw-row">
+        {grid && (
+          <>
+            <Caption store={store} info={info} />
+            <HeadScale store={store} />
+          </>
+        )}
+        {info.metrics.length > 0 && <Legend store={store} />}
+        <LiveAccuracy store={store} />
+      </div>
+      {info.by_class && (
+        <>
+          <Fold title="Parts of one head" testid="fold-partial">
+            <PartialPanel store={store} />
+          </Fold>
+          <Fold title="Pruning curve" testid="fold-curve">
+            <CurvePanel store={store} />
+          </Fold>
+        </>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,138 @@
+// All heads of all layers on one canvas: what each sees, and below it how much it matters.
+
+import { limits, paintMap } from "../../draw/heatmap";
+import type { ModelInfo } from "../../protocol/traits";
+import { type Importance, importanceAt } from "../../state/results";
+import type { Store } from "../../state/store";
+
+export interface Layout {
+  cellWidth: number;
+  /** Height of a thumbnail with its bar. */
+  cellHeight: number;
+  thumbnail: { width: number; height: number };
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+/** Space between cells, and before the first: the film of maps aligns with both. */
+export const GAP = 4;
+export const LEFT = 22;
+const BAR = 5;
+const WIDEST = 92;
+
+/** Layers are columns, heads are rows; thumbnails keep the shape of the picture. */
+export function layoutOf(info: ModelInfo, width: number): Layout {
+  const left = LEFT;
+  const top = 18;
+  const cellWidth = Math.max(24, Math.min(WIDEST, (width - left) / info.num_layers));
+  const thumbnail = { width: cellWidth - GAP, height: ((cellWidth - GAP) * info.rows) / info.cols };
+  const cellHeight = thumbnail.height + BAR + GAP + 2;
+  return {
+    cellWidth,
+    cellHeight,
+    thumbnail,
+    left,
+    top,
+    width: left + cellWidth * info.num_layers,
+    height: top + cellHeight * Math.max(...info.num_heads),
+  };
+}
+
+/** Largest |importance| that is known, at least a thousandth. */
+export function importanceScale(importance: Importance | null): number {
+  const [low, high] = limits(importance?.values ?? new Float32Array());
+  return Math.max(Math.abs(low), Math.abs(high), 1e-3);
+}
+
+/** The scale of all thumbnails: nine heads of ten stay below it. */
+function sharedHigh(rows: Float32Array[]): number {
+  const highs = rows.map((row) => limits(row)[1]).sort((a, b) => a - b);
+  return highs[Math.floor(0.9 * (highs.length - 1))] ?? 0;
+}
+
+export function paintHeads(
+  context: CanvasRenderingContext2D,
+  store: Store,
+  info: ModelInfo,
+  layout: Layout,
+  colours: { hurts: string; helps: string; muted: string; accent: string },
+): void {
+  const token = store.shownToken.value;
+  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const importance = store.importance.value;
+  const scale = importanceScale(importance);
+  const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
+  const cells: { layer: number; head: number; row: Float32Array | null }[] = [];
+  info.num_heads.forEach((count, layer) => {
+    for (let head = 0; head < count; head++) {
+      const row = new Float32Array(info.num_tokens);
+      const known = store.attention.read(layer, head, token, row);
+      cells.push({ layer, head, row: known ? row.subarray(info.prefix.length) : null });
+    }
+  });
+  const shared = sharedHigh(cells.flatMap((cell) => (cell.row ? [cell.row] : [])));
+  const own = store.headScale.value === "own";
+  for (const { layer, head, row } of cells) {
+    const x = layout.left + layer * layout.cellWidth;
+    const y = layout.top + head * layout.cellHeight;
+    const gone = pruned.has(`${layer}-${head}`);
+    const box = { x, y, ...layout.thumbnail };
+    context.fillStyle = colours.muted;
+    context.globalAlpha = 0.15;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    context.globalAlpha = 1;
+    if (row) {
+      paintMap(
+        context,
+        row,
+        0,
+        info.rows,
+        info.cols,
+        {
+          low: 0,
+          high: own ? limits(row)[1] : shared,
+          colormap: store.traits.colormap.value,
+          interpolation: store.traits.interpolation.value,
+          opacity: gone ? 0.2 : 1,
+        },
+        box,
+      );
+    }
+    const value = importanceAt(importance, layer, head);
+    const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
+    const bar = (share: number, colour: string) => {
+      context.fillStyle = colour;
+      context.fillRect(x, y + box.height + 2, Math.max(1, share * box.width), BAR);
+    };
+    if (gone) cross(context, box, colours.hurts);
+    else if (Number.isFinite(value))
+      bar(Math.abs(value) / scale, value >= 0 ? colours.hurts : colours.helps);
+    else if (Number.isFinite(guess)) {
+      context.globalAlpha = 0.35; // not known yet: the gradient's estimate, on its own scale
+      bar(guess / guessScale, colours.hurts);
+      context.globalAlpha = 1;
+    }
+    if (store.brush.has(layer, head)) {
+      context.strokeStyle = colours.accent;
+      context.lineWidth = 3;
+      context.strokeRect(box.x + 1.5, box.y + 1.5, box.width - 3, box.height - 3);
+    }
+  }
+}
+
+function cross(
+  context: CanvasRenderingContext2D,
+  box: { x: number; y: number; width: number; height: number },
+  colour: string,
+): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(box.x + 3, box.y + 3);
+  context.lineTo(box.x + box.width - 3, box.y + box.height - 3);
+  context.moveTo(box.x + box.width - 3, box.y + 3);
+  context.lineTo(box.x + 3, box.y + box.height - 3);
+  context.stroke();
+}

@@ -1,0 +1,77 @@
+// What is done with heads: prune those brushed, undo, redo, put all back, take them home.
+
+import type { Store } from "../../state/store";
+import { headName, percent } from "../../state/words";
+
+export function PruneTools({ store }: { store: Store }) {
+  const count = store.traits.pruned_heads.value.length;
+  const brushed = store.brush.heads.value.length;
+  const { selected_layer, selected_head } = store.traits;
+  const [layer, head] = [selected_layer.value, selected_head.value];
+  const gone = store.traits.pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  return (
+    <span class="vaw-tools">
+      {brushed === 0 && head >= 0 && (
+        <button
+          type="button"
+          data-testid="prune-selected"
+          title={`${gone ? "put back" : "prune"} ${headName(layer, head)} (p)`}
+          onClick={() => store.togglePruned(layer, head)}
+        >
+          {gone ? "put back" : "prune"}
+        </button>
+      )}
+      {brushed > 0 && (
+        <button
+          type="button"
+          class="vaw-primary"
+          data-testid="prune-brushed"
+          title="prune the chosen heads, or put them back (p)"
+          onClick={() => store.togglePrunedBrush()}
+        >
+          prune {brushed === 1 ? "1 head" : `${brushed} heads`}
+        </button>
+      )}
+      <button
+        type="button"
+        data-testid="undo"
+        disabled={store.history.undoable.value.length === 0}
+        title="undo (z)"
+        onClick={() => store.undo()}
+      >
+        undo
+      </button>
+      <button
+        type="button"
+        data-testid="redo"
+        disabled={store.history.redoable.value.length === 0}
+        title="redo (Z)"
+        onClick={() => store.redo()}
+      >
+        redo
+      </button>
+      <button
+        type="button"
+        data-testid="reset"
+        disabled={count === 0}
+        title="put every head back"
+        onClick={() => store.resetPruned()}
+      >
+        reset
+      </button>
+    </span>
+  );
+}
+
+/** Accuracy on the labelled images, before and after pruning. */
+export function LiveAccuracy({ store }: { store: Store }) {
+  const found = store.traits.accuracy.value;
+  if (!("count" in found)) return null;
+  const changed = found.after !== null;
+  return (
+    <span class="vaw-accuracy" data-testid="accuracy" aria-live="polite">
+      right on {percent(found.before)} of {found.count} labelled images
+      {changed && <b class="vaw-changed"> → {percent(found.after ?? 0)}</b>}
+    </span>
+  );
+}

@@ -1,0 +1,82 @@
+// Which part of one head's attention the decision rests on: parts of it set to zero in turn.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { Partial } from "../../protocol/traits";
+import type { Store } from "../../state/store";
+import { headName } from "../../state/words";
+
+/** The attention matrix, the class token's row and column narrow, the zeroed part filled. */
+function Pictogram({ zeroed }: { zeroed: Partial["rows"][number]["zeroed"] }) {
+  const cuts = [0, 6, 26];
+  return (
+    <svg class="vaw-pictogram" width="26" height="26" aria-hidden="true">
+      {zeroed.flatMap((row, q) =>
+        row.map((gone, k) => (
+          <rect
+            key={`${q}-${k}`}
+            x={cuts[k]}
+            y={cuts[q]}
+            width={(cuts[k + 1] ?? 0) - (cuts[k] ?? 0) - 1}
+            height={(cuts[q + 1] ?? 0) - (cuts[q] ?? 0) - 1}
+            fill={gone ? "var(--vaw-hurts)" : "var(--vaw-line)"}
+          />
+        )),
+      )}
+    </svg>
+  );
+}
+
+export function PartialPanel({ store }: { store: Store }) {
+  const { selected_layer, selected_head, partial, version, pruned_heads } = store.traits;
+  const [layer, head] = [selected_layer.value, selected_head.value];
+  const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  const asked = version.value;
+  const failed = useSignal("");
+  useEffect(() => {
+    failed.value = "";
+    if (head < 0 || gone || asked === 0) return;
+    store.request("partial", { layer, head }).then((message) => {
+      failed.value = message;
+    });
+  }, [store, layer, head, gone, asked, failed]);
+  if (head < 0) return <p class="vaw-muted">Choose one head: click it in the grid.</p>;
+  if (gone) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
+  const found = partial.value;
+  if (!("rows" in found) || found.layer !== layer || found.head !== head) {
+    if (failed.value) return <p role="alert">{failed.value}</p>;
+    return <p class="vaw-muted">Pruning parts of {headName(layer, head)} …</p>;
+  }
+  return (
+    <table class="vaw-table vaw-parts" data-testid="partial">
+      <thead>
+        <tr>
+          <th scope="col" class="vaw-col-picture">
+            zeroed
+          </th>
+          <th scope="col">part of {headName(found.layer, found.head)}</th>
+          <th scope="col">probability left, and the five best classes</th>
+        </tr>
+      </thead>
+      <tbody>
+        {found.rows.map((row) => (
+          <tr key={row.mode}>
+            <td>
+              <Pictogram zeroed={row.zeroed} />
+            </td>
+            <th scope="row">{row.mode}</th>
+            <td class="vaw-bars">
+              <span class="vaw-part-bar">
+                <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
+                <span class="vaw-number">{row.probability.toFixed(3)}</span>
+              </span>
+              <span class="vaw-muted vaw-best">
+                {row.top5.map(([name, p]) => `${name} ${p.toFixed(2)}`).join(", ")}
+              </span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,92 @@
+// The picture as a grid of patches: hover reads, click selects, drag and arrows walk.
+
+import { useCallback, useRef } from "preact/hooks";
+import type { ModelInfo } from "../../protocol/traits";
+import { pictureOf } from "../../state/picture";
+import type { Store } from "../../state/store";
+import { directionWords, headName, tokenName } from "../../state/words";
+import { Canvas } from "../../ui/canvas";
+import { moved } from "../../ui/roving";
+import { paintPicture, shownAttention } from "./inspector_paint";
+
+/** Token of the patch under the pointer. */
+function tokenAt(event: PointerEvent | MouseEvent, info: ModelInfo, element: HTMLElement): number {
+  const box = element.getBoundingClientRect();
+  const clamp = (share: number, count: number) =>
+    Math.max(0, Math.min(count - 1, Math.floor(share * count)));
+  const col = clamp((event.clientX - box.left) / box.width, info.cols);
+  const row = clamp((event.clientY - box.top) / box.height, info.rows);
+  return info.prefix.length + row * info.cols + col;
+}
+
+export function PatchPicture({ store, info }: { store: Store; info: ModelInfo }) {
+  const picture = pictureOf(store);
+  const dragging = useRef(false);
+  const paint = useCallback(
+    (context: CanvasRenderingContext2D, width: number, height: number) => {
+      const shown = shownAttention(store, info, store.traits.selected_head.value);
+      paintPicture(context, width, height, store, info, picture.value, shown);
+    },
+    [store, info, picture],
+  );
+  const { selected_token, selected_layer, selected_head, direction } = store.traits;
+  const select = (token: number) => {
+    if (token !== selected_token.peek()) store.set({ selected_token: token });
+  };
+  const canvasOf = (event: Event) =>
+    (event.currentTarget as HTMLElement).querySelector("canvas") as HTMLElement;
+  const onKey = (event: KeyboardEvent) => {
+    const patch = Math.max(0, selected_token.peek() - info.prefix.length);
+    const at = { row: Math.floor(patch / info.cols), col: patch % info.cols };
+    const to = moved(event.key, at, info.rows, info.cols);
+    if (to) {
+      store.hovered.value = null;
+      select(info.prefix.length + to.row * info.cols + to.col);
+    } else if (event.key === "Escape") {
+      store.hovered.value = null;
+      if (info.prefix.length > 0) select(0);
+    } else if (event.key === " " || event.key === "Enter") {
+      if (store.hovered.peek() !== null) select(store.hovered.peek() ?? 0);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <div
+      class="vaw-picture"
+      role="application"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows walk over its patches
+      tabIndex={0}
+      aria-label={`${tokenName(info, selected_token.value)} ${directionWords(direction.value)}, ${headName(selected_layer.value, selected_head.value)}; arrows walk over the patches`}
+      onPointerMove={(event) => {
+        const token = tokenAt(event, info, canvasOf(event));
+        store.hovered.value = token;
+        if (dragging.current) select(token);
+      }}
+      onPointerDown={(event) => {
+        dragging.current = true;
+        canvasOf(event).setPointerCapture?.(event.pointerId);
+        select(tokenAt(event, info, canvasOf(event)));
+      }}
+      onPointerUp={() => {
+        dragging.current = false;
+      }}
+      onPointerLeave={() => {
+        dragging.current = false;
+        store.hovered.value = null;
+      }}
+      onDblClick={() => {
+        store.hovered.value = null;
+        if (info.prefix.length > 0) select(0);
+      }}
+      onKeyDown={onKey}
+    >
+      <Canvas
+        aspect={info.image_height / info.image_width}
+        paint={paint}
+        label={`${info.image_name} with the attention of a patch`}
+        testid="patch-canvas"
+      />
+    </div>
+  );
+}

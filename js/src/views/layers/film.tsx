@@ -1,0 +1,78 @@
+// A film of the maps as they stand after each layer, depth from left to right.
+
+import { useCallback, useRef } from "preact/hooks";
+import type { ModelInfo } from "../../protocol/traits";
+import { layerShares } from "../../state/maps";
+import { pictureOf } from "../../state/picture";
+import type { Store } from "../../state/store";
+import { percent } from "../../state/words";
+import { Canvas } from "../../ui/canvas";
+import { moved } from "../../ui/roving";
+import { mapsShown, paintLayer } from "./map_paint";
+
+function Frame(props: { store: Store; info: ModelInfo; layer: number; share: number }) {
+  const { store, info, layer, share } = props;
+  const picture = pictureOf(store);
+  const paint = useCallback(
+    (context: CanvasRenderingContext2D, width: number, height: number) =>
+      paintLayer(context, width, height, store, info, picture.value, layer),
+    [store, info, layer, picture],
+  );
+  const chosen = store.traits.selected_layer.value === layer;
+  return (
+    <div
+      role="option"
+      class="vaw-frame"
+      aria-selected={chosen}
+      aria-label={`layer ${layer}, ${percent(share)} of the map`}
+      tabIndex={chosen ? 0 : -1}
+      data-testid={`frame-${layer}`}
+      onClick={() => store.set({ selected_layer: layer })}
+      onKeyDown={() => undefined}
+    >
+      <span class="vaw-frame-layer">{layer}</span>
+      <Canvas aspect={info.image_height / info.image_width} paint={paint} label="" />
+      <span class="vaw-share" title="The map's sum as a share of the largest layer's">
+        <i style={{ width: `${share * 100}%` }} />
+      </span>
+      <span class="vaw-frame-share">{Math.round(share * 100)}</span>
+    </div>
+  );
+}
+
+export function Film({ store, info }: { store: Store; info: ModelInfo }) {
+  const root = useRef<HTMLDivElement>(null);
+  const all = mapsShown(store);
+  const shares = all ? layerShares(all, info.num_layers) : [];
+  const onKey = (event: KeyboardEvent) => {
+    const at = store.traits.selected_layer.peek();
+    const to = moved(event.key, { row: 0, col: at }, 1, info.num_layers);
+    if (!to) return;
+    event.preventDefault();
+    event.stopPropagation();
+    store.set({ selected_layer: to.col });
+    root.current?.querySelector<HTMLElement>(`[data-testid="frame-${to.col}"]`)?.focus();
+  };
+  return (
+    <div
+      ref={root}
+      class="vaw-film"
+      role="listbox"
+      aria-orientation="horizontal"
+      aria-label="maps after each layer"
+      tabIndex={-1}
+      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(24px, 92px))` }}
+      onKeyDown={onKey}
+    >
+      {info.num_heads.map((_, layer) => (
+        <Frame
+          key={`frame ${info.num_layers} ${layer}`}
+          store={store}
+          info={info}
+          layer={layer}
+          share={shares[layer] ?? 0}
+        />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,149 @@
+// The scrubber: how the decision forms, layer by layer, by DAAM or another explainer.
+
+import { useSignal } from "@preact/signals";
+import { useCallback, useEffect } from "preact/hooks";
+import type { ModelInfo, Scale } from "../../protocol/traits";
+import { shownMap } from "../../state/maps";
+import { pictureOf } from "../../state/picture";
+import type { Store } from "../../state/store";
+import { Canvas } from "../../ui/canvas";
+import { ColorBar } from "../../ui/colorbar";
+import { Panel, Segmented, Select } from "../../ui/controls";
+import { OverlayControls } from "../../ui/overlay_controls";
+import { Faithful } from "./faithfulness";
+import { Film } from "./film";
+import { mapsShown, paintLayer } from "./map_paint";
+
+const SCALES = [
+  { key: "shared", label: "one scale for all layers" },
+  { key: "layer", label: "each layer its own" },
+  { key: "sigmoid", label: "authors' sigmoid" },
+];
+
+const FRAME_MS = 500;
+
+function Player({ store, info }: { store: Store; info: ModelInfo }) {
+  const playing = useSignal(false);
+  const layer = store.traits.selected_layer;
+  useEffect(() => {
+    if (!playing.value) return;
+    const timer = setInterval(() => {
+      store.set({ selected_layer: (layer.peek() + 1) % info.num_layers });
+    }, FRAME_MS);
+    return () => clearInterval(timer);
+  }, [playing.value, store, info.num_layers, layer]);
+  return (
+    <div class="vaw-player">
+      <button
+        type="button"
+        aria-pressed={playing.value}
+        data-testid="play"
+        onClick={() => {
+          playing.value = !playing.value;
+        }}
+      >
+        {playing.value ? "pause" : "play"}
+      </button>
+      <input
+        type="range"
+        min="0"
+        max={info.num_layers - 1}
+        value={layer.value}
+        aria-label="layer"
+        data-testid="layer-slider"
+        onInput={(event) => store.set({ selected_layer: Number(event.currentTarget.value) })}
+      />
+      <span class="vaw-player-layer">layer {layer.value}</span>
+    </div>
+  );
+}
+
+function BigPicture({ store, info }: { store: Store; info: ModelInfo }) {
+  const picture = pictureOf(store);
+  const paint = useCallback(
+    (context: CanvasRenderingContext2D, width: number, height: number) => {
+      const layer = store.traits.selected_layer.value;
+      paintLayer(context, width, height, store, info, picture.value, layer);
+    },
+    [store, info, picture],
+  );
+  return (
+    <Canvas
+      aspect={info.image_height / info.image_width}
+      paint={paint}
+      maxWidth={420}
+      testid="map-canvas"
+      label={`${info.image_name} with the map after layer ${store.traits.selected_layer.value}`}
+    />
+  );
+}
+
+function BeforeAfter({ store }: { store: Store }) {
+  const there = `${store.traits.method.value}.before` in store.maps.value;
+  if (!there) return null;
+  return (
+    <Segmented
+      label="before or after pruning"
+      options={[
+        { key: "before", label: "before" },
+        { key: "after", label: "after pruning" },
+      ]}
+      value={store.showBefore.value ? "before" : "after"}
+      onChange={(value) => {
+        store.showBefore.value = value === "before";
+      }}
+    />
+  );
+}
+
+export function Scrubber({ store, compact = false }: { store: Store; compact?: boolean }) {
+  const info = store.info.value;
+  if (!info) return null;
+  const { method, scale, selected_layer, colormap } = store.traits;
+  const all = mapsShown(store);
+  const map = all && shownMap(all, info.num_layers, selected_layer.value, scale.value);
+  return (
+    <Panel
+      title="How the decision forms"
+      name="scrubber"
+      note={[store.decision.value?.target_name, "after each layer"].filter(Boolean).join(", ")}
+      controls={
+        <>
+          <BeforeAfter store={store} />
+          <Segmented
+            label="method"
+            testid="method"
+            options={info.methods}
+            value={method.value}
+            onChange={(value) => store.set({ method: value })}
+          />
+        </>
+      }
+    >
+      <Film store={store} info={info} />
+      <div class={compact ? "vaw-stack" : "vaw-scrub"}>
+        {!compact && <BigPicture store={store} info={info} />}
+        <div class="vaw-stack">
+          <div class="vaw-row">
+            <Player store={store} info={info} />
+            <Select
+              label="scale"
+              value={scale.value}
+              options={SCALES}
+              onChange={(value) => store.set({ scale: value as Scale })}
+            />
+            <ColorBar
+              low={map?.low ?? Number.NaN}
+              high={map?.high ?? Number.NaN}
+              colormap={colormap.value}
+              label={scale.value === "sigmoid" ? "s(5 D / g)" : method.value}
+              hint={info.methods.find((choice) => choice.key === method.value)?.hint ?? ""}
+            />
+          </div>
+          {!compact && <OverlayControls store={store} />}
+          {store.decision.value && <Faithful store={store} />}
+        </div>
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,96 @@
+// Paints a map of patterns: how many heads of all images lie where, in grey, and this image's heads.
+
+import { colourAt } from "../../draw/colormaps";
+import type { Pictures } from "../../state/patterns";
+
+/** What part of a map is shown: a place in the middle, and how far it is enlarged. */
+export interface Window {
+  x: number;
+  y: number;
+  zoom: number;
+}
+
+export const WHOLE: Window = { x: 0, y: 0, zoom: 1 };
+const MARGIN = 1.06;
+
+/** From the map (-1 to 1) to the canvas and back. */
+export function projection(window: Window, width: number, height: number) {
+  const scale = (Math.min(width, height) / 2 / MARGIN) * window.zoom;
+  return {
+    scale,
+    x: (value: number) => width / 2 + (value - window.x) * scale,
+    y: (value: number) => height / 2 - (value - window.y) * scale,
+    mapX: (pixel: number) => window.x + (pixel - width / 2) / scale,
+    mapY: (pixel: number) => window.y - (pixel - height / 2) / scale,
+  };
+}
+
+/** How many points lie in each pixel of a grid of `width` x `height`, spread over their neighbours. */
+export function density(
+  points: Float32Array,
+  window: Window,
+  width: number,
+  height: number,
+): Float32Array {
+  const to = projection(window, width, height);
+  const counts = new Float32Array(width * height);
+  for (let i = 0; i < points.length; i += 2) {
+    const x = Math.floor(to.x(points[i] ?? 0));
+    const y = Math.floor(to.y(points[i + 1] ?? 0));
+    if (x < 1 || y < 1 || x >= width - 1 || y >= height - 1) continue;
+    const at = y * width + x;
+    counts[at] = (counts[at] ?? 0) + 1;
+    for (const step of [1, width]) {
+      for (const beside of [at - step, at + step]) counts[beside] = (counts[beside] ?? 0) + 0.5;
+    }
+    for (const step of [width - 1, width + 1]) {
+      for (const beside of [at - step, at + step]) counts[beside] = (counts[beside] ?? 0) + 0.25;
+    }
+  }
+  return counts;
+}
+
+const scratch = document.createElement("canvas");
+
+/** Densities as an ever stronger colour, on a scale of logs: a few heads are seen beside many. */
+export function paintDensity(
+  context: CanvasRenderingContext2D,
+  counts: Float32Array,
+  width: number,
+  height: number,
+  grain: number,
+  colour: string,
+): void {
+  scratch.width = width;
+  scratch.height = height;
+  const inner = scratch.getContext("2d");
+  if (!inner) return;
+  const pixels = new ImageData(width, height);
+  let most = 1;
+  for (const count of counts) if (count > most) most = count;
+  const strength = 150 / Math.log1p(most);
+  for (let i = 0; i < counts.length; i++) {
+    const count = counts[i] ?? 0;
+    if (count > 0) pixels.data[4 * i + 3] = 40 + Math.log1p(count) * strength;
+  }
+  inner.putImageData(pixels, 0, 0);
+  inner.globalCompositeOperation = "source-in"; // the colour, where there is something
+  inner.fillStyle = colour;
+  inner.fillRect(0, 0, width, height);
+  context.drawImage(scratch, 0, 0, width * grain, height * grain);
+}
+
+/** The colour of a layer: deeper ones lighter, as in the legend. */
+export function layerColour(layer: number, layers: number): string {
+  return colourAt("viridis", layers < 2 ? 0.5 : 0.1 + (0.85 * layer) / (layers - 1));
+}
+
+/** One of some pictures as values, on the square root's scale: faint attention is seen too. */
+export function pictureAt(pictures: Pictures, index: number): Float32Array {
+  const size = pictures.height * pictures.width;
+  const values = new Float32Array(size);
+  for (let i = 0; i < size; i++) {
+    values[i] = Math.sqrt((pictures.bytes[index * size + i] ?? 0) / 255);
+  }
+  return values;
+}

@@ -1,0 +1,147 @@
+// Beside the map: what the head does, as a picture; heads like it; and the clusters.
+
+import { useCallback } from "preact/hooks";
+import { paintMap } from "../../draw/heatmap";
+import type { Head } from "../../protocol/traits";
+import type { ClusterInfo, FamilyName, Pictures } from "../../state/patterns";
+import type { Store } from "../../state/store";
+import { percent } from "../../state/words";
+import { Canvas } from "../../ui/canvas";
+import { pictureAt } from "./pattern_paint";
+
+interface ThumbnailProps {
+  store: Store;
+  family: FamilyName;
+  pictures: Pictures;
+  index: number;
+  label: string;
+  testid: string;
+  width: number;
+}
+
+/** Attention of a head, pooled: who looks at whom. */
+export function Thumbnail(props: ThumbnailProps) {
+  const { store, family, pictures, index, label, testid, width } = props;
+  const paint = useCallback(
+    (context: CanvasRenderingContext2D, w: number, h: number) => {
+      const style = {
+        low: 0,
+        high: 1,
+        colormap: store.traits.colormap.value,
+        interpolation: "nearest" as const,
+        opacity: 1,
+      };
+      const values = pictureAt(pictures, index);
+      paintMap(context, values, 0, pictures.height, pictures.width, style, {
+        x: 0,
+        y: 0,
+        width: w,
+        height: h,
+      });
+    },
+    [store, pictures, index],
+  );
+  return (
+    <Canvas
+      aspect={family === "class" ? 0.5 : 1}
+      paint={paint}
+      label={label}
+      testid={testid}
+      maxWidth={width}
+    />
+  );
+}
+
+/** What the two axes of a thumbnail are. */
+export const READING: Record<FamilyName, string> = {
+  patches: "rows look, columns are looked at; patches in 7 × 7 cells; square roots",
+  class:
+    "left: what the class token looks at; right: what looks at it; square roots, each on its own scale",
+};
+
+interface AlikeProps {
+  store: Store;
+  heads: readonly (Head & { distance?: number })[];
+}
+
+/** Heads that do the same, as buttons that select them. */
+export function Alike({ store, heads }: AlikeProps) {
+  return (
+    <div class="vaw-chips" data-testid="alike">
+      {heads.map(([layer, head]) => (
+        <button
+          type="button"
+          class="vaw-chip"
+          key={`${layer}-${head}`}
+          onPointerEnter={() => {
+            store.hoveredHead.value = [layer, head];
+          }}
+          onPointerLeave={() => {
+            store.hoveredHead.value = null;
+          }}
+          onClick={() => store.set({ selected_layer: layer, selected_head: head })}
+        >
+          {layer}.{head}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface ClusterProps {
+  store: Store;
+  family: FamilyName;
+  clusters: readonly ClusterInfo[];
+  pictures: Pictures;
+  total: number;
+  /** Cluster of the head that is looked at, or -1. */
+  current: number;
+  onCluster: (index: number) => void;
+}
+
+export function Clusters(props: ClusterProps) {
+  const { store, family, clusters, pictures, total, current, onCluster } = props;
+  return (
+    <ul class="vaw-clusters" data-testid="clusters">
+      {clusters.map((cluster, index) => (
+        <li
+          key={cluster.name}
+          class={index === current ? "vaw-current" : ""}
+          onPointerEnter={() => onCluster(index)}
+          onPointerLeave={() => onCluster(-1)}
+          title={scoresOf(cluster)}
+        >
+          <Thumbnail
+            store={store}
+            family={family}
+            pictures={pictures}
+            index={index}
+            label={`mean pattern of ${cluster.name}`}
+            testid={`cluster-${index}`}
+            width={family === "class" ? 72 : 44}
+          />
+          <span class="vaw-cluster-words">
+            <b>{cluster.name}</b>
+            <span class="vaw-muted">
+              {percent(cluster.size / total)} of all heads, {layersOf(cluster)}
+            </span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Where most of the heads of a cluster lie: "layers 8 to 11". */
+export function layersOf(cluster: ClusterInfo): string {
+  const most = Math.max(...cluster.layers.map(([, count]) => count));
+  const many = cluster.layers.filter(([, count]) => count >= most / 4).map(([layer]) => layer);
+  const [first, last] = [Math.min(...many), Math.max(...many)];
+  return first === last ? `layer ${first}` : `layers ${first} to ${last}`;
+}
+
+function scoresOf(cluster: ClusterInfo): string {
+  const scores = Object.entries(cluster.scores).sort((a, b) => b[1] - a[1]);
+  const words = scores.map(([name, score]) => `${name} ${score.toFixed(2)}`);
+  return `How much its heads attend like a head that does one thing only:\n${words.join("\n")}`;
+}

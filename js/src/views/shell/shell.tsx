@@ -1,0 +1,82 @@
+// What surrounds every widget: title, status, errors, help, and the keys that work everywhere.
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import type { Store } from "../../state/store";
+import { Help } from "./help";
+import { Prompts } from "./prompts";
+import { ErrorBox, StatusLine } from "./status";
+
+/** Layer and head steps, undo and redo; returns whether the key was one of them. */
+export function globalKey(store: Store, key: string): boolean {
+  const info = store.info.peek();
+  if (!info) return false;
+  const layer = store.traits.selected_layer.peek();
+  const head = store.traits.selected_head.peek();
+  const clamp = (value: number, low: number, high: number) => Math.max(low, Math.min(high, value));
+  const toLayer = (to: number) => store.set({ selected_layer: clamp(to, 0, info.num_layers - 1) });
+  const toHead = (to: number) =>
+    store.set({ selected_head: clamp(to, -1, (info.num_heads[layer] ?? 1) - 1) });
+  if (key === "[") toLayer(layer - 1);
+  else if (key === "]") toLayer(layer + 1);
+  else if (key === ",") toHead(head - 1);
+  else if (key === ".") toHead(head + 1);
+  else if (key === "z") store.undo();
+  else if (key === "Z") store.redo();
+  else if (key === "p") store.togglePrunedChosen(layer, head);
+  else return false;
+  return true;
+}
+
+interface Props {
+  store: Store;
+  title: string;
+  children: ComponentChildren;
+}
+
+export function Shell({ store, title, children }: Props) {
+  const help = useSignal(false);
+  const onKey = (event: KeyboardEvent) => {
+    const typing = (event.target as HTMLElement).matches("input:not([type=range]), select");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "?") help.value = !help.value;
+    else if (event.key === "Escape" && help.value) help.value = false;
+    else if (!globalKey(store, event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const stale = store.status.value.state === "computing" && store.status.value.label !== "";
+  const info = store.info.value;
+  return (
+    <div class="vaw-root" data-lm-suppress-shortcuts="true" onKeyDown={onKey}>
+      <header class="vaw-head">
+        <h2>{title}</h2>
+        <StatusLine store={store} />
+        <button
+          type="button"
+          class="vaw-help-button"
+          aria-expanded={help.value}
+          aria-label="keys"
+          title="keys (?)"
+          onClick={() => {
+            help.value = !help.value;
+          }}
+        >
+          ?
+        </button>
+      </header>
+      <ErrorBox store={store} />
+      {help.value && (
+        <Help
+          onClose={() => {
+            help.value = false;
+          }}
+        />
+      )}
+      <div class="vaw-body" aria-busy={stale}>
+        {info?.takes_prompts && <Prompts store={store} info={info} />}
+        {info ? children : <p class="vaw-muted">Looking at the model …</p>}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,45 @@
+// How the kernel stands: idle, computing, an error, or gone. Nothing waits in silence.
+
+import type { Store } from "../../state/store";
+
+export function StatusLine({ store }: { store: Store }) {
+  if (store.disconnected.value) {
+    return <span class="vaw-status">kernel gone; what is here still works</span>;
+  }
+  const { state, label, progress, milliseconds } = store.status.value;
+  if (state === "computing") {
+    return (
+      <span class="vaw-status" role="status" data-state="computing">
+        <span class="vaw-status-label">{label}</span>
+        <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label={label} />
+        <button type="button" data-testid="cancel" onClick={() => store.cancel()}>
+          cancel
+        </button>
+      </span>
+    );
+  }
+  return (
+    <span class="vaw-status" role="status" data-state={state}>
+      {state === "error" ? "not done" : "ready"}
+      {milliseconds !== null && milliseconds !== undefined && (
+        <span class="vaw-muted"> {Math.round(milliseconds)} ms</span>
+      )}
+    </span>
+  );
+}
+
+export function ErrorBox({ store }: { store: Store }) {
+  const error = store.status.value.error;
+  if (!error) return null;
+  return (
+    <div class="vaw-error" role="alert">
+      <b>{error.message}</b> {error.hint}
+      {error.details && (
+        <details>
+          <summary>details</summary>
+          <pre>{error.details}</pre>
+        </details>
+      )}
+    </div>
+  );
+}

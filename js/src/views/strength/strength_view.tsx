@@ -1,0 +1,178 @@
+// How far the heads look: entropy and mean attention distance by layer, and one head's reach.
+
+import { useEffect } from "preact/hooks";
+import { linear } from "../../draw/scale";
+import type { ModelInfo } from "../../protocol/traits";
+import type { Store } from "../../state/store";
+import { type Strength, strengthOf } from "../../state/strength";
+import { headName, number } from "../../state/words";
+import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
+import { useWidth } from "../../ui/canvas";
+import { Panel } from "../../ui/controls";
+import { shownHead } from "../../ui/head_walk";
+import { DotsByLayer } from "./dots_by_layer";
+
+const HEIGHT = 150;
+
+interface BarsProps {
+  /** [from, to, height] of each bar. */
+  bars: readonly (readonly [from: number, to: number, height: number])[];
+  title: string;
+  label: string;
+  testid: string;
+  colour: string;
+  /** A place to mark on the x axis. */
+  mark?: number;
+}
+
+function Bars({ bars, title, label, testid, colour, mark }: BarsProps) {
+  const [ref, width] = useWidth<HTMLDivElement>(280);
+  const x = linear(bars[0]?.[0] ?? 0, bars.at(-1)?.[1] ?? 1, LEFT, width - RIGHT, 6);
+  const y = linear(
+    0,
+    Math.max(...bars.map(([, , height]) => height), 1e-9),
+    HEIGHT - BOTTOM,
+    TOP,
+    3,
+  );
+  return (
+    <div ref={ref} class="vaw-chart">
+      <svg width={width} height={HEIGHT} role="img" aria-label={label} data-testid={testid}>
+        <YAxis y={y} width={width} />
+        <XAxis labels={numbered(x)} title={title} width={width} height={HEIGHT} />
+        {bars.map(([from, to, height]) => (
+          <rect
+            key={`bar ${from}`}
+            x={x.at(from) + 0.5}
+            width={Math.max(1, x.at(to) - x.at(from) - 1)}
+            y={y.at(height)}
+            height={HEIGHT - BOTTOM - y.at(height)}
+            fill={colour}
+          >
+            <title>{number(height)}</title>
+          </rect>
+        ))}
+        {mark !== undefined && (
+          <line
+            x1={x.at(mark)}
+            x2={x.at(mark)}
+            y1={TOP}
+            y2={HEIGHT - BOTTOM}
+            stroke="var(--vaw-hurts)"
+            stroke-width="2"
+          />
+        )}
+      </svg>
+    </div>
+  );
+}
+
+const BINS = 24;
+
+/** How many values lie in each of equal bins from 0 to `most`. */
+export function histogram(values: number[], most: number): [number, number, number][] {
+  const counts = new Array<number>(BINS).fill(0);
+  for (const value of values) {
+    const bin = Math.min(BINS - 1, Math.floor((value / most) * BINS));
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
+  return counts.map((count, i) => [(i * most) / BINS, ((i + 1) * most) / BINS, count]);
+}
+
+function Reach({ store, strength, info }: { store: Store; strength: Strength; info: ModelInfo }) {
+  const shown = shownHead(store);
+  const [layer, head] = [shown[0], Math.max(0, shown[1])];
+  const known = head < (info.num_heads[layer] ?? 0);
+  const set = strength.ofSet(layer, head);
+  const [self, patches, back] = strength.classShares(layer, head);
+  return (
+    <div class="vaw-stack">
+      <p class="vaw-reads" data-testid="strength-says">
+        {headName(layer, head)}: entropy {number(strength.entropy(layer, head))} of at most{" "}
+        {number(Math.log(strength.hops))}, reaches {number(strength.distance(layer, head))} pixels
+        on average
+      </p>
+      {known && (
+        <Bars
+          bars={strength.shares(layer, head).map((share, hop) => [hop - 0.5, hop + 0.5, share])}
+          title="hops from the patch"
+          label={`strength by hop of ${headName(layer, head)}`}
+          testid="hop-profile"
+          colour="var(--vaw-accent)"
+        />
+      )}
+      {Number.isFinite(self) && (
+        <p class="vaw-muted">
+          class token: {percentOf(self)} to itself, {percentOf(patches)} to the patches; patches
+          give it {percentOf(back)}
+        </p>
+      )}
+      {set.length > 0 ? (
+        <Bars
+          bars={histogram(set, Math.log(strength.hops))}
+          title={`entropy over ${set.length} images; this image marked`}
+          label="entropy over the images"
+          testid="entropy-distribution"
+          colour="var(--vaw-muted)"
+          mark={strength.entropy(layer, head)}
+        />
+      ) : (
+        info.set_size > 0 && (
+          <button
+            type="button"
+            data-testid="strength-set"
+            onClick={() => store.request("strength_set", {})}
+          >
+            compare with {info.set_size} images
+          </button>
+        )
+      )}
+    </div>
+  );
+}
+
+function percentOf(share: number): string {
+  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+
+/** The plots; the kernel measures when they are shown. */
+export function StrengthPlots({ store }: { store: Store }) {
+  const info = store.info.value;
+  const version = store.traits.version.value;
+  useEffect(() => {
+    if (version > 0) store.request("strength", {});
+  }, [store, version]);
+  if (!info) return null;
+  const strength = strengthOf(store.strengthTensors.value, store.strengthSet.value);
+  if (strength === null) return <p class="vaw-muted">Measuring how far the heads look …</p>;
+  return (
+    <div class="vaw-strength">
+      <div class="vaw-stack">
+        <DotsByLayer
+          store={store}
+          info={info}
+          value={(layer, head) => strength.entropy(layer, head)}
+          most={Math.log(strength.hops)}
+          label="entropy of attention by distance (nats)"
+          testid="entropy-by-layer"
+        />
+        <DotsByLayer
+          store={store}
+          info={info}
+          value={(layer, head) => strength.distance(layer, head)}
+          label="mean attention distance (pixels)"
+          testid="distance-by-layer"
+        />
+      </div>
+      <Reach store={store} strength={strength} info={info} />
+    </div>
+  );
+}
+
+export function StrengthView({ store }: { store: Store }) {
+  return (
+    <Panel title="How far heads look" name="strength">
+      <StrengthPlots store={store} />
+    </Panel>
+  );
+}
