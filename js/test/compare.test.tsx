@@ -2,10 +2,9 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decode } from "../src/protocol/safetensors";
-import type { ModelInfo } from "../src/protocol/traits";
+import type { Comparison, ModelInfo } from "../src/protocol/traits";
 import {
   agreement,
-  type Comparison,
   ranked,
   rho,
   says,

@@ -1,7 +1,8 @@
 import { type ComponentType, render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { best, type MapScores, scoresShown, verdict } from "../src/state/faithfulness";
+import type { MapScores } from "../src/protocol/traits";
+import { best, scoresShown, verdict } from "../src/state/faithfulness";
 import type { Store } from "../src/state/store";
 import { CompareMaps } from "../src/views/compare/compare_maps";
 import { Faithful } from "../src/views/layers/faithfulness";

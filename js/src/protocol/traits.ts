@@ -1,9 +1,5 @@
 // What the kernel keeps in traits: the one list of names and types that both sides agree on.
 
-import type { Comparison } from "../state/comparison";
-import type { Faithfulness } from "../state/faithfulness";
-import type { PatternsInfo } from "../state/patterns";
-
 export type Direction = "looks_at" | "looked_at_by";
 export type Colormap = "viridis" | "cividis" | "magma";
 export type Interpolation = "bilinear" | "nearest";
@@ -65,7 +61,7 @@ export interface Accuracy {
 }
 
 /** What becomes of the decision when parts of one head's attention are set to zero. */
-export interface Partial {
+export interface PartialPruning {
   layer: number;
   head: number;
   rows: {
@@ -109,6 +105,92 @@ export interface Overview {
   done: number;
 }
 
+export type Compared = "methods" | "classes" | "layers" | "images" | "models";
+
+/** What the kernel compared; before it did, and while it does, only the first four are there. */
+export interface Comparison {
+  of: Compared;
+  method: string;
+  /** Classes beside the likely ones. */
+  classes: number[];
+  /** What is being compared, "" when nothing is. */
+  asked: Compared | "";
+  names: string[];
+  /** What a click on each selects: a method, class, layer or image; a model's number. */
+  keys: (string | number)[];
+  /** The probability of a class, the class of an image or of a model. */
+  notes: string[];
+  /** File names of images; empty without any. */
+  files: string[];
+  /** Rank correlation [item][item]; null where a map is the same everywhere. */
+  correlation: (number | null)[][];
+  /** Methods that do not work here, and why. */
+  left_out: Record<string, string>;
+  /** The class that is explained. */
+  target: string;
+  /** How many there are: of many images only the first are compared. */
+  total: number;
+  version: number;
+  /** Which maps it belongs to. */
+  stamp: number;
+}
+
+/** Mean height of the insertion and of the deletion curve, in [0, 1]. */
+export type Areas = readonly [insertion: number, deletion: number];
+
+/** One map, with the centre of the picture and a random map beside it. */
+export interface MapScores {
+  method: string;
+  layer: number;
+  target: string;
+  /** Whether that is a class, and the curves are its probability. */
+  by_class: boolean;
+  version: number;
+  /** Share of the patches that is shown, or hidden. */
+  fractions: number[];
+  insertion: Record<string, number[]>;
+  deletion: Record<string, number[]>;
+  areas: Record<string, Areas>;
+}
+
+/** Compared maps; null where a map was not scored yet. */
+export interface ComparedScores {
+  /** Of the comparison. */
+  stamp: number;
+  areas: (Record<string, Areas> | null)[];
+}
+
+export interface Faithfulness {
+  asked?: "" | "map" | "compared";
+  map?: MapScores;
+  compared?: ComparedScores;
+}
+
+export type FamilyName = "patches" | "class";
+
+export interface ClusterInfo {
+  name: string;
+  /** Heads, those of every image counted. */
+  size: number;
+  /** How much its heads do each thing, 0 to 1. */
+  scores: Record<string, number>;
+  layers: [layer: number, count: number][];
+}
+
+export interface FamilyInfo {
+  points: number;
+  images: number;
+  error: number;
+  pca_error: number;
+  stability: number | null;
+  clusters: ClusterInfo[];
+}
+
+export interface PatternsInfo {
+  version: number;
+  families: Partial<Record<FamilyName, FamilyInfo>>;
+}
+
 export interface Status {
   state: "idle" | "computing" | "error";
   label: string;
@@ -144,7 +226,7 @@ export interface Traits {
   importance_data: DataView;
   attention_rows: DataView;
   accuracy: Accuracy | Record<string, never>;
-  partial: Partial | Record<string, never>;
+  partial: PartialPruning | Record<string, never>;
   curves: Record<string, Curve>;
   strength_data: DataView;
   strength_set: DataView;

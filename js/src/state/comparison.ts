@@ -2,38 +2,9 @@
 
 import { limits } from "../draw/heatmap";
 import type { Decoded } from "../protocol/safetensors";
-import type { ModelInfo } from "../protocol/traits";
+import type { Compared, Comparison, ModelInfo } from "../protocol/traits";
 
-export type Compared = "methods" | "classes" | "layers" | "images" | "models";
 export type CompareScale = "shared" | "own" | "rank";
-
-/** What the kernel compared; before it did, and while it does, only the first four are there. */
-export interface Comparison {
-  of: Compared;
-  method: string;
-  /** Classes beside the likely ones. */
-  classes: number[];
-  /** What is being compared, "" when nothing is. */
-  asked: Compared | "";
-  names: string[];
-  /** What a click on each selects: a method, class, layer or image; a model's number. */
-  keys: (string | number)[];
-  /** The probability of a class, the class of an image or of a model. */
-  notes: string[];
-  /** File names of images; empty without any. */
-  files: string[];
-  /** Rank correlation [item][item]; null where a map is the same everywhere. */
-  correlation: (number | null)[][];
-  /** Methods that do not work here, and why. */
-  left_out: Record<string, string>;
-  /** The class that is explained. */
-  target: string;
-  /** How many there are: of many images only the first are compared. */
-  total: number;
-  version: number;
-  /** Which maps it belongs to. */
-  stamp: number;
-}
 
 /** A comparison with its maps. */
 export interface Shown {

@@ -1,38 +1,7 @@
 // How faithful maps are: what the kernel measured, and that in words.
 
-import type { Traits } from "../protocol/traits";
+import type { Areas, ComparedScores, Faithfulness, MapScores, Traits } from "../protocol/traits";
 import type { Shown } from "./comparison";
-
-/** Mean height of the insertion and of the deletion curve, in [0, 1]. */
-export type Areas = readonly [insertion: number, deletion: number];
-
-/** One map, with the centre of the picture and a random map beside it. */
-export interface MapScores {
-  method: string;
-  layer: number;
-  target: string;
-  /** Whether that is a class, and the curves are its probability. */
-  by_class: boolean;
-  version: number;
-  /** Share of the patches that is shown, or hidden. */
-  fractions: number[];
-  insertion: Record<string, number[]>;
-  deletion: Record<string, number[]>;
-  areas: Record<string, Areas>;
-}
-
-/** Compared maps; null where a map was not scored yet. */
-export interface ComparedScores {
-  /** Of the comparison. */
-  stamp: number;
-  areas: (Record<string, Areas> | null)[];
-}
-
-export interface Faithfulness {
-  asked?: "" | "map" | "compared";
-  map?: MapScores;
-  compared?: ComparedScores;
-}
 
 export const CURVES = ["insertion", "deletion"] as const;
 

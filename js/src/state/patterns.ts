@@ -1,32 +1,7 @@
 // A map of attention patterns: the heads of a set of images as points, those alike near each other.
 
 import type { Decoded } from "../protocol/safetensors";
-import type { Head } from "../protocol/traits";
-
-export type FamilyName = "patches" | "class";
-
-export interface ClusterInfo {
-  name: string;
-  /** Heads, those of every image counted. */
-  size: number;
-  /** How much its heads do each thing, 0 to 1. */
-  scores: Record<string, number>;
-  layers: [layer: number, count: number][];
-}
-
-export interface FamilyInfo {
-  points: number;
-  images: number;
-  error: number;
-  pca_error: number;
-  stability: number | null;
-  clusters: ClusterInfo[];
-}
-
-export interface PatternsInfo {
-  version: number;
-  families: Partial<Record<FamilyName, FamilyInfo>>;
-}
+import type { FamilyName, Head } from "../protocol/traits";
 
 /** Pictures of attention, one after another, each relative to its largest value: 255. */
 export interface Pictures {

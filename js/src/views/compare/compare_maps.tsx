@@ -3,11 +3,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { csv, download } from "../../draw/figures";
-import type { ModelInfo } from "../../protocol/traits";
+import type { Compared, ComparedScores, Comparison, ModelInfo } from "../../protocol/traits";
 import {
-  type Compared,
   type CompareScale,
-  type Comparison,
   correlationSays,
   nameOf,
   oneUnit,
@@ -19,7 +17,7 @@ import {
   scaleSays,
   shownOf,
 } from "../../state/comparison";
-import { type ComparedScores, CURVES, scoresOf } from "../../state/faithfulness";
+import { CURVES, scoresOf } from "../../state/faithfulness";
 import type { Store } from "../../state/store";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Segmented, Select } from "../../ui/controls";

@@ -2,8 +2,8 @@
 
 import type { Signal } from "@preact/signals";
 import { colormap } from "../../draw/colormaps";
-import type { ModelInfo } from "../../protocol/traits";
-import { type Comparison, nameOf, rho, tag } from "../../state/comparison";
+import type { Comparison, ModelInfo } from "../../protocol/traits";
+import { nameOf, rho, tag } from "../../state/comparison";
 import { useWidth } from "../../ui/canvas";
 
 const SHORT = 34;

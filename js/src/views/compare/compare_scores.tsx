@@ -1,15 +1,8 @@
 // Which of the compared maps is faithful: insertion and deletion of each, when asked for.
 
-import type { ModelInfo } from "../../protocol/traits";
-import { type Comparison, nameOf } from "../../state/comparison";
-import {
-  best,
-  type ComparedScores,
-  CURVE_HINTS,
-  CURVES,
-  lead,
-  score,
-} from "../../state/faithfulness";
+import type { ComparedScores, Comparison, ModelInfo } from "../../protocol/traits";
+import { nameOf } from "../../state/comparison";
+import { best, CURVE_HINTS, CURVES, lead, score } from "../../state/faithfulness";
 import type { Store } from "../../state/store";
 import { ScoreButton } from "../../ui/score_button";
 

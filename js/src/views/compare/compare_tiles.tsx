@@ -3,18 +3,9 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useCallback, useRef } from "preact/hooks";
 import { paintMap } from "../../draw/heatmap";
-import type { ModelInfo, Selection, Traits } from "../../protocol/traits";
-import {
-  agreement,
-  type Compared,
-  nameOf,
-  rho,
-  type Scaled,
-  type Shown,
-  says,
-  tag,
-} from "../../state/comparison";
-import { best, type ComparedScores, CURVE_HINTS, CURVES, score } from "../../state/faithfulness";
+import type { Compared, ComparedScores, ModelInfo, Selection, Traits } from "../../protocol/traits";
+import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../../state/comparison";
+import { best, CURVE_HINTS, CURVES, score } from "../../state/faithfulness";
 import { pictureOf } from "../../state/picture";
 import { setPicture } from "../../state/set_pictures";
 import type { Store } from "../../state/store";

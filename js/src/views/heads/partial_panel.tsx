@@ -2,12 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Partial } from "../../protocol/traits";
+import type { PartialPruning } from "../../protocol/traits";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";
 
 /** The attention matrix, the class token's row and column narrow, the zeroed part filled. */
-function Pictogram({ zeroed }: { zeroed: Partial["rows"][number]["zeroed"] }) {
+function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"] }) {
   const cuts = [0, 6, 26];
   return (
     <svg class="vaw-pictogram" width="26" height="26" aria-hidden="true">

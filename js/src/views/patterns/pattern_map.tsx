@@ -3,11 +3,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { decode } from "../../protocol/safetensors";
-import type { Head, ModelInfo } from "../../protocol/traits";
+import type { FamilyInfo, FamilyName, Head, ModelInfo } from "../../protocol/traits";
 import {
   alike,
-  type FamilyInfo,
-  type FamilyName,
   headsInOrder,
   hereOf,
   type PatternMap,

@@ -2,8 +2,8 @@
 
 import { useCallback } from "preact/hooks";
 import { paintMap } from "../../draw/heatmap";
-import type { Head } from "../../protocol/traits";
-import type { ClusterInfo, FamilyName, Pictures } from "../../state/patterns";
+import type { ClusterInfo, FamilyName, Head } from "../../protocol/traits";
+import type { Pictures } from "../../state/patterns";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
