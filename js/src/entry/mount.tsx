@@ -3,16 +3,13 @@
 import { type ComponentType, render as draw } from "preact";
 import type { AnyModel } from "../protocol/model";
 import { Store } from "../state/store";
+import type { ViewProps } from "../ui/view";
 import { Shell } from "../views/shell/shell";
 
 interface Host {
   model: AnyModel;
   el: HTMLElement;
   signal?: AbortSignal;
-}
-
-export interface ViewProps {
-  store: Store;
 }
 
 /** anywidget's lifecycle for a view that is a function of the store. */

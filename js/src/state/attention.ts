@@ -1,11 +1,12 @@
 // Attention matrices of the layers, streamed in after the first paint and kept in the browser, so
 // that hovering and clicking never wait for the kernel.
 
-import { effect, type Signal, signal } from "@preact/signals";
+import { effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Requests } from "../protocol/requests";
 import { decode } from "../protocol/safetensors";
+import type { ModelInfo, Traits } from "../protocol/traits";
 import type { Matrix } from "./matrix";
 import type { Rows } from "./results";
-import type { Store } from "./store";
 
 interface Layer {
   /** [head, query, key] flat: value = bytes / 255 * scale. */
@@ -20,6 +21,16 @@ export const STREAMED_TOKENS = 600;
 /** Rows of tokens that were looked at are kept up to so many bytes. */
 const KEPT_BYTES = 32e6;
 
+/** What the cache follows: the model, the rows that the kernel sends, and what is looked at. */
+export interface Source {
+  readonly info: ReadonlySignal<ModelInfo | null>;
+  readonly kernelRows: ReadonlySignal<Rows | null>;
+  readonly traits: {
+    [K in "direction" | "selected_layer" | "version"]: ReadonlySignal<Traits[K]>;
+  };
+  readonly requests: Requests;
+}
+
 export class AttentionCache {
   /** Grows when a layer arrives or the cache is dropped; reading it subscribes a view. */
   readonly filled: Signal<number> = signal(0);
@@ -29,14 +40,14 @@ export class AttentionCache {
   private abort = new AbortController();
 
   constructor(
-    private readonly store: Store,
+    private readonly source: Source,
     signal_: AbortSignal,
   ) {
     const stop = effect(() => {
-      store.traits.version.value;
-      if (store.info.value) this.restart();
+      source.traits.version.value;
+      if (source.info.value) this.restart();
     });
-    const stopRows = effect(() => this.keep(store.kernelRows.value));
+    const stopRows = effect(() => this.keep(source.kernelRows.value));
     signal_.addEventListener("abort", () => {
       stop();
       stopRows();
@@ -47,7 +58,7 @@ export class AttentionCache {
   /** Whether the attention of a token is at hand in every layer without asking the kernel. */
   has(token: number): boolean {
     this.filled.value;
-    const info = this.store.info.value;
+    const info = this.source.info.value;
     if (!info) return false;
     return this.layers.size === info.num_layers || this.rowsOf(token) !== undefined;
   }
@@ -63,10 +74,10 @@ export class AttentionCache {
    */
   read(layer: number, head: number, token: number, out: Float32Array): boolean {
     this.filled.value;
-    const info = this.store.info.value;
+    const info = this.source.info.value;
     if (!info) return false;
     if (head < 0) return this.mean(layer, token, out, info.num_heads[layer] ?? 0);
-    const direction = this.store.traits.direction.value;
+    const direction = this.source.traits.direction.value;
     const whole = this.layers.get(layer);
     const tokens = info.num_tokens;
     if (whole) {
@@ -94,7 +105,7 @@ export class AttentionCache {
   /** The whole matrix of a head (-1: their mean), or null where it is not at hand. */
   matrix(layer: number, head: number): Matrix | null {
     this.filled.value;
-    const info = this.store.info.value;
+    const info = this.source.info.value;
     const whole = this.layers.get(layer);
     if (!info || !whole) return null;
     const tokens = info.num_tokens;
@@ -125,8 +136,8 @@ export class AttentionCache {
   }
 
   private rowsOf(token: number): Rows | undefined {
-    const direction = this.store.traits.direction.value;
-    const now = this.store.kernelRows.value;
+    const direction = this.source.traits.direction.value;
+    const now = this.source.kernelRows.value;
     if (now?.token === token && now.direction === direction) return now;
     return this.rows.get(`${token} ${direction}`);
   }
@@ -151,20 +162,20 @@ export class AttentionCache {
     this.abort = new AbortController();
     this.layers.clear();
     this.rows.clear();
-    this.keep(this.store.kernelRows.peek()); // it came before the version it belongs to
+    this.keep(this.source.kernelRows.peek()); // it came before the version it belongs to
     this.filled.value = this.filled.peek() + 1;
-    const info = this.store.info.peek();
+    const info = this.source.info.peek();
     if (info && info.num_tokens <= STREAMED_TOKENS) this.stream(info.num_layers, this.abort.signal);
   }
 
   /** The selected layer first, then the others, one at a time: a click's request is never stuck. */
   private async stream(count: number, signal_: AbortSignal): Promise<void> {
-    const first = this.store.traits.selected_layer.peek();
+    const first = this.source.traits.selected_layer.peek();
     const order = [first, ...Array.from({ length: count }, (_, i) => i).filter((i) => i !== first)];
     for (const layer of order) {
       try {
-        const { buffers, meta } = await this.store.requests.ask("attention", { layer }, signal_);
-        if (signal_.aborted || meta.version !== this.store.traits.version.peek()) return;
+        const { buffers, meta } = await this.source.requests.ask("attention", { layer }, signal_);
+        if (signal_.aborted || meta.version !== this.source.traits.version.peek()) return;
         const view = buffers[0];
         if (!view) return;
         const { tensors } = decode(view);

@@ -1,9 +1,9 @@
 // The keys of a chart of heads: one tab stop, arrows walk over the heads, Enter selects, p prunes.
 
 import type { Head } from "../protocol/traits";
+import { describeHead } from "../state/describe_head";
 import type { Store } from "../state/store";
 import { headName } from "../state/words";
-import { describeHead } from "../views/heads/head_cells";
 
 /** Attributes of the element that holds such a chart; its heads in the order of the arrows. */
 export function headWalk(store: Store, heads: readonly Head[], said = describe) {

@@ -2,7 +2,7 @@
 // vit_attention_widget/widgets/explorer.py. The order here is the usual one, from top to bottom.
 
 import type { ComponentType } from "preact";
-import type { ViewProps } from "../../entry/mount";
+import type { ViewProps } from "../../ui/view";
 import { HeadDetailView } from "../attention_matrix/head_detail";
 import { CompareMaps } from "../compare/compare_maps";
 import { Decision } from "../decision/decision";

@@ -3,42 +3,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Head, ModelInfo } from "../../protocol/traits";
+import { describeHead } from "../../state/describe_head";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
-import { number, rank } from "../../state/words";
 import { moved } from "../../ui/roving";
 import type { Layout } from "./head_grid_paint";
-
-/** "layer 2, head 0, importance 0.72, first of 36". */
-export function describeHead(
-  importance: Importance | null,
-  layer: number,
-  head: number,
-  pruned: boolean,
-): string {
-  const name = `layer ${layer}, head ${head}`;
-  if (pruned) return `${name}, pruned`;
-  const value = importanceAt(importance, layer, head);
-  if (!importance || !Number.isFinite(value)) {
-    const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
-    const said = Number.isFinite(guess) ? `, gradient's estimate ${number(guess)}` : "";
-    return `${name}, importance not known yet${said}`;
-  }
-  const falling = ranking(importance);
-  const place = 1 + falling.findIndex((other) => other <= value);
-  return `${name}, importance ${number(value)}, ${rank(place, falling.length)}`;
-}
-
-const rankings = new WeakMap<Importance, Float32Array>();
-
-/** All known values, the largest first; sorted once for all cells. */
-function ranking(importance: Importance): Float32Array {
-  const known = rankings.get(importance);
-  if (known) return known;
-  const falling = importance.values.filter(Number.isFinite).sort().reverse();
-  rankings.set(importance, falling);
-  return falling;
-}
 
 /** Below this width the prune mark would cover the head: the tools above the grid do it. */
 const SMALLEST_WITH_MARK = 44;

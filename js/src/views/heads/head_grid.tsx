@@ -2,6 +2,7 @@
 
 import { useCallback, useMemo, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/traits";
+import { describeHead } from "../../state/describe_head";
 import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";
 import { directionWords, headName, number, tokenName } from "../../state/words";
@@ -10,7 +11,7 @@ import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
 import { SaveMenu } from "../../ui/save_menu";
 import { CurvePanel } from "./curve_panel";
-import { describeHead, HeadCells } from "./head_cells";
+import { HeadCells } from "./head_cells";
 import { HeadChart } from "./head_chart";
 import { importanceScale, layoutOf } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";

@@ -1,0 +1,35 @@
+// A head with its importance, in a person's words.
+
+import { type Importance, importanceAt } from "./results";
+import { number, rank } from "./words";
+
+/** "layer 2, head 0, importance 0.72, first of 36". */
+export function describeHead(
+  importance: Importance | null,
+  layer: number,
+  head: number,
+  pruned: boolean,
+): string {
+  const name = `layer ${layer}, head ${head}`;
+  if (pruned) return `${name}, pruned`;
+  const value = importanceAt(importance, layer, head);
+  if (!importance || !Number.isFinite(value)) {
+    const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
+    const said = Number.isFinite(guess) ? `, gradient's estimate ${number(guess)}` : "";
+    return `${name}, importance not known yet${said}`;
+  }
+  const falling = ranking(importance);
+  const place = 1 + falling.findIndex((other) => other <= value);
+  return `${name}, importance ${number(value)}, ${rank(place, falling.length)}`;
+}
+
+const rankings = new WeakMap<Importance, Float32Array>();
+
+/** All known values, the largest first; sorted once for all cells. */
+function ranking(importance: Importance): Float32Array {
+  const known = rankings.get(importance);
+  if (known) return known;
+  const falling = importance.values.filter(Number.isFinite).sort().reverse();
+  rankings.set(importance, falling);
+  return falling;
+}

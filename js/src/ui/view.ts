@@ -1,0 +1,7 @@
+// A view is a function of the store.
+
+import type { Store } from "../state/store";
+
+export interface ViewProps {
+  store: Store;
+}
