@@ -14,12 +14,14 @@ import pytest
 import traitlets
 
 import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.support.deprecation import (
     REMOVED_IN,
     renamed_attribute,
     renamed_choice,
     renamed_keywords,
     renamed_names,
+    reordered_arguments,
     warn_renamed,
 )
 
@@ -83,6 +85,47 @@ def test_a_keyword_is_not_taken_twice() -> None:
         pytest.raises(TypeError, match=r"multiple values .* 'normalize'"),
     ):
         call(lambda **old: Scaler(True, **old), normalise=False)
+
+
+@reordered_arguments("image", "factor", "target", moved=lambda args: isinstance(args[0], float))
+def enlarge(image: str, target: str | None = None, *, factor: float = 2) -> tuple[object, ...]:
+    """What a docstring says."""
+    return image, target, factor
+
+
+class Album:
+    @reordered_arguments("self", "page", "image", moved=lambda args: len(args) == 2)
+    def turn(self, image: str, *, page: int) -> tuple[str, int]:
+        return image, page
+
+
+def test_arguments_are_taken_in_their_old_order() -> None:
+    old: Any = enlarge
+    message = "enlarge(image, factor, target) is now enlarge(image, target, factor=...)"
+    with warned(message):
+        assert old("a", 3.0, "cat") == ("a", "cat", 3)
+    with warned(message):
+        assert old("a", 3.0, target="cat") == ("a", "cat", 3)
+    with warned(message):
+        assert old("a", 3.0) == ("a", None, 3)
+    assert enlarge("a") == ("a", None, 2)
+    assert enlarge("a", "cat") == ("a", "cat", 2)
+    assert enlarge("a", "cat", factor=3) == ("a", "cat", 3)
+    assert old("a", 3.0, factor=4) == ("a", 3.0, 4)  # a factor is given, so 3.0 is none
+    assert enlarge.__doc__ == "What a docstring says."
+    turn: Any = Album().turn
+    with warned("Album.turn(page, image) is now Album.turn(image, page=...)"):
+        assert turn(3, "a") == ("a", 3)
+
+
+def test_arguments_in_neither_order_are_refused() -> None:
+    old: Any = enlarge
+    turn: Any = Album().turn
+    for wrong in [("a", "cat", 3), ("a", 3.0, "cat", 4)]:
+        with pytest.raises(ParameterError, match=r"call enlarge\(image, target, factor=\.\.\.\)"):
+            old(*wrong)
+    with pytest.raises(ParameterError, match=r"call Album\.turn\(image, page=\.\.\.\)"):
+        turn(3)
 
 
 @pytest.fixture

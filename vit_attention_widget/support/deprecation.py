@@ -2,7 +2,8 @@
 
 Use ``renamed_keywords`` for arguments, ``renamed_names`` for what a module offers,
 ``renamed_attribute`` for methods, properties and fields, ``renamed_choice`` for strings that an
-argument may be, and ``warn_renamed`` for anything else.
+argument may be, ``reordered_arguments`` for arguments that were given by position, and
+``warn_renamed`` for anything else.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
+
+from ..errors import ParameterError
 
 __all__ = [
     "REMOVED_IN",
@@ -22,6 +25,7 @@ __all__ = [
     "renamed_choice",
     "renamed_keywords",
     "renamed_names",
+    "reordered_arguments",
     "warn_renamed",
 ]
 
@@ -105,6 +109,64 @@ def renamed_keywords(
                     )
                 warn_renamed(f"{name}({old}=...)", f"{name}({new}=...)")
                 kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def reordered_arguments(
+    *old_order: str, moved: Callable[[Sequence[Any]], bool]
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function or method take positional arguments in their old order too.
+
+    Parameters
+    ----------
+    *old_order : str
+        The parameters, as they are called now, in the order in which they used to be given.
+    moved : callable
+        Takes the positional arguments from the first place on where the two orders differ, at
+        least one of them, and returns whether they are in the old order.
+
+    Raises
+    ------
+    ParameterError
+        If the call is neither an old one nor, by the number of its arguments, a new one. The
+        message shows the new one.
+
+    Examples
+    --------
+    >>> @reordered_arguments("image", "factor", "target", moved=lambda args: args[0] in (2, 4))
+    ... def enlarge(image, target=None, *, factor=2): ...
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        name = function.__qualname__.rpartition("<locals>.")[-1]
+        parameters = inspect.signature(function).parameters.values()
+        new_order = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        required = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
+        places = enumerate(zip(old_order, [*new_order, None], strict=False))
+        first = next(place for place, (old, new) in places if old != new)
+        by_keyword = [f"{each}=..." for each in old_order if each not in new_order]
+        old_call = f"{name}({', '.join(each for each in old_order if each != 'self')})"
+        new_call = f"{name}({', '.join([e for e in new_order if e != 'self'] + by_keyword)})"
+        run: Callable[..., _R] = function
+
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            if len(args) <= first:
+                return function(*args, **kwargs)
+            by_name = dict(zip(old_order, args, strict=False))
+            once = len(by_name) == len(args) and not by_name.keys() & kwargs.keys()
+            if once and moved(args[first:]):
+                warn_renamed(old_call, new_call)
+                return run(**by_name, **kwargs)
+            if len(args) > len(new_order) or not required <= kwargs.keys():
+                raise ParameterError(
+                    f"The arguments of {name} are in another order now, and only the first "
+                    f"{len(new_order)} are taken by position: call {new_call}."
+                )
             return function(*args, **kwargs)
 
         return call
