@@ -137,7 +137,7 @@ def test_attention_in_chunks_is_the_whole(vit: Twins) -> None:
     ("choice", "error", "words"),
     [
         ({"layer": 3}, ParameterError, r"layer 3.*3 layers, 0 to 2"),
-        ({"layer": -1}, ParameterError, "layer -1"),
+        ({"layer": -4}, ParameterError, "layer -4.*0 to 2, or -3 to -1"),
         ({"layer": "last"}, ParameterError, "'last'"),
         ({"layer": 1.0}, ParameterError, r"1\.0"),
         ({"layer": 0, "head": 2}, ParameterError, "head 2.*0 to 1"),

@@ -333,7 +333,7 @@ def test_importing_the_package_does_not_load_timm() -> None:
 
 def test_what_does_not_exist() -> None:
     found = found_in("padded")
-    for block in (4, -1, "a", 1.0, None, True):
+    for block in (4, -5, "a", 1.0, None, True):
         with pytest.raises(ParameterError, match=r"There is no block .* 4, 0 to 3"):
             found.attention(block)
     for head in (2, -1, 0.5, "a", True):

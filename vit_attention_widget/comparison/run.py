@@ -231,8 +231,7 @@ def _layers(vit: VisionTransformer, layer: Any) -> list[int]:
     chosen = list(layer) if isinstance(layer, Sequence | np.ndarray) else [layer]
     if not chosen:
         raise ParameterError("The list of layers is empty: give at least one, or None for all.")
-    ends = {-1 - i: vit.num_layers - 1 - i for i in range(vit.num_layers)}
-    return [layer_index(vit, ends.get(at, at) if isinstance(at, int) else at) for at in chosen]
+    return [layer_index(vit, each) for each in chosen]
 
 
 def _array(values: Tensor) -> Maps:

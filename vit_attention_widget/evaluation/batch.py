@@ -66,7 +66,7 @@ def measured(
     vit: VisionTransformer,
     batch: Batch,
     masks: Iterator[Any] | None,
-    head_mask: Heads | None,
+    head_mask: Heads,
     state: State,
     report: Progress | None,
 ) -> Iterator[Part]:

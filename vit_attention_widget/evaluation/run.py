@@ -15,7 +15,7 @@ from ..data.image_sets import batches, count, until_it_breaks
 from ..errors import ImageError, ParameterError, TargetError
 from ..explainers import METHODS
 from ..models import VisionTransformer, describe
-from ..models.head_index import Heads
+from ..models.head_index import HeadsLike, check_mask
 from ..tracing.run import Progress
 from .baselines import BASELINES
 from .batch import Method, State, measured
@@ -41,7 +41,7 @@ def evaluate(
     unit: str = "patch",
     interpolation: str = "bilinear",
     ignore: int | None = None,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     seed: int = 0,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -98,8 +98,8 @@ def evaluate(
         How maps come to pixels for localisation.
     ignore : int, optional
         Value of the masks where pixels do not count.
-    head_mask : dict, optional
-        ``{layer: [heads]}`` that are pruned.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads that are masked: ``{layer: [heads]}`` or pairs.
     seed : int
         Of the random map, of noise, and of the order of equal values.
     max_batch : int, optional
@@ -172,7 +172,7 @@ def evaluate_steps(
     unit: str = "patch",
     interpolation: str = "bilinear",
     ignore: int | None = None,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     seed: int = 0,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -182,6 +182,7 @@ def evaluate_steps(
     Stop whenever it is enough; what was yielded stays.
     """
     vit = describe(model)
+    mask = check_mask(vit, head_mask)
     columns = measures(metrics, masks is not None, fill, steps, unit)
     by_name = methods_by_name(methods)
     total = count(images)
@@ -194,7 +195,7 @@ def evaluate_steps(
         try:
             if not isinstance(batch, Exception):
                 report = progress and _report(progress, state, total)
-                for part in measured(vit, batch, waiting, head_mask, state, report):
+                for part in measured(vit, batch, waiting, mask, state, report):
                     parts.append(part)
                     yield state.result(parts)
         except (ImageError, TargetError, ParameterError) as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..explainers import Attribution
+from ..models.head_index import index_among
 from ..tracing.run import Progress
 from ..tracing.trace import Trace
 from .faithfulness import Curve, checked_steps, deletion, insertion
@@ -89,8 +90,8 @@ def scores_of(
     True
     """
     layers = attribution.values.shape[1]
-    at = layers - 1 if layer is None else layer
-    if not 0 <= at < layers:
+    at = index_among(-1 if layer is None else layer, layers, from_end=True)
+    if at is None:
         raise ParameterError(f"There is no layer {layer!r}: the map has layers 0 to {layers - 1}.")
     checked_steps(steps)
     held = Perturbed(

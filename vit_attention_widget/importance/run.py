@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..data.image_sets import Batch, batches, count, until_it_breaks
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
-from ..models.head_index import Heads
+from ..models.head_index import Heads, HeadsLike, check_mask
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import Progress, trace
 from ..tracing.trace import Trace
@@ -31,7 +31,7 @@ def head_importance(
     metric: str | Sequence[str] = "probability",
     target: Any = None,
     *,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     progress: Progress | None = None,
     on_update: Callable[[HeadImportance], None] | None = None,
@@ -70,8 +70,8 @@ def head_importance(
     target : optional
         A class index or name, or one per image; None is the label that comes with an image, or
         the predicted class.
-    head_mask : dict, optional
-        ``{layer: [heads]}`` that are pruned already.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads that are pruned already: ``{layer: [heads]}`` or pairs.
     max_batch : int, optional
         At most so many images of one head fewer run at once; chosen from the free memory by
         default. Where it is too many after all, half of it is taken.
@@ -136,7 +136,7 @@ def head_importance_steps(
     metric: str | Sequence[str] = "probability",
     target: Any = None,
     *,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[HeadImportance]:
@@ -164,6 +164,7 @@ def head_importance_steps(
             yield HeadImportance((part,), metrics, name)
         return
     vit = describe(model)
+    mask = check_mask(vit, head_mask)
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count(images), dict[str, None]()
     parts: list[Part] = []
@@ -173,7 +174,7 @@ def head_importance_steps(
             if not isinstance(batch, Exception):
                 done = sum(len(part.baseline) for part in parts)
                 report = progress and _report(progress, done, _size(batch[0]), total)
-                steps = _steps(vit, batch, metrics, head_mask, max_batch, report)
+                steps = _steps(vit, batch, metrics, mask, max_batch, report)
                 for name, part, complete in steps:
                     names[name] = None
                     yield HeadImportance((*parts, part), metrics, _explained(names))
@@ -213,7 +214,7 @@ def _steps(
     vit: VisionTransformer,
     batch: Batch,
     metrics: tuple[str, ...],
-    head_mask: Heads | None,
+    head_mask: Heads,
     max_batch: int | None,
     report: Progress | None,
 ) -> Iterator[tuple[str, Part, bool]]:

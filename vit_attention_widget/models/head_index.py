@@ -1,56 +1,106 @@
-"""Layers and heads by number: any integer that exists, NumPy's too, and nothing else."""
+"""Layers and heads by number: any integer that exists, NumPy's and torch's too."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from itertools import groupby
+from typing import Any, SupportsIndex, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import ParameterError
 from .vision_transformer import VisionTransformer
 
-__all__ = ["Heads", "check_heads", "head_index", "heads_by_layer", "layer_index"]
+__all__ = [
+    "Heads",
+    "HeadsLike",
+    "check_heads",
+    "check_mask",
+    "check_pairs",
+    "head_index",
+    "head_pairs",
+    "heads_by_layer",
+    "index_among",
+    "layer_index",
+]
 
 Heads: TypeAlias = Mapping[int, Sequence[int]]
-"""``{layer: [heads]}``, both 0-based."""
+"""``{layer: [heads]}``, both 0-based and checked against a model."""
+
+HeadsLike: TypeAlias = (
+    Mapping[int, Iterable[SupportsIndex]]
+    | Iterable[tuple[SupportsIndex, SupportsIndex]]
+    | Iterable[Sequence[int]]
+    | NDArray[np.integer[Any]]
+    | Tensor
+)
+"""Heads as users give them: ``{layer: [heads]}``, or (layer, head) pairs in any iterable.
+
+An array or tensor is [head, 2]. Layers may count from the end (-1 is the last), heads may not.
+"""
 
 
-def layer_index(vit: VisionTransformer, layer: Any) -> int:
-    """The layer as an int, or :class:`ParameterError` if the model has no such layer."""
-    index = _integer(layer)
-    if index is None or not 0 <= index < vit.num_layers:
+def layer_index(vit: VisionTransformer, layer: SupportsIndex) -> int:
+    """The 0-based layer; negative layers count from the end, so -1 is the last.
+
+    Raises
+    ------
+    ParameterError
+        If the model has no such layer.
+    """
+    count = vit.num_layers
+    index = index_among(layer, count, from_end=True)
+    if index is None:
         raise ParameterError(
-            f"There is no layer {layer!r}: {vit.name} has {vit.num_layers} layers, "
-            f"0 to {vit.num_layers - 1}."
+            f"There is no layer {layer!r}: {vit.name} has {count} layers, 0 to {count - 1}, "
+            f"or -{count} to -1 from the end."
         )
     return index
 
 
-def head_index(vit: VisionTransformer, layer: int, head: Any) -> int:
-    """The head as an int, or :class:`ParameterError` if the layer has no such head."""
-    index, count = _integer(head), vit.num_heads[layer]
-    if index is None or not 0 <= index < count:
+def head_index(vit: VisionTransformer, layer: SupportsIndex, head: SupportsIndex) -> int:
+    """The 0-based head of a layer; heads have no order, so they do not count from the end.
+
+    Raises
+    ------
+    ParameterError
+        If the model has no such layer, or the layer no such head.
+    """
+    layer = layer_index(vit, layer)
+    count = vit.num_heads[layer]
+    index = index_among(head, count)
+    if index is None:
+        negative = index_among(head, count, from_end=True) is not None
         raise ParameterError(
             f"There is no head {head!r} in layer {layer}: it has {count}, 0 to {count - 1}."
+            + (" Only layers count from the end." if negative else "")
         )
     return index
 
 
-def check_heads(vit: VisionTransformer, heads: Heads) -> dict[int, tuple[int, ...]]:
-    """Sorted, unique ``{layer: (heads)}``; raises :class:`ParameterError` where none exists."""
-    if not isinstance(heads, Mapping):
-        raise ParameterError(f"The heads are {heads!r}: give a dict, {{layer: [heads]}}.")
-    checked: dict[int, tuple[int, ...]] = {}
-    for layer, chosen in heads.items():
-        index = layer_index(vit, layer)
-        if not isinstance(chosen, Iterable) or isinstance(chosen, str):
-            raise ParameterError(
-                f"The heads of layer {index} are {chosen!r}: give a list, {{{index}: [heads]}}."
-            )
-        numbers = tuple(sorted({head_index(vit, index, head) for head in chosen}))
-        if numbers:
-            checked[index] = numbers
-    return checked
+def check_heads(vit: VisionTransformer, heads: HeadsLike) -> dict[int, tuple[int, ...]]:
+    """The heads as sorted, unique ``{layer: (heads)}``; layers without any are left out.
+
+    Raises
+    ------
+    ParameterError
+        If a layer or head does not exist, or ``heads`` is in no form that is understood.
+    """
+    by_layer = groupby(sorted(set(check_pairs(vit, heads))), key=operator.itemgetter(0))
+    return {layer: tuple(head for _, head in group) for layer, group in by_layer}
+
+
+def check_pairs(vit: VisionTransformer, heads: HeadsLike) -> list[tuple[int, int]]:
+    """The heads as (layer, head) pairs in the order given; errors are those of `check_heads`."""
+    return _of_mapping(vit, heads) if isinstance(heads, Mapping) else _of_pairs(vit, heads)
+
+
+def check_mask(vit: VisionTransformer, head_mask: HeadsLike | None) -> dict[int, tuple[int, ...]]:
+    """Heads to mask, as :func:`check_heads` returns them; none for None."""
+    return {} if head_mask is None else check_heads(vit, head_mask)
 
 
 def heads_by_layer(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
@@ -61,10 +111,60 @@ def heads_by_layer(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return heads
 
 
-def _integer(value: Any) -> int | None:
+def head_pairs(heads: Heads) -> list[tuple[int, int]]:
+    """(layer, head) pairs of ``{layer: [heads]}``."""
+    return [(layer, head) for layer, chosen in heads.items() for head in chosen]
+
+
+def index_among(value: Any, count: int, *, from_end: bool = False) -> int | None:
+    """A number as a 0-based int, None unless it is an integer and one of ``count`` things."""
     if isinstance(value, bool):
         return None
     try:
-        return operator.index(value)
+        index = operator.index(value)
     except TypeError:
         return None
+    if from_end and -count <= index < 0:
+        return index + count
+    return index if 0 <= index < count else None
+
+
+def _of_mapping(vit: VisionTransformer, heads: Mapping[Any, Any]) -> list[tuple[int, int]]:
+    pairs = []
+    for layer, chosen in heads.items():
+        index, numbers = layer_index(vit, layer), _items(chosen)
+        if numbers is None:
+            raise ParameterError(
+                f"The heads of layer {index} are {chosen!r}: give a list, {{{index}: [heads]}}."
+            )
+        pairs += [(index, head_index(vit, index, head)) for head in numbers]
+    return pairs
+
+
+def _of_pairs(vit: VisionTransformer, heads: Any) -> list[tuple[int, int]]:
+    pairs = _items(heads)
+    if pairs is None:
+        raise ParameterError(
+            f"The heads are {heads!r}: give a dict, {{layer: [heads]}}, or a list of "
+            "(layer, head) pairs."
+        )
+    checked = []
+    for number, pair in enumerate(pairs):
+        both = _items(pair)
+        if both is None or len(both) != 2:
+            raise ParameterError(
+                f"Item {number} of the heads is {pair!r}: (layer, head) was expected, as in "
+                "[(0, 1), (-1, 2)]; or give a dict, {layer: [heads]}."
+            )
+        layer = layer_index(vit, both[0])
+        checked.append((layer, head_index(vit, layer, both[1])))
+    return checked
+
+
+def _items(values: Any) -> list[Any] | None:
+    """What an iterable holds; None of anything else. Arrays and tensors as Python's numbers."""
+    if isinstance(values, np.ndarray | Tensor):
+        return None if values.ndim == 0 else list(values.tolist())
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        return None
+    return list(values)

@@ -11,7 +11,7 @@ from ..data.image_sets import batches, count
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
-from ..models.head_index import Heads
+from ..models.head_index import HeadsLike, check_mask
 from ..targets import resolve
 from ..tracing.masking import masked_heads
 from ..tracing.run import Progress
@@ -26,7 +26,7 @@ def accuracy(
     images: Any,
     labels: Any = None,
     *,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     progress: Progress | None = None,
 ) -> float:
     """Share of the images whose class the model puts first, in [0, 1].
@@ -38,8 +38,8 @@ def accuracy(
         As for :func:`~..importance.run.head_importance`.
     labels : optional
         A class index or name per image, unless the data set brings them.
-    head_mask : dict, optional
-        ``{layer: [heads]}`` that are pruned.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads that are masked: ``{layer: [heads]}`` or pairs.
     progress : callable, optional
         Called with (fraction, label).
 
@@ -50,12 +50,13 @@ def accuracy(
     TargetError, ImageError, UnsupportedModelError
     """
     vit, right, seen = describe(model), 0, 0
+    mask = check_mask(vit, head_mask)
     total = count(images)
     for part, targets in batches(images, labels, _AT_ONCE):
         if targets is None:
             raise ParameterError("The images have no labels: give (image, label) or labels=[...].")
         inputs = vit.prepare(part)
-        with torch.no_grad(), evaluating(vit.model), masked_heads(vit, head_mask or {}):
+        with torch.no_grad(), evaluating(vit.model), masked_heads(vit, mask):
             logits = vit.forward(inputs)
         index = resolve(targets, logits, vit).index
         right += int((logits.argmax(-1) == torch.tensor(index, device=logits.device)).sum())

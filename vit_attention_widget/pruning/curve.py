@@ -21,7 +21,7 @@ from ..importance.run import METRICS, head_importance
 from ..importance.suffix import recorded_outcome
 from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
-from ..models.head_index import head_index, heads_by_layer, layer_index
+from ..models.head_index import HeadsLike, check_pairs, heads_by_layer
 from ..results.csv_file import write_csv
 from ..tracing.masking import masked_heads
 from ..tracing.run import Progress, remask, trace
@@ -87,7 +87,7 @@ class PruningCurve:
 def pruning_curve(
     model: nn.Module | VisionTransformer,
     images: Any,
-    order: str | HeadImportance | Sequence[tuple[int, int]] = "probability",
+    order: str | HeadImportance | HeadsLike = "probability",
     target: Any = None,
     *,
     metric: str = "probability",
@@ -102,10 +102,11 @@ def pruning_curve(
     model : nn.Module
     images : image, float tensor, list, data set or loader
         All of them are kept as model input, and run at every step.
-    order : str, HeadImportance or sequence of (layer, head)
+    order : str, HeadImportance, or heads
         A metric of :func:`head_importance` (least important first, as it stands in the whole
         model), ``"greedy"`` (at every step the head whose removal costs the least probability
-        then), ``"random"``, an importance computed before (of other images, say), or the heads.
+        then), ``"random"``, an importance computed before (of other images, say), or the heads,
+        as (layer, head) pairs or ``{layer: [heads]}``.
     target : optional
         A class index or name, or one per image; None is the label that comes with an image, or
         the class that the whole model predicts.
@@ -144,7 +145,7 @@ def pruning_curve(
 def pruning_curve_steps(
     model: nn.Module | VisionTransformer,
     images: Any,
-    order: str | HeadImportance | Sequence[tuple[int, int]] = "probability",
+    order: str | HeadImportance | HeadsLike = "probability",
     target: Any = None,
     *,
     metric: str = "probability",
@@ -215,7 +216,7 @@ def _chunks(vit: VisionTransformer, images: Any, target: Any) -> list[_Chunk]:
 def _order(
     vit: VisionTransformer,
     chunks: list[_Chunk],
-    order: str | HeadImportance | Sequence[tuple[int, int]],
+    order: str | HeadImportance | HeadsLike,
     seed: int,
     progress: Progress | None,
 ) -> tuple[str, Iterable[tuple[int, int] | Callable[[list[_Chunk]], tuple[int, int]]]]:
@@ -246,11 +247,8 @@ def _ranked(found: HeadImportance) -> list[tuple[int, int]]:
     return found.ranking()[::-1]
 
 
-def _given(vit: VisionTransformer, heads: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    pairs = []
-    for layer, head in heads:
-        at = layer_index(vit, layer)
-        pairs.append((at, head_index(vit, at, head)))
+def _given(vit: VisionTransformer, heads: HeadsLike) -> list[tuple[int, int]]:
+    pairs = check_pairs(vit, heads)
     if len(set(pairs)) < len(pairs):
         raise ParameterError("The order names a head twice: each can be removed once.")
     return pairs

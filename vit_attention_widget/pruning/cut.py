@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError, UnsupportedModelError
 from ..models import VisionTransformer, describe
-from ..models.head_index import Heads, check_heads
+from ..models.head_index import HeadsLike, check_heads
 from .pruned_attention import PrunedAttention, can_cut, why_unknown
 
 __all__ = ["Pruning", "load_pruned", "prune_heads", "pruning_of", "save_pruned"]
@@ -55,7 +55,7 @@ class Pruning:
         )
 
 
-def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module:
+def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Module:
     """A copy of the model without some of its heads: smaller, faster, with the masked outputs.
 
     Its logits are those of ``masked_heads(model, heads)`` up to rounding. It can be traced,
@@ -67,8 +67,9 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: Heads) -> nn.Module
     ----------
     model : nn.Module
         A supported model; it is not changed.
-    heads : dict
-        ``{layer: [heads]}``, both 0-based. All heads of a layer may go.
+    heads : dict or iterable of (layer, head)
+        ``{layer: [heads]}`` or pairs, as in ``importance.ranking()[-4:]``; layer -1 is the last.
+        All heads of a layer may go.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from ..errors import ParameterError
 from ..importance.run import check_alone
 from ..importance.suffix import needed_rows, outcome
 from ..models import VisionTransformer
-from ..models.head_index import Heads, head_index, layer_index
+from ..models.head_index import HeadsLike, head_index, layer_index
 from ..tracing.readout import check_readout
 from ..tracing.run import trace
 from ..tracing.trace import Trace
@@ -68,7 +68,7 @@ def partial_pruning(
     head: int = 0,
     target: Any = None,
     *,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
 ) -> PartialPruning:
     """Zero parts of one head's attention after the softmax, and decide again.
 
@@ -81,10 +81,11 @@ def partial_pruning(
         A trace already knows its images, target and mask.
     images : image, float tensor, or list of images
     layer, head : int
+        Layer -1 is the last.
     target : optional
         A class index or name, or one per image; None is the predicted class.
-    head_mask : dict, optional
-        ``{layer: [heads]}`` that are pruned already.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads that are pruned already: ``{layer: [heads]}`` or pairs.
 
     Returns
     -------

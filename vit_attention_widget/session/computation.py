@@ -14,12 +14,12 @@ from torch import nn
 from ..errors import ProtocolError, TargetError, VitAttentionError
 from ..explainers import METHODS
 from ..models import VisionTransformer, describe
-from ..models.head_index import check_heads, heads_by_layer
+from ..models.head_index import check_heads, head_pairs
 from ..protocol.tensors import encode
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
 from . import payloads as results
-from .selections import SELECTIONS, pruned_pairs
+from .selections import SELECTIONS
 from .work import Progress, Work, no_result
 
 __all__ = ["RESULTS", "Computation", "image_name"]
@@ -198,7 +198,7 @@ class Computation(Work):
                 raise
             own, refused = None, error  # it could not be known before the image was looked at
             whole = self._aimed(None, progress)
-        mask = check_heads(self._vit, heads_by_layer(pruned_pairs(self.pruned_heads, self._vit)))
+        mask = check_heads(self._vit, self.pruned_heads)
         if not mask:
             return Traced(whole, None, own, followed, refused)
         known = [found for found in (whole, self._pruned) if found is not None]
@@ -228,7 +228,7 @@ class Computation(Work):
         if found.refused is not None:
             self._own_target = None
             self._describe()
-        pruned = [(layer, h) for layer, heads in self._shown().head_mask.items() for h in heads]
+        pruned = head_pairs(self._shown().head_mask)
         decision = results.decision(found.whole, found.pruned, pruned) if self._explains else {}
         rows = self._rows(_no_progress)
         self._show_target()

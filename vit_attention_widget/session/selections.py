@@ -13,6 +13,7 @@ from ..explainers import METHODS
 from ..importance.run import METRICS
 from ..models import VisionTransformer
 from ..models.classes import class_index
+from ..models.head_index import check_heads, head_pairs, layer_index
 from ..models.token_layout import TokenLayout
 
 __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "SELECTIONS", "Selection"]
@@ -115,7 +116,7 @@ class Selection(traitlets.HasTraits):
 
     @traitlets.validate("selected_layer")
     def _check_layer(self, proposal: Any) -> int:
-        return _whole("layer", proposal["value"], 0, self._vit.num_layers - 1)
+        return layer_index(self._vit, proposal["value"])
 
     @traitlets.validate("selected_head")
     def _check_head(self, proposal: Any) -> int:
@@ -137,7 +138,7 @@ class Selection(traitlets.HasTraits):
 
     @traitlets.validate("pruned_heads")
     def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:
-        return pruned_pairs(proposal["value"], self._vit)
+        return head_pairs(check_heads(self._vit, proposal["value"]))
 
     @traitlets.validate("direction", "method", "metric", "colormap", "interpolation", "scale")
     def _check_choice(self, proposal: Any) -> str:
@@ -162,23 +163,6 @@ class Selection(traitlets.HasTraits):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ParameterError(f"opacity is {value!r}: a number from 0 to 1 was expected.")
         return float(value)
-
-
-def pruned_pairs(value: Any, vit: VisionTransformer) -> list[tuple[int, int]]:
-    """Pruned heads as sorted, unique (layer, head) pairs, from pairs or ``{layer: [heads]}``."""
-    if isinstance(value, dict):
-        value = [(layer, head) for layer, heads in value.items() for head in heads]
-    try:
-        pairs = {(layer, head) for layer, head in value}
-    except (TypeError, ValueError):
-        raise ParameterError(
-            f"pruned_heads is {value!r}: a list of (layer, head), or {{layer: [heads]}}, "
-            "was expected."
-        ) from None
-    for layer, head in pairs:
-        _whole("layer", layer, 0, vit.num_layers - 1)
-        _whole("head", head, 0, vit.num_heads[layer] - 1)
-    return sorted(pairs)
 
 
 def _whole(what: str, value: Any, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from torch import nn
 from ..data.image_sets import kept_inputs, raw_image
 from ..errors import ParameterError, VitAttentionError
 from ..models import VisionTransformer, describe
-from ..models.head_index import heads_by_layer
+from ..models.head_index import head_pairs
 from ..patterns import AttentionPatterns
 from . import payloads as results
 from .explaining import PROMPTS_SLOT, SLOTS_OF_THE_SET, Explaining
@@ -231,7 +231,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
         """A smaller copy of the model without the pruned heads; see ``prune_heads``."""
         from ..pruning.cut import prune_heads  # here: it needs timm
 
-        return prune_heads(self._vit, heads_by_layer(self.pruned_heads))
+        return prune_heads(self._vit, self.pruned_heads)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
@@ -257,7 +257,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
                 self._follow_prediction = self._traced_followed
                 self._describe()
                 with self._quietly():
-                    self.pruned_heads = {layer: list(h) for layer, h in shown.head_mask.items()}
+                    self.pruned_heads = head_pairs(shown.head_mask)
                 self._show_target()
 
     def close(self) -> None:

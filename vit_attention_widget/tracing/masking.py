@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from ..capture.eager import eagerly
 from ..capture.function_mode import AttentionCall, Capture
 from ..models import VisionTransformer, describe
-from ..models.head_index import Heads, check_heads
+from ..models.head_index import HeadsLike, check_heads
 
 __all__ = ["masked_heads"]
 
 
 @contextmanager
-def masked_heads(model: nn.Module | VisionTransformer, heads: Heads) -> Iterator[None]:
+def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iterator[None]:
     """Zero the outputs of some heads in every forward pass that this thread runs inside.
 
     The head outputs are zeroed before the output projection, whose bias stays. The model itself
@@ -27,8 +27,8 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: Heads) -> Iterator
     Parameters
     ----------
     model : nn.Module
-    heads : dict
-        ``{layer: [heads]}``, both 0-based.
+    heads : dict or iterable of (layer, head)
+        ``{layer: [heads]}`` or pairs; layer -1 is the last.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from ..capture.function_mode import AttentionCall, Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.eval_mode import evaluating
-from ..models.head_index import Heads, check_heads
+from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
 from ..targets import resolve
 from .layer_record import sort_calls
 from .readout import check_readout
@@ -30,7 +30,7 @@ def trace(
     target: Any = None,
     *,
     text: Any = None,
-    head_mask: Heads | None = None,
+    head_mask: HeadsLike | None = None,
     gradients: bool = True,
     progress: Progress | None = None,
 ) -> Trace:
@@ -51,8 +51,9 @@ def trace(
     text : str or list of str, optional
         Prompts that stand for classes, for models with a text tower; the first is explained unless
         ``target`` says which. See :func:`~vit_attention_widget.zero_shot`.
-    head_mask : dict, optional
-        ``{layer: [heads]}`` whose outputs are set to zero before the output projection.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads whose outputs are set to zero before the output projection: ``{layer: [heads]}`` or
+        pairs; layer -1 is the last.
     gradients : bool
         Keep what a backward pass needs. Without it a trace is smaller and gradient methods raise.
     progress : callable, optional
@@ -81,7 +82,7 @@ def trace(
         vit, target = zero_shot(vit, text), 0 if target is None else target
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
-    mask = check_heads(vit, head_mask or {})
+    mask = check_mask(vit, head_mask)
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
@@ -95,7 +96,7 @@ def trace(
     return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
 
 
-def remask(found: Trace, heads: Heads, *, progress: Progress | None = None) -> Trace:
+def remask(found: Trace, heads: HeadsLike, *, progress: Progress | None = None) -> Trace:
     """A trace with other heads masked, from the first layer that differs on.
 
     The layers below are shared with ``found``; only those above run again.
@@ -103,8 +104,8 @@ def remask(found: Trace, heads: Heads, *, progress: Progress | None = None) -> T
     Parameters
     ----------
     found : Trace
-    heads : dict
-        ``{layer: [heads]}`` to mask, instead of those that ``found`` has masked.
+    heads : dict or iterable of (layer, head)
+        To mask, instead of those that ``found`` has masked.
     progress : callable, optional
         As for :func:`trace`.
 
@@ -140,7 +141,7 @@ def remask(found: Trace, heads: Heads, *, progress: Progress | None = None) -> T
     return found.replaced(logits, records, pool or found.pool, target, mask)
 
 
-def first_difference(found: Trace, heads: Heads) -> int:
+def first_difference(found: Trace, heads: HeadsLike) -> int:
     """The first layer whose masked heads are not ``heads``; the number of layers if all are."""
     known, wanted = found.head_mask, check_heads(found.model, heads)
     layers = range(found.num_layers)

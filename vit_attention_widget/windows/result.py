@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models.head_index import index_among
 from .block import WindowBlock
 from .swin import SwinTransformer
 
@@ -200,29 +201,30 @@ class WindowAttention:
             blocks = range(len(self.blocks))
         elif not isinstance(blocks, Sequence):
             blocks = [blocks]
-        return plot_windows(self, place, blocks, head, image)
+        return plot_windows(self, place, [self._block_index(b) for b in blocks], head, image)
 
     def block(self, block: int) -> WindowBlock:
         """One of ``blocks``, or :class:`ParameterError` if there is none of that number."""
+        return self.blocks[self._block_index(block)]
+
+    def _block_index(self, block: Any) -> int:
         count = len(self.blocks)
-        if not _exists(block, count):
+        index = index_among(block, count, from_end=True)
+        if index is None:
             raise ParameterError(
-                f"There is no block {block!r}: {self.model.name} has {count}, 0 to {count - 1}."
+                f"There is no block {block!r}: {self.model.name} has {count}, 0 to {count - 1}, "
+                f"or -{count} to -1 from the end."
             )
-        return self.blocks[block]
+        return index
 
     def _select(self, block: Any, head: Any) -> tuple[WindowBlock, slice]:
         found = self.block(block)
         if head is None:
             return found, slice(None)
-        if not _exists(head, found.num_heads):
+        index = index_among(head, found.num_heads)
+        if index is None:
             raise ParameterError(
                 f"There is no head {head!r} in block {block}: it has {found.num_heads}, "
                 f"0 to {found.num_heads - 1}."
             )
-        return found, slice(int(head), int(head) + 1)
-
-
-def _exists(index: Any, count: int) -> bool:
-    whole = hasattr(index, "__index__") and not isinstance(index, bool)
-    return whole and 0 <= index < count
+        return found, slice(index, index + 1)

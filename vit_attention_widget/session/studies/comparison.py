@@ -17,7 +17,6 @@ from ...errors import CaptureError, ParameterError, TargetError, UnsupportedMode
 from ...explainers import METHODS
 from ...models import VisionTransformer
 from ...models.classes import class_index
-from ...models.head_index import heads_by_layer
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..lanes import Job
@@ -239,7 +238,7 @@ class CompareStudy(StrengthStudy):
     def _compare_images(self, asked: Asked, progress: Progress) -> Found:
         images, version = self._image_set or [], self.version
         assert asked.of_set is not None
-        mask = heads_by_layer(asked.of_set[-1])
+        mask = asked.of_set[-1]
         count, vit = min(len(images), _MOST_IMAGES), self._vit
         maps, items = [], []
         for i, (image, label) in enumerate(images[:count]):

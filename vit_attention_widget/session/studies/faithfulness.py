@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ...errors import ParameterError
 from ...evaluation import BASELINES, Scores, centre, random, scores_of
 from ...explainers import Attribution
-from ...models.head_index import heads_by_layer
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..lanes import Job
@@ -167,7 +166,7 @@ class FaithfulnessStudy(CompareStudy):
         if found.shown is None:
             assert found.of_set is not None
             image, label = (self._image_set or [])[item]
-            mask = heads_by_layer(found.of_set[-1])
+            mask = found.of_set[-1]
             return trace(self._vit, image, label, head_mask=mask, gradients=False)
         index = found.keys[item]
         same = of != "classes" or found.shown.target.index == (index,)

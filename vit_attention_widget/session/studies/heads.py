@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import ParameterError
 from ...importance.run import head_importance_steps
-from ...models.head_index import head_index, heads_by_layer, layer_index
+from ...models.head_index import head_index, layer_index
 from ...protocol.tensors import encode
 from ...pruning.accuracy import accuracy
 from ...pruning.curve import ORDERS, PruningCurve, pruning_curve_steps
@@ -164,7 +164,7 @@ class HeadStudy(Computation):
     # Accuracy ------------------------------------------------------------------------------------
 
     def _count(self, progress: Progress) -> dict[str, Any]:
-        heads, images = heads_by_layer(self.pruned_heads), self._image_set
+        heads, images = self.pruned_heads, self._image_set
         assert images is not None
         if self._whole_accuracy is None:
             self._whole_accuracy = accuracy(self._vit, images, progress=progress)
