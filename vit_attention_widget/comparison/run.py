@@ -16,8 +16,9 @@ from ..errors import CaptureError, ImageError, ParameterError, TargetError, Unsu
 from ..explainers import METHODS, Attribution
 from ..models import VisionTransformer, describe
 from ..models.head_index import layer_index
+from ..support.progress import Progress, no_progress
 from ..targets import resolve
-from ..tracing.run import Progress, trace
+from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .result import Comparison, MapOf, Maps
 
@@ -87,7 +88,7 @@ def compare(
     asked, required = _methods(methods)
     wanted = _targets(targets)
     given = _given(model, images)
-    report = progress or _no_progress
+    report = progress or no_progress
     maps: list[Maps] = []
     items: list[MapOf] = []
     refused: dict[str, Exception] = {}
@@ -237,7 +238,3 @@ def _layers(vit: VisionTransformer, layer: Any) -> list[int]:
 def _array(values: Tensor) -> Maps:
     found: Maps = values.detach().float().cpu().numpy()
     return found
-
-
-def _no_progress(fraction: float, label: str) -> None:
-    return None

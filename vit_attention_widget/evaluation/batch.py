@@ -15,8 +15,9 @@ from ..errors import ImageError, JobCancelled, ParameterError, VitAttentionError
 from ..explainers import Attribution
 from ..models import VisionTransformer
 from ..models.head_index import Heads
+from ..support.progress import Progress
 from ..tracing.memory import is_out_of_memory, release
-from ..tracing.run import Progress, trace
+from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .baselines import BASELINES, centre, random
 from .maps import checked_maps, to_pixels

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..tracing.run import Progress
+from ..support.progress import Progress
 from ..tracing.trace import Trace
 from .fill import Fill
 from .maps import checked_maps, min_max, pixel_ranks, to_pixels

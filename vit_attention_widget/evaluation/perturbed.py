@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..support.progress import Progress
 from ..tracing.masking import masked_heads
 from ..tracing.memory import batch_limit, is_out_of_memory, release
-from ..tracing.run import Progress
 from ..tracing.trace import Trace
 from .fill import Fill, filled
 

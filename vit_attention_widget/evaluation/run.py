@@ -16,7 +16,7 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..explainers import METHODS
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_mask
-from ..tracing.run import Progress
+from ..support.progress import Progress
 from .baselines import BASELINES
 from .batch import Method, State, measured
 from .fill import Fill

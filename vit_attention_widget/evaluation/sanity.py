@@ -17,7 +17,8 @@ from ..errors import JobCancelled, ParameterError, VitAttentionError
 from ..models import VisionTransformer, describe
 from ..results.csv_file import write_csv
 from ..statistics.ranks import average_ranks
-from ..tracing.run import Progress, trace
+from ..support.progress import Progress
+from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .baselines import centre, random
 from .batch import Method

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import ParameterError
 from ..explainers import Attribution
 from ..models.head_index import index_among
-from ..tracing.run import Progress
+from ..support.progress import Progress
 from ..tracing.trace import Trace
 from .faithfulness import Curve, checked_steps, deletion, insertion
 from .fill import Fill

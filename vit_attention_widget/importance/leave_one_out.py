@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ..errors import CaptureError
+from ..support.progress import Progress
 from ..tracing.memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
 from ..tracing.readout import check_readout
-from ..tracing.run import Progress
 from ..tracing.trace import Trace
 from .suffix import Outcome, needed_rows, outcome
 

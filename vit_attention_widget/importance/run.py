@@ -13,8 +13,9 @@ from ..data.image_sets import Batch, batches, count, until_it_breaks
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..support.progress import Progress
 from ..tracing.memory import is_out_of_memory, release
-from ..tracing.run import Progress, trace
+from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .leave_one_out import removals
 from .metrics import EXACT, METRICS, NEED_A_CLASS, exact_values

@@ -18,8 +18,9 @@ from ..importance.metrics import METRICS
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..support.progress import Progress, no_progress
 from ..tracing.memory import is_out_of_memory, release
-from ..tracing.run import Progress, trace
+from ..tracing.run import trace
 from .layout import arrange, in_order, vectors
 
 __all__ = ["ImageOverview", "image_overview", "image_overview_steps"]
@@ -197,7 +198,7 @@ def image_overview_steps(
             f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
             "classifier."
         )
-    total, report = count(images), progress or _no_progress
+    total, report = count(images), progress or no_progress
     measured: list[_Measured] = []
     stopped: Exception | None = None
     for batch in until_it_breaks(batches(images, target, _AT_ONCE)):
@@ -297,7 +298,3 @@ def _share(progress: Progress, done: int, total: int | None) -> Progress:
         progress(share * _MEASURING, f"{label}, image {done}" + (f" of {total}" if total else ""))
 
     return report
-
-
-def _no_progress(fraction: float, label: str) -> None:
-    return None

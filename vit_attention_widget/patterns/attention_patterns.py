@@ -15,7 +15,8 @@ from ..data.image_sets import batches, count
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import Identity, identity
-from ..tracing.run import Progress, trace
+from ..support.progress import Progress, no_progress
+from ..tracing.run import trace
 from ..tracing.trace import Trace
 from . import storage
 from .autoencoder import encode_all, fit_autoencoder
@@ -128,7 +129,7 @@ class AttentionPatterns:
             If there are too few heads to learn from, or the libraries are missing.
         ImageError, UnsupportedModelError
         """
-        report = progress or (lambda fraction, label: None)
+        report = progress or no_progress
         who, blocks = _collect(model, images, lambda f, label: report(f * _LOOKING, label))
         families = {}
         for i, (name, found) in enumerate(blocks.items()):

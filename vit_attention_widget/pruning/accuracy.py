@@ -12,9 +12,9 @@ from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
+from ..support.progress import Progress
 from ..targets import resolve
 from ..tracing.masking import masked_heads
-from ..tracing.run import Progress
 
 __all__ = ["accuracy"]
 

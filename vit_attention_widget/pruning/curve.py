@@ -23,8 +23,9 @@ from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_pairs, heads_by_layer
 from ..results.csv_file import write_csv
+from ..support.progress import Progress
 from ..tracing.masking import masked_heads
-from ..tracing.run import Progress, remask, trace
+from ..tracing.run import remask, trace
 from ..tracing.trace import Trace
 
 __all__ = ["MEASURES", "ORDERS", "PruningCurve", "pruning_curve", "pruning_curve_steps"]

@@ -16,11 +16,12 @@ from ..explainers import METHODS
 from ..models import VisionTransformer, describe
 from ..models.head_index import check_heads, head_pairs
 from ..protocol.tensors import encode
+from ..support.progress import Progress, no_progress
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
 from . import payloads as results
 from .selections import SELECTIONS
-from .work import Progress, Work, no_result
+from .work import Work, no_result
 
 __all__ = ["RESULTS", "Computation", "image_name"]
 
@@ -230,7 +231,7 @@ class Computation(Work):
             self._describe()
         pruned = head_pairs(self._shown().head_mask)
         decision = results.decision(found.whole, found.pruned, pruned) if self._explains else {}
-        rows = self._rows(_no_progress)
+        rows = self._rows(no_progress)
         self._show_target()
         self.decision, self.attention_rows, self._maps = decision, rows, {}
         self.version += 1
@@ -302,10 +303,6 @@ class Computation(Work):
         if sum(values.nbytes for values in maps.values()) > _MAPS_AT_ONCE:
             maps = {name: v for name, v in maps.items() if name.split(".")[0] == self.method}
         self.maps = encode(maps)
-
-
-def _no_progress(fraction: float, label: str) -> None:
-    return None
 
 
 def image_name(image: Any) -> str:

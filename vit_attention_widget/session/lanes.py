@@ -17,10 +17,9 @@ from types import MethodType
 from typing import Any
 
 from ..errors import JobCancelled
+from ..support.progress import Progress
 
 __all__ = ["Job", "Lane"]
-
-Progress = Callable[[float, str], None]
 
 _EVERY = 0.1
 """Progress is passed on at most this often, in seconds."""

@@ -13,12 +13,11 @@ import torch
 import traitlets
 
 from ..errors import VitAttentionError
+from ..support.progress import Progress
 from .lanes import Job, Lane
 from .selections import Selection
 
-__all__ = ["Progress", "Work", "no_result"]
-
-Progress = Callable[[float, str], None]
+__all__ = ["Work", "no_result"]
 
 
 class Work(Selection):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,14 +13,13 @@ from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
+from ..support.progress import Progress
 from ..targets import resolve
 from .layer_record import sort_calls
 from .readout import check_readout
 from .trace import Trace
 
-__all__ = ["Progress", "first_difference", "remask", "trace"]
-
-Progress = Callable[[float, str], None]
+__all__ = ["first_difference", "remask", "trace"]
 
 
 def trace(

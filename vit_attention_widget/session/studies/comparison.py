@@ -17,10 +17,10 @@ from ...errors import CaptureError, ParameterError, TargetError, UnsupportedMode
 from ...explainers import METHODS
 from ...models import VisionTransformer
 from ...models.classes import class_index
+from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..lanes import Job
-from ..work import Progress
 from .comparison_payload import Asked, Found, as_dict, maps_bytes, percent
 from .images import names_of
 from .strength import StrengthStudy

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ...errors import ParameterError
 from ...evaluation import BASELINES, Scores, centre, random, scores_of
 from ...explainers import Attribution
+from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..lanes import Job
-from ..work import Progress
 from .comparison import CompareStudy
 from .comparison_payload import Found
 

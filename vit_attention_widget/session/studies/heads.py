@@ -16,10 +16,11 @@ from ...protocol.tensors import encode
 from ...pruning.accuracy import accuracy
 from ...pruning.curve import ORDERS, PruningCurve, pruning_curve_steps
 from ...pruning.partial import partial_pruning
+from ...support.progress import Progress
 from ...tracing.trace import Trace
 from .. import payloads as results
 from ..computation import Computation
-from ..work import Progress, no_result
+from ..work import no_result
 
 __all__ = ["HeadStudy"]
 

@@ -16,11 +16,12 @@ from torch import Tensor
 from ...errors import ParameterError
 from ...overview.run import ImageOverview, image_overview_steps
 from ...protocol.tensors import encode
+from ...support.progress import Progress
 from ..computation import image_name
 from ..lanes import Job, Lane
 from ..payloads import picture_bytes
 from ..selections import IMAGE_METRICS
-from ..work import Progress, no_result
+from ..work import no_result
 from .strength import StrengthStudy
 
 __all__ = ["IMAGES_SLOT", "ImageStudy", "names_of"]

@@ -10,8 +10,9 @@ import traitlets
 from ...errors import ParameterError
 from ...patterns import AttentionPatterns, PatternFamily, Placed
 from ...protocol.tensors import encode, quantise
+from ...support.progress import Progress
 from ...tracing.trace import Trace
-from ..work import Progress, no_result
+from ..work import no_result
 from .strength import StrengthStudy
 
 __all__ = ["PATTERNS_SLOT", "PatternStudy"]

@@ -8,9 +8,9 @@ import traitlets
 from ...errors import ParameterError
 from ...protocol.tensors import encode
 from ...strength.run import AttentionStrength, attention_strength
+from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
-from ..work import Progress
 from .heads import HeadStudy
 
 __all__ = ["StrengthStudy"]
