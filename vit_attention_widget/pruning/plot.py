@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..results.axes import axes_or_new
+from ..results.drawing import axes_or_new
 
 if TYPE_CHECKING:
     from .curve import PruningCurve

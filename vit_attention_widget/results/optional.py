@@ -1,0 +1,37 @@
+"""Libraries that only tables and pictures need, imported when they are."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ..errors import ParameterError
+
+__all__ = ["optional"]
+
+
+def optional(module: str, caller: str) -> Any:
+    """Import a library of the extra ``tables``: pandas, xarray or matplotlib.
+
+    Parameters
+    ----------
+    module : str
+        Such as ``"pandas"`` or ``"matplotlib.pyplot"``.
+    caller : str
+        What needs it, as a user calls it: ``"to_dataframe()"``.
+
+    Raises
+    ------
+    ParameterError
+        If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        library = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != library:
+            raise  # it is installed, but lacks something itself
+        raise ParameterError(
+            f"{caller} needs {library}, which is not installed: "
+            "pip install 'vit-attention-widget[tables]'."
+        ) from error

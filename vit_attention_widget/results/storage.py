@@ -1,0 +1,125 @@
+"""Tensors and what is said about them in one safetensors file, written and read with care.
+
+The file's header names what the file holds (its kind), the version of the format, and holds all
+that is no tensor as JSON. Files of earlier releases, which name no version, are version 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import ParameterError
+
+__all__ = ["FORMAT_VERSION", "read_tensors", "write_tensors"]
+
+FORMAT_VERSION = 1
+
+_PREFIX = "vit_attention_widget."
+_VERSION = "format_version"
+
+
+def write_tensors(
+    path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+) -> None:
+    """Write a file in one go: whoever reads it sees the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    path : str or Path
+        Overwritten if it exists. Its folder must exist.
+    kind : str
+        What the file holds, such as ``"head importance"``.
+    tensors : mapping of str to Tensor
+        On any device, contiguous or not; they may share memory.
+    about : mapping
+        All else, as JSON has it: text, numbers (NaN too), lists, and mappings by text.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be written.
+    """
+    header = {_key(kind): json.dumps(about), _PREFIX + _VERSION: str(FORMAT_VERSION)}
+    path = Path(path)
+    target = path.resolve()  # a link stays a link
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        save_file(_separate(tensors), temporary, header)
+        os.replace(temporary, target)
+    except (OSError, SafetensorError) as error:
+        raise ParameterError(f"{path} cannot be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` wrote: the tensors, on the CPU, and what is said about them.
+
+    Tensors have memory of their own: the file may change or go afterwards.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file, if it is damaged, if it holds something else than ``kind``, or
+        if a newer release of this package wrote it. The message names the file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            _check(path, kind, header)
+            tensors = {name: file.get_tensor(name).clone() for name in list(file.keys())}
+        about = json.loads(header[_key(kind)])
+    except FileNotFoundError as error:
+        raise ParameterError(f"There is no file {path}.") from error
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read as safetensors: {error}") from error
+    if not isinstance(about, dict):
+        raise ParameterError(f"{path} is damaged: its header does not describe {_spoken(kind)}.")
+    return tensors, about
+
+
+def _check(path: str | Path, kind: str, header: Mapping[str, str]) -> None:
+    """Raise unless a file with this header can be read as this kind."""
+    if _key(kind) not in header:
+        own = [key.removeprefix(_PREFIX) for key in header if key.startswith(_PREFIX)]
+        kinds = [_spoken(name) for name in own if name != _VERSION]
+        held = f"{kinds[0]}, not {_spoken(kind)}" if kinds else f"no {_spoken(kind)}"
+        raise ParameterError(f"{path} holds {held}.")
+    version = header.get(_PREFIX + _VERSION, "1")
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise ParameterError(
+            f"{path} has format version {version}, but this release reads up to version "
+            f"{FORMAT_VERSION}: upgrade vit-attention-widget."
+        )
+
+
+def _key(kind: str) -> str:
+    return _PREFIX + kind.replace(" ", "_")
+
+
+def _spoken(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors wants them: contiguous, and none in the memory of another."""
+    seen: set[int] = set()
+    separate = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage()
+        if memory.data_ptr() in seen or memory.nbytes() > tensor.nbytes:
+            tensor = tensor.clone()
+        else:
+            seen.add(memory.data_ptr())
+        separate[name] = tensor
+    return separate
