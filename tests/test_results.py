@@ -110,7 +110,7 @@ def test_a_data_set_of_xarray() -> None:
     assert data["first"].dims == ("image", "method")
     assert data["baseline"].dims == ("image",)
     assert data["method"].values.tolist() == ["legrad", "random"]
-    assert float(data["second"].sel(image=1, method="random")) == 8.0
+    assert float(data["second"].sel({"image": 1, "method": "random"})) == 8.0
     assert maps().to_xarray().attrs == {"method": "daam"}
 
 
