@@ -146,7 +146,7 @@ export function StrengthPlots({ store }: { store: Store }) {
   const strength = strengthOf(store.strengthTensors.value, store.strengthSet.value);
   if (strength === null) return <p class="vaw-muted">Measuring how far the heads look …</p>;
   return (
-    <div class="vaw-strength">
+    <div class="vaw-strength-body">
       <div class="vaw-stack">
         <DotsByLayer
           store={store}
