@@ -66,10 +66,10 @@ def fewer_products(model: nn.Module, tokens: int) -> float:
 def leave_one_out(name: str, options: argparse.Namespace) -> list[Row]:
     model, images = made(name, options)
     heads = [(i, h) for i, b in enumerate(model.blocks) for h in range(b.attn.num_heads)]
-    metrics = ["probability", "jsd", "cls_cosine", "loss", "accuracy"]
+    metrics = ["probability", "jsd", "class_token_cosine", "loss", "accuracy"]
     runs = {
         "ours": lambda: vaw.head_importance(model, images),
-        "five metrics": lambda: vaw.head_importance(model, images, metrics),
+        "five metrics": lambda: vaw.head_importance(model, images, metric=metrics),
         "naive": lambda: naive(model, images, heads),
     }
     found = side_by_side(runs, "ours", max(3, options.rounds // 2))

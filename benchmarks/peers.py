@@ -148,7 +148,7 @@ def heads(scene: Scene) -> Row:
     every = [(i, h) for i, b in enumerate(scene.model.blocks) for h in range(b.attn.num_heads)]
 
     def ours() -> vaw.HeadImportance:
-        return vaw.head_importance(scene.model, scene.images, "probability", CLASS)
+        return vaw.head_importance(scene.model, scene.images, CLASS, metric="probability")
 
     few = [every[0], every[len(every) // 2], every[-1]]
     with torch.no_grad():

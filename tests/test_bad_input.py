@@ -191,7 +191,7 @@ def bad_calls() -> dict[str, object]:
         "class name": lambda: vaw.trace(model, x, "no such class"),
         "mask layer": lambda: vaw.trace(model, x, head_mask={7: [0]}),
         "mask head": lambda: vaw.trace(model, x, head_mask={0: [7]}),
-        "metric": lambda: vaw.head_importance(model, x, "speed"),
+        "metric": lambda: vaw.head_importance(model, x, metric="speed"),
         "batch": lambda: vaw.head_importance(model, x, max_batch=0),
         "fusion": lambda: explainers.rollout(trace, head_fusion="sum"),
         "readout": lambda: explainers.legrad(trace, readout="max"),

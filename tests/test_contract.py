@@ -41,7 +41,7 @@ def explain_everything(model: nn.Module, inputs: Tensor) -> None:
     for method in explainers.METHODS.values():
         method(found)
     for metric in ("probability", "taylor"):
-        vaw.head_importance(model, inputs, metric)
+        vaw.head_importance(model, inputs, metric=metric)
     with torch.no_grad(), vaw.masked_heads(model, {0: [0]}):
         model(inputs)
 
@@ -227,10 +227,10 @@ def test_the_callers_gradient_mode_does_not_matter(
         found = vaw.trace(model, own, [1, 2])
         for name, method in explainers.METHODS.items():
             assert torch.equal(method(found).values, expected[name]), name
-        values = vaw.head_importance(model, own, "taylor", [1, 2]).values
+        values = vaw.head_importance(model, own, [1, 2], metric="taylor").values
         again = explainers.daam(found.retarget([1, 2])).values
     assert torch.equal(again, expected["daam"])
-    assert torch.equal(values, vaw.head_importance(model, inputs, "taylor", [1, 2]).values)
+    assert torch.equal(values, vaw.head_importance(model, inputs, [1, 2], metric="taylor").values)
 
 
 def test_explainers_may_run_in_another_mode_than_the_trace(some: TinyModel) -> None:
@@ -259,7 +259,7 @@ def test_half_precision_models(some: TinyModel, dtype: torch.dtype) -> None:
             likeness = torch.cosine_similarity(values.flatten(1), full[name].flatten(1))
             assert (likeness > 0.8).all(), (name, likeness)
         for metric in ("probability", "taylor"):
-            importance = vaw.head_importance(half, inputs, metric, [1, 2])
+            importance = vaw.head_importance(half, inputs, [1, 2], metric=metric)
             assert importance.values.dtype == torch.float32
             assert torch.isfinite(importance.values).all()
 
@@ -308,8 +308,8 @@ def test_a_batch_equals_its_images_one_by_one(tiny: TinyModel) -> None:
         values = torch.cat([method(single).values for single in singles])
         torch.testing.assert_close(method(batch).values, values, msg=name)
     for metric in ("probability", "taylor"):
-        whole = vaw.head_importance(model, inputs, metric, target)
-        parts = [vaw.head_importance(model, inputs[i], metric, target[i]) for i in range(3)]
+        whole = vaw.head_importance(model, inputs, target, metric=metric)
+        parts = [vaw.head_importance(model, inputs[i], target[i], metric=metric) for i in range(3)]
         torch.testing.assert_close(whole.values, torch.cat([p.values for p in parts]))
         torch.testing.assert_close(whole.baseline, torch.cat([p.baseline for p in parts]))
 

@@ -77,7 +77,7 @@ def test_half_precision(tiny: Tiny, dtype: torch.dtype) -> None:
         found = vaw.trace(vit, images(), target(tiny))
         assert found.logits.dtype == dtype
         alike(maps_of(found), plain, LIKENESS[dtype])
-        importance = vaw.head_importance(vit, images(), "taylor", target(tiny))
+        importance = vaw.head_importance(vit, images(), target(tiny), metric="taylor")
     assert importance.values.isfinite().all()
 
 
@@ -88,7 +88,7 @@ def test_autocast(tiny: Tiny, explained_inside: bool) -> None:
     with untouched(model):
         with torch.autocast("cpu", torch.bfloat16):
             found = vaw.trace(vit, images(), target(tiny))
-            vaw.head_importance(vit, images(), "taylor", target(tiny))
+            vaw.head_importance(vit, images(), target(tiny), metric="taylor")
         with torch.autocast("cpu", torch.bfloat16, enabled=explained_inside):
             alike(maps_of(found), plain, LIKENESS[torch.bfloat16])
 

@@ -39,14 +39,14 @@ def test_curves(order: str, count: int) -> None:
     model, inputs = tiny.build(), tiny.inputs(count)
     labels = [i % 5 for i in range(count)]
     rows = torch.arange(count)
-    curve = vaw.pruning_curve(model, inputs, order, labels)
+    curve = vaw.pruning_curve(model, inputs, labels, order=order)
     assert sorted(curve.order) == ALL_HEADS
     assert curve.removed == list(range(7))
     for n, value in enumerate(curve.values):
         p = probability(model, inputs, curve.order[:n])
         assert value == pytest.approx(float(p[rows, labels].mean()), abs=1e-6)
     if order in METRICS:
-        found = vaw.head_importance(model, inputs, order, labels)
+        found = vaw.head_importance(model, inputs, labels, metric=order)
         assert curve.order == found.ranking()[::-1]
     if order == "greedy":
         for n, head in enumerate(curve.order):
@@ -58,7 +58,7 @@ def test_curves(order: str, count: int) -> None:
                 for other in others
             }
             assert kept[head] == pytest.approx(max(kept.values()), abs=1e-9)
-    right = vaw.pruning_curve(model, inputs, curve.order, labels, metric="accuracy")
+    right = vaw.pruning_curve(model, inputs, labels, order=curve.order, metric="accuracy")
     assert right.order_name == "given"
     for n, value in enumerate(right.values):
         choice = probability(model, inputs, curve.order[:n]).argmax(-1)
@@ -68,15 +68,15 @@ def test_curves(order: str, count: int) -> None:
 def test_random_orders_are_seeded() -> None:
     tiny = BY_NAME["vit"]
     model, inputs = tiny.build(), tiny.inputs(1)
-    orders = [vaw.pruning_curve(model, inputs, "random", seed=s).order for s in (1, 1, 2)]
+    orders = [vaw.pruning_curve(model, inputs, order="random", seed=s).order for s in (1, 1, 2)]
     assert orders[0] == orders[1] != orders[2]
 
 
 def test_an_importance_of_other_images_gives_an_order(tmp_path: Path) -> None:
     tiny = BY_NAME["vit"]
     model = tiny.build()
-    found = vaw.head_importance(model, tiny.inputs(3, seed=5), "jsd")
-    curve = vaw.pruning_curve(model, tiny.inputs(2), found, steps=4)
+    found = vaw.head_importance(model, tiny.inputs(3, seed=5), metric="jsd")
+    curve = vaw.pruning_curve(model, tiny.inputs(2), order=found, steps=4)
     assert curve.order == found.ranking()[::-1][:4]
     table = curve.to_dataframe()
     assert list(table.columns) == ["removed", "layer", "head", "probability"]
@@ -84,6 +84,26 @@ def test_an_importance_of_other_images_gives_an_order(tmp_path: Path) -> None:
     curve.to_csv(tmp_path / "curve.csv")
     assert (tmp_path / "curve.csv").read_text().splitlines()[1].startswith("0,,,")
     assert curve.plot().lines[0].get_data()[1].tolist() == curve.values
+
+
+@pytest.mark.parametrize("order", ["probability", "taylor", "greedy", "random"])
+def test_the_curve_of_a_trace(order: str) -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs, labels = tiny.build(), tiny.inputs(2), [1, 3]
+    curve = vaw.pruning_curve(vaw.trace(model, inputs, labels), order=order)
+    assert curve == vaw.pruning_curve(model, inputs, labels, order=order)
+    masked = vaw.trace(model, inputs, labels, head_mask={1: [0], 2: [1]})
+    curve = vaw.pruning_curve(masked, order=order)
+    assert sorted(curve.order) == [(0, 0), (0, 1), (1, 1), (2, 0)]
+    for n, value in enumerate(curve.values):
+        p = probability(model, inputs, [(1, 0), (2, 1), *curve.order[:n]])
+        assert value == pytest.approx(float(p[[0, 1], labels].mean()), abs=1e-6)
+    importance = vaw.head_importance(model, inputs, labels)
+    assert sorted(vaw.pruning_curve(masked, order=importance).order) == sorted(curve.order)
+    with pytest.raises(ParameterError, match="head 0 of layer 1, which is masked"):
+        vaw.pruning_curve(masked, order=[(1, 0)])
+    with pytest.raises(ParameterError, match="images was given beside a trace"):
+        vaw.pruning_curve(masked, inputs)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +133,10 @@ def test_a_curve_can_be_cancelled_and_keeps_what_it_has() -> None:
             raise JobCancelled("enough")
 
     with pytest.raises(JobCancelled):
-        kept.extend(vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), ALL_HEADS, progress=stop))
-    steps = vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), ALL_HEADS)
+        kept.extend(
+            vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), order=ALL_HEADS, progress=stop)
+        )
+    steps = vaw.pruning_curve_steps(tiny.build(), tiny.inputs(1), order=ALL_HEADS)
     assert [next(steps).removed[-1] for _ in range(3)] == [0, 1, 2]
 
 
@@ -163,7 +185,7 @@ def kept(mode: str, tokens: vaw.TokenLayout) -> Tensor:
 def test_partial_pruning(name: str) -> None:
     pair = twins(name)
     for layer, head in [(0, 1), (2, 0)]:
-        found = vaw.partial_pruning(pair.model, pair.inputs, layer, head, TARGET)
+        found = vaw.partial_pruning(pair.model, pair.inputs, TARGET, layer=layer, head=head)
         assert found.modes == tuple(MODES) if "class" in pair.tiny.prefix else len(found.modes) == 3
         for i, mode in enumerate(found.modes):
             vit = ExplicitViT(pair.model)
@@ -192,10 +214,10 @@ def test_the_pictograms() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"layer": 3}, "no layer 3"),
-        ({"head": 2}, "no head 2"),
+        ({"layer": 3, "head": 0}, "no layer 3"),
+        ({"layer": 0, "head": 2}, "no head 2"),
         ({"layer": 0, "head": 1, "head_mask": {0: [1]}}, "pruned already"),
-        ({"target": lambda logits: logits.sum(-1)}, "not a class"),
+        ({"layer": 0, "head": 0, "target": lambda logits: logits.sum(-1)}, "not a class"),
     ],
 )
 def test_partial_pruning_that_makes_no_sense(options: dict[str, object], words: str) -> None:
@@ -255,8 +277,8 @@ def test_remasking_a_model_that_does_more_than_its_blocks() -> None:
 def test_a_model_in_training_mode_is_asked_in_evaluation_mode_and_left_training() -> None:
     tiny = BY_NAME["vit"]
     asked = [
-        lambda m, x: vaw.pruning_curve(m, x, "random", [0] * 9).values,
-        lambda m, x: vaw.partial_pruning(m, x, 1, 0, 0).probability.flatten().tolist(),
+        lambda m, x: vaw.pruning_curve(m, x, [0] * 9, order="random").values,
+        lambda m, x: vaw.partial_pruning(m, x, 0, layer=1, head=0).probability.flatten().tolist(),
         lambda m, x: [vaw.accuracy(m, x, [0] * 9, head_mask={0: [1]})],
         lambda m, x: vaw.prune_heads(m, {0: [1]}).eval()(x).flatten().tolist(),
     ]

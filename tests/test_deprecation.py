@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import types
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import traitlets
+from renamed import warned
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
@@ -30,15 +29,6 @@ OLD_CHOICES = {"looks_at": "attends_to"}
 
 def line_number() -> int:
     return sys._getframe(1).f_lineno
-
-
-@contextmanager
-def warned(text: str) -> Iterator[None]:
-    """``text`` is what is warned of, about a line of this file."""
-    with pytest.warns(DeprecationWarning, match="the old name goes") as record:
-        yield
-    messages = {(str(each.message), each.filename) for each in record}
-    assert messages == {(f"{text}; the old name goes in release {REMOVED_IN}.", __file__)}
 
 
 @renamed_keywords({"normalise": "normalize"})

@@ -39,8 +39,8 @@ def tables(session: vaw.Session) -> dict[str, np.ndarray]:
 
 
 def test_all_metrics_come_at_once(session: vaw.Session, model: torch.nn.Module) -> None:
-    metrics = ["probability", "jsd", "cls_cosine", "loss", "taylor"]
-    expected = vaw.head_importance(model, TINY.inputs(1, torch.float32), metrics)
+    metrics = ["probability", "jsd", "class_token_cosine", "loss", "taylor"]
+    expected = vaw.head_importance(model, TINY.inputs(1, torch.float32), metric=metrics)
     found = tables(session)
     assert sorted(found) == sorted(metrics)
     for metric in metrics:
@@ -109,7 +109,7 @@ def test_accuracy_by_hand(model: torch.nn.Module) -> None:
 def test_parts_of_a_head(session: vaw.Session, model: torch.nn.Module) -> None:
     session.prune_partly(1, 0)
     assert session.wait(10)
-    expected = vaw.partial_pruning(model, TINY.inputs(1, torch.float32), 1, 0)
+    expected = vaw.partial_pruning(model, TINY.inputs(1, torch.float32), layer=1, head=0)
     found = session.partial
     assert (found["layer"], found["head"]) == (1, 0)
     assert [row["mode"] for row in found["rows"]] == list(expected.modes)
@@ -129,7 +129,7 @@ def test_curves(session: vaw.Session, model: torch.nn.Module) -> None:
     session.draw_curve("random")
     assert session.wait(60)
     assert sorted(session.curves) == ["random", "taylor"]
-    expected = vaw.pruning_curve(model, LABELLED, "taylor", metric="accuracy")
+    expected = vaw.pruning_curve(model, LABELLED, order="taylor", metric="accuracy")
     assert session.curves["taylor"]["values"] == pytest.approx(expected.values)
     assert session.curves["taylor"]["metric"] == "accuracy"
     assert session.curves["taylor"]["order"] == [list(head) for head in expected.order]
@@ -193,7 +193,7 @@ def test_a_set_without_labels_is_explained_by_its_predicted_classes(
     session.draw_curve("jsd")
     assert session.wait(60)
     assert session.accuracy == {}
-    expected = vaw.pruning_curve(model, torch.stack(images), "jsd")
+    expected = vaw.pruning_curve(model, torch.stack(images), order="jsd")
     assert session.curves["jsd"]["metric"] == "probability"
     assert session.curves["jsd"]["values"] == pytest.approx(expected.values, abs=1e-5)
     session.close()

@@ -28,7 +28,7 @@ def scenes(model: nn.Module) -> list[tuple[Tensor, int]]:
 
 @pytest.fixture(scope="module")
 def importance(model: nn.Module, scenes: list[Any]) -> vaw.HeadImportance:
-    return vaw.head_importance(model, scenes, METRICS)
+    return vaw.head_importance(model, scenes, metric=METRICS)
 
 
 def probability(model: nn.Module, scenes: list[Any], heads: dict[int, list[int]]) -> float:
@@ -51,8 +51,8 @@ def test_on_the_bundled_model(
     assert abs(spared) < 0.015
     assert hurt > 3 * abs(spared)
     # and together: without the six least important ones more is left than without the six most
-    bottom = vaw.pruning_curve(model, scenes, ranking[::-1], steps=6).values[-1]
-    top = vaw.pruning_curve(model, scenes, ranking, steps=6).values[-1]
+    bottom = vaw.pruning_curve(model, scenes, order=ranking[::-1], steps=6).values[-1]
+    top = vaw.pruning_curve(model, scenes, order=ranking, steps=6).values[-1]
     assert bottom > top + 0.1
 
 
@@ -62,10 +62,10 @@ def test_knowing_beats_chance(
     """Half of the heads removed: by the loss, greedily, and at random."""
     few, steps = scenes[:24], 12
     chance = [
-        vaw.pruning_curve(model, few, "random", seed=seed, steps=steps).values[-1]
+        vaw.pruning_curve(model, few, order="random", seed=seed, steps=steps).values[-1]
         for seed in range(3)
     ]
-    known = vaw.pruning_curve(model, few, importance, steps=steps).values[-1]
-    greedy = vaw.pruning_curve(model, few, "greedy", steps=steps).values[-1]
+    known = vaw.pruning_curve(model, few, order=importance, steps=steps).values[-1]
+    greedy = vaw.pruning_curve(model, few, order="greedy", steps=steps).values[-1]
     assert greedy > known
     assert greedy > max(chance) + 0.2

@@ -62,7 +62,7 @@ def test_against_the_literal_twin(name: str) -> None:
 
 def test_one_seed_gives_one_picture() -> None:
     model = vaw.demo.load_model()
-    first, again = (vaw.image_overview(model, PAIRS, "taylor", seed=3) for _ in range(2))
+    first, again = (vaw.image_overview(model, PAIRS, metric="taylor", seed=3) for _ in range(2))
     assert first.layout == "t-SNE"
     assert np.array_equal(first.points, again.points)
     assert np.abs(first.points).max() == pytest.approx(1)
@@ -82,37 +82,39 @@ def test_planted_groups_separate(size: int) -> None:
 
 
 def test_without_labels_the_prediction_is_explained() -> None:
-    found = vaw.image_overview(vaw.demo.load_model(), [s.image for s in SCENES[:4]], "taylor")
+    found = vaw.image_overview(
+        vaw.demo.load_model(), [s.image for s in SCENES[:4]], metric="taylor"
+    )
     assert found.labels is None
     assert torch.equal(found.importance.labels, found.predicted)
     assert "label" not in found.to_dataframe()
-    labelled = vaw.image_overview(vaw.demo.load_model(), PAIRS[:4], "taylor").to_dataframe()
+    labelled = vaw.image_overview(vaw.demo.load_model(), PAIRS[:4], metric="taylor").to_dataframe()
     assert labelled["label"].tolist() == [scene.label for scene in SCENES[:4]]
     assert list(labelled.index) == labelled["image"].tolist()
 
 
 @pytest.mark.parametrize("number", [1, 2, 15])
 def test_images_that_nothing_tells_apart_stand_in_order(number: int) -> None:
-    found = vaw.image_overview(vaw.demo.load_model(), [SCENES[0].image] * number, "taylor")
+    found = vaw.image_overview(vaw.demo.load_model(), [SCENES[0].image] * number, metric="taylor")
     assert found.layout == "in order"
     assert len(np.unique(found.points, axis=0)) == len(found) == number
     assert np.abs(found.points).max() <= 1
 
 
 def test_two_images_are_far_apart() -> None:
-    found = vaw.image_overview(vaw.demo.load_model(), PAIRS[:2], "taylor")
+    found = vaw.image_overview(vaw.demo.load_model(), PAIRS[:2], metric="taylor")
     assert sorted(found.points[:, 0].tolist()) == [-1, 1]
 
 
 def test_layers_may_differ_in_heads() -> None:
     small = vaw.prune_heads(vaw.demo.load_model(), {0: [1]})
-    found = vaw.image_overview(small, PAIRS[:3], "taylor")
+    found = vaw.image_overview(small, PAIRS[:3], metric="taylor")
     assert np.isfinite(found.points).all()
 
 
 def test_without_opentsne_it_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    found = vaw.image_overview(vaw.demo.load_model(), PAIRS, "taylor")
+    found = vaw.image_overview(vaw.demo.load_model(), PAIRS, metric="taylor")
     assert found.layout == "principal components"
     assert np.abs(found.points).max() == pytest.approx(1)
 
@@ -129,7 +131,7 @@ def test_progress_rises_to_one_and_can_cancel() -> None:
             raise JobCancelled("enough")
 
     with pytest.raises(JobCancelled):
-        vaw.image_overview(model, PAIRS, "taylor", progress=stop)
+        vaw.image_overview(model, PAIRS, metric="taylor", progress=stop)
 
 
 def test_a_data_set_that_breaks_keeps_what_was_measured() -> None:
@@ -138,7 +140,7 @@ def test_a_data_set_that_breaks_keeps_what_was_measured() -> None:
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match="8 images only"):
-        found = vaw.image_overview(vaw.demo.load_model(), images(), "taylor")
+        found = vaw.image_overview(vaw.demo.load_model(), images(), metric="taylor")
     assert len(found) == 8
     assert isinstance(found.importance.stopped, OSError)
 
@@ -192,7 +194,7 @@ def test_the_images_are_laid_out(session: vaw.Session) -> None:
     session.observe(lambda change: partly.append(change["new"]["done"]), names="overview")
     session.lay_out_images("taylor")
     assert session.wait(60)
-    found, expected = session.overview, vaw.image_overview(session.model, PAIRS, "taylor")
+    found, expected = session.overview, vaw.image_overview(session.model, PAIRS, metric="taylor")
     np.testing.assert_allclose(found["points"], expected.points, atol=1e-3)
     assert found["predicted"] == expected.predicted.tolist()
     assert (found["metric"], found["measuring"], found["done"]) == ("taylor", "", 14)

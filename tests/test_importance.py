@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 
@@ -40,20 +41,20 @@ def by_masking(model: nn.Module, inputs: Tensor, target: list[int]) -> Tensor:
 
 
 def test_leave_one_out(pair: Twins) -> None:
-    metrics = ["probability", "jsd", "cls_cosine", "loss", "accuracy"]
-    found = vaw.head_importance(pair.model, pair.inputs, metrics, TARGET)
+    metrics = ["probability", "jsd", "class_token_cosine", "loss", "accuracy"]
+    found = vaw.head_importance(pair.model, pair.inputs, TARGET, metric=metrics)
     values, baseline = leave_one_out(pair.model, pair.inputs, TARGET)
     agree(found.baseline, baseline)
     assert found.metrics == tuple(values) == tuple(metrics)
     assert torch.equal(found.values, found["probability"])
     for metric, expected in values.items():
-        agree(found[metric], expected, 1e-8 if metric in ("jsd", "cls_cosine") else 1e-10)
-    alone = vaw.head_importance(pair.model, pair.inputs, "jsd", TARGET)
+        agree(found[metric], expected, 1e-8 if metric in ("jsd", "class_token_cosine") else 1e-10)
+    alone = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="jsd")
     assert torch.equal(alone.values, found["jsd"])
 
 
 def test_taylor(pair: Twins) -> None:
-    found = vaw.head_importance(pair.model, pair.inputs, "taylor", TARGET)
+    found = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="taylor")
     agree(found.values, taylor(pair.record, TARGET))
     agree(found.baseline, pair.record.logits.softmax(-1)[[0, 1], TARGET])
 
@@ -61,8 +62,8 @@ def test_taylor(pair: Twins) -> None:
 def test_no_target_is_the_predicted_class(pair: Twins) -> None:
     predicted = pair.record.logits.argmax(-1).tolist()
     for metric in ("probability", "taylor"):
-        found = vaw.head_importance(pair.model, pair.inputs, metric)
-        expected = vaw.head_importance(pair.model, pair.inputs, metric, predicted)
+        found = vaw.head_importance(pair.model, pair.inputs, metric=metric)
+        expected = vaw.head_importance(pair.model, pair.inputs, predicted, metric=metric)
         assert torch.equal(found.values, expected.values)
 
 
@@ -91,9 +92,8 @@ def test_batches_are_bounded(max_batch: int) -> None:
 
 def test_it_fills_step_by_step() -> None:
     pair = twins("vit")
-    final = vaw.head_importance(pair.model, pair.inputs, ["jsd", "taylor"])
-    seen: list[vaw.HeadImportance] = []
-    vaw.head_importance(pair.model, pair.inputs, ["jsd", "taylor"], on_update=seen.append)
+    final = vaw.head_importance(pair.model, pair.inputs, metric=["jsd", "taylor"])
+    seen = list(vaw.head_importance_steps(pair.model, pair.inputs, metric=["jsd", "taylor"]))
     known = [int((~found["jsd"].isnan()).sum()) for found in seen]
     assert known == sorted(known)
     assert known[0] == 0
@@ -109,7 +109,10 @@ def test_progress_rises_to_one() -> None:
     for metric in ("probability", "taylor"):
         seen: list[float] = []
         vaw.head_importance(
-            pair.model, pair.inputs, metric, progress=lambda f, _label, seen=seen: seen.append(f)
+            pair.model,
+            pair.inputs,
+            metric=metric,
+            progress=lambda f, _label, seen=seen: seen.append(f),
         )
         assert seen == sorted(seen)
         assert seen[0] > 0
@@ -184,7 +187,7 @@ def test_importance_beside_heads_that_are_pruned_already(name: str) -> None:
             else:
                 more = {**mask, layer: [*mask.get(layer, []), head]}
                 agree(value, found.baseline - probability(more), 1e-9)
-    estimate = vaw.head_importance(pair.model, pair.inputs, "taylor", TARGET, head_mask=mask)
+    estimate = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="taylor", head_mask=mask)
     assert torch.equal(estimate.values.isnan(), found.values.isnan())
 
 
@@ -308,8 +311,10 @@ def test_options_that_do_not_exist(
 
 def test_taylor_takes_any_target() -> None:
     pair = twins("vit")
-    found = vaw.head_importance(pair.model, pair.inputs, "taylor", lambda logits: logits[:, 1])
-    expected = vaw.head_importance(pair.model, pair.inputs, "taylor", 1)
+    found = vaw.head_importance(
+        pair.model, pair.inputs, lambda logits: logits[:, 1], metric="taylor"
+    )
+    expected = vaw.head_importance(pair.model, pair.inputs, 1, metric="taylor")
     assert torch.equal(found.values, expected.values)
 
 
@@ -326,7 +331,10 @@ def test_masks_that_do_not_exist(heads: dict[int, list[int]], words: str) -> Non
 @pytest.mark.parametrize("options", [{"images": "jsd"}, {"target": 1}, {"head_mask": {0: [1]}}])
 def test_nothing_is_given_beside_a_trace(options: dict[str, object]) -> None:
     pair = twins("vit")
-    for ask in (vaw.head_importance, vaw.partial_pruning):
+    for ask in (
+        vaw.head_importance,
+        functools.partial(vaw.partial_pruning, layer=0, head=0),
+    ):
         with pytest.raises(ParameterError, match=f"{next(iter(options))} was given beside"):
             ask(pair.trace, **options)
 

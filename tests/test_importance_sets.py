@@ -36,7 +36,7 @@ def images() -> Tensor:
 
 @pytest.fixture(scope="module")
 def whole(model: torch.nn.Module, images: Tensor) -> vaw.HeadImportance:
-    return vaw.head_importance(model, images, METRICS, LABELS)
+    return vaw.head_importance(model, images, LABELS, metric=METRICS)
 
 
 def same(found: vaw.HeadImportance, expected: vaw.HeadImportance) -> None:
@@ -76,7 +76,7 @@ def test_any_way_of_giving_many_images(
         "generator": (((i, y) for i, y in zip(images, LABELS, strict=True)), None),
     }
     for name, (given, target) in ways.items():
-        found = vaw.head_importance(model, given, METRICS, target, max_batch=5)
+        found = vaw.head_importance(model, given, target, metric=METRICS, max_batch=5)
         assert found.stopped is None, name
         same(found, whole)
 
@@ -85,10 +85,10 @@ def test_without_labels_each_image_has_its_predicted_class(
     model: torch.nn.Module, images: Tensor
 ) -> None:
     loader = DataLoader(TensorDataset(images), batch_size=2)
-    found = vaw.head_importance(model, loader, "probability")
-    expected = vaw.head_importance(model, images, "probability")
+    found = vaw.head_importance(model, loader, metric="probability")
+    expected = vaw.head_importance(model, images, metric="probability")
     same(found, expected)
-    fixed = vaw.head_importance(model, loader, "probability", 2)
+    fixed = vaw.head_importance(model, loader, 2, metric="probability")
     assert fixed.labels is not None
     assert fixed.labels.tolist() == [2] * COUNT
 
@@ -97,10 +97,13 @@ def test_pictures_go_through_the_models_preprocessing(model: torch.nn.Module) ->
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 255, (40, 50, 3), dtype=np.uint8) for _ in range(3)]
     pictures = [Image.fromarray(array) for array in arrays]
-    expected = vaw.head_importance(model, arrays, "jsd")
-    same(vaw.head_importance(model, iter(pictures), "jsd"), expected)
+    expected = vaw.head_importance(model, arrays, metric="jsd")
+    same(vaw.head_importance(model, iter(pictures), metric="jsd"), expected)
     labelled = [(picture, 1) for picture in pictures]
-    same(vaw.head_importance(model, labelled, "jsd"), vaw.head_importance(model, arrays, "jsd", 1))
+    same(
+        vaw.head_importance(model, labelled, metric="jsd"),
+        vaw.head_importance(model, arrays, 1, metric="jsd"),
+    )
 
 
 # --- statistics ----------------------------------------------------------------------------------
@@ -127,7 +130,7 @@ def test_one_image_has_no_interval(model: torch.nn.Module, images: Tensor) -> No
 def test_by_class(whole: vaw.HeadImportance, model: torch.nn.Module, images: Tensor) -> None:
     classes = whole.by_class()
     assert sorted(classes) == [0, 1, 2, 3]
-    same(classes[1], vaw.head_importance(model, images[LABELS == 1], METRICS, 1))
+    same(classes[1], vaw.head_importance(model, images[LABELS == 1], 1, metric=METRICS))
     assert sum(len(found) for found in classes.values()) == COUNT
 
 
@@ -194,7 +197,7 @@ def test_a_loader_that_raises_in_the_middle(
     model: torch.nn.Module, images: Tensor, whole: vaw.HeadImportance
 ) -> None:
     with pytest.warns(UserWarning, match="4 images only.*OSError.*the disk is gone"):
-        found = vaw.head_importance(model, breaking(images, 5), "loss", max_batch=4)
+        found = vaw.head_importance(model, breaking(images, 5), metric="loss", max_batch=4)
     assert isinstance(found.stopped, OSError)
     torch.testing.assert_close(found.values, whole["loss"][:4], rtol=0, atol=1e-12)
 
@@ -223,8 +226,10 @@ def test_cancel_keeps_what_is_done(
             raise JobCancelled("enough")
 
     with pytest.raises(JobCancelled):
-        vaw.head_importance(
-            model, images, "loss", LABELS, max_batch=2, progress=stop, on_update=kept.append
+        kept.extend(
+            vaw.head_importance_steps(
+                model, images, LABELS, metric="loss", max_batch=2, progress=stop
+            )
         )
     known = ~kept[-1].values.isnan()
     assert known.sum() > 12
@@ -263,7 +268,7 @@ def test_no_images(model: torch.nn.Module, given: object) -> None:
 def test_too_little_memory_halves_the_batch(
     model: torch.nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = vaw.head_importance(model, images[:1], "jsd")
+    expected = vaw.head_importance(model, images[:1], metric="jsd")
     run, sizes = leave_one_out._without, []
 
     def scarce(trace: vaw.Trace, layer: int, heads: list[int]) -> object:
@@ -273,7 +278,7 @@ def test_too_little_memory_halves_the_batch(
         return run(trace, layer, heads)
 
     monkeypatch.setattr(leave_one_out, "_without", scarce)
-    found = vaw.head_importance(model, images[:1], "jsd")
+    found = vaw.head_importance(model, images[:1], metric="jsd")
     assert sizes == [2, 1, 1, 1, 1, 1, 1]  # half of it from the first failure on
     torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-12)
 
@@ -289,7 +294,7 @@ def test_too_little_memory_for_the_images_halves_them(
 
     tight = TINY.build()
     tight.patch_embed.register_forward_pre_hook(scarce)
-    same(vaw.head_importance(tight, images, METRICS, LABELS), whole)
+    same(vaw.head_importance(tight, images, LABELS, metric=METRICS), whole)
 
 
 def test_another_error_is_not_taken_for_it(

@@ -73,8 +73,8 @@ def test_explainers_and_heads_leave_it_untouched(tiny: Tiny) -> None:
         found = vaw.trace(vit, given, tiny.target)
         for name, method in explainers.METHODS.items():
             assert method(found).values.shape == (2, 3, 4, 4), name
-        metrics = ["probability", "taylor"] if tiny.classes else ["cls_cosine", "taylor"]
-        vaw.head_importance(vit, given, metrics, tiny.target)
+        metrics = ["probability", "taylor"] if tiny.classes else ["class_token_cosine", "taylor"]
+        vaw.head_importance(vit, given, tiny.target, metric=metrics)
         vaw.attention_strength(found)
         with torch.no_grad(), vaw.masked_heads(vit, {0: [0]}):
             vit.forward(given)
@@ -84,7 +84,7 @@ def test_explainers_and_heads_leave_it_untouched(tiny: Tiny) -> None:
 def test_leaving_a_head_out_is_masking_it(tiny: Tiny) -> None:
     model = tiny.build()
     vit, given = vaw.describe(adapted(model)), images()
-    found = vaw.head_importance(vit, given, "probability")
+    found = vaw.head_importance(vit, given, metric="probability")
     labels = found.labels
     for layer, head in ((0, 1), (2, 0)):
         with torch.no_grad(), vaw.masked_heads(vit, {layer: [head]}):

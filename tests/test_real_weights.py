@@ -161,7 +161,7 @@ def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
     """
     model = vit_tiny()
     inputs = vaw.describe(model).prepare([REAL / row["file"] for row in manifest("imagenet")[:12]])
-    found = vaw.head_importance(model, inputs, METRICS)
+    found = vaw.head_importance(model, inputs, metric=METRICS)
     images = torch.arange(len(inputs))
 
     def probability(heads: dict[int, list[int]]) -> float:
@@ -175,11 +175,13 @@ def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
         if metric != "taylor":
             assert whole - probability({most: [head]}) > 0.03
             assert abs(whole - probability({least: [other]})) < 0.03
-        if metric == "cls_cosine":  # of the head's own layer: ranks within a layer, not across
+        if (
+            metric == "class_token_cosine"
+        ):  # of the head's own layer: ranks within a layer, not across
             continue
         # over the whole curve: where one ends depends on the order of heads almost equal
-        bottom = vaw.pruning_curve(model, inputs, ranking[::-1], steps=9).values
-        top = vaw.pruning_curve(model, inputs, ranking, steps=9).values
+        bottom = vaw.pruning_curve(model, inputs, order=ranking[::-1], steps=9).values
+        top = vaw.pruning_curve(model, inputs, order=ranking, steps=9).values
         assert sum(bottom) > sum(top) + 2, metric
 
 
@@ -200,7 +202,7 @@ def test_heads_look_farther_and_more_alike_with_depth() -> None:
 def test_the_estimate_ranks_heads_somewhat_as_the_exact_metric() -> None:
     path = REAL / "imagenet/n02128925_jaguar.JPEG"
     exact = vaw.head_importance(vit_tiny(), path).values.flatten()
-    estimate = vaw.head_importance(vit_tiny(), path, "taylor").values.flatten()
+    estimate = vaw.head_importance(vit_tiny(), path, metric="taylor").values.flatten()
     top = set(exact.topk(12).indices.tolist()) & set(estimate.topk(12).indices.tolist())
     assert len(top) > 4  # 4 of 12 would be chance
 

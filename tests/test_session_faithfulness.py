@@ -207,7 +207,7 @@ def test_a_difference_of_classes_is_explained(session: vaw.Session) -> None:
     assert len(decision["rows"]) == 5
     assert session.target is None
     metrics = [choice["key"] for choice in session.model_info["metrics"]]
-    assert metrics == ["jsd", "cls_cosine", "taylor"]
+    assert metrics == ["jsd", "class_token_cosine", "taylor"]
     assert session.metric == "jsd"
     taylor = vaw.head_importance(direct, metric="taylor").values[0]
     session.metric = "taylor"
@@ -276,7 +276,7 @@ def test_heads_of_a_tower_matter_for_its_tokens() -> None:
     tower.reset_classifier(0)
     session = vaw.Session(tower, SCENE.image)
     session.wait()
-    assert [choice["key"] for choice in session.model_info["metrics"]] == ["cls_cosine"]
-    expected = vaw.head_importance(tower, SCENE.image, "cls_cosine").values[0]
+    assert [choice["key"] for choice in session.model_info["metrics"]] == ["class_token_cosine"]
+    expected = vaw.head_importance(tower, SCENE.image, metric="class_token_cosine").values[0]
     torch.testing.assert_close(torch.from_numpy(session.importance), expected)
     session.close()

@@ -24,7 +24,7 @@ def test_strength(name: str) -> None:
     tokens = pair.trace.tokens
     grid = tokens.num_prefix, tokens.rows, tokens.cols
     found = vaw.attention_strength(pair.trace)
-    bare = vaw.attention_strength(pair.trace, renormalise=False)
+    bare = vaw.attention_strength(pair.trace, renormalize=False)
     assert found.hops == max(tokens.rows, tokens.cols)
     for layer, attention in enumerate(pair.record.attention):
         attention = attention.detach()

@@ -34,7 +34,7 @@ def leave_one_out(
             values = {
                 "probability": p[images, target] - q[images, target],
                 "jsd": ((p * (p / m).log()).sum(-1) + (q * (q / m).log()).sum(-1)) / 2,
-                "cls_cosine": 1
+                "class_token_cosine": 1
                 - (token * other).sum(-1) / (token.norm(dim=-1) * other.norm(dim=-1)),
                 "loss": -q[images, target].log() + p[images, target].log(),
                 "accuracy": (p.argmax(-1) == torch.tensor(target)).double()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .suffix import Outcome
 
-__all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "exact_values"]
+__all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "OLD_METRICS", "Metric", "exact_values"]
+
+Metric = Literal["probability", "jsd", "class_token_cosine", "loss", "accuracy", "taylor"]
 
 _Measure = Callable[[Outcome, Outcome, Tensor], Tensor]
 
@@ -32,7 +35,7 @@ def jsd(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
     return both.sum(-1).div(2).clamp(0, math.log(2))
 
 
-def cls_cosine(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
+def class_token_cosine(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
     """1 - cosine of the token that is read out, as it stands after the head's layer, in [0, 2]."""
     return 1 - torch.cosine_similarity(before.summary, after.summary, dim=-1)
 
@@ -50,21 +53,24 @@ def accuracy(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
     return was - stays
 
 
-EXACT: Mapping[str, _Measure] = {
+EXACT: Mapping[Metric, _Measure] = {
     "probability": probability,
     "jsd": jsd,
-    "cls_cosine": cls_cosine,
+    "class_token_cosine": class_token_cosine,
     "loss": loss,
     "accuracy": accuracy,
 }
 """Metrics that need one run a head, all from the same runs."""
 
-METRICS = (*EXACT, "taylor")
+METRICS: tuple[Metric, ...] = (*EXACT, "taylor")
 
-NEED_A_CLASS = ("probability", "loss", "accuracy")
+OLD_METRICS: Mapping[str, Metric] = {"cls_cosine": "class_token_cosine"}
+"""What metrics used to be called, and are called now."""
+
+NEED_A_CLASS: tuple[Metric, ...] = ("probability", "loss", "accuracy")
 
 
-def exact_values(name: str, before: Outcome, after: Outcome, labels: Tensor | None) -> Tensor:
+def exact_values(name: Metric, before: Outcome, after: Outcome, labels: Tensor | None) -> Tensor:
     """One metric of one removal, [head, batch]."""
     if labels is None:
         labels = torch.zeros(1, dtype=torch.long, device=before.logits.device)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ..results.drawing import axes_or_new
 
 if TYPE_CHECKING:
+    from .metrics import Metric
     from .result import HeadImportance
 
 __all__ = ["plot_grid", "plot_line"]
 
 
-def plot_grid(found: HeadImportance, metric: str, ax: Any) -> Any:
+def plot_grid(found: HeadImportance, metric: Metric, ax: Any) -> Any:
     """Layers x heads; orange where removing a head hurts, blue where it helps."""
     ax = axes_or_new(ax)
     values = found.mean(metric).T.cpu()
@@ -23,7 +24,7 @@ def plot_grid(found: HeadImportance, metric: str, ax: Any) -> Any:
     return ax
 
 
-def plot_line(found: HeadImportance, metric: str, ax: Any) -> Any:
+def plot_line(found: HeadImportance, metric: Metric, ax: Any) -> Any:
     """The line chart of Li et al. 2023: x = 1 + H l + h, x = 0 the whole model.
 
     For ``"probability"`` y is the probability without the head, else the metric.

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..results.csv_file import write_csv
+from ..support.deprecation import renamed_choice
+from .metrics import OLD_METRICS, Metric
 
 __all__ = ["HeadImportance", "Part"]
 
@@ -22,7 +24,7 @@ __all__ = ["HeadImportance", "Part"]
 class Part:
     """Some of the images: values [image, layer, head] by metric, and [image] for the others."""
 
-    values: Mapping[str, Tensor]
+    values: Mapping[Metric, Tensor]
     baseline: Tensor
     labels: Tensor | None
 
@@ -43,11 +45,11 @@ class HeadImportance:
     """
 
     parts: Sequence[Part] = field(repr=False)
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     target: str
     stopped: Exception | None = None
 
-    def __getitem__(self, metric: str) -> Tensor:
+    def __getitem__(self, metric: Metric) -> Tensor:
         """Values of a metric, [image, layer, head]."""
         return torch.cat([part.values[self._checked(metric)] for part in self.parts])
 
@@ -55,7 +57,7 @@ class HeadImportance:
         return sum(len(part.baseline) for part in self.parts)
 
     @property
-    def metric(self) -> str:
+    def metric(self) -> Metric:
         """The first metric."""
         return self.metrics[0]
 
@@ -82,11 +84,11 @@ class HeadImportance:
         found = [part.labels for part in self.parts]
         return torch.cat([f for f in found if f is not None]) if None not in found else None
 
-    def mean(self, metric: str | None = None) -> Tensor:
+    def mean(self, metric: Metric | None = None) -> Tensor:
         """Mean over the images, [layer, head]."""
         return self[metric or self.metric].nanmean(0)
 
-    def interval(self, level: float = 0.95, metric: str | None = None) -> tuple[Tensor, Tensor]:
+    def interval(self, level: float = 0.95, metric: Metric | None = None) -> tuple[Tensor, Tensor]:
         """Confidence interval of the mean over the images: (low, high), each [layer, head].
 
         The normal approximation; trust it from some 30 images on. NaN for a single image.
@@ -126,7 +128,7 @@ class HeadImportance:
             found[label] = replace(self, parts=(part,), target=f"class {label}")
         return found
 
-    def ranking(self, metric: str | None = None) -> list[tuple[int, int]]:
+    def ranking(self, metric: Metric | None = None) -> list[tuple[int, int]]:
         """(layer, head), the most important first; pruned heads are left out."""
         mean = self.mean(metric)
         order = mean.flatten().nan_to_num(-torch.inf).argsort(descending=True, stable=True)
@@ -176,7 +178,7 @@ class HeadImportance:
         """Write :meth:`rows` as a table."""
         write_csv(path, self.rows())
 
-    def plot(self, metric: str | None = None, *, kind: str = "grid", ax: Any = None) -> Any:
+    def plot(self, metric: Metric | None = None, *, kind: str = "grid", ax: Any = None) -> Any:
         """Draw the mean over the images. Needs matplotlib; its figure saves as PNG or SVG.
 
         Parameters
@@ -197,7 +199,8 @@ class HeadImportance:
             raise ParameterError(f"kind is {kind!r}: choose 'grid' or 'line'.")
         return draw(self, self._checked(metric or self.metric), ax)
 
-    def _checked(self, metric: str) -> str:
+    def _checked(self, metric: Metric) -> Metric:
+        metric = renamed_choice("metric", metric, OLD_METRICS)
         if metric not in self.metrics:
             raise ParameterError(
                 f"{metric!r} was not computed, but {', '.join(self.metrics)}: ask for it by "

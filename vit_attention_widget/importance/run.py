@@ -13,25 +13,50 @@ from ..data.image_sets import Batch, batches, count, until_it_breaks
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..support.deprecation import (
+    renamed_choice,
+    renamed_keywords,
+    reordered_arguments,
+    warn_renamed,
+)
 from ..support.progress import Progress
 from ..tracing.memory import is_out_of_memory, release
+from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .leave_one_out import removals
-from .metrics import EXACT, METRICS, NEED_A_CLASS, exact_values
+from .metrics import EXACT, METRICS, NEED_A_CLASS, OLD_METRICS, Metric, exact_values
 from .result import HeadImportance, Part
 from .suffix import recorded_outcome
 from .taylor import taylor
 
-__all__ = ["METRICS", "HeadImportance", "head_importance", "head_importance_steps"]
+__all__ = ["HeadImportance", "head_importance", "head_importance_steps"]
 
 
+def _has_metric(args: Sequence[Any]) -> bool:
+    """Whether the argument after the images is a metric, or several, as it used to be."""
+    names = [args[0]] if isinstance(args[0], str) else args[0]
+    return (
+        isinstance(names, Sequence)
+        and bool(names)
+        and all(
+            isinstance(name, str) and (name in METRICS or name in OLD_METRICS) for name in names
+        )
+    )
+
+
+_old_order = reordered_arguments("model_or_trace", "images", "metric", "target", moved=_has_metric)
+_old_names = renamed_keywords({"model": "model_or_trace"})
+
+
+@_old_names
+@_old_order
 def head_importance(
-    model: nn.Module | VisionTransformer | Trace,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
     images: Any = None,
-    metric: str | Sequence[str] = "probability",
     target: Any = None,
     *,
+    metric: Metric | Sequence[Metric] = "probability",
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -43,34 +68,35 @@ def head_importance(
     projection) and compare what the model makes of the image with and without it. They are exact,
     come from the same runs, and never repeat the layers below the removed head.
 
-    ============= ==================================================================== ==========
-    metric        what                                                                 range
-    ============= ==================================================================== ==========
-    probability   fall of the class's probability (Li et al. 2023, section 5.1)        -1 to 1
-    jsd           Jensen-Shannon divergence of the output distributions                0 to ln 2
-    cls_cosine    1 - cosine of the class token (or what is pooled) after the layer    0 to 2
-    loss          rise of the cross-entropy, in nats
-    accuracy      1 where the class is no longer first; its mean is the fall of the    -1 to 1
-                  accuracy
-    taylor        :math:`|\sum O \, \partial y / \partial O|`, an estimate of all      at least 0
-                  heads from one backward pass (Michel et al. 2019, eq. 1)
-    ============= ==================================================================== ==========
+    ================== ================================================================ ==========
+    metric             what                                                             range
+    ================== ================================================================ ==========
+    probability        fall of the class's probability (Li et al. 2023, section 5.1)    -1 to 1
+    jsd                Jensen-Shannon divergence of the output distributions            0 to ln 2
+    class_token_cosine 1 - cosine of the class token (or what is pooled) after the      0 to 2
+                       layer
+    loss               rise of the cross-entropy, in nats
+    accuracy           1 where the class is no longer first; its mean is the fall of    -1 to 1
+                       the accuracy
+    taylor             :math:`|\sum O \, \partial y / \partial O|`, an estimate of      at least 0
+                       all heads from one backward pass (Michel et al. 2019, eq. 1)
+    ================== ================================================================ ==========
 
-    ``cls_cosine`` looks at the head's own layer, so it compares heads of a layer with each other
-    rather than layers.
+    ``class_token_cosine`` looks at the head's own layer, so it compares heads of a layer with each
+    other rather than layers.
 
     Parameters
     ----------
-    model : nn.Module or Trace
+    model_or_trace : nn.Module or Trace
         A trace already knows its images, target and masked heads.
     images : image, float tensor, list, data set or loader
         Many images are taken a few at a time. What a data set or loader yields may be images,
         (images, labels), or mappings with ``image`` and ``label``.
-    metric : str or sequence of str
-        Several cost as much as one.
     target : optional
         A class index or name, or one per image; None is the label that comes with an image, or
         the predicted class.
+    metric : str or sequence of str
+        Several cost as much as one.
     head_mask : dict or iterable of (layer, head), optional
         Heads that are pruned already: ``{layer: [heads]}`` or pairs.
     max_batch : int, optional
@@ -80,8 +106,7 @@ def head_importance(
         Called with (fraction, label); it may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
     on_update : callable, optional
-        Called with what is known so far, whenever that is more; see also
-        :func:`head_importance_steps`.
+        Deprecated: iterate over :func:`head_importance_steps`.
 
     Returns
     -------
@@ -102,17 +127,20 @@ def head_importance(
     --------
     >>> import vit_attention_widget as vaw
     >>> model = vaw.demo.load_model()
-    >>> found = vaw.head_importance(model, vaw.demo.scene(seed=1).image, ["probability", "jsd"])
-    >>> found.values.shape == (1, len(model.blocks), model.blocks[0].attn.num_heads)
+    >>> image = vaw.demo.scene(seed=1).image
+    >>> importance = vaw.head_importance(model, image, metric=["probability", "jsd"])
+    >>> importance.values.shape == (1, len(model.blocks), model.blocks[0].attn.num_heads)
     True
-    >>> found["jsd"].shape == found.values.shape
+    >>> importance["jsd"].shape == importance.values.shape
     True
     """
+    if on_update is not None:
+        warn_renamed("head_importance(on_update=...)", "head_importance_steps(...)")
     steps = head_importance_steps(
-        model,
+        model_or_trace,
         images,
-        metric,
         target,
+        metric=metric,
         head_mask=head_mask,
         max_batch=max_batch,
         progress=progress,
@@ -131,12 +159,14 @@ def head_importance(
     return found
 
 
+@_old_names
+@_old_order
 def head_importance_steps(
-    model: nn.Module | VisionTransformer | Trace,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
     images: Any = None,
-    metric: str | Sequence[str] = "probability",
     target: Any = None,
     *,
+    metric: Metric | Sequence[Metric] = "probability",
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -150,21 +180,21 @@ def head_importance_steps(
     --------
     >>> import vit_attention_widget as vaw
     >>> scenes = (vaw.demo.scene(seed=s).image for s in range(3))
-    >>> for found in vaw.head_importance_steps(vaw.demo.load_model(), scenes, "jsd"):
-    ...     if len(found) == 2:
+    >>> for importance in vaw.head_importance_steps(vaw.demo.load_model(), scenes, metric="jsd"):
+    ...     if len(importance) == 2:
     ...         break
-    >>> found.mean().shape
+    >>> importance.mean().shape
     torch.Size([6, 4])
     """
     metrics = _checked_metrics(metric)
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    if isinstance(model, Trace):
-        check_alone(images, target, head_mask)
-        for name, part, _ in _steps_of_trace(model, metrics, max_batch, progress):
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
+        for name, part, _ in _steps_of_trace(model_or_trace, metrics, max_batch, progress):
             yield HeadImportance((part,), metrics, name)
         return
-    vit = describe(model)
+    vit = describe(model_or_trace)
     mask = check_mask(vit, head_mask)
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count(images), dict[str, None]()
@@ -192,17 +222,6 @@ def head_importance_steps(
         raise ImageError("There are no images: give at least one.")
 
 
-def check_alone(images: Any, target: Any, head_mask: Any) -> None:
-    """Make sure that nothing is given beside a trace, which knows all that."""
-    given = {"images": images, "target": target, "head_mask": head_mask}
-    extra = [name for name, value in given.items() if value is not None]
-    if extra:
-        raise ParameterError(
-            f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
-            "instead of the trace, or options by name (metric=..., layer=...)."
-        )
-
-
 def _explained(names: Sequence[str] | dict[str, None]) -> str:
     return next(iter(names)) if len(names) == 1 else "each image's own class"
 
@@ -214,7 +233,7 @@ _IMAGES_AND_HEADS = 64
 def _steps(
     vit: VisionTransformer,
     batch: Batch,
-    metrics: tuple[str, ...],
+    metrics: tuple[Metric, ...],
     head_mask: Heads,
     max_batch: int | None,
     report: Progress | None,
@@ -244,7 +263,7 @@ def _steps(
 
 def _steps_of_trace(
     found: Trace,
-    metrics: tuple[str, ...],
+    metrics: tuple[Metric, ...],
     max_batch: int | None,
     report: Progress | None,
 ) -> Iterator[tuple[str, Part, bool]]:
@@ -282,7 +301,7 @@ def _labels(found: Trace, exact: Sequence[str]) -> Tensor | None:
     if needy is not None:
         raise ParameterError(
             f"The target {found.target.name!r} is not a class, so it has no {needy}: give a class "
-            'index or name, or choose metric="taylor", "jsd" or "cls_cosine".'
+            'index or name, or choose metric="taylor", "jsd" or "class_token_cosine".'
         )
     return None
 
@@ -324,8 +343,9 @@ def _report(progress: Progress, done: int, size: int, total: int | None) -> Prog
     return report
 
 
-def _checked_metrics(metric: str | Sequence[str]) -> tuple[str, ...]:
-    metrics = (metric,) if isinstance(metric, str) else tuple(dict.fromkeys(metric))
+def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:
+    names = [metric] if isinstance(metric, str) else metric
+    metrics = tuple(dict.fromkeys(renamed_choice("metric", name, OLD_METRICS) for name in names))
     for name in metrics or (metric,):
         if name not in METRICS:
             raise ParameterError(f"The metric is {name!r}: choose from {', '.join(METRICS)}.")

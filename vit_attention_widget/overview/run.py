@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from ..data.image_sets import Batch, batches, count, until_it_breaks
 from ..errors import ImageError, ParameterError, TargetError
-from ..importance.metrics import METRICS
+from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, no_progress
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
@@ -83,12 +84,22 @@ class ImageOverview:
         )
 
 
+_old_order = reordered_arguments(
+    "model",
+    "images",
+    "metric",
+    "target",
+    moved=lambda args: isinstance(args[0], str) and args[0] in (*METRICS, *OLD_METRICS),
+)
+
+
+@_old_order
 def image_overview(
     model: nn.Module | VisionTransformer,
     images: Any,
-    metric: str = "probability",
     target: Any = None,
     *,
+    metric: Metric = "probability",
     seed: int = 0,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -104,12 +115,12 @@ def image_overview(
     model : nn.Module
     images : image, float tensor, list, data set or loader
         What it yields may be images, (images, labels), or mappings with ``image`` and ``label``.
-    metric : str
-        One of those of :func:`~vit_attention_widget.head_importance`. ``"taylor"`` is an estimate
-        from one backward pass and many times faster than the exact ones.
     target : optional
         A class, or one per image, as its label; None takes the labels that come with the images,
         or else the predicted classes.
+    metric : str
+        One of those of :func:`~vit_attention_widget.head_importance`. ``"taylor"`` is an estimate
+        from one backward pass and many times faster than the exact ones.
     seed : int
         The same seed gives the same picture.
     max_batch : int, optional
@@ -146,12 +157,18 @@ def image_overview(
     >>> import vit_attention_widget as vaw
     >>> scenes = [vaw.demo.scene(seed=s) for s in range(4)]
     >>> pairs = [(scene.image, scene.label) for scene in scenes]
-    >>> vaw.image_overview(vaw.demo.load_model(), pairs, "taylor")
+    >>> vaw.image_overview(vaw.demo.load_model(), pairs, metric="taylor")
     ImageOverview(4 images by taylor, laid out by principal components)
     """
     found = None
     steps = image_overview_steps(
-        model, images, metric, target, seed=seed, max_batch=max_batch, progress=progress
+        model,
+        images,
+        target,
+        metric=metric,
+        seed=seed,
+        max_batch=max_batch,
+        progress=progress,
     )
     for found in steps:  # noqa: B007
         pass
@@ -166,12 +183,13 @@ def image_overview(
     return found
 
 
+@_old_order
 def image_overview_steps(
     model: nn.Module | VisionTransformer,
     images: Any,
-    metric: str = "probability",
     target: Any = None,
     *,
+    metric: Metric = "probability",
     seed: int = 0,
     max_batch: int | None = None,
     progress: Progress | None = None,
@@ -184,10 +202,11 @@ def image_overview_steps(
     --------
     >>> import vit_attention_widget as vaw
     >>> scenes = [vaw.demo.scene(seed=s).image for s in range(9)]
-    >>> steps = vaw.image_overview_steps(vaw.demo.load_model(), scenes, "taylor")
+    >>> steps = vaw.image_overview_steps(vaw.demo.load_model(), scenes, metric="taylor")
     >>> [(len(found), found.layout) for found in steps]
     [(8, 'in order'), (9, 'in order'), (9, 'principal components')]
     """
+    metric = renamed_choice("metric", metric, OLD_METRICS)
     if metric not in METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
     if max_batch is not None and max_batch < 1:
@@ -242,7 +261,7 @@ class _Measured:
 
 
 def _measured(
-    vit: VisionTransformer, batch: Batch, metric: str, max_batch: int | None, report: Progress
+    vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
 ) -> list[_Measured]:
     images, target = batch
     report(0.0, "looking at images")
@@ -253,7 +272,7 @@ def _measured(
         if not is_out_of_memory(error) or not several:
             raise
     else:
-        steps = head_importance_steps(found, None, metric, max_batch=max_batch, progress=report)
+        steps = head_importance_steps(found, metric=metric, max_batch=max_batch, progress=report)
         *_, importance = steps
         report(1.0, "weighing heads")
         best = found.probabilities.max(-1)
@@ -266,7 +285,7 @@ def _measured(
 
 
 def _together(
-    measured: list[_Measured], metric: str, stopped: Exception | None = None
+    measured: list[_Measured], metric: Metric, stopped: Exception | None = None
 ) -> ImageOverview:
     names = {one.importance.target for one in measured}
     importance = HeadImportance(

@@ -15,6 +15,7 @@ from ..data.image_sets import batches, count
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import Identity, identity
+from ..support.deprecation import renamed_keywords
 from ..support.progress import Progress, no_progress
 from ..tracing.run import trace
 from ..tracing.trace import Trace
@@ -103,9 +104,10 @@ class AttentionPatterns:
 
     # Learning ------------------------------------------------------------------------------------
 
+    @renamed_keywords({"model": "model_or_trace"})
     def fit(
         self,
-        model: nn.Module | VisionTransformer | Trace | Sequence[Trace],
+        model_or_trace: nn.Module | VisionTransformer | Trace | Sequence[Trace],
         images: Any = None,
         *,
         progress: Progress | None = None,
@@ -114,7 +116,7 @@ class AttentionPatterns:
 
         Parameters
         ----------
-        model : nn.Module, Trace or list of Trace
+        model_or_trace : nn.Module, Trace or list of Trace
             Traces bring their images.
         images : list, float tensor, data set or loader
             Their sizes may differ where the model takes it. Labels are not needed.
@@ -130,7 +132,7 @@ class AttentionPatterns:
         ImageError, UnsupportedModelError
         """
         report = progress or no_progress
-        who, blocks = _collect(model, images, lambda f, label: report(f * _LOOKING, label))
+        who, blocks = _collect(model_or_trace, images, lambda f, label: report(f * _LOOKING, label))
         families = {}
         for i, (name, found) in enumerate(blocks.items()):
 

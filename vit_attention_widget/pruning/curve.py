@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -15,23 +15,36 @@ from torch import nn
 from ..data.image_sets import batches
 from ..errors import ImageError, ParameterError
 from ..importance.leave_one_out import removals
-from ..importance.metrics import exact_values
+from ..importance.metrics import METRICS, OLD_METRICS, Metric, exact_values
 from ..importance.result import HeadImportance
-from ..importance.run import METRICS, head_importance
+from ..importance.run import head_importance
 from ..importance.suffix import recorded_outcome
 from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
-from ..models.head_index import HeadsLike, check_pairs, heads_by_layer
+from ..models.head_index import HeadsLike, check_pairs, head_pairs, heads_by_layer
 from ..results.csv_file import write_csv
+from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ..support.progress import Progress
 from ..tracing.masking import masked_heads
+from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import remask, trace
 from ..tracing.trace import Trace
 
-__all__ = ["MEASURES", "ORDERS", "PruningCurve", "pruning_curve", "pruning_curve_steps"]
+__all__ = [
+    "CURVE_METRICS",
+    "ORDERS",
+    "CurveMetric",
+    "Order",
+    "PruningCurve",
+    "pruning_curve",
+    "pruning_curve_steps",
+]
 
-MEASURES = ("probability", "accuracy")
-ORDERS = (*METRICS, "greedy", "random")
+CurveMetric = Literal["probability", "accuracy"]
+Order = Metric | Literal["greedy", "random"]
+
+CURVE_METRICS: tuple[CurveMetric, ...] = ("probability", "accuracy")
+ORDERS: tuple[Order, ...] = (*METRICS, "greedy", "random")
 
 _IMAGES_AT_ONCE = 8
 
@@ -56,7 +69,7 @@ class PruningCurve:
     order: list[tuple[int, int]]
     removed: list[int]
     values: list[float]
-    metric: str
+    metric: CurveMetric
     order_name: str
 
     def rows(self) -> list[dict[str, Any]]:
@@ -85,13 +98,33 @@ class PruningCurve:
         return plot_curve(self, ax)
 
 
+def _has_order(args: Sequence[Any]) -> bool:
+    """Whether the argument after the images is an order, as it used to be."""
+    order = args[0]
+    if isinstance(order, str):
+        return order in ORDERS or order in OLD_METRICS
+    if isinstance(order, HeadImportance):
+        return True
+    return isinstance(order, list | tuple) and bool(order) and all(map(_is_pair, order))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+_old_order = reordered_arguments("model_or_trace", "images", "order", "target", moved=_has_order)
+_old_names = renamed_keywords({"model": "model_or_trace"})
+
+
+@_old_names
+@_old_order
 def pruning_curve(
-    model: nn.Module | VisionTransformer,
-    images: Any,
-    order: str | HeadImportance | HeadsLike = "probability",
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: Any = None,
     target: Any = None,
     *,
-    metric: str = "probability",
+    order: Order | HeadImportance | HeadsLike = "probability",
+    metric: CurveMetric = "probability",
     steps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -100,17 +133,18 @@ def pruning_curve(
 
     Parameters
     ----------
-    model : nn.Module
+    model_or_trace : nn.Module or Trace
+        A trace already knows its images, target and masked heads; those stay masked.
     images : image, float tensor, list, data set or loader
         All of them are kept as model input, and run at every step.
+    target : optional
+        A class index or name, or one per image; None is the label that comes with an image, or
+        the class that the whole model predicts.
     order : str, HeadImportance, or heads
         A metric of :func:`head_importance` (least important first, as it stands in the whole
         model), ``"greedy"`` (at every step the head whose removal costs the least probability
         then), ``"random"``, an importance computed before (of other images, say), or the heads,
         as (layer, head) pairs or ``{layer: [heads]}``.
-    target : optional
-        A class index or name, or one per image; None is the label that comes with an image, or
-        the class that the whole model predicts.
     metric : {"probability", "accuracy"}
         What is drawn.
     steps : int, optional
@@ -133,41 +167,65 @@ def pruning_curve(
     --------
     >>> import vit_attention_widget as vaw
     >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
-    >>> curve = vaw.pruning_curve(model, scene.image, "taylor", steps=4)
+    >>> curve = vaw.pruning_curve(model, scene.image, order="taylor", steps=4)
     >>> curve.removed
     [0, 1, 2, 3, 4]
     """
     steps_ = pruning_curve_steps(
-        model, images, order, target, metric=metric, steps=steps, seed=seed, progress=progress
+        model_or_trace,
+        images,
+        target,
+        order=order,
+        metric=metric,
+        steps=steps,
+        seed=seed,
+        progress=progress,
     )
     return deque(steps_, maxlen=1)[0]
 
 
+@_old_names
+@_old_order
 def pruning_curve_steps(
-    model: nn.Module | VisionTransformer,
-    images: Any,
-    order: str | HeadImportance | HeadsLike = "probability",
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: Any = None,
     target: Any = None,
     *,
-    metric: str = "probability",
+    order: Order | HeadImportance | HeadsLike = "probability",
+    metric: CurveMetric = "probability",
     steps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[PruningCurve]:
     """:func:`pruning_curve`, step by step: yields the curve so far after every head."""
-    if metric not in MEASURES:
+    if metric not in CURVE_METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose 'probability' or 'accuracy'.")
-    vit = describe(model)
-    most = sum(vit.num_heads)
-    count = most if steps is None else steps
-    if not 0 < count <= most:
-        raise ParameterError(f"steps is {steps}: there are {most} heads, so 1 to {most} can go.")
-    chunks = _chunks(vit, images, target)
-    name, heads = _order(vit, chunks, order, seed, progress)
+    masked: list[tuple[int, int]] = []
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images, target=target)
+        vit, masked = model_or_trace.model, head_pairs(model_or_trace.head_mask)
+    else:
+        vit = describe(model_or_trace)
+    prunable = [
+        (layer, head)
+        for layer, heads in enumerate(vit.num_heads)
+        for head in range(heads)
+        if (layer, head) not in masked
+    ]
+    count = len(prunable) if steps is None else steps
+    if not 0 < count <= len(prunable):
+        raise ParameterError(
+            f"steps is {steps}: there are {len(prunable)} heads, so 1 to {len(prunable)} can go."
+        )
+    if isinstance(model_or_trace, Trace):
+        chunks = [_Chunk(model_or_trace, alone=True)]
+    else:
+        chunks = _chunks(vit, images, target)
+    name, order_of_heads = _order(vit, chunks, order, prunable, seed, progress)
     gone: list[tuple[int, int]] = []
     values = [_measured(chunks, metric)]
     yield PruningCurve([], [0], values.copy(), metric, name)
-    for head in heads:
+    for head in order_of_heads:
         if len(gone) == count:
             return
         gone.append(head(chunks) if callable(head) else head)
@@ -187,12 +245,13 @@ class _Chunk:
         if index is None:
             raise ParameterError(f"The target {first.target.name!r} is not a class: give one.")
         self.vit, self.inputs, self.labels = first.model, first.inputs, list(index)
-        self.logits, self.mask = first.logits, dict[int, list[int]]()
+        self.logits, self.mask = first.logits, first.head_mask
+        self._masked_before = head_pairs(first.head_mask)
         # Many images are run anew each time; for few, the layers below are kept.
         self._trace = first if alone else None
 
     def prune(self, heads: Sequence[tuple[int, int]]) -> None:
-        self.mask = heads_by_layer(heads)
+        self.mask = heads_by_layer([*self._masked_before, *heads])
         if self._trace is not None:
             self._trace = remask(self._trace, self.mask)
             self.logits = self._trace.logits
@@ -217,22 +276,24 @@ def _chunks(vit: VisionTransformer, images: Any, target: Any) -> list[_Chunk]:
 def _order(
     vit: VisionTransformer,
     chunks: list[_Chunk],
-    order: str | HeadImportance | HeadsLike,
+    order: Order | HeadImportance | HeadsLike,
+    prunable: list[tuple[int, int]],
     seed: int,
     progress: Progress | None,
 ) -> tuple[str, Iterable[tuple[int, int] | Callable[[list[_Chunk]], tuple[int, int]]]]:
     """What to call an order, and its heads; a greedy one finds each when it is its turn."""
-    every = [(layer, head) for layer, n in enumerate(vit.num_heads) for head in range(n)]
     if isinstance(order, HeadImportance):
-        return order.metric, _ranked(order)
+        return order.metric, [head for head in _ranked(order) if head in prunable]
     if not isinstance(order, str):
-        return "given", _given(vit, order)
+        return "given", _given(vit, order, prunable)
     if order == "greedy":
-        return order, [_cheapest] * len(every)
+        return order, [_cheapest] * len(prunable)
     if order == "random":
-        random.Random(seed).shuffle(every)
-        return f"random (seed {seed})", every
-    if order not in METRICS:
+        shuffled = prunable.copy()
+        random.Random(seed).shuffle(shuffled)
+        return f"random (seed {seed})", shuffled
+    metric = renamed_choice("order", order, OLD_METRICS)
+    if metric not in METRICS:
         raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
 
     def early(fraction: float, label: str) -> None:
@@ -240,18 +301,26 @@ def _order(
             progress(0.0, label)
 
     labelled = [(chunk.inputs, chunk.labels) for chunk in chunks]
-    found = head_importance(vit, labelled, order, progress=early)
-    return order, _ranked(found)
+    importance = head_importance(
+        vit, labelled, metric=metric, head_mask=chunks[0].mask, progress=early
+    )
+    return metric, _ranked(importance)
 
 
 def _ranked(found: HeadImportance) -> list[tuple[int, int]]:
     return found.ranking()[::-1]
 
 
-def _given(vit: VisionTransformer, heads: HeadsLike) -> list[tuple[int, int]]:
+def _given(
+    vit: VisionTransformer, heads: HeadsLike, prunable: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
     pairs = check_pairs(vit, heads)
     if len(set(pairs)) < len(pairs):
-        raise ParameterError("The order names a head twice: each can be removed once.")
+        raise ParameterError("The order names a head twice: each can be pruned once.")
+    masked = set(pairs) - set(prunable)
+    if masked:
+        layer, head = min(masked)
+        raise ParameterError(f"The order names head {head} of layer {layer}, which is masked.")
     return pairs
 
 
@@ -269,7 +338,7 @@ def _cheapest(chunks: list[_Chunk]) -> tuple[int, int]:
     return min(costs, key=lambda at: costs[at])
 
 
-def _measured(chunks: list[_Chunk], metric: str) -> float:
+def _measured(chunks: list[_Chunk], metric: CurveMetric) -> float:
     """Mean over all images of the probability of their class, or of its being the first."""
     total, count = 0.0, 0
     for chunk in chunks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
-from ..importance.run import check_alone
 from ..importance.suffix import needed_rows, outcome
 from ..models import VisionTransformer
 from ..models.head_index import HeadsLike, head_index, layer_index
+from ..support.deprecation import renamed_keywords, reordered_arguments
+from ..tracing.model_or_trace import as_trace
 from ..tracing.readout import check_readout
-from ..tracing.run import trace
 from ..tracing.trace import Trace
 
 __all__ = ["MODES", "PartialPruning", "partial_pruning"]
@@ -61,13 +61,20 @@ class PartialPruning:
         return [["cc" in blocks, "cp" in blocks], ["pc" in blocks, "pp" in blocks]]
 
 
+def _has_head(args: Sequence[Any]) -> bool:
+    """Whether a layer and a head follow the images, as they used to."""
+    return len(args) > 1 and all(hasattr(number, "__index__") for number in args[:2])
+
+
+@renamed_keywords({"model": "model_or_trace"})
+@reordered_arguments("model_or_trace", "images", "layer", "head", "target", moved=_has_head)
 def partial_pruning(
-    model: nn.Module | VisionTransformer | Trace,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
     images: Any = None,
-    layer: int = 0,
-    head: int = 0,
     target: Any = None,
     *,
+    layer: int,
+    head: int,
     head_mask: HeadsLike | None = None,
 ) -> PartialPruning:
     """Zero parts of one head's attention after the softmax, and decide again.
@@ -77,13 +84,13 @@ def partial_pruning(
 
     Parameters
     ----------
-    model : nn.Module or Trace
+    model_or_trace : nn.Module or Trace
         A trace already knows its images, target and mask.
     images : image, float tensor, or list of images
-    layer, head : int
-        Layer -1 is the last.
     target : optional
         A class index or name, or one per image; None is the predicted class.
+    layer, head : int
+        Layer -1 is the last.
     head_mask : dict or iterable of (layer, head), optional
         Heads that are pruned already: ``{layer: [heads]}`` or pairs.
 
@@ -99,15 +106,12 @@ def partial_pruning(
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.partial_pruning(vaw.demo.load_model(), vaw.demo.scene(seed=1).image, 5, 2)
-    >>> found.modes[0], len(found.top5[0][0]), found.zeroed("corner")
+    >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
+    >>> parts = vaw.partial_pruning(model, scene.image, layer=5, head=2)
+    >>> parts.modes[0], len(parts.top5[0][0]), parts.zeroed("corner")
     ('none', 5, [[True, False], [False, False]])
     """
-    if isinstance(model, Trace):
-        check_alone(images, target, head_mask)
-        found = model
-    else:
-        found = trace(model, images, target, head_mask=head_mask, gradients=False)
+    found = as_trace(model_or_trace, images, target, head_mask=head_mask, gradients=False)
     layer = layer_index(found.model, layer)
     head = head_index(found.model, layer, head)
     if head in found.head_mask.get(layer, ()):

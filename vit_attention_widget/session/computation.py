@@ -13,6 +13,7 @@ from torch import nn
 
 from ..errors import ProtocolError, TargetError, VitAttentionError
 from ..explainers import METHODS
+from ..importance.metrics import Metric
 from ..models import VisionTransformer, describe
 from ..models.head_index import check_heads, head_pairs
 from ..protocol.tensors import encode
@@ -155,7 +156,7 @@ class Computation(Work):
                 self.metric = self._metrics[0]
 
     @property
-    def _metrics(self) -> list[str]:
+    def _metrics(self) -> list[Metric]:
         """Metrics of head importance that there are for what is explained."""
         return [choice["key"] for choice in self.model_info["metrics"]]
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..importance.metrics import NEED_A_CLASS
+from ..importance.metrics import NEED_A_CLASS, Metric
 from ..models import VisionTransformer, takes_prompts
 from ..models.token_layout import TokenLayout
 from ..protocol.tensors import encode, quantise
@@ -55,22 +55,22 @@ METHOD_HINTS = {
 CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
 """Methods for a model without a classifier: nothing is decided that a gradient could explain."""
 
-METRIC_HINTS = {
+METRIC_HINTS: dict[Metric, tuple[str, str]] = {
     "probability": ("probability", "How much the class's probability falls when the head is "
                     "removed; exact, one run a head. Li et al. 2023."),
     "jsd": ("divergence", "How far all probabilities move when the head is removed: "
             "Jensen-Shannon divergence, 0 to 0.69."),
-    "cls_cosine": ("class token", "How far the class token (or what is pooled) turns in the head's "
-                   "own layer when the head is removed: 1 - cosine."),
+    "class_token_cosine": ("class token", "How far the class token (or what is pooled) turns in "
+                           "the head's own layer when the head is removed: 1 - cosine."),
     "loss": ("loss", "How much the cross-entropy of the class rises when the head is removed."),
     "taylor": ("gradient", "First-order estimate for all heads from one backward pass. "
                "Michel et al. 2019."),
 }  # fmt: skip
 
 
-def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[str]:
+def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[Metric]:
     """Metrics of head importance that there are: most need a class, or something to explain."""
-    without = set() if by_class else set(NEED_A_CLASS)
+    without: set[Metric] = set() if by_class else set(NEED_A_CLASS)
     without |= set() if vit.num_classes else {"jsd"}
     without |= set() if explains else {"taylor"}
     return [name for name in METRIC_HINTS if name not in without]
@@ -80,7 +80,9 @@ def model_info(
     vit: VisionTransformer, tokens: TokenLayout, image_name: str, explains: bool, by_class: bool
 ) -> dict[str, Any]:
     """What the views must know of the model, the input, and of what is explained."""
-    metrics = {name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)}
+    metrics: dict[str, tuple[str, str]] = {
+        name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)
+    }
     return {
         "name": vit.name,
         "image_name": image_name,

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import METHODS
-from ..importance.run import METRICS
+from ..importance.metrics import METRICS, OLD_METRICS
 from ..models import VisionTransformer
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
 from ..models.token_layout import TokenLayout
+from ..support.deprecation import renamed_choice
 
 __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "SELECTIONS", "Selection"]
 
@@ -151,11 +152,12 @@ class Selection(traitlets.HasTraits):
             "interpolation": INTERPOLATIONS,
             "scale": SCALES,
         }[name]
-        if proposal["value"] not in choices:
-            raise ParameterError(
-                f"{name} is {proposal['value']!r}: choose one of {', '.join(choices)}."
-            )
-        return str(proposal["value"])
+        value = proposal["value"]
+        if name == "metric":
+            value = renamed_choice(name, value, OLD_METRICS)
+        if value not in choices:
+            raise ParameterError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
+        return str(value)
 
     @traitlets.validate("opacity")
     def _check_opacity(self, proposal: Any) -> float:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..models import VisionTransformer
 from ..models.token_layout import TokenLayout
+from ..support.deprecation import renamed_keywords
+from ..tracing.model_or_trace import as_trace
 from ..tracing.trace import Trace
 
 __all__ = ["AttentionStrength", "attention_strength"]
@@ -70,7 +73,13 @@ class AttentionStrength:
         return pd.DataFrame(columns, index=index).dropna(subset=["entropy"]).reset_index()
 
 
-def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionStrength:
+@renamed_keywords({"renormalise": "renormalize", "trace": "model_or_trace"})
+def attention_strength(
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: Any = None,
+    *,
+    renormalize: bool = True,
+) -> AttentionStrength:
     r"""Strength of every head's attention by distance (Li et al. 2023), and how far it reaches.
 
     :math:`s_k` is the mean of :math:`A_{ij}` over all ordered pairs of patches at hop k; the
@@ -79,8 +88,10 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
 
     Parameters
     ----------
-    trace : Trace
-    renormalise : bool
+    model_or_trace : nn.Module or Trace
+        A trace already knows its images.
+    images : image, float tensor, or list of images
+    renormalize : bool
         For the distance, scale each patch's attention to the other patches to sum to 1, so that
         attention to the class token and registers does not shorten it. False takes it as it is,
         as the code that is commonly used does.
@@ -88,6 +99,10 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
     Returns
     -------
     AttentionStrength
+
+    Raises
+    ------
+    ParameterError, ImageError, UnsupportedModelError, CaptureError
 
     Notes
     -----
@@ -97,12 +112,12 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.attention_strength(
-    ...     vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    ... )
-    >>> found.profile.shape
+    >>> image = vaw.demo.scene(seed=1).image
+    >>> strength = vaw.attention_strength(vaw.demo.load_model(), image)
+    >>> strength.profile.shape
     torch.Size([1, 6, 4, 10])
     """
+    trace = as_trace(model_or_trace, images, gradients=False)
     tokens = trace.tokens
     like = trace.probabilities
     apart = _Apart(tokens, like)
@@ -115,13 +130,13 @@ def attention_strength(trace: Trace, *, renormalise: bool = True) -> AttentionSt
     first = tokens.num_prefix
     for layer, heads in enumerate(trace.num_heads):
         plain = apart.sums(trace.batch_size, heads)
-        scaled = torch.zeros_like(plain) if renormalise else plain
+        scaled = torch.zeros_like(plain) if renormalize else plain
         to_class = like.new_zeros(trace.batch_size, heads)
         for rows, attention in _grid_rows(trace, layer):
             attention = attention.to(like)
             between = attention[..., first:]
             apart.add(plain, rows, between)
-            if renormalise:
+            if renormalize:
                 total = between.sum(-1, keepdim=True)
                 apart.add(scaled, rows, between, torch.where(total > 0, 1 / total, 1))
             if place is not None:

@@ -10,12 +10,14 @@ import traitlets
 from numpy.typing import NDArray
 
 from ...errors import ParameterError
+from ...importance.metrics import OLD_METRICS, Metric
 from ...importance.run import head_importance_steps
 from ...models.head_index import head_index, layer_index
 from ...protocol.tensors import encode
 from ...pruning.accuracy import accuracy
-from ...pruning.curve import ORDERS, PruningCurve, pruning_curve_steps
+from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
 from ...pruning.partial import partial_pruning
+from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
 from ...tracing.trace import Trace
 from .. import payloads as results
@@ -51,7 +53,7 @@ class HeadStudy(Computation):
 
     def _reset_results(self) -> None:
         super()._reset_results()
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[Metric, Table] = {}
         self._curves_of: tuple[int, ...] | None = None
         self._whole_accuracy: float | None = None
         self.importance_data = b""
@@ -82,7 +84,7 @@ class HeadStudy(Computation):
 
     def _weigh(self, progress: Progress) -> None:
         tables = self._tables
-        for found in head_importance_steps(self._shown(), None, tuple(tables), progress=progress):
+        for found in head_importance_steps(self._shown(), metric=tuple(tables), progress=progress):
             with self._lock:
                 if self._tables is not tables:  # started anew meanwhile
                     return
@@ -96,7 +98,8 @@ class HeadStudy(Computation):
         decision = self.decision
         after = decision.get("target_after")
         baseline = decision.get("target_before", 0) if after is None else after
-        self.importance_data = encode(self._tables, {"baseline": baseline})
+        tables = {str(metric): table for metric, table in self._tables.items()}
+        self.importance_data = encode(tables, {"baseline": baseline})
         self.importance = self._tables[self.metric].copy()
 
     # Parts of one head ---------------------------------------------------------------------------
@@ -125,7 +128,7 @@ class HeadStudy(Computation):
 
     # Curves --------------------------------------------------------------------------------------
 
-    def draw_curve(self, order: str = "probability") -> None:
+    def draw_curve(self, order: Order = "probability") -> None:
         """Remove heads one after another in an order of ``ORDERS``; see ``curves``.
 
         On the set of images, if there is one, else on the image.
@@ -135,19 +138,20 @@ class HeadStudy(Computation):
         ParameterError
             If there is no such order.
         """
+        order = renamed_choice("order", order, OLD_METRICS)
         if order not in ORDERS:
             raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
         label = f"removing heads by {order}"
         self._do(self._longest, order, label, lambda p: self._draw(order, p), no_result)
 
-    def _draw(self, order: str, progress: Progress) -> None:
+    def _draw(self, order: Order, progress: Progress) -> None:
         self._quick.wait()  # a curve is of the class that the trace will find
         self._shown()
         images, of = self._image_set, self._curves_of
         given, target = (self._inputs, self.target) if images is None else (images, None)
-        metric = "accuracy" if self._has_labels else "probability"
+        metric: CurveMetric = "accuracy" if self._has_labels else "probability"
         steps = pruning_curve_steps(
-            self._vit, given, order, target, metric=metric, progress=progress
+            self._vit, given, target, order=order, metric=metric, progress=progress
         )
         shown = 0.0
         for curve in steps:

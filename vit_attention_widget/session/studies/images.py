@@ -14,8 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...importance.metrics import OLD_METRICS, Metric
 from ...overview.run import ImageOverview, image_overview_steps
 from ...protocol.tensors import encode
+from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
 from ..computation import image_name
 from ..lanes import Job, Lane
@@ -100,7 +102,7 @@ class ImageStudy(StrengthStudy):
         if len(images) <= _THUMBNAILS:
             self._of_the_set(self._quick, "reading the images", work, show)
 
-    def lay_out_images(self, metric: str = "probability") -> None:
+    def lay_out_images(self, metric: Metric = "probability") -> None:
         """Lay the images out by what the heads of the whole model do for each.
 
         Parameters
@@ -113,6 +115,7 @@ class ImageStudy(StrengthStudy):
         ParameterError
             If there is no such metric, no set of images, or no class that a head could matter for.
         """
+        metric = renamed_choice("metric", metric, OLD_METRICS)
         if metric not in IMAGE_METRICS:
             raise ParameterError(
                 f"The metric is {metric!r}: choose one of {', '.join(IMAGE_METRICS)}."
@@ -136,7 +139,7 @@ class ImageStudy(StrengthStudy):
 
         def work(progress: Progress) -> ImageOverview:
             shown, found = time.monotonic(), None
-            for found in image_overview_steps(vit, images, metric, progress=progress):
+            for found in image_overview_steps(vit, images, metric=metric, progress=progress):
                 if found.layout == "in order" and time.monotonic() - shown > _EVERY:
                     shown = time.monotonic()
                     publish(found, False)
