@@ -298,7 +298,7 @@ def legrad_by_rerunning(model: nn.Module, inputs: Tensor) -> Tensor:
         ({"head_mask": {9: [0]}}, ParameterError, "layer 9"),
         ({"head_mask": {0: [2]}}, ParameterError, "head 2 in layer 0"),
         ({"head_mask": {0: 1}}, ParameterError, "give a list"),
-        ({"head_mask": [(0, 1)]}, ParameterError, "give a dict"),
+        ({"head_mask": [0, 1]}, ParameterError, "give a dict"),
     ],
 )
 def test_options_that_do_not_exist(
@@ -320,7 +320,7 @@ def test_taylor_takes_any_target() -> None:
 
 @pytest.mark.parametrize(
     ("heads", "words"),
-    [({3: [0]}, "layer 3"), ({0: [5]}, "head 5"), ({-1: [0]}, "layer -1"), ({0: ["a"]}, "'a'")],
+    [({3: [0]}, "layer 3"), ({0: [5]}, "head 5"), ({-4: [0]}, "layer -4"), ({0: ["a"]}, "'a'")],
 )
 def test_masks_that_do_not_exist(heads: dict[int, list[int]], words: str) -> None:
     pair = twins("vit")
