@@ -166,13 +166,13 @@ def test_a_saved_pruning_of_the_last_layer(tmp_path: Path) -> None:
 def test_an_order_of_pruning_in_every_form() -> None:
     pair = twins("vit")
     order = [(2, 1), (0, 0), (1, 1)]
-    expected = vaw.pruning_curve(pair.model, pair.inputs[:1], order)
+    expected = vaw.pruning_curve(pair.model, pair.inputs[:1], order=order)
     for same in ([(-1, 1), (0, 0), (1, 1)], np.array(order), {-1: [1], 0: [0], 1: [1]}):
-        curve = vaw.pruning_curve(pair.model, pair.inputs[:1], same)
+        curve = vaw.pruning_curve(pair.model, pair.inputs[:1], order=same)
         assert curve.order == expected.order == order
         assert curve.values == expected.values
     with pytest.raises(ParameterError, match="names a head twice"):
-        vaw.pruning_curve(pair.model, pair.inputs[:1], [(2, 1), (-1, 1)])
+        vaw.pruning_curve(pair.model, pair.inputs[:1], order=[(2, 1), (-1, 1)])
 
 
 def test_the_last_layer_by_its_short_name() -> None:
@@ -186,7 +186,7 @@ def test_the_last_layer_by_its_short_name() -> None:
     ):
         assert rows == same_rows
         assert torch.equal(last, same)
-    partial, same = vaw.partial_pruning(trace, layer=-1), vaw.partial_pruning(trace, layer=2)
+    partial, same = (vaw.partial_pruning(trace, layer=layer, head=0) for layer in (-1, 2))
     assert partial.layer == same.layer == 2
     assert torch.equal(partial.probability, same.probability)
     attribution = vaw.explainers.daam(trace)
