@@ -16,12 +16,13 @@ from .faithfulness import (
     positive_perturbation,
 )
 from .fill import FILLS, filled
-from .localisation import average_precision, energy_inside, iou, pointing_game
+from .localization import average_precision, energy_inside, iou, pointing_game
 from .masks import place_mask
 from .metrics import FAITHFULNESS, LOCALISATION, METRICS
 from .result import Evaluation
 from .run import evaluate, evaluate_steps
-from .sanity import SanityCheck, sanity_check
+from .sanity.result import SanityCheck
+from .sanity.run import sanity_check
 from .scores import Scores, scores_of
 
 __all__ = [

@@ -22,7 +22,7 @@ from .faithfulness import (
     positive_perturbation,
 )
 from .fill import FILLS, Fill, fill_name
-from .localisation import average_precision, energy_inside, iou, pointing_game
+from .localization import average_precision, energy_inside, iou, pointing_game
 from .perturbed import Perturbed
 
 __all__ = ["FAITHFULNESS", "LOCALISATION", "METRICS", "Measure", "Metric", "measures"]

@@ -175,7 +175,7 @@ class Evaluation:
         -------
         matplotlib.axes.Axes
         """
-        from .plots import plot_curves, plot_means
+        from .plot import plot_curves, plot_means
 
         metric = self._checked(metric or self.metrics[0])
         return (plot_curves if metric in self.fractions else plot_means)(self, metric, ax)

@@ -9,7 +9,7 @@ from .baselines import BASELINES
 
 if TYPE_CHECKING:
     from .result import Evaluation
-    from .sanity import SanityCheck
+    from .sanity.result import SanityCheck
 
 __all__ = ["plot_curves", "plot_means", "plot_stages"]
 

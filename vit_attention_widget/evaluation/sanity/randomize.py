@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ParameterError, UnsupportedModelError
-from ..models import VisionTransformer, describe
-from ..models.text_prompts import ZeroShot
-from ..tracing.run import trace
-from ..tracing.trace import Trace
+from ...errors import ParameterError, UnsupportedModelError
+from ...models import VisionTransformer, describe
+from ...models.text_prompts import ZeroShot
+from ...tracing.run import trace
+from ...tracing.trace import Trace
 
 __all__ = ["copied", "forget", "kept_target"]
 
