@@ -52,7 +52,7 @@ class Wire(BaseComm):
         state = {k: v for k, v in data.get("state", {}).items() if k not in ("_esm", "_css")}
         Wire.sent += len(json.dumps({**data, "state": state})) + sum(sizes)
         paths = zip(data.get("buffer_paths", ()), sizes, strict=True)
-        if not Wire.to_first_paint and any(path == ["maps"] and size for path, size in paths):
+        if not Wire.to_first_paint and any(path == ["_maps"] and size for path, size in paths):
             Wire.to_first_paint = Wire.sent
 
 
@@ -62,7 +62,7 @@ def amounts(shape: Shape) -> Iterator[Row]:
     with mock.patch.object(comm, "create_comm", Wire):
         explorer = vaw.Explorer(shape.model(), photograph())
         explorer.wait()
-    info, session = explorer.model_info, explorer.session
+    info, session = explorer._model_info, explorer.session
     yield Row("state until the first complete paint", megabytes(Wire.to_first_paint), "<= 1 MB")
     yield Row("all state, when nothing is left to compute", megabytes(Wire.sent))
     if info["num_tokens"] <= STREAMED_TOKENS:
@@ -88,8 +88,8 @@ def kernel(shape: Shape, rounds: int) -> Iterator[Row]:
     def first_maps() -> None:
         explorer, there = vaw.Explorer(model, picture), threading.Event()
         opened.append(explorer)
-        explorer.observe(lambda _: there.set(), "maps")
-        if not explorer.maps:
+        explorer.observe(lambda _: there.set(), "_maps")
+        if not explorer._maps:
             there.wait()
 
     def close() -> None:  # a run of its own: what is still being computed must not slow the next

@@ -85,7 +85,7 @@ def without_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) 
     """First paint, cached clicks and scrubbing."""
     session = vaw.Session(shape.model(), photograph(), metric="taylor")
     session.wait()
-    info = session.model_info
+    info = session._model_info
     with tempfile.TemporaryDirectory() as folder:
         pages = {stem: Path(folder, f"{stem}.html") for stem in ("explorer", "daam_scrubber")}
         for stem, path in pages.items():
@@ -197,7 +197,7 @@ def with_kernel(shape: Shape, chromium: str, options: argparse.Namespace) -> Ite
             first = [_cell_to_paint(lab, layers) for _ in range(options.rounds)]
             yield Row("JupyterLab, from running the cell to the first paint", spread(first))
             lab.python("explorer.session.cancel(); explorer.wait()")
-            info = json.loads(lab.python("import json; print(json.dumps(explorer.model_info))"))
+            info = json.loads(lab.python("import json; print(json.dumps(explorer._model_info))"))
             clicks = f"'{PATCHES}', {options.clicks}, {info['rows']}, {info['cols']}"
             found = lab.page.evaluate(f"measure.patches({clicks}, 2)")
             yield Row("click on a patch, answered by the kernel", with_most([t for _, t in found]))
@@ -217,6 +217,6 @@ def _cell_to_paint(lab: Lab, layers: int) -> float:
         }}"""
     )
     lab.wait_idle(120)
-    lab.python("while not explorer.maps: time.sleep(0.01)")
+    lab.python("while not explorer._maps: time.sleep(0.01)")
     lab.page.wait_for_timeout(SETTLED_MS)
     return float(lab.page.evaluate("(first.on = false, first.changes.at(-1) - began)"))

@@ -220,7 +220,7 @@ def bertviz(scene: Scene) -> list[Row]:
     theirs, taken = len(page.data.encode()), time.perf_counter() - start
     start = time.perf_counter()
     widget = vaw.Explorer(scene.model, scene.images)
-    while not widget.maps:
+    while not widget._maps:
         time.sleep(1e-3)
     spent = time.perf_counter() - start
     widget.wait()

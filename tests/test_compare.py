@@ -199,12 +199,12 @@ def test_a_session_compares_methods_without_computing_them_again(
     )
     session.compare_maps()
     assert session.wait(60)
-    found = session.comparison
+    found = session._comparison
     assert found["of"] == "methods"
     assert found["asked"] == ""
-    assert found["keys"] == [choice["key"] for choice in session.model_info["methods"]]
-    assert found["version"] == session.version
-    maps = load(session.comparison_maps)["maps"]
+    assert found["keys"] == [choice["key"] for choice in session._model_info["methods"]]
+    assert found["version"] == session._version
+    maps = load(session._comparison_maps)["maps"]
     for i, method in enumerate(found["keys"]):
         np.testing.assert_array_equal(maps[i], session.attributions[method][-1])
     table = np.array(found["correlation"], float)
@@ -224,16 +224,16 @@ def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.Mo
     other = next(i for i in range(10) if i not in best)
     session.compare_maps("classes", "daam")
     assert session.wait(60)
-    assert session.comparison["keys"] == best
+    assert session._comparison["keys"] == best
     assert len(passes) == 4  # the class that is explained was there
     session.compare_maps("classes", "daam", [other, best[0], other])
     assert session.wait(60)
-    assert session.comparison["keys"] == [*best, other]
-    assert session.comparison["classes"] == [other, best[0]]
+    assert session._comparison["keys"] == [*best, other]
+    assert session._comparison["classes"] == [other, best[0]]
     assert len(passes) == 5
     expected = vaw.explainers.daam(session.trace.retarget(other)).final[0].numpy()
     np.testing.assert_allclose(session.compared.maps[-1], expected, rtol=1e-5)
-    assert session.comparison["notes"][0].endswith("%")
+    assert session._comparison["notes"][0].endswith("%")
 
 
 def test_a_session_compares_images(session: vaw.Session) -> None:
@@ -241,21 +241,21 @@ def test_a_session_compares_images(session: vaw.Session) -> None:
     assert session.wait(60)
     expected = vaw.compare(session.model, PAIRS, methods="daam")
     np.testing.assert_allclose(session.compared.maps, expected.maps, rtol=1e-5, atol=1e-9)
-    assert session.comparison["notes"] == [item.target for item in expected.items]
-    stamp = session.comparison["stamp"]
+    assert session._comparison["notes"] == [item.target for item in expected.items]
+    stamp = session._comparison["stamp"]
     session.selected_image = 3  # as a click on an image does
     assert session.wait(60)
     session.compare_maps("images", "daam")
-    assert session.comparison["version"] == session.version
+    assert session._comparison["version"] == session._version
     assert session.wait(60)
-    assert session.comparison["stamp"] == stamp  # still true, so not computed again
+    assert session._comparison["stamp"] == stamp  # still true, so not computed again
     session.pruned_heads = [(0, 0)]
     session.compare_maps("images", "daam")
     assert session.wait(60)
-    assert session.comparison["stamp"] > stamp
+    assert session._comparison["stamp"] > stamp
     session.model = vaw.prune_heads(session.model, {0: [0]})
-    assert session.comparison_maps == b""
-    assert "names" not in session.comparison
+    assert session._comparison_maps == b""
+    assert "names" not in session._comparison
     assert session.wait(60)
 
 
@@ -263,8 +263,8 @@ def test_another_image_takes_the_comparison_away(session: vaw.Session) -> None:
     session.compare_maps("classes", "daam", [7])
     assert session.wait(60)
     session.image = SCENES[2].image
-    assert session.comparison == {"of": "classes", "method": "daam", "asked": "", "classes": [7]}
-    assert session.comparison_maps == b""
+    assert session._comparison == {"of": "classes", "method": "daam", "asked": "", "classes": [7]}
+    assert session._comparison_maps == b""
     assert session.compared is None
     assert session.wait(60)
 
@@ -276,7 +276,7 @@ def test_pruning_shows_in_the_comparison(session: vaw.Session) -> None:
     session.pruned_heads = [(2, 0), (3, 1)]
     session.compare_maps()
     assert session.wait(60)
-    assert session.comparison["version"] == session.version
+    assert session._comparison["version"] == session._version
     assert not np.array_equal(before, session.compared.maps)
     np.testing.assert_array_equal(session.compared.maps[0], session.attributions["daam"][-1])
 
@@ -300,18 +300,18 @@ def test_the_latest_request_wins_and_cancelling_keeps_what_was_there(session: va
     release = hold(session._longest)
     for of in ("images", "methods", "images", "classes"):
         session.compare_maps(of)
-        assert session.comparison["asked"] == of
+        assert session._comparison["asked"] == of
     session.cancel()
     release()
     assert session.wait(60)
-    assert session.comparison["asked"] == ""
-    assert session.comparison["of"] == "layers"
+    assert session._comparison["asked"] == ""
+    assert session._comparison["of"] == "layers"
     release = hold(session._longest)
     for of in ("images", "classes", "layers", "methods"):
         session.compare_maps(of)
     release()
     assert session.wait(60)
-    assert session.comparison["of"] == "methods"
+    assert session._comparison["of"] == "methods"
     assert session.status["state"] == "idle"
 
 
@@ -324,11 +324,11 @@ def test_a_method_that_does_not_work_is_left_out(
     monkeypatch.setattr(
         "vit_attention_widget.session.studies.comparison.METHODS", {**METHODS, "legrad": refuse}
     )
-    del session._maps["legrad"]
+    del session._maps_by_method["legrad"]
     session.compare_maps()
     assert session.wait(60)
-    assert session.comparison["left_out"] == {"legrad": "not this model"}
-    assert "legrad" not in session.comparison["keys"]
+    assert session._comparison["left_out"] == {"legrad": "not this model"}
+    assert "legrad" not in session._comparison["keys"]
 
 
 def test_it_may_be_asked_for_before_the_first_look() -> None:
@@ -349,7 +349,7 @@ def test_what_a_session_cannot_compare(session: vaw.Session) -> None:
     with pytest.raises(ParameterError, match="image_set"):
         alone.compare_maps("images")
     alone.close()
-    assert session.comparison == {}
+    assert session._comparison == {}
 
 
 @pytest.mark.parametrize(("count", "side"), [(9, 14), (24, 64), (48, 160), (48, 400)])
@@ -382,11 +382,11 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 
     ask(of="classes", method="daam", classes=[7])
     assert replies[-1]["ok"]
-    assert widget.comparison["classes"] == [7]
-    assert widget.comparison == session.comparison
-    assert widget.comparison_maps == session.comparison_maps
+    assert widget._comparison["classes"] == [7]
+    assert widget._comparison == session._comparison
+    assert widget._comparison_maps == session._comparison_maps
     ask(of="methods")
-    assert widget.comparison["of"] == "methods"
+    assert widget._comparison["of"] == "methods"
     count = len(replies)
     for wrong in (
         {},
@@ -399,9 +399,9 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
     ):
         ask(**wrong)
     assert ["error" in reply for reply in replies[count:]] == [True] * 7
-    assert widget.comparison["of"] == "methods"
-    widget.set_state({"comparison": {"of": "hacked"}})
-    assert session.comparison["of"] == "methods"
+    assert widget._comparison["of"] == "methods"
+    widget.set_state({"_comparison": {"of": "hacked"}})
+    assert session._comparison["of"] == "methods"
     widget.close()
 
 
@@ -444,15 +444,15 @@ def test_a_session_compares_models() -> None:
     others = {"pruned": pruned, "fine": known["fine"]}
     session = vaw.Session(known["bundled"], image, "star", models=others)
     session.wait()
-    assert session.model_info["other_models"] == ["pruned", "fine"]
+    assert session._model_info["other_models"] == ["pruned", "fine"]
     session.compare_maps("models", "gmar")
     session.wait()
     assert session.status["error"] is None
-    assert session.comparison["names"] == [session.model_info["name"], "pruned", "fine"]
+    assert session._comparison["names"] == [session._model_info["name"], "pruned", "fine"]
     direct = METHODS["gmar"](vaw.trace(pruned, image, "star")).final
     larger = torch.nn.functional.interpolate(direct[None], (20, 20), mode="bilinear")[0, 0]
     np.testing.assert_allclose(session.compared.maps[1], larger.numpy(), rtol=1e-4, atol=1e-6)
-    assert session.comparison["notes"][1].startswith("star ")
+    assert session._comparison["notes"][1].startswith("star ")
     with pytest.raises(ParameterError, match="different models"):
         session.score_compared()
     session.close()

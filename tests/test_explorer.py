@@ -14,7 +14,7 @@ import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.widgets.explorer import PANELS, USUAL_PANELS
 
-TABLE = Path(__file__).parents[1] / "js" / "src" / "views" / "panels.tsx"
+TABLE = Path(__file__).parents[1] / "js" / "src" / "views" / "explorer" / "panels.tsx"
 
 
 @pytest.fixture(scope="module")

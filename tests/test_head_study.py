@@ -35,7 +35,7 @@ def session(model: torch.nn.Module) -> Iterator[vaw.Session]:
 def tables(session: vaw.Session) -> dict[str, np.ndarray]:
     from safetensors.numpy import load
 
-    return load(session.importance_data)
+    return load(session._importance_data)
 
 
 def test_all_metrics_come_at_once(session: vaw.Session, model: torch.nn.Module) -> None:
@@ -254,12 +254,12 @@ def test_strength_is_measured_when_it_is_asked_for(
     assert session.wait(60)
     inputs = TINY.inputs(1, torch.float32)
     expected = vaw.attention_strength(vaw.trace(model, inputs))
-    found = load(session.strength_data)
+    found = load(session._strength_data)
     np.testing.assert_allclose(found["entropy"], expected.entropy[0], atol=1e-5)
     np.testing.assert_allclose(found["class_to_patches"], expected.class_to_patches[0], atol=1e-5)
     session.measure_strength_of_set()
     assert session.wait(60)
-    of_set = load(session.strength_set)["entropy"]
+    of_set = load(session._strength_set)["entropy"]
     images = torch.stack([image for image, _ in LABELLED])
     expected = vaw.attention_strength(vaw.trace(model, images))
     np.testing.assert_allclose(of_set, expected.entropy, atol=1e-5)

@@ -168,7 +168,7 @@ def test_a_model_without_classes_is_refused() -> None:
         session.lay_out_images()
     session.show_images()
     assert session.wait(60)
-    assert session.thumbnails
+    assert session._thumbnails
     session.close()
 
 
@@ -176,25 +176,25 @@ def test_a_model_without_classes_is_refused() -> None:
 
 
 def test_images_are_shown_before_they_are_measured(session: vaw.Session) -> None:
-    assert session.overview == {}
+    assert session._overview == {}
     session.show_images()
     assert session.wait(60)
-    small = load(session.thumbnails)["thumbnails"]
+    small = load(session._thumbnails)["thumbnails"]
     assert small.shape == (14, 48, 48, 3)
     assert small.dtype == np.uint8
     expected = np.asarray(Image.fromarray(SCENES[3].image).resize((48, 48)), int)
     assert np.abs(small[3] - expected).mean() < 4
-    assert session.overview["labels"] == [scene.label for scene in SCENES]
-    assert session.overview["points"] == []
+    assert session._overview["labels"] == [scene.label for scene in SCENES]
+    assert session._overview["points"] == []
     assert session.image_overview is None
 
 
 def test_the_images_are_laid_out(session: vaw.Session) -> None:
     partly: list[int] = []
-    session.observe(lambda change: partly.append(change["new"]["done"]), names="overview")
+    session.observe(lambda change: partly.append(change["new"]["done"]), names="_overview")
     session.lay_out_images("taylor")
     assert session.wait(60)
-    found, expected = session.overview, vaw.image_overview(session.model, PAIRS, metric="taylor")
+    found, expected = session._overview, vaw.image_overview(session.model, PAIRS, metric="taylor")
     np.testing.assert_allclose(found["points"], expected.points, atol=1e-3)
     assert found["predicted"] == expected.predicted.tolist()
     assert (found["metric"], found["measuring"], found["done"]) == ("taylor", "", 14)
@@ -208,37 +208,37 @@ def test_opening_an_image_links_all_widgets(session: vaw.Session) -> None:
     explorer, grid = vaw.Explorer(session=session), vaw.HeadImportanceGrid(session=session)
     session.lay_out_images("taylor")
     assert session.wait(60)
-    laid_out, thumbnails = session.overview, session.thumbnails
+    laid_out, thumbnails = session._overview, session._thumbnails
     grid.set_state({"selected_image": 5})  # as the browser does
     assert session.wait(60)
     assert explorer.selected_image == session.selected_image == 5
-    assert explorer.model_info["image_name"] == "image 5"
-    assert explorer.picture == session.picture_of(5)
+    assert explorer._model_info["image_name"] == "image 5"
+    assert explorer._picture == session.picture_of(5)
     assert session.pruned_heads == [(0, 1)]
     expected = vaw.trace(session.model, SCENES[5].image, gradients=False)
     torch.testing.assert_close(session._whole.logits, expected.logits)
-    assert session.overview is laid_out
-    assert session.thumbnails is thumbnails
+    assert session._overview is laid_out
+    assert session._thumbnails is thumbnails
     explorer.close()
     grid.close()
 
 
 def test_the_given_image_comes_back(session: vaw.Session) -> None:
-    picture, name = session.picture, session.model_info["image_name"]
+    picture, name = session._picture, session._model_info["image_name"]
     session.selected_image = 2
-    assert session.picture != picture
+    assert session._picture != picture
     session.selected_image = -1
     assert session.wait(60)
-    assert session.picture == picture
-    assert session.model_info["image_name"] == name
+    assert session._picture == picture
+    assert session._model_info["image_name"] == name
     session.selected_image = 2
     session.image = SCENES[0].image
     assert session.selected_image == -1
     assert session.wait(60)
-    own = session.picture
+    own = session._picture
     session.selected_image = 3
     session.selected_image = -1  # back to the image given last
-    assert session.picture == own
+    assert session._picture == own
     assert session.wait(60)
 
 
@@ -249,8 +249,8 @@ def test_another_model_opens_the_same_image_and_forgets_the_layout(session: vaw.
     session.model = vaw.prune_heads(session.model, {0: [0]})
     assert session.wait(60)
     assert session.selected_image == 4
-    assert session.overview == {}
-    assert session.thumbnails == b""
+    assert session._overview == {}
+    assert session._thumbnails == b""
     assert session.image_overview is None
     expected = vaw.trace(session.model, SCENES[4].image, gradients=False)
     torch.testing.assert_close(session.trace.logits, expected.logits)
@@ -282,26 +282,26 @@ def test_the_layout_goes_on_while_another_image_is_opened(session: vaw.Session) 
     release = hold(session._longest, "other")
     session.lay_out_images("taylor")
     session.selected_image = 3
-    assert session.overview["measuring"] == "taylor"
+    assert session._overview["measuring"] == "taylor"
     release()
     assert session.wait(60)
-    assert session.overview["metric"] == "taylor"
+    assert session._overview["metric"] == "taylor"
     assert session.selected_image == 3
 
 
 def test_cancelling_keeps_what_was_there(session: vaw.Session) -> None:
     session.lay_out_images("taylor")
     assert session.wait(60)
-    points = session.overview["points"]
+    points = session._overview["points"]
     release = hold(session._longest, "other")
     session.lay_out_images("probability")
-    assert session.overview["measuring"] == "probability"
+    assert session._overview["measuring"] == "probability"
     session.cancel()
     release()
     assert session.wait(60)
-    assert session.overview["measuring"] == ""
-    assert session.overview["points"] == points
-    assert session.overview["metric"] == "taylor"
+    assert session._overview["measuring"] == ""
+    assert session._overview["points"] == points
+    assert session._overview["metric"] == "taylor"
     assert session.status["state"] == "idle"
 
 
@@ -309,8 +309,8 @@ def test_the_latest_metric_wins(session: vaw.Session) -> None:
     for metric in ("probability", "taylor", "jsd", "taylor"):
         session.lay_out_images(metric)
     assert session.wait(60)
-    assert session.overview["metric"] == "taylor"
-    assert session.overview["measuring"] == ""
+    assert session._overview["metric"] == "taylor"
+    assert session._overview["measuring"] == ""
 
 
 def test_images_opened_quickly_end_with_the_last(session: vaw.Session) -> None:
@@ -361,7 +361,7 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
     assert session.wait(60)
     assert all(content["ok"] for content, _ in replies)
     assert next(b for c, b in replies if c["id"] == "2") == [session.picture_of(3)]
-    assert len(widget.overview["points"]) == 14
+    assert len(widget._overview["points"]) == 14
     replies.clear()
     wrong = [("overview", {"metric": "x"}), ("image", {"index": 14}), ("image", {})]
     for method, params in wrong:
@@ -387,8 +387,8 @@ def test_thumbnails_shrink_for_many_images(number: int, side: int | None) -> Non
     session.show_images()
     assert session.wait(60)
     if side is None:
-        assert session.thumbnails == b""
+        assert session._thumbnails == b""
     else:
-        assert load(session.thumbnails)["thumbnails"].shape == (number, side, side, 3)
-    assert len(session.thumbnails) < 601_000
+        assert load(session._thumbnails)["thumbnails"].shape == (number, side, side, 3)
+    assert len(session._thumbnails) < 601_000
     session.close()

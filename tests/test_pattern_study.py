@@ -29,7 +29,7 @@ def session(patterns: vaw.AttentionPatterns) -> Iterator[vaw.Session]:
 
 
 def test_a_map_that_was_given(session: vaw.Session, patterns: vaw.AttentionPatterns) -> None:
-    families = session.patterns_info["families"]
+    families = session._patterns_info["families"]
     assert set(families) == {"patches", "class"}
     assert families["patches"]["points"] == 5 * 24
     assert [c["name"] for c in families["patches"]["clusters"]] == [
@@ -50,7 +50,7 @@ def test_heads_of_the_image_are_placed(session: vaw.Session) -> None:
         session.pattern_thumbnails("patches")
     session.place_heads()
     assert session.wait(60)
-    here = load(session.patterns_here)
+    here = load(session._patterns_here)
     family = session.patterns.family()  # type: ignore[union-attr]
     own = family.heads[:, 0] == 3  # the image is one of the set
     assert np.allclose(here["patches.points"], family.embedding[own], atol=0.05)
@@ -65,14 +65,14 @@ def test_learning_in_the_background_survives_another_image() -> None:
     session.image = scenes[1]
     assert session.wait(120)
     assert session.patterns is not None
-    assert session.patterns_info["families"]["patches"]["images"] == 4
-    assert session.patterns_here
+    assert session._patterns_info["families"]["patches"]["images"] == 4
+    assert session._patterns_here
     session.model = vaw.demo.load_model()  # the same model, loaded again
     assert session.patterns is not None
     other = timm.create_model("vit_tiny_patch16_224", img_size=80, patch_size=8, depth=1)
     session.model = other.eval()
     assert session.patterns is None
-    assert session.patterns_info["families"] == {}
+    assert session._patterns_info["families"] == {}
     session.close()
 
 
@@ -110,7 +110,7 @@ def test_the_widget(patterns: vaw.AttentionPatterns) -> None:
     assert load(answers["2"][1][0])["points"].shape == (120, 2)
     assert "family" in answers["3"][0]["error"]["message"]
     assert "no point 1000000" in answers["4"][0]["error"]["message"]
-    assert widget.patterns_here
+    assert widget._patterns_here
     widget.close()
     bare = vaw.AttentionPatternMap(vaw.demo.load_model(), image)
     with pytest.raises(ParameterError, match="no map yet"):

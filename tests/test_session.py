@@ -116,7 +116,7 @@ def test_another_image_and_model(session: vaw.Session) -> None:
     session.model = timm.create_model("test_vit2", num_classes=5).eval()
     assert session.wait(60)
     assert session.pruned_heads == []
-    assert session.model_info["prefix"] == ["register 0"]
+    assert session._model_info["prefix"] == ["register 0"]
     assert 0 <= session.target < 5
 
 
@@ -155,14 +155,14 @@ def test_obvious_mistakes_raise_at_once() -> None:
 
 
 def test_an_error_while_computing_is_told_and_what_was_shown_stays(session: vaw.Session) -> None:
-    shown = session.picture
+    shown = session._picture
     with torch.no_grad():
         session.model.head.weight.fill_(torch.nan)
     session.pruned_heads = [(0, 0)]
     assert session.wait(60)
     assert session.status["state"] == "error"
     assert "not finite" in session.status["error"]["message"]
-    assert session.picture == shown
+    assert session._picture == shown
     assert session.decision["target_before"] > 0
     with torch.no_grad():
         session.model.head.weight.normal_()

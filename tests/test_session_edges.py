@@ -83,7 +83,7 @@ def test_a_metric_that_is_not_there_is_empty(session: vaw.Session) -> None:
     session.explain(lambda logits: logits[:, 0])
     session.wait()
     session.metric = "probability"  # no error, and nothing to show
-    assert session.model_info["by_class"] is False
+    assert session._model_info["by_class"] is False
 
 
 def test_cancelled_scores_leave_the_rest(session: vaw.Session) -> None:
@@ -171,7 +171,7 @@ def test_a_model_may_be_named_like_the_one_that_is_shown() -> None:
     session.wait()
     session.compare_maps("models")
     session.wait()
-    assert session.comparison["names"] == [f"{name}, shown", name]
+    assert session._comparison["names"] == [f"{name}, shown", name]
     assert len(session.compared) == 2
     session.close()
 
@@ -190,10 +190,10 @@ def test_labels_of_a_set_follow_the_prompts(clip: nn.Module) -> None:
     session.wait()
     session.show_images()
     session.wait()
-    assert session.overview
+    assert session._overview
     session.set_prompts(["a moon", "a heart", "a star"])
     session.wait()
-    assert session.overview == {}  # it was about other classes
+    assert session._overview == {}  # it was about other classes
     assert [label for _, label in session._image_set] == [0, 2]
     session.set_prompts(["a moon", "a heart"])  # one label is gone
     session.wait()

@@ -27,7 +27,7 @@ def test_the_map_that_is_shown_is_scored(session: vaw.Session) -> None:
     session.wait()
     found = session.faithfulness["map"]
     assert session.faithfulness["asked"] == ""
-    assert (found["method"], found["layer"], found["version"]) == ("gmar", 3, session.version)
+    assert (found["method"], found["layer"], found["version"]) == ("gmar", 3, session._version)
     trace = session.trace
     assert trace is not None
     expected = {
@@ -60,9 +60,9 @@ def test_every_compared_map_is_scored(session: vaw.Session, of: str) -> None:
     session.wait()
     found, trace = session.faithfulness["compared"], session.trace
     assert trace is not None
-    assert found["stamp"] == session.comparison["stamp"]
-    assert len(found["areas"]) == len(session.comparison["names"])
-    key = session.comparison["keys"][1]
+    assert found["stamp"] == session._comparison["stamp"]
+    assert len(found["areas"]) == len(session._comparison["names"])
+    key = session._comparison["keys"][1]
     aimed = trace.retarget(key) if of == "classes" else trace
     method = vaw.explainers.METHODS[key if of == "methods" else "daam"]
     layer = 1 if of == "layers" else trace.num_layers - 1
@@ -128,13 +128,13 @@ def tower(clip: nn.Module) -> Iterator[vaw.Session]:
 
 
 def test_prompts_are_typed_and_taken_away(tower: vaw.Session, clip: nn.Module) -> None:
-    assert tower.model_info["takes_prompts"]
+    assert tower._model_info["takes_prompts"]
     assert tower.prompts == []
     assert tower.method == "rollout"
     assert tower.decision == {}
     tower.set_prompts(["a heart", " a star ", "a star", ""])
     tower.wait()
-    assert tower.prompts == tower.model_info["class_names"] == ["a heart", "a star"]
+    assert tower.prompts == tower._model_info["class_names"] == ["a heart", "a star"]
     assert tower.method == "daam"
     assert "daam" in tower.attributions
     direct = vaw.trace(vaw.zero_shot(clip, tower.prompts), SCENE.image)
@@ -174,14 +174,14 @@ def test_prompts_side_by_side(tower: vaw.Session) -> None:
     tower.wait()
     tower.compare_maps("classes")
     tower.wait()
-    assert sorted(tower.comparison["names"]) == ["a heart", "a moon", "a star"]
+    assert sorted(tower._comparison["names"]) == ["a heart", "a moon", "a star"]
     tower.set_prompts(["a heart", "a star"])
     tower.wait()
-    assert "names" not in tower.comparison  # they were of other prompts
+    assert "names" not in tower._comparison  # they were of other prompts
 
 
 def test_a_model_that_takes_no_prompts(session: vaw.Session) -> None:
-    assert session.model_info["takes_prompts"] is False
+    assert session._model_info["takes_prompts"] is False
     with pytest.raises(TargetError, match="takes no prompts"):
         session.set_prompts(["a heart"])
     assert session.prompts == []
@@ -206,7 +206,7 @@ def test_a_difference_of_classes_is_explained(session: vaw.Session) -> None:
     assert decision["target_before"] == pytest.approx(direct.score.item(), abs=1e-4)
     assert len(decision["rows"]) == 5
     assert session.target is None
-    metrics = [choice["key"] for choice in session.model_info["metrics"]]
+    metrics = [choice["key"] for choice in session._model_info["metrics"]]
     assert metrics == ["jsd", "class_token_cosine", "taylor"]
     assert session.metric == "jsd"
     taylor = vaw.head_importance(direct, metric="taylor").values[0]
@@ -230,7 +230,7 @@ def test_a_difference_of_classes_is_explained(session: vaw.Session) -> None:
     session.wait()
     assert session.target == int(session.trace.logits.argmax())
     assert session.decision["target"] == session.target
-    assert "probability" in [choice["key"] for choice in session.model_info["metrics"]]
+    assert "probability" in [choice["key"] for choice in session._model_info["metrics"]]
 
 
 def test_a_class_is_chosen_after_another_target(session: vaw.Session) -> None:
@@ -248,7 +248,7 @@ def test_a_target_that_cannot_be_explained(session: vaw.Session) -> None:
     session.wait()
     assert "unicorn" in session.status["error"]["message"]
     assert session.decision == before
-    assert session.model_info["metrics"][0]["key"] == "probability"
+    assert session._model_info["metrics"][0]["key"] == "probability"
 
 
 def test_a_tower_is_explained_by_likeness() -> None:
@@ -276,7 +276,7 @@ def test_heads_of_a_tower_matter_for_its_tokens() -> None:
     tower.reset_classifier(0)
     session = vaw.Session(tower, SCENE.image)
     session.wait()
-    assert [choice["key"] for choice in session.model_info["metrics"]] == ["class_token_cosine"]
+    assert [choice["key"] for choice in session._model_info["metrics"]] == ["class_token_cosine"]
     expected = vaw.head_importance(tower, SCENE.image, metric="class_token_cosine").values[0]
     torch.testing.assert_close(torch.from_numpy(session.importance), expected)
     session.close()

@@ -52,7 +52,7 @@ def test_each_is_built_from_a_model_and_an_image(cls: type) -> None:
     widget = cls(tiny(), PICTURE, selected_layer=2)
     assert widget.wait(60)
     assert widget.selected_layer == 2
-    assert widget.picture.startswith(b"\xff\xd8")
+    assert widget._picture.startswith(b"\xff\xd8")
     assert len(widget.top5) == 5
     assert "test_vit" in repr(widget)
     assert widget._esm.strip()
@@ -80,7 +80,7 @@ def test_selections_can_be_observed(explorer: vaw.Explorer) -> None:
     assert seen == [7]
     assert explorer.session.selected_token == 7
     assert explorer.wait(60)
-    assert load(explorer.attention_rows)["rows"].shape == (6, 2, 101)
+    assert load(explorer._attention_rows)["rows"].shape == (6, 2, 101)
 
 
 def test_what_the_browser_may_not_write_is_set_back(explorer, monkeypatch) -> None:
@@ -106,7 +106,7 @@ def test_attention_of_a_layer(explorer: vaw.Explorer, replies: list) -> None:
     ask(explorer, {"id": "a", "method": "attention", "params": {"layer": 3}})
     [(content, [buffer])] = replies
     assert content["ok"]
-    assert content["meta"]["version"] == explorer.version
+    assert content["meta"]["version"] == explorer._version
     found = load(buffer)
     values = found["attention"] / 255 * found["scale"][..., None]
     expected = vaw.trace(explorer.session.model, PICTURE).attention(3)[0].numpy()

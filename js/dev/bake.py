@@ -12,8 +12,7 @@ import json
 from pathlib import Path
 
 import vit_attention_widget as vaw
-from vit_attention_widget.session.computation import RESULTS
-from vit_attention_widget.session.selections import SELECTIONS
+from vit_attention_widget.session.traits import RESULTS, SELECTIONS
 
 STATIC = Path(vaw.__file__).parent / "static"
 STREAMED_TOKENS = 600
@@ -77,7 +76,7 @@ def page(
         state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
     if panels is not None:
         state["panels"] = panels
-    info = session.model_info
+    info = session._model_info
     streamed = range(info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0)
     layers = [text(session.attention_layer(layer)) for layer in streamed]
     style = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
@@ -137,7 +136,7 @@ def main() -> None:
         if options.lay_out:
             session.lay_out_images(options.lay_out)
         session.wait()
-        for index in range(min(40, session.model_info["set_size"])):
+        for index in range(min(40, session._model_info["set_size"])):
             replies[f"image {index}"] = text(session.picture_of(index))
     if options.compare:
         session.compare_maps(options.compare)

@@ -19,7 +19,7 @@ import { cellColours } from "../src/views/compare/compare_matrix";
 import { encode, STATE, settle, storeOf } from "./fake";
 import { drawn } from "./setup";
 
-const INFO = STATE.model_info as ModelInfo;
+const INFO = STATE._model_info as ModelInfo;
 const METHODS: Comparison = {
   of: "methods",
   method: "daam",
@@ -52,7 +52,10 @@ const CLASSES: Comparison = {
 const DATA = new Float32Array([0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 10, 5, 4, 3, 2, 1, -1]);
 const maps = (stamp: number) =>
   encode({ maps: { shape: [3, 2, 3], data: DATA } }, { stamp: `${stamp}` });
-const there = (comparison: Comparison) => ({ comparison, comparison_maps: maps(comparison.stamp) });
+const there = (comparison: Comparison) => ({
+  _comparison: comparison,
+  _comparison_maps: maps(comparison.stamp),
+});
 
 let root: HTMLElement;
 
@@ -190,14 +193,14 @@ describe("the compare view", () => {
     expect(asked(model.sent)).toEqual([{ of: "methods", method: "daam", classes: [] }]);
     expect(root.textContent).toContain("Comparing methods");
     await act(() => {
-      model.kernel("comparison_maps", maps(4));
-      model.kernel("comparison", METHODS);
+      model.kernel("_comparison_maps", maps(4));
+      model.kernel("_comparison", METHODS);
     });
     expect(find("compare-maps").children).toHaveLength(3);
-    await act(() => model.kernel("version", 2));
+    await act(() => model.kernel("_version", 2));
     expect(asked(model.sent)).toHaveLength(2);
     expect(root.querySelector(".vaw-stale")).not.toBeNull();
-    await act(() => model.kernel("comparison", { ...METHODS, version: 2 }));
+    await act(() => model.kernel("_comparison", { ...METHODS, version: 2 }));
     expect(root.querySelector(".vaw-stale")).toBeNull();
     expect(asked(model.sent)).toHaveLength(2);
   });
@@ -253,7 +256,7 @@ describe("the compare view", () => {
     expect(model.values.selected_layer).toBe(0);
     const info = { ...INFO, set_size: 9 };
     const images = { ...layers, of: "images", total: 9, files: ["a.png", "", ""] } as Comparison;
-    const other = await show({ ...there(images), model_info: info });
+    const other = await show({ ...there(images), _model_info: info });
     expect(root.textContent).toContain("the first 3 of 9 images");
     expect(find("compare-0").title).toBe("a.png");
     await click(find("compare-2"));
@@ -272,9 +275,9 @@ describe("the compare view", () => {
     expect(asked(model.sent)).toEqual([{ of: "layers", method: "daam", classes: [] }]);
     expect(root.textContent).toContain("Comparing layers");
     expect(find("compare-scale").children).toHaveLength(3);
-    await act(() => model.kernel("comparison", { ...METHODS, asked: "layers" }));
+    await act(() => model.kernel("_comparison", { ...METHODS, asked: "layers" }));
     const bare = { ...INFO, num_classes: 0 };
-    await act(() => model.kernel("model_info", bare));
+    await act(() => model.kernel("_model_info", bare));
     expect(kinds()).toEqual(["methods", "layers"]);
   });
 
@@ -317,7 +320,7 @@ describe("the compare view", () => {
     expect(find("compare-scale-says").textContent).toContain("units differ");
     await click(find("compare-scale").children[1] ?? null);
     expect(find("compare-scale-says").textContent).toContain("by rank");
-    await act(() => model.kernel("comparison", CLASSES));
+    await act(() => model.kernel("_comparison", CLASSES));
     expect(find("compare-scale-says").textContent).toContain("by rank");
     await click(find("compare-scale").children[0] ?? null);
     expect(find("compare-scale-says").textContent).toContain("One scale for all maps");
@@ -326,7 +329,7 @@ describe("the compare view", () => {
   it("can be asked again after it was cancelled", async () => {
     const { model } = await show();
     await act(() =>
-      model.kernel("comparison", { of: "methods", method: "daam", asked: "", classes: [] }),
+      model.kernel("_comparison", { of: "methods", method: "daam", asked: "", classes: [] }),
     );
     const message = model.sent.find(({ method }) => method === "compare");
     await act(async () => {

@@ -69,8 +69,8 @@ describe("one head in full", () => {
   });
 
   it("says why a long sequence has no matrix", async () => {
-    const info = { ...(storeOf().model.values.model_info as object), num_tokens: 1025 };
-    await show({ model_info: info });
+    const info = { ...(storeOf().model.values._model_info as object), num_tokens: 1025 };
+    await show({ _model_info: info });
     expect(root.textContent).toContain("1025 tokens");
   });
 

@@ -127,7 +127,7 @@ describe("compared maps", () => {
   );
 
   it("are scored when asked, one after another", async () => {
-    const { model } = await show(CompareMaps, { comparison, comparison_maps: maps });
+    const { model } = await show(CompareMaps, { _comparison: comparison, _comparison_maps: maps });
     await act_(() => find("score-compared")?.click());
     expect(methods(model.sent)).toContain("score_compared");
     const first = { map: [0.6, 0.3], centre: [0.5, 0.4], random: [0.4, 0.5] };
@@ -157,8 +157,8 @@ describe("compared maps", () => {
       { map: [0.4, 0.4], centre: [0.5, 0.4] },
     ];
     await show(CompareMaps, {
-      comparison,
-      comparison_maps: maps,
+      _comparison: comparison,
+      _comparison_maps: maps,
       faithfulness: { compared: { stamp: 4, areas } },
     });
     const text = find("scores-say")?.textContent;
@@ -169,8 +169,8 @@ describe("compared maps", () => {
   it("do not take the scores of other maps", async () => {
     const areas = [{ map: [0.6, 0.3] }, { map: [0.6, 0.3] }];
     await show(CompareMaps, {
-      comparison,
-      comparison_maps: maps,
+      _comparison: comparison,
+      _comparison_maps: maps,
       faithfulness: { compared: { stamp: 3, areas } },
     });
     expect(find("scores-0")).toBeNull();
@@ -183,7 +183,7 @@ describe("prompts", () => {
       views
     </Shell>
   );
-  const info = { ...(STATE.model_info as object), takes_prompts: true };
+  const info = { ...(STATE._model_info as object), takes_prompts: true };
   const asked = (sent: Record<string, unknown>[]) =>
     sent.filter(({ method }) => method === "prompts").map(({ params }) => params);
   const type = (text: string) =>
@@ -200,7 +200,7 @@ describe("prompts", () => {
     );
 
   it("are typed, explained and taken away", async () => {
-    const { model, store } = await show(Widget, { model_info: info });
+    const { model, store } = await show(Widget, { _model_info: info });
     await type("a <b>moon</b>");
     await enter();
     await type("star"); // it is there
@@ -211,7 +211,7 @@ describe("prompts", () => {
       { prompts: ["star", "starfish", "a <b>moon</b>"] },
     ]);
     await act_(() =>
-      model.kernel("model_info", { ...info, class_names: ["star", "starfish", "a <b>moon</b>"] }),
+      model.kernel("_model_info", { ...info, class_names: ["star", "starfish", "a <b>moon</b>"] }),
     );
     await act_(() => find("prompt-2")?.click());
     expect(store.traits.target.value).toBe(2);
@@ -219,7 +219,7 @@ describe("prompts", () => {
   });
 
   it("say what went wrong, but not that the answer was overtaken", async () => {
-    const { model } = await show(Widget, { model_info: info });
+    const { model } = await show(Widget, { _model_info: info });
     const last = () => model.sent.filter(({ method }) => method === "prompts").at(-1)?.id;
     await type("a moon");
     await enter();
@@ -234,7 +234,7 @@ describe("prompts", () => {
 
   it("can be the first of a tower without classes", async () => {
     const tower = { ...info, num_classes: 0, class_names: null };
-    const { model } = await show(Widget, { model_info: tower, decision: {} });
+    const { model } = await show(Widget, { _model_info: tower, decision: {} });
     await type("a star");
     await enter();
     expect(asked(model.sent)).toEqual([{ prompts: ["a star"] }]);

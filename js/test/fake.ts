@@ -77,7 +77,7 @@ export const STATE: Record<string, unknown> = {
   opacity: 0.6,
   interpolation: "bilinear",
   scale: "shared",
-  model_info: {
+  _model_info: {
     name: "small",
     num_layers: 2,
     num_heads: [2, 2],
@@ -103,7 +103,7 @@ export const STATE: Record<string, unknown> = {
     other_models: [],
     by_class: true,
   },
-  picture: new DataView(new ArrayBuffer(4)),
+  _picture: new DataView(new ArrayBuffer(4)),
   decision: {
     target: 1,
     target_name: "star",
@@ -115,11 +115,11 @@ export const STATE: Record<string, unknown> = {
       { index: 0, name: "heart", before: 0.2, after: null },
     ],
   },
-  maps: encode({
+  _maps: encode({
     daam: { shape: [2, 2, 3], data: new Float32Array([0, 0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 4]) },
     rollout: { shape: [2, 2, 3], data: new Float32Array(12).fill(0.1) },
   }),
-  importance_data: encode(
+  _importance_data: encode(
     {
       probability: { shape: [2, 2], data: new Float32Array([0.4, -0.1, Number.NaN, 0.02]) },
       taylor: { shape: [2, 2], data: new Float32Array([0.5, 0.1, Number.NaN, 0.2]) },
@@ -129,18 +129,18 @@ export const STATE: Record<string, unknown> = {
   accuracy: {},
   partial: {},
   curves: {},
-  strength_data: new DataView(new ArrayBuffer(0)),
-  strength_set: new DataView(new ArrayBuffer(0)),
-  overview: {},
-  thumbnails: new DataView(new ArrayBuffer(0)),
-  comparison: {},
-  comparison_maps: new DataView(new ArrayBuffer(0)),
+  _strength_data: new DataView(new ArrayBuffer(0)),
+  _strength_set: new DataView(new ArrayBuffer(0)),
+  _overview: {},
+  _thumbnails: new DataView(new ArrayBuffer(0)),
+  _comparison: {},
+  _comparison_maps: new DataView(new ArrayBuffer(0)),
   faithfulness: {},
-  patterns_info: {},
-  patterns_here: new DataView(new ArrayBuffer(0)),
-  attention_rows: rowBytes(0),
+  _patterns_info: {},
+  _patterns_here: new DataView(new ArrayBuffer(0)),
+  _attention_rows: rowBytes(0),
   status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12 },
-  version: 1,
+  _version: 1,
 };
 
 export class FakeModel implements AnyModel {
@@ -196,7 +196,7 @@ export class FakeModel implements AnyModel {
     this.sent.push(content);
     if (!this.answers || content.method !== "attention") return;
     const { layer } = content.params as { layer: number };
-    const reply = { id: content.id, ok: true, meta: { layer, version: this.values.version } };
+    const reply = { id: content.id, ok: true, meta: { layer, version: this.values._version } };
     queueMicrotask(() => this.emit("msg:custom", reply, [layerBytes(layer)]));
   }
 }

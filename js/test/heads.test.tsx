@@ -113,8 +113,8 @@ describe("pruning", () => {
     await act(() => model.kernel("pruned_heads", [[1, 1]]));
     await fire(find("undo"), "click");
     expect(model.values.pruned_heads).toEqual([]);
-    const info = { ...(model.values.model_info as object), num_heads: [2, 1] };
-    await act(() => model.kernel("model_info", info));
+    const info = { ...(model.values._model_info as object), num_heads: [2, 1] };
+    await act(() => model.kernel("_model_info", info));
     expect(store.history.redoable.value).toEqual([]);
     await act(() => store.set({ selected_layer: 0, selected_head: 1 }));
     await act(() => store.set({ selected_layer: 1 }));
@@ -123,11 +123,11 @@ describe("pruning", () => {
 
   it("has its own button where cells are too small for a mark", async () => {
     const info = {
-      ...(storeOf().model.values.model_info as object),
+      ...(storeOf().model.values._model_info as object),
       num_layers: 24,
       num_heads: new Array(24).fill(2),
     };
-    const { model } = await show({ model_info: info, selected_layer: 3, selected_head: 1 });
+    const { model } = await show({ _model_info: info, selected_layer: 3, selected_head: 1 });
     expect(root.querySelector(".vaw-prune")).toBeNull();
     await fire(find("prune-selected"), "click");
     expect(model.values.pruned_heads).toEqual([[3, 1]]);
@@ -178,7 +178,7 @@ describe("charts", () => {
     const nan = new Float32Array(4).fill(Number.NaN);
     const taylor = new Float32Array([0.5, 0.1, 0.3, 0.2]);
     const { store } = await show({
-      importance_data: encode(
+      _importance_data: encode(
         { probability: { shape: [2, 2], data: nan }, taylor: { shape: [2, 2], data: taylor } },
         { baseline: "0.7" },
       ),

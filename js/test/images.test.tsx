@@ -16,7 +16,7 @@ import {
 import { encode, STATE, settle, storeOf } from "./fake";
 import { drawn } from "./setup";
 
-const INFO = { ...(STATE.model_info as ModelInfo), set_size: 5 };
+const INFO = { ...(STATE._model_info as ModelInfo), set_size: 5 };
 const SHOWN: Overview = {
   total: 5,
   names: ["", "b.png", "", "", ""],
@@ -51,7 +51,7 @@ const THUMBNAILS = encode({
 let root: HTMLElement;
 
 async function show(changes: Record<string, unknown> = {}) {
-  const made = storeOf({ model_info: INFO, ...changes });
+  const made = storeOf({ _model_info: INFO, ...changes });
   root = document.createElement("div");
   document.body.append(root);
   await act(async () => {
@@ -200,7 +200,7 @@ describe("classes of images", () => {
 
 describe("image overview", () => {
   it("says what to do without a set, and asks for nothing", async () => {
-    const { model } = await show({ model_info: { ...INFO, set_size: 0 } });
+    const { model } = await show({ _model_info: { ...INFO, set_size: 0 } });
     expect(root.textContent).toContain("image_set=[...]");
     expect(model.sent.filter(({ method }) => method === "images")).toEqual([]);
     expect(root.querySelector("input")).toBeNull();
@@ -209,7 +209,7 @@ describe("image overview", () => {
   it("asks for the images, shows them in order, and lays them out when told", async () => {
     const { model } = await show();
     expect(model.sent.map(({ method }) => method)).toContain("images");
-    await act(() => model.kernel("overview", SHOWN));
+    await act(() => model.kernel("_overview", SHOWN));
     expect(find("images-say").textContent).toContain("in order");
     expect(find("image-legend").textContent).toBe("heart 2star 2starfish 1");
     const estimate = find("image-metric").querySelectorAll("button")[1] as HTMLElement;
@@ -217,16 +217,16 @@ describe("image overview", () => {
     expect(find("lay-out-cost").textContent).toContain("once back for each of 5 images");
     await act(() => find("lay-out").click());
     expect(model.sent.at(-1)).toMatchObject({ method: "overview", params: { metric: "taylor" } });
-    await act(() => model.kernel("overview", { ...SHOWN, measuring: "taylor", done: 2 }));
+    await act(() => model.kernel("_overview", { ...SHOWN, measuring: "taylor", done: 2 }));
     expect((find("lay-out") as HTMLButtonElement).disabled).toBe(true);
-    await act(() => model.kernel("overview", LAID_OUT));
+    await act(() => model.kernel("_overview", LAID_OUT));
     expect((find("lay-out") as HTMLButtonElement).disabled).toBe(false);
     expect(find("images-say").textContent).toContain("t-SNE");
     expect(root.textContent).toContain("the model is wrong: 1");
   });
 
   it("tells what the pointer is over, and opens it by a click", async () => {
-    const { model } = await show({ overview: LAID_OUT });
+    const { model } = await show({ _overview: LAID_OUT });
     expect(find("image-says").textContent).toContain("Move over an image");
     await point("pointermove", 3);
     expect(find("image-says").textContent).toContain("image 3");
@@ -244,7 +244,7 @@ describe("image overview", () => {
   });
 
   it("walks by arrows and opens by Enter", async () => {
-    const { model } = await show({ overview: LAID_OUT, selected_image: 0 });
+    const { model } = await show({ _overview: LAID_OUT, selected_image: 0 });
     await press("ArrowRight");
     expect(find("image-map").getAttribute("aria-valuetext")).toContain("image 1, b.png");
     await press("ArrowDown");
@@ -258,7 +258,7 @@ describe("image overview", () => {
   });
 
   it("opens by number, refuses what does not exist, and goes back", async () => {
-    const { model } = await show({ overview: LAID_OUT });
+    const { model } = await show({ _overview: LAID_OUT });
     const field = find("image-number") as HTMLInputElement;
     const type = (text: string) =>
       act(() => {
@@ -277,10 +277,10 @@ describe("image overview", () => {
 
   it("draws thumbnails where there are some, and dots otherwise", async () => {
     drawn.length = 0;
-    const { model } = await show({ overview: LAID_OUT });
+    const { model } = await show({ _overview: LAID_OUT });
     expect(drawn.filter((call) => call.startsWith("arc"))).not.toEqual([]);
     drawn.length = 0;
-    await act(() => model.kernel("thumbnails", THUMBNAILS));
+    await act(() => model.kernel("_thumbnails", THUMBNAILS));
     expect(drawn.filter((call) => call.startsWith("putImageData"))).toHaveLength(5);
     expect(drawn.filter((call) => call === "drawImage 9").length).toBeGreaterThanOrEqual(5);
     expect(drawn.filter((call) => call.startsWith("arc"))).toEqual([]);
@@ -288,7 +288,7 @@ describe("image overview", () => {
 
   it("shows one class alone, and a larger picture where the pointer rests", async () => {
     vi.useFakeTimers();
-    const { model } = await show({ overview: LAID_OUT });
+    const { model } = await show({ _overview: LAID_OUT });
     const chip = find("image-legend").querySelectorAll("button")[1] as HTMLElement;
     await act(() => chip.click());
     expect(chip.getAttribute("aria-pressed")).toBe("true");

@@ -146,7 +146,7 @@ describe("the view", () => {
   });
 
   it("asks for the map, places the heads, and reads the one that is looked at", async () => {
-    const { model, store } = await show({ patterns_info: INFO, patterns_here: HERE });
+    const { model, store } = await show({ _patterns_info: INFO, _patterns_here: HERE });
     expect(model.sent.map((message) => message.method)).toEqual(
       expect.arrayContaining(["place_heads", "pattern_map", "pattern_thumbnails"]),
     );
@@ -169,7 +169,7 @@ describe("the view", () => {
   });
 
   it("changes the family, and asks for its map", async () => {
-    const { model } = await show({ patterns_info: INFO, patterns_here: HERE });
+    const { model } = await show({ _patterns_info: INFO, _patterns_here: HERE });
     await act(async () => {
       root.querySelectorAll<HTMLElement>("[data-testid=pattern-family] button")[1]?.click();
       await settle();
@@ -179,13 +179,13 @@ describe("the view", () => {
   });
 
   it("shows one family of a model without a class token", async () => {
-    await show({ patterns_info: { version: 1, families: { patches: ABOUT } } });
+    await show({ _patterns_info: { version: 1, families: { patches: ABOUT } } });
     expect(find("pattern-family")).toBeNull();
     expect(root.textContent).toContain("on its way");
   });
 
   it("walks over the heads by keys", async () => {
-    const { model, store } = await show({ patterns_info: INFO, patterns_here: HERE });
+    const { model, store } = await show({ _patterns_info: INFO, _patterns_here: HERE });
     await reply(model, "pattern_map", MAP);
     const scatter = root.querySelector(".vaw-scatter") as HTMLElement;
     await act(() => {

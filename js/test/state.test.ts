@@ -49,16 +49,16 @@ describe("attention", () => {
     const { store, model } = storeOf();
     await settle();
     model.answers = false;
-    model.kernel("version", 2);
+    model.kernel("_version", 2);
     expect(store.attention.hasLayer(0)).toBe(false);
-    model.kernel("attention_rows", rowBytes(4));
+    model.kernel("_attention_rows", rowBytes(4));
     expect(read(store, 0, 0, 4)).not.toBeNull();
   });
 
   it("keeps the rows of tokens that were looked at, until there is another image or version", () => {
     const { store, model } = storeOf({}, false);
-    model.kernel("attention_rows", rowBytes(4));
-    model.kernel("attention_rows", rowBytes(5));
+    model.kernel("_attention_rows", rowBytes(4));
+    model.kernel("_attention_rows", rowBytes(5));
     expect([0, 4, 5, 6].map((token) => store.attention.has(token))).toEqual([
       true,
       true,
@@ -70,15 +70,15 @@ describe("attention", () => {
     store.set({ direction: "looked_at_by" });
     expect(read(store, 1, 1, 4)).toBeNull();
     store.set({ direction: "looks_at" });
-    model.kernel("version", 2); // the rows that came last belong to it
+    model.kernel("_version", 2); // the rows that came last belong to it
     expect([4, 5].map((token) => store.attention.has(token))).toEqual([false, true]);
-    model.kernel("attention_rows", new DataView(new ArrayBuffer(0)));
+    model.kernel("_attention_rows", new DataView(new ArrayBuffer(0)));
     expect(store.attention.has(5)).toBe(false);
   });
 
   it("asks for no matrices of long sequences", () => {
-    const info = { ...(storeOf().model.values.model_info as object), num_tokens: 4097 };
-    expect(storeOf({ model_info: info }).model.sent).toEqual([]);
+    const info = { ...(storeOf().model.values._model_info as object), num_tokens: 4097 };
+    expect(storeOf({ _model_info: info }).model.sent).toEqual([]);
   });
 });
 
@@ -124,7 +124,7 @@ describe("store", () => {
     store.hovered.value = 3;
     expect(store.shownToken.value).toBe(0);
     model.answers = true;
-    model.kernel("version", 2);
+    model.kernel("_version", 2);
     await settle();
     expect(store.shownToken.value).toBe(3);
   });

@@ -38,7 +38,7 @@ describe("head strength", () => {
     const { model } = await show();
     expect(root.textContent).toContain("Measuring");
     expect(model.sent.map((m) => m.method)).toContain("strength");
-    await act(() => model.kernel("strength_data", DATA));
+    await act(() => model.kernel("_strength_data", DATA));
     expect(find("entropy-by-layer").querySelectorAll("circle")).toHaveLength(4);
     expect(find("distance-by-layer").querySelectorAll("circle")).toHaveLength(4);
     expect(find("strength-says").textContent).toContain("layer 1, head 0: entropy 1.100");
@@ -46,7 +46,7 @@ describe("head strength", () => {
   });
 
   it("selects a head by its dot, and by keys", async () => {
-    const { model } = await show({ strength_data: DATA });
+    const { model } = await show({ _strength_data: DATA });
     const dots = find("entropy-by-layer").querySelectorAll("circle");
     await act(() => {
       dots[1]?.dispatchEvent(new MouseEvent("click", { bubbles: true }));
@@ -64,15 +64,15 @@ describe("head strength", () => {
   });
 
   it("compares with the other images when asked", async () => {
-    const info = { ...(storeOf().model.values.model_info as object), set_size: 3 };
-    const { model } = await show({ strength_data: DATA, model_info: info });
+    const info = { ...(storeOf().model.values._model_info as object), set_size: 3 };
+    const { model } = await show({ _strength_data: DATA, _model_info: info });
     await act(() => {
       find("strength-set").dispatchEvent(new MouseEvent("click", { bubbles: true }));
     });
     expect(model.sent.at(-1)?.method).toBe("strength_set");
     const entropy = new Float32Array(12).map((_, i) => (i % 4) / 4);
     await act(() =>
-      model.kernel("strength_set", encode({ entropy: { shape: [3, 2, 2], data: entropy } })),
+      model.kernel("_strength_set", encode({ entropy: { shape: [3, 2, 2], data: entropy } })),
     );
     expect(find("entropy-distribution").textContent).toContain("over 3 images");
   });

@@ -135,8 +135,8 @@ describe("head grid", () => {
   });
 
   it("has room for layers with different numbers of heads", async () => {
-    const info = { ...(storeOf().model.values.model_info as object), num_heads: [1, 2] };
-    await show(HeadGrid, { model_info: info });
+    const info = { ...(storeOf().model.values._model_info as object), num_heads: [1, 2] };
+    await show(HeadGrid, { _model_info: info });
     expect(root.querySelectorAll('[role="gridcell"]')).toHaveLength(3);
   });
 });
@@ -165,7 +165,7 @@ describe("scrubber", () => {
       daam: { shape: [2, 2, 3], data },
       "daam.before": { shape: [2, 2, 3], data },
     });
-    await act(() => model.kernel("maps", maps));
+    await act(() => model.kernel("_maps", maps));
     expect(root.textContent).toContain("after pruning");
   });
 
@@ -261,7 +261,11 @@ describe("explorer and shell", () => {
   });
 
   it("is never blank while nothing is known", async () => {
-    await show(Explorer, { model_info: {}, decision: {}, maps: new DataView(new ArrayBuffer(0)) });
+    await show(Explorer, {
+      _model_info: {},
+      decision: {},
+      _maps: new DataView(new ArrayBuffer(0)),
+    });
     expect(root.textContent).toContain("Looking at the model");
   });
 });

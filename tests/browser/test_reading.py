@@ -55,7 +55,7 @@ def test_1_choose_an_image(lab: Lab) -> None:
     lay_out = find(lab, "lay-out")
     lay_out.scroll_into_view_if_needed()
     lay_out.click()
-    assert lab.until("print(explorer.overview.get('layout'))", "t-SNE", 120) == "t-SNE"
+    assert lab.until("print(explorer._overview.get('layout'))", "t-SNE", 120) == "t-SNE"
     lab.screenshot("reading-1-images", f"{EXPLORER} [data-testid=panel-images]")
     before = find(lab, "patch-canvas").evaluate("(canvas) => canvas.toDataURL()")
     number = find(lab, "image-number")

@@ -53,7 +53,7 @@ def test_compared_maps_are_scored(lab: Lab) -> None:
 
 def test_a_tile_selects_its_method_everywhere(lab: Lab) -> None:
     find(lab, "compare-2").click()
-    name = lab.python("print(view.comparison['keys'][2])")
+    name = lab.python("print(view._comparison['keys'][2])")
     assert lab.until("print(scrubber.method)", name) == name
 
 

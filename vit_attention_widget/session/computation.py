@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 from torch import nn
 
@@ -21,34 +20,10 @@ from ..support.progress import Progress, no_progress
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
 from . import payloads as results
-from .selections import SELECTIONS
+from .traits import SELECTIONS
 from .work import Work, no_result
 
-__all__ = ["RESULTS", "Computation", "image_name"]
-
-RESULTS = (
-    "model_info",
-    "picture",
-    "decision",
-    "maps",
-    "importance_data",
-    "accuracy",
-    "partial",
-    "curves",
-    "strength_data",
-    "strength_set",
-    "patterns_info",
-    "patterns_here",
-    "overview",
-    "thumbnails",
-    "comparison",
-    "comparison_maps",
-    "faithfulness",
-    "attention_rows",
-    "status",
-    "version",
-)
-"""Names of the results that go to the browser."""
+__all__ = ["Computation", "image_name"]
 
 _MAPS_AT_ONCE = 400_000
 """Bytes of maps that are sent together; above it only the selected method's."""
@@ -74,13 +49,6 @@ class Computation(Work):
 
     A trace comes first; maps, and what is known of heads, are computed from it.
     """
-
-    model_info = traitlets.Dict()
-    picture = traitlets.Bytes(b"")
-    decision = traitlets.Dict()
-    maps = traitlets.Bytes(b"")
-    attention_rows = traitlets.Bytes(b"")
-    version = traitlets.Int(0)
 
     _ready = False
     _models: Mapping[str, VisionTransformer]
@@ -134,8 +102,8 @@ class Computation(Work):
         self._whole: Trace | None = None
         self._pruned: Trace | None = None
         self._traced_own = None
-        self._maps: dict[str, NDArray[np.float32]] = {}
-        self.decision, self.maps, self.attention_rows = {}, b"", b""
+        self._maps_by_method: dict[str, NDArray[np.float32]] = {}
+        self.decision, self._maps, self._attention_rows = {}, b"", b""
 
     @property
     def _explains(self) -> bool:
@@ -144,7 +112,7 @@ class Computation(Work):
     def _describe(self) -> None:
         by_class = self._vit.num_classes > 0 and self._own_target is None
         name = self._image_name()
-        self.model_info = {
+        self._model_info = {
             **results.model_info(self._vit, self._tokens, name, self._explains, by_class),
             "set_size": 0 if self._image_set is None else len(self._image_set),
             "other_models": list(self._models),
@@ -158,11 +126,11 @@ class Computation(Work):
     @property
     def _metrics(self) -> list[Metric]:
         """Metrics of head importance that there are for what is explained."""
-        return [choice["key"] for choice in self.model_info["metrics"]]
+        return [choice["key"] for choice in self._model_info["metrics"]]
 
     def _start(self) -> None:
         self._describe()
-        self.picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
+        self._picture = results.picture_bytes(self._vit.picture(self._inputs)[0])
         self._start_trace("looking at the image")
 
     def _image_name(self) -> str:
@@ -234,8 +202,8 @@ class Computation(Work):
         decision = results.decision(found.whole, found.pruned, pruned) if self._explains else {}
         rows = self._rows(no_progress)
         self._show_target()
-        self.decision, self.attention_rows, self._maps = decision, rows, {}
-        self.version += 1
+        self.decision, self._attention_rows, self._maps_by_method = decision, rows, {}
+        self._version += 1
         self._do(self._long, "maps", "explaining the decision", self._explain, no_result)
         self._study_heads()
         if found.refused is not None:
@@ -272,12 +240,12 @@ class Computation(Work):
         return results.attention_rows(self._shown(), self.selected_token, self.direction)
 
     def _show_rows(self, rows: bytes) -> None:
-        self.attention_rows = rows
+        self._attention_rows = rows
 
     def _explain(self, progress: Progress) -> None:
         shown = self.trace
         traces = {"": shown} | ({".before": self._whole} if self._pruned is not None else {})
-        order = [choice["key"] for choice in self.model_info["methods"]]
+        order = [choice["key"] for choice in self._model_info["methods"]]
         order.sort(key=lambda name: name != self.method)
         maps: dict[str, NDArray[np.float32]] = {}
         refused: VitAttentionError | None = None
@@ -294,16 +262,16 @@ class Computation(Work):
                 maps[method + suffix] = values.float().cpu().numpy()
             with self._lock:
                 if self.trace is shown:  # not replaced by a later one meanwhile
-                    self._maps = maps
+                    self._maps_by_method = maps
                     self._publish_maps()
         if refused is not None:
             raise refused
 
     def _publish_maps(self) -> None:
-        maps = self._maps
+        maps = self._maps_by_method
         if sum(values.nbytes for values in maps.values()) > _MAPS_AT_ONCE:
             maps = {name: v for name, v in maps.items() if name.split(".")[0] == self.method}
-        self.maps = encode(maps)
+        self._maps = encode(maps)
 
 
 def image_name(image: Any) -> str:

@@ -1,4 +1,4 @@
-"""What can be selected: ordinary observable traits, each checked against the model."""
+"""What can be selected: each selection is checked against the model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
 from ..models.token_layout import TokenLayout
 from ..support.deprecation import renamed_choice
+from .traits import ResultTraits, SelectionTraits
 
-__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "SELECTIONS", "Selection"]
+__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "Selection"]
 
 DIRECTIONS = ("looks_at", "looked_at_by")
 COLORMAPS = ("viridis", "cividis", "magma")
@@ -26,23 +27,6 @@ SCALES = ("shared", "layer", "sigmoid")
 
 IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
 """Accuracy needs many images."""
-
-SELECTIONS = (
-    "target",
-    "selected_layer",
-    "selected_head",
-    "selected_token",
-    "selected_image",
-    "direction",
-    "pruned_heads",
-    "method",
-    "metric",
-    "colormap",
-    "opacity",
-    "interpolation",
-    "scale",
-)
-"""Names of the selections; they go both ways between kernel and browser."""
 
 
 class _Target(traitlets.Any):
@@ -54,48 +38,10 @@ class _Target(traitlets.Any):
             obj._chose_target(value)
 
 
-class Selection(traitlets.HasTraits):
-    """The selections of a session.
+class Selection(SelectionTraits, ResultTraits):
+    """The selections of a session, each checked against the model; see ``SelectionTraits``."""
 
-    Attributes
-    ----------
-    target : int
-        Class that is explained; may be set by name, or to None for the predicted class.
-    selected_layer : int
-    selected_head : int
-        -1 is the mean of the heads.
-    selected_token : int
-        Index in the sequence; prefix tokens come first.
-    selected_image : int
-        Which image of the set is looked at; -1 is the one that was given.
-    direction : {"looks_at", "looked_at_by"}
-        Whether the token's row of the attention is shown, or its column.
-    pruned_heads : list of (layer, head)
-    method : str
-        One of the explainers.
-    metric : str
-        One of the metrics of head importance.
-    colormap : {"viridis", "cividis", "magma"}
-    opacity : float
-        Of the map over the picture, in [0, 1].
-    interpolation : {"bilinear", "nearest"}
-    scale : {"shared", "layer", "sigmoid"}
-        How the layers' maps share a colour scale.
-    """
-
-    target = _Target(None, allow_none=True)
-    selected_layer = traitlets.Any(0)
-    selected_head = traitlets.Any(0)
-    selected_token = traitlets.Any(0)
-    selected_image = traitlets.TraitType[Any, Any](-1)  # not Any: it takes None without a check
-    direction = traitlets.Any("looks_at")
-    pruned_heads = traitlets.Any(())
-    method = traitlets.Any("daam")
-    metric = traitlets.Any("probability")
-    colormap = traitlets.Any("viridis")
-    opacity = traitlets.Any(0.6)
-    interpolation = traitlets.Any("bilinear")
-    scale = traitlets.Any("shared")
+    target = _Target(None, allow_none=True).tag(sync=True)
 
     _vit: VisionTransformer
     _tokens: TokenLayout

@@ -18,10 +18,10 @@ from ..patterns import AttentionPatterns
 from . import payloads as results
 from .explaining import PROMPTS_SLOT, SLOTS_OF_THE_SET, Explaining
 from .lanes import Job
-from .selections import SELECTIONS
 from .studies.faithfulness import FaithfulnessStudy
 from .studies.images import ImageStudy, names_of
 from .studies.patterns import PatternStudy
+from .traits import SELECTIONS
 
 __all__ = ["Session"]
 
@@ -49,7 +49,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
     models : dict, optional
         Other models by name, whose maps can be compared with this one's.
     **selection
-        Any of the selections, see :class:`~.selections.Selection`.
+        Any of the selections, see :class:`~.traits.SelectionTraits`.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
             self._reset_results()
             if other:
                 self._forget_images()
-                self.strength_set = b""
+                self._strength_set = b""
                 self.pruned_heads, self._follow_prediction = [], True
             self.selected_image = index
             self._into_range()
@@ -225,7 +225,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
     @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
         """Maps by method, each [layer, row, col]; ``"daam.before"`` is without pruning."""
-        return dict(self._maps)
+        return dict(self._maps_by_method)
 
     def pruned_model(self) -> nn.Module:
         """A smaller copy of the model without the pruned heads; see ``prune_heads``."""

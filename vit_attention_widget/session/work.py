@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import traitlets
 
 from ..errors import VitAttentionError
 from ..support.progress import Progress
@@ -27,8 +26,6 @@ class Work(Selection):
     leaving heads out), the longest what a user asked for and may take minutes (curves). A result is
     taken only if nothing newer has replaced what it is about.
     """
-
-    status = traitlets.Dict()
 
     def _prepare_lanes(self) -> None:
         self._quiet = threading.local()

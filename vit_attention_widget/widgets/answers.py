@@ -44,7 +44,7 @@ def _started(start: Callable[..., None], *given: Any) -> Work:
 
 
 def _layer(session: Session, request: Request) -> int:
-    return request.integer("layer", 0, session.model_info["num_layers"] - 1)
+    return request.integer("layer", 0, session._model_info["num_layers"] - 1)
 
 
 def _attention(session: Session, request: Request) -> Work:
@@ -53,26 +53,26 @@ def _attention(session: Session, request: Request) -> Work:
 
 
 def _rows(session: Session, request: Request) -> Work:
-    token = request.integer("token", 0, session.model_info["num_tokens"] - 1)
+    token = request.integer("token", 0, session._model_info["num_tokens"] - 1)
     direction = request.choice("direction", DIRECTIONS)
     return lambda: session.rows_of(token, direction)
 
 
 def _partial(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
-    head = request.integer("head", 0, session.model_info["num_heads"][layer] - 1)
+    head = request.integer("head", 0, session._model_info["num_heads"][layer] - 1)
     return _started(session.prune_partly, layer, head)
 
 
 def _image(session: Session, request: Request) -> Work:
-    index = request.integer("index", 0, session.model_info["set_size"] - 1)
+    index = request.integer("index", 0, session._model_info["set_size"] - 1)
     return lambda: session.picture_of(index)
 
 
 def _compare(session: Session, request: Request) -> Work:
     of, given = request.choice("of", COMPARED), request.params
     method = request.choice("method", tuple(METHODS)) if "method" in given else None
-    classes, count = given.get("classes", []), session.model_info["num_classes"]
+    classes, count = given.get("classes", []), session._model_info["num_classes"]
     whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
     if not whole or len(classes) > MOST_CLASSES:
         raise ProtocolError(

@@ -17,8 +17,7 @@ from ..errors import ParameterError, ProtocolError, VitAttentionError
 from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..session import Session
-from ..session.computation import RESULTS
-from ..session.selections import SELECTIONS
+from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
 from .answers import work_of
 
 __all__ = ["SessionWidget"]
@@ -26,7 +25,7 @@ __all__ = ["SessionWidget"]
 _STATIC = Path(__file__).parent.parent / "static"
 
 
-class SessionWidget(anywidget.AnyWidget):
+class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     """A view of a session.
 
     Parameters
@@ -59,43 +58,6 @@ class SessionWidget(anywidget.AnyWidget):
     """Name of the bundle in ``static/``."""
     own: ClassVar[tuple[str, ...]] = ()
     """Traits that belong to the widget, not to the session, and that the browser may change."""
-
-    target = traitlets.Any(None, allow_none=True).tag(sync=True)
-    selected_layer = traitlets.Any(0).tag(sync=True)
-    selected_head = traitlets.Any(0).tag(sync=True)
-    selected_token = traitlets.Any(0).tag(sync=True)
-    selected_image = traitlets.TraitType[Any, Any](-1).tag(sync=True)  # not None, as Any would
-    direction = traitlets.Any("looks_at").tag(sync=True)
-    pruned_heads = traitlets.Any(()).tag(sync=True)
-    method = traitlets.Any("daam").tag(sync=True)
-    metric = traitlets.Any("probability").tag(sync=True)
-    colormap = traitlets.Any("viridis").tag(sync=True)
-    opacity = traitlets.Any(0.6).tag(sync=True)
-    interpolation = traitlets.Any("bilinear").tag(sync=True)
-    scale = traitlets.Any("shared").tag(sync=True)
-
-    importance = traitlets.Any(None)  # [layer, head]; for Python only
-
-    model_info = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Bytes(b"").tag(sync=True)
-    decision = traitlets.Dict().tag(sync=True)
-    maps = traitlets.Bytes(b"").tag(sync=True)
-    importance_data = traitlets.Bytes(b"").tag(sync=True)
-    accuracy = traitlets.Dict().tag(sync=True)
-    partial = traitlets.Dict().tag(sync=True)
-    curves = traitlets.Dict().tag(sync=True)
-    strength_data = traitlets.Bytes(b"").tag(sync=True)
-    strength_set = traitlets.Bytes(b"").tag(sync=True)
-    patterns_info = traitlets.Dict().tag(sync=True)
-    patterns_here = traitlets.Bytes(b"").tag(sync=True)
-    overview = traitlets.Dict().tag(sync=True)
-    thumbnails = traitlets.Bytes(b"").tag(sync=True)
-    comparison = traitlets.Dict().tag(sync=True)
-    comparison_maps = traitlets.Bytes(b"").tag(sync=True)
-    faithfulness = traitlets.Dict().tag(sync=True)
-    attention_rows = traitlets.Bytes(b"").tag(sync=True)
-    status = traitlets.Dict().tag(sync=True)
-    version = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -140,7 +102,7 @@ class SessionWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         if self._session is None:
             return f"<{type(self).__name__}, closed>"
-        info = self.model_info
+        info = self._model_info
         return f"<{type(self).__name__} of {info['name']} on {info['image_name']}>"
 
     @property
@@ -232,7 +194,7 @@ class SessionWidget(anywidget.AnyWidget):
             name = content.get("id") if isinstance(content, dict) else None
             self.send(failure(name if isinstance(name, str) else None, error))
             return
-        version = session.version
+        version = session._version
         session.ask(
             message.id,
             work,

@@ -219,28 +219,28 @@ export interface Traits {
   scale: Scale;
   /** Open panels of the Explorer, in order; other widgets have no such trait. */
   panels: string[] | undefined;
-  model_info: ModelInfo | Record<string, never>;
-  picture: DataView;
+  _model_info: ModelInfo | Record<string, never>;
+  _picture: DataView;
   decision: Decision | Record<string, never>;
-  maps: DataView;
-  importance_data: DataView;
-  attention_rows: DataView;
+  _maps: DataView;
+  _importance_data: DataView;
+  _attention_rows: DataView;
   accuracy: Accuracy | Record<string, never>;
   partial: PartialPruning | Record<string, never>;
   curves: Record<string, Curve>;
-  strength_data: DataView;
-  strength_set: DataView;
-  overview: Overview | Record<string, never>;
+  _strength_data: DataView;
+  _strength_set: DataView;
+  _overview: Overview | Record<string, never>;
   /** uint8 [image, row, col, 3] as safetensors; empty where there are too many. */
-  thumbnails: DataView;
-  comparison: Comparison | Record<string, never>;
+  _thumbnails: DataView;
+  _comparison: Comparison | Record<string, never>;
   /** Maps [item, row, col] as safetensors, with the stamp of the comparison they belong to. */
-  comparison_maps: DataView;
+  _comparison_maps: DataView;
   faithfulness: Faithfulness;
-  patterns_info: PatternsInfo | Record<string, never>;
-  patterns_here: DataView;
+  _patterns_info: PatternsInfo | Record<string, never>;
+  _patterns_here: DataView;
   status: Status;
-  version: number;
+  _version: number;
 }
 
 export type Selection =

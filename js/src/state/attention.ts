@@ -26,7 +26,7 @@ export interface Source {
   readonly info: ReadonlySignal<ModelInfo | null>;
   readonly kernelRows: ReadonlySignal<Rows | null>;
   readonly traits: {
-    [K in "direction" | "selected_layer" | "version"]: ReadonlySignal<Traits[K]>;
+    [K in "direction" | "selected_layer" | "_version"]: ReadonlySignal<Traits[K]>;
   };
   readonly requests: Requests;
 }
@@ -44,7 +44,7 @@ export class AttentionCache {
     signal_: AbortSignal,
   ) {
     const stop = effect(() => {
-      source.traits.version.value;
+      source.traits._version.value;
       if (source.info.value) this.restart();
     });
     const stopRows = effect(() => this.keep(source.kernelRows.value));
@@ -175,7 +175,7 @@ export class AttentionCache {
     for (const layer of order) {
       try {
         const { buffers, meta } = await this.source.requests.ask("attention", { layer }, signal_);
-        if (signal_.aborted || meta.version !== this.source.traits.version.peek()) return;
+        if (signal_.aborted || meta.version !== this.source.traits._version.peek()) return;
         const view = buffers[0];
         if (!view) return;
         const { tensors } = decode(view);

@@ -13,7 +13,7 @@ export const CURVE_HINTS = {
 /** The scores of the map that is shown now, if that is what was scored. */
 export function scoresShown(
   traits: {
-    [K in "faithfulness" | "method" | "selected_layer" | "version"]: { value: Traits[K] };
+    [K in "faithfulness" | "method" | "selected_layer" | "_version"]: { value: Traits[K] };
   },
 ): MapScores | null {
   const known = traits.faithfulness.value.map;
@@ -21,7 +21,7 @@ export function scoresShown(
     known &&
     known.method === traits.method.value &&
     known.layer === traits.selected_layer.value &&
-    known.version === traits.version.value;
+    known.version === traits._version.value;
   return fits ? known : null;
 }
 

@@ -12,7 +12,7 @@ export function pictureOf(store: Store): Signal<HTMLImageElement | null> {
   const shown = signal<HTMLImageElement | null>(null);
   pictures.set(store, shown);
   effect(() => {
-    const bytes = store.traits.picture.value;
+    const bytes = store.traits._picture.value;
     if (!bytes || bytes.byteLength === 0) return;
     const copy = new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
     const url = URL.createObjectURL(new Blob([copy]));

@@ -13,26 +13,26 @@ import { History } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
 
 const KERNEL = [
-  "model_info",
-  "picture",
+  "_model_info",
+  "_picture",
   "decision",
-  "maps",
-  "importance_data",
-  "attention_rows",
+  "_maps",
+  "_importance_data",
+  "_attention_rows",
   "accuracy",
   "partial",
   "curves",
-  "strength_data",
-  "strength_set",
-  "overview",
-  "thumbnails",
-  "comparison",
-  "comparison_maps",
+  "_strength_data",
+  "_strength_set",
+  "_overview",
+  "_thumbnails",
+  "_comparison",
+  "_comparison_maps",
   "faithfulness",
-  "patterns_info",
-  "patterns_here",
+  "_patterns_info",
+  "_patterns_here",
   "status",
-  "version",
+  "_version",
 ] as const;
 const SELECTIONS = [
   "selected_layer",
@@ -125,7 +125,7 @@ export class Store {
     });
     this.requests = new Requests(model, signal_);
     this.info = computed(() => {
-      const info = this.traits.model_info.value;
+      const info = this.traits._model_info.value;
       return "num_layers" in info ? (info as ModelInfo) : null;
     });
     this.decision = computed(() => {
@@ -133,15 +133,15 @@ export class Store {
       return "rows" in decision ? (decision as Decision) : null;
     });
     this.status = computed(() => this.traits.status.value);
-    this.maps = computed(() => mapsOf(read(this.traits.maps.value)));
-    this.strengthTensors = computed(() => read(this.traits.strength_data.value));
-    this.strengthSet = computed(() => read(this.traits.strength_set.value));
-    this.thumbnails = computed(() => read(this.traits.thumbnails.value));
-    this.comparisonMaps = computed(() => read(this.traits.comparison_maps.value));
-    this.patternsHere = computed(() => read(this.traits.patterns_here.value));
-    const importances = computed(() => read(this.traits.importance_data.value));
+    this.maps = computed(() => mapsOf(read(this.traits._maps.value)));
+    this.strengthTensors = computed(() => read(this.traits._strength_data.value));
+    this.strengthSet = computed(() => read(this.traits._strength_set.value));
+    this.thumbnails = computed(() => read(this.traits._thumbnails.value));
+    this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
+    this.patternsHere = computed(() => read(this.traits._patterns_here.value));
+    const importances = computed(() => read(this.traits._importance_data.value));
     this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));
-    this.kernelRows = computed(() => rowsOf(read(this.traits.attention_rows.value)));
+    this.kernelRows = computed(() => rowsOf(read(this.traits._attention_rows.value)));
     this.attention = new AttentionCache(this, signal_);
     this.shownToken = computed(() => {
       const over = this.hovered.value;
@@ -157,7 +157,7 @@ export class Store {
     if (name === "pruned_heads" && JSON.stringify(before) !== JSON.stringify(now)) {
       this.history.push(before as [number, number][]); // by Python or another widget
     }
-    if (name === "model_info") {
+    if (name === "_model_info") {
       const heads = (info: unknown) => JSON.stringify((info as Partial<ModelInfo>).num_heads);
       if (heads(before) !== heads(now)) {
         this.history.clear();

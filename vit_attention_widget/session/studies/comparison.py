@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 
 from ...comparison.result import Comparison, MapOf
@@ -46,19 +45,7 @@ Map = NDArray[np.float32]
 
 
 class CompareStudy(StrengthStudy):
-    """Maps of several methods, classes, layers or images beside each other, when asked for.
-
-    Attributes
-    ----------
-    comparison : dict
-        What goes to the browser: names, rank correlations, and what is being compared.
-    comparison_maps : bytes
-        float32 or float16 ``maps`` [item, row, col] as safetensors. In float16 each map is divided
-        by its ``scale``.
-    """
-
-    comparison = traitlets.Dict()
-    comparison_maps = traitlets.Bytes(b"")
+    """Maps of several methods, classes, layers or images beside each other, when asked for."""
 
     _found: Found | None = None
     _found_of = ""
@@ -71,14 +58,14 @@ class CompareStudy(StrengthStudy):
     def _reset_results(self) -> None:
         super()._reset_results()
         self._by_class = (None, {})
-        if not self.comparison:
+        if not self._comparison:
             return
         other = self._model_compared is not self._vit
-        kept = self.comparison
+        kept = self._comparison
         if other or self._found is None or self._found.of_set is None:
-            self._found, self.comparison_maps = None, b""
+            self._found, self._comparison_maps = None, b""
             kept = {name: kept[name] for name in ("of", "method", "asked", "classes")}
-        self.comparison = {**kept, "classes": []} if other else kept
+        self._comparison = {**kept, "classes": []} if other else kept
 
     @property
     def compared(self) -> Comparison | None:
@@ -91,7 +78,7 @@ class CompareStudy(StrengthStudy):
         method: str | None = None,
         classes: Sequence[int | str] | None = None,
     ) -> None:
-        """Compare maps of the image as it is shown; see ``compared`` and ``comparison``.
+        """Compare maps of the image as it is shown; see ``compared``.
 
         Parameters
         ----------
@@ -111,15 +98,15 @@ class CompareStudy(StrengthStudy):
         """
         asked = self._checked_request(of, method, classes)
         with self._lock:
-            now = {"of": of, "method": asked.method, **self.comparison}
+            now = {"of": of, "method": asked.method, **self._comparison}
             if of == "images" and self._request and self._request.of_set == asked.of_set:
                 return  # it is being done: only the trace has changed
             if of == "images" and self._found and self._found.of_set == asked.of_set:
                 self._request = None  # it is there
-                self.comparison = {**now, "asked": "", "version": self.version}
+                self._comparison = {**now, "asked": "", "version": self._version}
                 return
             self._request, self._model_compared = asked, self._vit
-            self.comparison = {**now, "asked": of, "classes": list(asked.classes)}
+            self._comparison = {**now, "asked": of, "classes": list(asked.classes)}
         slots = COMPARE_SLOT, COMPARE_IMAGES_SLOT
         slot, other = slots[::-1] if of == "images" else slots
         work = {
@@ -166,7 +153,7 @@ class CompareStudy(StrengthStudy):
                 if self._request is not asked:
                     return True
                 self._request = None
-                self.comparison = {**self.comparison, "asked": ""}
+                self._comparison = {**self._comparison, "asked": ""}
                 return self._vit is not vit or self._image_set is not images
 
         def done(found: Found) -> None:
@@ -188,7 +175,7 @@ class CompareStudy(StrengthStudy):
 
     def _compare_methods(self, asked: Asked, progress: Progress) -> Found:
         shown, version = self._now()
-        names = [choice["key"] for choice in self.model_info["methods"]]
+        names = [choice["key"] for choice in self._model_info["methods"]]
         maps: dict[str, Map] = {}
         refused: dict[str, Exception] = {}
         for i, name in enumerate(names):
@@ -236,7 +223,7 @@ class CompareStudy(StrengthStudy):
         return Found(found, names, layers, [""] * len(layers), version, shown)
 
     def _compare_images(self, asked: Asked, progress: Progress) -> Found:
-        images, version = self._image_set or [], self.version
+        images, version = self._image_set or [], self._version
         assert asked.of_set is not None
         mask = asked.of_set[-1]
         count, vit = min(len(images), _MOST_IMAGES), self._vit
@@ -284,13 +271,13 @@ class CompareStudy(StrengthStudy):
 
     def _now(self) -> tuple[Trace, int]:
         with self._lock:
-            return self._shown(), self.version
+            return self._shown(), self._version
 
     def _layers_of(self, shown: Trace, method: str, progress: Progress) -> Map:
         """A method's maps [layer, row, col]: those that are there or are just being computed."""
         while True:
             with self._lock:
-                known = self._maps.get(method) if self.trace is shown else None
+                known = self._maps_by_method.get(method) if self.trace is shown else None
             running = self._long.running
             if known is not None:
                 return known
@@ -311,8 +298,8 @@ class CompareStudy(StrengthStudy):
         self._found, self._found_of = found, asked.of
         self._stamp += 1
         total = len(self._image_set or ()) if asked.of == "images" else len(found.comparison)
-        self.comparison_maps = maps_bytes(found.comparison.maps, self._stamp)
-        self.comparison = as_dict(asked, found, total, self._stamp)
+        self._comparison_maps = maps_bytes(found.comparison.maps, self._stamp)
+        self._comparison = as_dict(asked, found, total, self._stamp)
 
 
 def _maps_of(found: Trace, method: str) -> Map:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import traitlets
 from numpy.typing import NDArray
 
 from ...errors import ParameterError
@@ -40,8 +39,6 @@ class FaithfulnessStudy(CompareStudy):
         the curves of one map and of the centre and a random map beside it; ``compared`` has the
         areas of each compared map and of what stands beside it, None where not known yet.
     """
-
-    faithfulness = traitlets.Dict()
 
     _scoring: object = None  # the latest request
     _baselines_of: tuple[Any, Any] = (None, None)

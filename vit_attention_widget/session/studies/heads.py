@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 
 from ...errors import ParameterError
@@ -33,19 +32,7 @@ Table = NDArray[np.float32]
 
 
 class HeadStudy(Computation):
-    """Results about heads, which follow from a trace or are asked for.
-
-    Attributes
-    ----------
-    importance : array
-        [layer, head] of the selected metric; NaN where not known (yet), and for pruned heads.
-    """
-
-    importance = traitlets.Any(None)
-    importance_data = traitlets.Bytes(b"")
-    accuracy = traitlets.Dict()
-    partial = traitlets.Dict()
-    curves = traitlets.Dict()
+    """Results about heads, which follow from a trace or are asked for."""
 
     @property
     def _has_labels(self) -> bool:
@@ -56,7 +43,7 @@ class HeadStudy(Computation):
         self._tables: dict[Metric, Table] = {}
         self._curves_of: tuple[int, ...] | None = None
         self._whole_accuracy: float | None = None
-        self.importance_data = b""
+        self._importance_data = b""
         self.partial, self.curves, self.accuracy = {}, {}, {}
 
     def _selected(self, change: Any) -> None:
@@ -99,7 +86,7 @@ class HeadStudy(Computation):
         after = decision.get("target_after")
         baseline = decision.get("target_before", 0) if after is None else after
         tables = {str(metric): table for metric, table in self._tables.items()}
-        self.importance_data = encode(tables, {"baseline": baseline})
+        self._importance_data = encode(tables, {"baseline": baseline})
         self.importance = self._tables[self.metric].copy()
 
     # Parts of one head ---------------------------------------------------------------------------

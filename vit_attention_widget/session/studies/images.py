@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -39,19 +38,7 @@ _THUMBNAILS, _SIDE, _BYTES = 400, 48, 600_000
 
 
 class ImageStudy(StrengthStudy):
-    """All images of the set, which are laid out when that is asked for.
-
-    Attributes
-    ----------
-    overview : dict
-        What goes to the browser: names, labels, predictions and points of the images. Empty until
-        :meth:`show_images` or :meth:`lay_out_images`.
-    thumbnails : bytes
-        uint8 [image, row, col, 3] as safetensors; none where there are too many images.
-    """
-
-    overview = traitlets.Dict()
-    thumbnails = traitlets.Bytes(b"")
+    """All images of the set, which are laid out when that is asked for."""
 
     _given: Any = None  # the set as it was given
     _image_overview: ImageOverview | None = None
@@ -65,10 +52,10 @@ class ImageStudy(StrengthStudy):
     def _forget_images(self) -> None:
         """Another model sees other images, and its heads matter for others."""
         self._image_overview = self._asked = None
-        self.overview, self.thumbnails = {}, b""
+        self._overview, self._thumbnails = {}, b""
 
     def show_images(self) -> None:
-        """Show all images of the set, in order; see ``overview`` and ``thumbnails``.
+        """Show all images of the set, in order.
 
         Raises
         ------
@@ -77,10 +64,10 @@ class ImageStudy(StrengthStudy):
         """
         images = self._the_set()
         with self._lock:
-            if self.overview:
+            if self._overview:
                 return
             labels = [label for _, label in images]
-            self.overview = {
+            self._overview = {
                 "total": len(images),
                 "names": names_of(self._given, len(images)),
                 "labels": labels if self._has_labels else None,
@@ -94,7 +81,7 @@ class ImageStudy(StrengthStudy):
             }
 
         def show(found: bytes) -> None:
-            self.thumbnails = found
+            self._thumbnails = found
 
         def work(progress: Progress) -> bytes:
             return _thumbnails([image for image, _ in images], self._pictures, progress)
@@ -130,12 +117,12 @@ class ImageStudy(StrengthStudy):
         self.show_images()
         with self._lock:
             self._asked = asked
-            self.overview = {**self.overview, "measuring": metric, "done": 0}
+            self._overview = {**self._overview, "measuring": metric, "done": 0}
 
         def publish(found: ImageOverview, laid_out: bool) -> None:
             with self._lock:
                 if self._asked is asked:
-                    self.overview = {**self.overview, **_as_dict(found, laid_out)}
+                    self._overview = {**self._overview, **_as_dict(found, laid_out)}
 
         def work(progress: Progress) -> ImageOverview:
             shown, found = time.monotonic(), None
@@ -155,7 +142,7 @@ class ImageStudy(StrengthStudy):
             with self._lock:
                 if self._asked is asked:  # else another request has its own say
                     self._asked = None
-                    self.overview = {**self.overview, "measuring": "", "done": 0}
+                    self._overview = {**self._overview, "measuring": "", "done": 0}
 
         self._of_the_set(self._longest, "weighing heads", work, show, stopped)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import traitlets
 
 from ...errors import ParameterError
 from ...patterns import AttentionPatterns, PatternFamily, Placed
@@ -26,15 +25,12 @@ class PatternStudy(StrengthStudy):
     Bulk (the points of a map, thumbnails) is asked for; traits say what there is.
     """
 
-    patterns_info = traitlets.Dict()
-    patterns_here = traitlets.Bytes(b"")
-
     _patterns: AttentionPatterns | None = None
     _placed: dict[str, Placed] | None = None
 
     def _reset_results(self) -> None:
         super()._reset_results()
-        self._placed, self.patterns_here = None, b""
+        self._placed, self._patterns_here = None, b""
         if self._patterns is not None and not _is_of(self._patterns, self._vit):
             self.patterns = None  # another model's
 
@@ -48,10 +44,10 @@ class PatternStudy(StrengthStudy):
         if patterns is not None:
             patterns.check(self._vit)
         with self._lock:
-            self._patterns, self._placed, self.patterns_here = patterns, None, b""
-            version = self.patterns_info.get("version", 0) + 1
+            self._patterns, self._placed, self._patterns_here = patterns, None, b""
+            version = self._patterns_info.get("version", 0) + 1
             families = {} if patterns is None else {n: _described(f) for n, f in patterns}
-            self.patterns_info = {"version": version, "families": families}
+            self._patterns_info = {"version": version, "families": families}
 
     def learn_patterns(self) -> None:
         """Learn the patterns of all heads over the set of images, or over the image without one.
@@ -78,7 +74,7 @@ class PatternStudy(StrengthStudy):
         self._do(self._longest, PATTERNS_SLOT, "learning patterns", work, no_result)
 
     def place_heads(self) -> None:
-        """Place the heads of the image as it is shown on the map; see ``patterns_here``."""
+        """Place the heads of the image as it is shown on the map of patterns."""
 
         def work(_: Progress) -> tuple[Trace, AttentionPatterns, dict[str, Placed]] | None:
             shown, patterns = self._shown(), self._patterns
@@ -87,7 +83,7 @@ class PatternStudy(StrengthStudy):
         def show(found: tuple[Trace, AttentionPatterns, dict[str, Placed]] | None) -> None:
             if found is not None and self.trace is found[0] and self._patterns is found[1]:
                 self._placed = found[2]
-                self.patterns_here = _encoded(found[2])
+                self._patterns_here = _encoded(found[2])
 
         self._do(self._quick, "place heads", "", work, show)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import traitlets
 
 from ...errors import ParameterError
 from ...protocol.tensors import encode
@@ -21,14 +20,11 @@ _SHARES = ("class_to_class", "class_to_patches", "patches_to_class")
 class StrengthStudy(HeadStudy):
     """Strength of attention by distance, which is measured when it is asked for."""
 
-    strength_data = traitlets.Bytes(b"")
-    strength_set = traitlets.Bytes(b"")
-
     _strength: AttentionStrength | None = None
 
     def _reset_results(self) -> None:
         super()._reset_results()
-        self._strength, self.strength_data = None, b""
+        self._strength, self._strength_data = None, b""
 
     @property
     def strength(self) -> AttentionStrength | None:
@@ -45,12 +41,12 @@ class StrengthStudy(HeadStudy):
         def show(found: tuple[Trace, AttentionStrength]) -> None:
             shown, strength = found
             if self.trace is shown:
-                self._strength, self.strength_data = strength, _encoded(strength)
+                self._strength, self._strength_data = strength, _encoded(strength)
 
         self._do(self._quick, "strength", "", work, show)
 
     def measure_strength_of_set(self) -> None:
-        """Measure entropy [image, layer, head] of the whole image set; see ``strength_set``.
+        """Measure entropy [image, layer, head] of the whole image set; as ``_strength_set``.
 
         Raises
         ------
@@ -71,7 +67,7 @@ class StrengthStudy(HeadStudy):
 
         def show(found: bytes) -> None:
             if self._image_set is images:
-                self.strength_set = found
+                self._strength_set = found
 
         self._do(self._longest, "strength set", "how far heads look", work, show)
 

@@ -111,8 +111,8 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
 
 export function CompareMaps({ store, compact = false }: { store: Store; compact?: boolean }) {
   const info = store.info.value;
-  const { version, method, colormap } = store.traits;
-  const known = store.traits.comparison.value as Partial<Comparison>;
+  const { _version: version, method, colormap } = store.traits;
+  const known = store.traits._comparison.value as Partial<Comparison>;
   const picked = useSignal<Compared | null>(null); // shown at once, until the kernel says the same
   const chosen = useSignal<CompareScale | null>(null);
   const problem = useSignal("");

@@ -28,7 +28,7 @@ function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"
 }
 
 export function PartialPanel({ store }: { store: Store }) {
-  const { selected_layer, selected_head, partial, version, pruned_heads } = store.traits;
+  const { selected_layer, selected_head, partial, _version: version, pruned_heads } = store.traits;
   const [layer, head] = [selected_layer.value, selected_head.value];
   const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
   const asked = version.value;

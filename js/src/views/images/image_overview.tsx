@@ -36,7 +36,7 @@ const METRICS = [
 function LayOut({ store, info, total }: { store: Store; info: ModelInfo; total: number }) {
   const metric = useSignal<Metric>("probability");
   const problem = useSignal("");
-  const { measuring } = store.traits.overview.value as Partial<Overview>;
+  const { measuring } = store.traits._overview.value as Partial<Overview>;
   return (
     <div class="vaw-row vaw-lay-out">
       <Segmented
@@ -159,7 +159,7 @@ function Images(props: { store: Store; info: ModelInfo; overview: Overview }) {
 
 export function ImageOverview({ store }: { store: Store }) {
   const info = store.info.value;
-  const overview = overviewOf(store.traits.overview.value);
+  const overview = overviewOf(store.traits._overview.value);
   const asks = info !== null && info.set_size > 0 && overview === null;
   useEffect(() => {
     if (asks) store.request("images", {});

@@ -32,7 +32,7 @@ const FAMILIES = [
 
 export function PatternMapView({ store }: { store: Store }) {
   const info = store.info.value;
-  const patterns = store.traits.patterns_info.value;
+  const patterns = store.traits._patterns_info.value;
   const wanted = useSignal<FamilyName>("patches");
   if (!info) return null;
   const known = FAMILIES.filter(({ key }) => patterns.families?.[key]);
@@ -114,7 +114,7 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
   const point = useSignal(-1);
   const cluster = useSignal(-1);
   const lasso = useSignal<number[]>([]);
-  const looked = store.traits.version.value;
+  const looked = store.traits._version.value;
   const placed = store.patternsHere.value;
   const heads = useMemo(() => headsInOrder(info.num_heads), [info]);
 

@@ -138,7 +138,7 @@ function percentOf(share: number): string {
 /** The plots; the kernel measures when they are shown. */
 export function StrengthPlots({ store }: { store: Store }) {
   const info = store.info.value;
-  const version = store.traits.version.value;
+  const version = store.traits._version.value;
   useEffect(() => {
     if (version > 0) store.request("strength", {});
   }, [store, version]);
