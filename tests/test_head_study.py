@@ -13,7 +13,7 @@ from models import BY_NAME
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
-from vit_attention_widget.pruning.accuracy import accuracy
+from vit_attention_widget.pruning.top1 import accuracy
 
 TINY = BY_NAME["vit"]
 LABELLED = [(image, label % 5) for label, image in enumerate(TINY.inputs(6, torch.float32))]

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError, TargetError
-from vit_attention_widget.importance import leave_one_out
+from vit_attention_widget.importance import head_ablation
 
 COUNT = 7
 LABELS = torch.tensor([0, 1, 1, 2, 3, 0, 1])
@@ -269,7 +269,7 @@ def test_too_little_memory_halves_the_batch(
     model: torch.nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = vaw.head_importance(model, images[:1], metric="jsd")
-    run, sizes = leave_one_out._without, []
+    run, sizes = head_ablation._without, []
 
     def scarce(trace: vaw.Trace, layer: int, heads: list[int]) -> object:
         sizes.append(len(heads))
@@ -277,7 +277,7 @@ def test_too_little_memory_halves_the_batch(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(trace, layer, heads)
 
-    monkeypatch.setattr(leave_one_out, "_without", scarce)
+    monkeypatch.setattr(head_ablation, "_without", scarce)
     found = vaw.head_importance(model, images[:1], metric="jsd")
     assert sizes == [2, 1, 1, 1, 1, 1, 1]  # half of it from the first failure on
     torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-12)
@@ -303,7 +303,7 @@ def test_another_error_is_not_taken_for_it(
     def broken(*_: object) -> object:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(leave_one_out, "_without", broken)
+    monkeypatch.setattr(head_ablation, "_without", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         vaw.head_importance(model, images[:1])
 

@@ -17,9 +17,9 @@ from .models import adapt, describe, zero_shot
 from .models.token_layout import TokenLayout
 from .overview.run import ImageOverview, image_overview, image_overview_steps
 from .patterns import AttentionPatterns
-from .pruning.accuracy import accuracy
 from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .pruning.partial import PartialPruning, partial_pruning
+from .pruning.top1 import accuracy
 from .strength.run import AttentionStrength, attention_strength
 from .tracing.masking import masked_heads
 from .tracing.run import trace

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .suffix import Outcome
+from .upper_layers import Outcome
 
 __all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "OLD_METRICS", "Metric", "exact_values"]
 

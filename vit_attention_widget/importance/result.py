@@ -192,7 +192,7 @@ class HeadImportance:
         -------
         matplotlib.axes.Axes
         """
-        from .plots import plot_grid, plot_line
+        from .plot import plot_grid, plot_line
 
         draw = {"grid": plot_grid, "line": plot_line}.get(kind)
         if draw is None:

@@ -24,11 +24,11 @@ from ..tracing.memory import is_out_of_memory, release
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
-from .leave_one_out import removals
+from .head_ablation import removals
 from .metrics import EXACT, METRICS, NEED_A_CLASS, OLD_METRICS, Metric, exact_values
 from .result import HeadImportance, Part
-from .suffix import recorded_outcome
 from .taylor import taylor
+from .upper_layers import recorded_outcome
 
 __all__ = ["HeadImportance", "head_importance", "head_importance_steps"]
 

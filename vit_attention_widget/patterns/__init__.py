@@ -1,8 +1,8 @@
 """What patterns of attention the heads have learned (Li et al. 2023, section 5.3)."""
 
 from .attention_patterns import AttentionPatterns
-from .blocks import head_blocks
 from .clusters import Cluster
-from .family import PatternFamily, Placed
+from .pattern_family import PatternFamily, Placed
+from .pooled_heads import head_blocks
 
 __all__ = ["AttentionPatterns", "Cluster", "PatternFamily", "Placed", "head_blocks"]

@@ -21,10 +21,10 @@ from ..tracing.run import trace
 from ..tracing.trace import Trace
 from . import storage
 from .autoencoder import encode_all, fit_autoencoder
-from .blocks import FAMILIES, PATCHES, Family, HeadBlocks, head_blocks
 from .clusters import Cluster, agreement, describe_clusters, find_clusters, merge_namesakes
-from .family import PatternFamily, Placed, as_pattern
 from .layout import lay_out
+from .pattern_family import PatternFamily, Placed, as_pattern
+from .pooled_heads import FAMILIES, PATCHES, Family, HeadBlocks, head_blocks
 
 __all__ = ["AttentionPatterns"]
 

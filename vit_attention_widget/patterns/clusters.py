@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Family
 from .layout import needed
+from .pooled_heads import Family
 
 __all__ = ["Cluster", "agreement", "describe_clusters", "find_clusters", "merge_namesakes"]
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from ..errors import ParameterError
 from ..models.fingerprint import Identity
 from .autoencoder import Autoencoder
-from .blocks import FAMILIES
 from .clusters import Cluster
-from .family import PatternFamily
+from .pattern_family import PatternFamily
+from .pooled_heads import FAMILIES
 
 if TYPE_CHECKING:
     from .attention_patterns import AttentionPatterns

@@ -13,9 +13,9 @@ from ...importance.metrics import OLD_METRICS, Metric
 from ...importance.run import head_importance_steps
 from ...models.head_index import head_index, layer_index
 from ...protocol.tensors import encode
-from ...pruning.accuracy import accuracy
 from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
 from ...pruning.partial import partial_pruning
+from ...pruning.top1 import accuracy
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
 from ...tracing.trace import Trace

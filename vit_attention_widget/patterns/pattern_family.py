@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from .autoencoder import Autoencoder, encode_all
-from .blocks import PATCHES, Family, HeadBlocks
 from .clusters import Cluster
 from .layout import place
+from .pooled_heads import PATCHES, Family, HeadBlocks
 
 __all__ = ["PatternFamily", "Placed", "as_pattern"]
 
@@ -60,7 +60,7 @@ class PatternFamily:
     labels : array
         [point], cluster of each.
     scores : array
-        [point, score], see :func:`~.blocks.head_blocks`.
+        [point, score], see :func:`~.pooled_heads.head_blocks`.
     clusters : list of Cluster
     error, pca_error : float
         Mean squared error on heads of images that were left out, and that of PCA with as many

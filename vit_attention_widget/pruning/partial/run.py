@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ParameterError
-from ..importance.suffix import needed_rows, outcome
-from ..models import VisionTransformer
-from ..models.head_index import HeadsLike, head_index, layer_index
-from ..support.deprecation import renamed_keywords, reordered_arguments
-from ..tracing.model_or_trace import as_trace
-from ..tracing.readout import check_readout
-from ..tracing.trace import Trace
+from ...errors import ParameterError
+from ...importance.upper_layers import needed_rows, outcome
+from ...models import VisionTransformer
+from ...models.head_index import HeadsLike, head_index, layer_index
+from ...support.deprecation import renamed_keywords, reordered_arguments
+from ...tracing.model_or_trace import as_trace
+from ...tracing.readout import check_readout
+from ...tracing.trace import Trace
 
 __all__ = ["MODES", "PartialPruning", "partial_pruning"]
 

@@ -17,7 +17,7 @@ from ..support.progress import Progress
 from ..tracing.memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
 from ..tracing.readout import check_readout
 from ..tracing.trace import Trace
-from .suffix import Outcome, needed_rows, outcome
+from .upper_layers import Outcome, needed_rows, outcome
 
 __all__ = ["Removal", "removals"]
 

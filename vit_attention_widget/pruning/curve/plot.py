@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..results.drawing import axes_or_new
+from ...results.drawing import axes_or_new
 
 if TYPE_CHECKING:
-    from .curve import PruningCurve
+    from .run import PruningCurve
 
 __all__ = ["plot_curve"]
 

@@ -12,23 +12,23 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..data.image_sets import batches
-from ..errors import ImageError, ParameterError
-from ..importance.leave_one_out import removals
-from ..importance.metrics import METRICS, OLD_METRICS, Metric, exact_values
-from ..importance.result import HeadImportance
-from ..importance.run import head_importance
-from ..importance.suffix import recorded_outcome
-from ..models import VisionTransformer, describe
-from ..models.eval_mode import evaluating
-from ..models.head_index import HeadsLike, check_pairs, head_pairs, heads_by_layer
-from ..results.csv_file import write_csv
-from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
-from ..support.progress import Progress
-from ..tracing.masking import masked_heads
-from ..tracing.model_or_trace import check_nothing_beside_trace
-from ..tracing.run import remask, trace
-from ..tracing.trace import Trace
+from ...data.image_sets import batches
+from ...errors import ImageError, ParameterError
+from ...importance.head_ablation import removals
+from ...importance.metrics import METRICS, OLD_METRICS, Metric, exact_values
+from ...importance.result import HeadImportance
+from ...importance.run import head_importance
+from ...importance.upper_layers import recorded_outcome
+from ...models import VisionTransformer, describe
+from ...models.eval_mode import evaluating
+from ...models.head_index import HeadsLike, check_pairs, head_pairs, heads_by_layer
+from ...results.csv_file import write_csv
+from ...support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
+from ...support.progress import Progress
+from ...tracing.masking import masked_heads
+from ...tracing.model_or_trace import check_nothing_beside_trace
+from ...tracing.run import remask, trace
+from ...tracing.trace import Trace
 
 __all__ = [
     "CURVE_METRICS",

@@ -14,7 +14,7 @@ from timm.models.eva import EvaAttention
 from timm.models.vision_transformer_relpos import RelPosAttention
 from torch import Tensor, nn
 
-from ..models.timm.attention import projections
+from ...models.timm.attention import projections
 
 __all__ = ["PrunedAttention", "can_cut", "why_unknown"]
 

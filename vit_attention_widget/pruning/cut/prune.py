@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..errors import ParameterError, UnsupportedModelError
-from ..models import VisionTransformer, describe
-from ..models.head_index import HeadsLike, check_heads
+from ...errors import ParameterError, UnsupportedModelError
+from ...models import VisionTransformer, describe
+from ...models.head_index import HeadsLike, check_heads
 from .pruned_attention import PrunedAttention, can_cut, why_unknown
 
 __all__ = ["Pruning", "load_pruned", "prune_heads", "pruning_of", "save_pruned"]
