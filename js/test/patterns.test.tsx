@@ -1,10 +1,10 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it } from "vitest";
+import { headsInOrder } from "../src/state/heads";
 import {
   alike,
   clusterPlaces,
-  headsInOrder,
   inside,
   nearestPoint,
   type PatternMap,

@@ -2,20 +2,19 @@
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Head } from "../protocol/traits";
+import { HeadSet, withoutHead } from "./heads";
 
 export class Brush {
   readonly heads: Signal<Head[]> = signal([]);
 
-  private readonly keys: ReadonlySignal<Set<string>> = computed(
-    () => new Set(this.heads.value.map(([l, h]) => `${l}-${h}`)),
-  );
+  private readonly set: ReadonlySignal<HeadSet> = computed(() => new HeadSet(this.heads.value));
 
   has(layer: number, head: number): boolean {
-    return this.keys.value.has(`${layer}-${head}`);
+    return this.set.value.has(layer, head);
   }
 
   toggle(layer: number, head: number): void {
-    const others = this.heads.value.filter(([l, h]) => l !== layer || h !== head);
+    const others = withoutHead(this.heads.value, [layer, head]);
     this.heads.value =
       others.length < this.heads.value.length ? others : [...others, [layer, head]];
   }

@@ -1,7 +1,8 @@
 // A head with its importance, in a person's words.
 
 import { type Importance, importanceAt } from "./results";
-import { number, rank } from "./words";
+import type { Store } from "./store";
+import { headName, number, rank } from "./words";
 
 /** "layer 2, head 0, importance 0.72, first of 36". */
 export function describeHead(
@@ -10,7 +11,7 @@ export function describeHead(
   head: number,
   pruned: boolean,
 ): string {
-  const name = `layer ${layer}, head ${head}`;
+  const name = headName(layer, head);
   if (pruned) return `${name}, pruned`;
   const value = importanceAt(importance, layer, head);
   if (!importance || !Number.isFinite(value)) {
@@ -21,6 +22,12 @@ export function describeHead(
   const falling = ranking(importance);
   const place = 1 + falling.findIndex((other) => other <= value);
   return `${name}, importance ${number(value)}, ${rank(place, falling.length)}`;
+}
+
+/** The same of a head as it stands now; head -1 is the mean of the heads. */
+export function headSays(store: Store, layer: number, head: number): string {
+  if (head < 0) return headName(layer, head);
+  return describeHead(store.importance.value, layer, head, store.pruned.value.has(layer, head));
 }
 
 const rankings = new WeakMap<Importance, Float32Array>();

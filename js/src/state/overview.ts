@@ -1,6 +1,7 @@
 // All images of the set, as the kernel laid them out: their classes, and the colours of those.
 
 import type { ModelInfo, Overview } from "../protocol/traits";
+import { headCount } from "./heads";
 import { percent } from "./words";
 
 /** As many classes have a colour of their own; more could not be told apart. */
@@ -76,7 +77,7 @@ export type Metric = "probability" | "taylor";
 
 /** What laying out costs, in words. */
 export function cost(info: ModelInfo, total: number, metric: Metric): string {
-  const heads = info.num_heads.reduce((a, b) => a + b, 0);
+  const heads = headCount(info.num_heads);
   const images = total === 1 ? "one image" : `${total} images`;
   return metric === "taylor"
     ? `Runs the model once forwards and once back for each of ${images}.`

@@ -1,7 +1,7 @@
 // A map of attention patterns: the heads of a set of images as points, those alike near each other.
 
 import type { Decoded } from "../protocol/safetensors";
-import type { FamilyName, Head } from "../protocol/traits";
+import type { FamilyName } from "../protocol/traits";
 
 /** Pictures of attention, one after another, each relative to its largest value: 255. */
 export interface Pictures {
@@ -56,13 +56,6 @@ export function hereOf(family: FamilyName, decoded: Decoded | null): Here | null
   const labels = decoded?.tensors[`${family}.labels`];
   if (!points || !labels) return null;
   return { points: points.data as Float32Array, labels: labels.data as Uint8Array };
-}
-
-/** All heads in the order in which a map has them. */
-export function headsInOrder(numHeads: readonly number[]): Head[] {
-  return numHeads.flatMap((count, layer) =>
-    Array.from({ length: count }, (_, head): Head => [layer, head]),
-  );
 }
 
 /** The heads most like one, the nearest first: their places in the order of heads. */

@@ -9,6 +9,7 @@ import { type Decoded, decode } from "../protocol/safetensors";
 import type { Decision, Head, ModelInfo, Selection, Status, Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
+import { HeadSet, withoutHead } from "./heads";
 import { History } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
 
@@ -76,7 +77,7 @@ export class Store {
   /** Token under the pointer, or null; hovering never asks the kernel. */
   readonly hovered: Signal<number | null> = signal(null);
   /** Head under the pointer in a grid, or null. */
-  readonly hoveredHead: Signal<readonly [number, number] | null> = signal(null);
+  readonly hoveredHead: Signal<Head | null> = signal(null);
   /** Whether heads share one colour scale, or each has its own. */
   readonly headScale: Signal<"shared" | "own"> = signal("shared");
   /** Heads as a grid, along the depth of the model, or by importance. */
@@ -102,6 +103,9 @@ export class Store {
   readonly kernelRows: ReadonlySignal<Rows | null>;
   /** The token whose attention is shown: the hovered one if its attention is at hand. */
   readonly shownToken: ReadonlySignal<number>;
+  /** The head under the pointer, or else the selected one; head -1 is the mean of the heads. */
+  readonly shownHead: ReadonlySignal<Head>;
+  readonly pruned: ReadonlySignal<HeadSet>;
   readonly attention: AttentionCache;
   readonly requests: Requests;
   readonly history: History;
@@ -147,6 +151,11 @@ export class Store {
       const over = this.hovered.value;
       return over !== null && this.attention.has(over) ? over : this.traits.selected_token.value;
     });
+    this.shownHead = computed(() => {
+      const { selected_layer, selected_head } = this.traits;
+      return this.hoveredHead.value ?? [selected_layer.value, selected_head.value];
+    });
+    this.pruned = computed(() => new HeadSet(this.traits.pruned_heads.value));
     this.history = new History((pruned) => this.set({ pruned_heads: pruned }));
   }
 
@@ -190,7 +199,7 @@ export class Store {
   /** Prune a head, or put it back. */
   togglePruned(layer: number, head: number): void {
     const now = this.traits.pruned_heads.value;
-    const without = now.filter(([l, h]) => l !== layer || h !== head);
+    const without = withoutHead(now, [layer, head]);
     this.prune(without.length < now.length ? without : [...now, [layer, head]]);
   }
 

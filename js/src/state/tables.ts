@@ -2,16 +2,15 @@
 
 import { csv } from "../draw/figures";
 import type { Curve, ModelInfo } from "../protocol/traits";
-import type { Importance } from "./results";
+import { headsInOrder } from "./heads";
+import { type Importance, importanceAt } from "./results";
 
 export function importanceTable(info: ModelInfo, importance: Importance | null): string {
-  const rows = info.num_heads.flatMap((count, layer) =>
-    Array.from({ length: count }, (_, head) => [
-      layer,
-      head,
-      importance?.values[layer * importance.heads + head] ?? Number.NaN,
-    ]),
-  );
+  const rows = headsInOrder(info.num_heads).map(([layer, head]) => [
+    layer,
+    head,
+    importanceAt(importance, layer, head),
+  ]);
   return csv(["layer", "head", importance?.metric ?? "importance"], rows);
 }
 

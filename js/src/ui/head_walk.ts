@@ -1,21 +1,22 @@
 // The keys of a chart of heads: one tab stop, arrows walk over the heads, Enter selects, p prunes.
 
 import type { Head } from "../protocol/traits";
-import { describeHead } from "../state/describe_head";
+import { headSays } from "../state/describe_head";
+import { placeAmong } from "../state/heads";
 import type { Store } from "../state/store";
 import { headName } from "../state/words";
 
 /** Attributes of the element that holds such a chart; its heads in the order of the arrows. */
-export function headWalk(store: Store, heads: readonly Head[], said = describe) {
-  const [layer, head] = shownHead(store);
-  const at = heads.findIndex(([l, h]) => l === layer && h === head);
+export function headWalk(store: Store, heads: readonly Head[], said = headSays) {
+  const [layer, head] = store.shownHead.value;
+  const place = placeAmong(heads, [layer, head]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const steps: Record<string, number> = {
-      ArrowRight: at + 1,
-      ArrowUp: at + 1,
-      ArrowLeft: at - 1,
-      ArrowDown: at - 1,
+      ArrowRight: place + 1,
+      ArrowUp: place + 1,
+      ArrowLeft: place - 1,
+      ArrowDown: place - 1,
       Home: 0,
       End: heads.length - 1,
     };
@@ -38,22 +39,11 @@ export function headWalk(store: Store, heads: readonly Head[], said = describe) 
     "aria-label": "heads",
     "aria-valuemin": 0,
     "aria-valuemax": heads.length - 1,
-    "aria-valuenow": Math.max(0, at),
+    "aria-valuenow": Math.max(0, place),
     "aria-valuetext": head < 0 ? headName(layer, head) : said(store, layer, head),
     onKeyDown,
     onBlur: () => {
       store.hoveredHead.value = null;
     },
   } as const;
-}
-
-/** The head under the pointer, or else the selected one. */
-export function shownHead(store: Store): Head {
-  const { selected_layer, selected_head } = store.traits;
-  return store.hoveredHead.value ?? [selected_layer.value, selected_head.value];
-}
-
-function describe(store: Store, layer: number, head: number): string {
-  const gone = store.traits.pruned_heads.value.some(([l, h]) => l === layer && h === head);
-  return describeHead(store.importance.value, layer, head, gone);
 }

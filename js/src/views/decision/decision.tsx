@@ -1,7 +1,9 @@
 // What the model decides, with every head in place and without the pruned ones.
 
 import type { Decision as Decided, DecisionRow } from "../../protocol/traits";
+import { headKey } from "../../state/heads";
 import type { Store } from "../../state/store";
+import { headName } from "../../state/words";
 import { Panel } from "../../ui/controls";
 
 function probability(value: number): string {
@@ -70,11 +72,11 @@ export function Decision({ store }: { store: Store }) {
             <button
               type="button"
               class="vaw-chip"
-              key={`${layer}-${head}`}
+              key={headKey(layer, head)}
               title="put this head back"
               onClick={() => store.togglePruned(layer, head)}
             >
-              layer {layer}, head {head} ×
+              {headName(layer, head)} ×
             </button>
           ))}
         </div>

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
 import type { Curve } from "../../protocol/traits";
+import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
@@ -25,7 +26,7 @@ export function CurvePanel({ store }: { store: Store }) {
   if (!info) return null;
   const curves = Object.entries(store.traits.curves.value);
   const orders = [...info.metrics, ...OTHERS];
-  const total = info.num_heads.reduce((a, b) => a + b, 0);
+  const total = headCount(info.num_heads);
   const first = curves[0]?.[1];
   const x = linear(0, total, LEFT, width - RIGHT, 6);
   const y = linear(0, 1, HEIGHT - BOTTOM, TOP);

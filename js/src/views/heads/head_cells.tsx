@@ -19,7 +19,7 @@ interface Props {
 }
 
 export function HeadCells({ store, info, layout }: Props) {
-  const { selected_layer, selected_head, pruned_heads } = store.traits;
+  const { selected_layer, selected_head } = store.traits;
   const importance = store.importance.value;
   const focus = useSignal<readonly [number, number] | null>(null);
   const root = useRef<HTMLDivElement>(null);
@@ -28,7 +28,6 @@ export function HeadCells({ store, info, layout }: Props) {
   const wanted = focus.value ?? [selected_layer.value, Math.max(0, selected_head.value)];
   const layerAt = Math.min(wanted[0], info.num_layers - 1);
   const headAt = Math.max(0, Math.min(wanted[1], (info.num_heads[layerAt] ?? 1) - 1));
-  const pruned = new Set(pruned_heads.value.map(([l, h]) => `${l}-${h}`));
   const marks = layout.cellWidth >= SMALLEST_WITH_MARK;
   useEffect(() => {
     const release = () => {
@@ -86,14 +85,14 @@ export function HeadCells({ store, info, layout }: Props) {
           {info.num_heads.map((count, layer) => {
             if (head >= count) return null;
             const chosen = selected_layer.value === layer && selected_head.value === head;
-            const gone = pruned.has(`${layer}-${head}`);
+            const pruned = store.pruned.value.has(layer, head);
             return (
               <div
                 role="gridcell"
                 key={`layer ${info.num_layers} ${layer}`}
                 class={`vaw-cell${chosen ? " vaw-chosen" : ""}`}
                 data-testid={`head-${layer}-${head}`}
-                aria-label={describeHead(importance, layer, head, gone)}
+                aria-label={describeHead(importance, layer, head, pruned)}
                 aria-selected={chosen || store.brush.has(layer, head)}
                 tabIndex={layer === layerAt && head === headAt ? 0 : -1}
                 style={{
@@ -123,7 +122,7 @@ export function HeadCells({ store, info, layout }: Props) {
                   else store.set({ selected_layer: layer, selected_head: head });
                 }}
               >
-                {!gone && info.metrics.length > 0 && isUnknown(importance, layer, head) && (
+                {!pruned && info.metrics.length > 0 && isUnknown(importance, layer, head) && (
                   <span class="vaw-shimmer" />
                 )}
                 {marks && (
@@ -132,14 +131,14 @@ export function HeadCells({ store, info, layout }: Props) {
                     class="vaw-prune"
                     tabIndex={-1}
                     data-testid={`prune-${layer}-${head}`}
-                    aria-label={gone ? "put this head back" : "prune this head"}
-                    title={gone ? "put this head back (p)" : "prune this head (p)"}
+                    aria-label={pruned ? "put this head back" : "prune this head"}
+                    title={pruned ? "put this head back (p)" : "prune this head (p)"}
                     onClick={(event) => {
                       event.stopPropagation();
                       store.togglePruned(layer, head);
                     }}
                   >
-                    {gone ? "+" : "×"}
+                    {pruned ? "+" : "×"}
                   </button>
                 )}
               </div>

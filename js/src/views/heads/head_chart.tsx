@@ -4,11 +4,12 @@
 import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
 import type { Head, ModelInfo } from "../../protocol/traits";
+import { headCount, headKey, headsInOrder, isHead } from "../../state/heads";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
 import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
-import { headWalk, shownHead } from "../../ui/head_walk";
+import { headWalk } from "../../ui/head_walk";
 
 const HEIGHT = 190;
 /** Pixels before a press becomes a drag. */
@@ -16,9 +17,7 @@ const DRAG = 4;
 
 /** All heads, along the depth or by importance (the pruned and unknown ones last). */
 export function order(info: ModelInfo, importance: Importance | null, ranked: boolean): Head[] {
-  const heads = info.num_heads.flatMap((count, layer) =>
-    Array.from({ length: count }, (_, head): Head => [layer, head]),
-  );
+  const heads = headsInOrder(info.num_heads);
   if (!ranked) return heads;
   const value = ([l, h]: Head) => {
     const known = importanceAt(importance, l, h);
@@ -44,7 +43,7 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   const importance = store.importance.value;
   const ranked = store.headView.value === "ranked";
   const heads = order(info, importance, ranked);
-  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const pruned = store.pruned.value;
   const heights = heads.map((head) =>
     importance ? heightOf(importance, head, ranked) : Number.NaN,
   );
@@ -52,7 +51,7 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   const known = [...heights.filter(Number.isFinite), start, 0];
   const x = linear(0, heads.length + 1, LEFT, width - RIGHT);
   const y = linear(Math.min(...known), Math.max(...known), HEIGHT - BOTTOM, TOP);
-  const before = (layer: number) => info.num_heads.slice(0, layer).reduce((a, b) => a + b, 0);
+  const before = (layer: number) => headCount(info.num_heads.slice(0, layer));
   const layers = info.num_heads.map(
     (count, layer) => [x.at(before(layer) + count / 2 + 0.5), `${layer}`] as const,
   );
@@ -80,7 +79,7 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
   };
   const points = heads.map((_, i) => `${x.at(1 + i)},${y.at(heights[i] ?? Number.NaN)}`);
   const line = [`${x.at(0)},${y.at(start)}`, ...points].filter((p) => !p.includes("NaN"));
-  const at = shownHead(store);
+  const shown = store.shownHead.value;
   return (
     <div ref={ref} class="vaw-chart" {...headWalk(store, heads)}>
       <svg
@@ -151,11 +150,11 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
           </>
         )}
         {heads.map(([layer, head], i) => {
-          const key = `${layer}-${head}`;
+          const key = headKey(layer, head);
           const value = heights[i] ?? Number.NaN;
-          const gone = pruned.has(key);
+          const gone = pruned.has(layer, head);
           const height = Number.isFinite(value) ? value : start;
-          const lit = at[0] === layer && at[1] === head;
+          const lit = isHead(shown, [layer, head]);
           const brushed = store.brush.has(layer, head);
           const importanceHere = importanceAt(importance, layer, head);
           const colour =

@@ -2,10 +2,10 @@
 
 import { useCallback, useMemo, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/traits";
-import { describeHead } from "../../state/describe_head";
+import { headSays } from "../../state/describe_head";
 import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";
-import { directionWords, headName, number, tokenName } from "../../state/words";
+import { directionWords, number, tokenName } from "../../state/words";
 import { useWidth } from "../../ui/canvas";
 import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
@@ -41,14 +41,9 @@ function Legend({ store }: { store: Store }) {
 }
 
 function Readout({ store }: { store: Store }) {
-  const { selected_layer, selected_head, pruned_heads } = store.traits;
-  const [layer, head] = store.hoveredHead.value ?? [selected_layer.value, selected_head.value];
-  const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
-  const what =
-    head < 0 ? headName(layer, head) : describeHead(store.importance.value, layer, head, gone);
   return (
     <p class="vaw-says" data-testid="readout">
-      {what}
+      {headSays(store, ...store.shownHead.value)}
     </p>
   );
 }

@@ -60,7 +60,6 @@ export function paintHeads(
   colours: { hurts: string; helps: string; muted: string; accent: string },
 ): void {
   const token = store.shownToken.value;
-  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
   const importance = store.importance.value;
   const scale = importanceScale(importance);
   const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
@@ -77,7 +76,7 @@ export function paintHeads(
   for (const { layer, head, row } of cells) {
     const x = layout.left + layer * layout.cellWidth;
     const y = layout.top + head * layout.cellHeight;
-    const gone = pruned.has(`${layer}-${head}`);
+    const pruned = store.pruned.value.has(layer, head);
     const box = { x, y, ...layout.thumbnail };
     context.fillStyle = colours.muted;
     context.globalAlpha = 0.15;
@@ -95,7 +94,7 @@ export function paintHeads(
           high: own ? limits(row)[1] : shared,
           colormap: store.traits.colormap.value,
           interpolation: store.traits.interpolation.value,
-          opacity: gone ? 0.2 : 1,
+          opacity: pruned ? 0.2 : 1,
         },
         box,
       );
@@ -106,7 +105,7 @@ export function paintHeads(
       context.fillStyle = colour;
       context.fillRect(x, y + box.height + 2, Math.max(1, share * box.width), BAR);
     };
-    if (gone) cross(context, box, colours.hurts);
+    if (pruned) cross(context, box, colours.hurts);
     else if (Number.isFinite(value))
       bar(Math.abs(value) / scale, value >= 0 ? colours.hurts : colours.helps);
     else if (Number.isFinite(guess)) {

@@ -8,17 +8,17 @@ export function PruneTools({ store }: { store: Store }) {
   const brushed = store.brush.heads.value.length;
   const { selected_layer, selected_head } = store.traits;
   const [layer, head] = [selected_layer.value, selected_head.value];
-  const gone = store.traits.pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  const pruned = store.pruned.value.has(layer, head);
   return (
     <span class="vaw-tools">
       {brushed === 0 && head >= 0 && (
         <button
           type="button"
           data-testid="prune-selected"
-          title={`${gone ? "put back" : "prune"} ${headName(layer, head)} (p)`}
+          title={`${pruned ? "put back" : "prune"} ${headName(layer, head)} (p)`}
           onClick={() => store.togglePruned(layer, head)}
         >
-          {gone ? "put back" : "prune"}
+          {pruned ? "put back" : "prune"}
         </button>
       )}
       {brushed > 0 && (

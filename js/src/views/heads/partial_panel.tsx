@@ -28,20 +28,20 @@ function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"
 }
 
 export function PartialPanel({ store }: { store: Store }) {
-  const { selected_layer, selected_head, partial, _version: version, pruned_heads } = store.traits;
+  const { selected_layer, selected_head, partial, _version: version } = store.traits;
   const [layer, head] = [selected_layer.value, selected_head.value];
-  const gone = pruned_heads.value.some(([l, h]) => l === layer && h === head);
+  const pruned = store.pruned.value.has(layer, head);
   const asked = version.value;
   const failed = useSignal("");
   useEffect(() => {
     failed.value = "";
-    if (head < 0 || gone || asked === 0) return;
+    if (head < 0 || pruned || asked === 0) return;
     store.request("partial", { layer, head }).then((message) => {
       failed.value = message;
     });
-  }, [store, layer, head, gone, asked, failed]);
+  }, [store, layer, head, pruned, asked, failed]);
   if (head < 0) return <p class="vaw-muted">Choose one head: click it in the grid.</p>;
-  if (gone) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
+  if (pruned) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
   const found = partial.value;
   if (!("rows" in found) || found.layer !== layer || found.head !== head) {
     if (failed.value) return <p role="alert">{failed.value}</p>;

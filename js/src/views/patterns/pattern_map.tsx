@@ -4,9 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { decode } from "../../protocol/safetensors";
 import type { FamilyInfo, FamilyName, Head, ModelInfo } from "../../protocol/traits";
+import { headCount, headsInOrder, placeAmong } from "../../state/heads";
 import {
   alike,
-  headsInOrder,
   hereOf,
   type PatternMap,
   type Pictures,
@@ -16,7 +16,6 @@ import {
 import type { Store } from "../../state/store";
 import { headName, percent } from "../../state/words";
 import { Panel, Segmented } from "../../ui/controls";
-import { shownHead } from "../../ui/head_walk";
 import { PatternScatter } from "./pattern_scatter";
 import { Alike, Clusters, READING, Thumbnail } from "./pattern_side";
 
@@ -73,7 +72,7 @@ export function PatternMapView({ store }: { store: Store }) {
 
 function Learn({ store, info }: { store: Store; info: ModelInfo }) {
   const error = useSignal("");
-  const heads = info.num_heads.reduce((a, b) => a + b, 0);
+  const heads = headCount(info.num_heads);
   const images = info.set_size || 1;
   return (
     <div class="vaw-stack" data-testid="pattern-learn">
@@ -156,13 +155,11 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
   const shown = map.value;
   if (!shown || shown.family !== family) return <p class="vaw-muted">The map is on its way …</p>;
   const here = hereOf(family, placed);
-  const [layer, head] = shownHead(store);
-  const at = heads.findIndex(([l, h]) => l === layer && h === head);
+  const [layer, head] = store.shownHead.value;
+  const at = placeAmong(heads, [layer, head]);
   // those like the selected head: the list must not change under the pointer that is on it
   const { selected_layer, selected_head } = store.traits;
-  const chosen = heads.findIndex(
-    ([l, h]) => l === selected_layer.value && h === selected_head.value,
-  );
+  const chosen = placeAmong(heads, [selected_layer.value, selected_head.value]);
   const like = chosen >= 0 ? chosen : at;
   const over = point.value;
   const label = over >= 0 ? (shown.labels[over] ?? -1) : at >= 0 ? (here?.labels[at] ?? -1) : -1;

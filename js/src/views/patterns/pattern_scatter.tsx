@@ -1,8 +1,9 @@
 // The map of patterns: hover reads, click selects, drag draws a lasso, Ctrl and wheel zoom.
 
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useCallback, useMemo } from "preact/hooks";
 import type { Head } from "../../protocol/traits";
+import { placeAmong } from "../../state/heads";
 import {
   clusterPlaces,
   type Here,
@@ -13,7 +14,7 @@ import {
 } from "../../state/patterns";
 import type { Store } from "../../state/store";
 import { Canvas } from "../../ui/canvas";
-import { headWalk, shownHead } from "../../ui/head_walk";
+import { headWalk } from "../../ui/head_walk";
 import {
   density,
   layerColour,
@@ -55,7 +56,6 @@ export function PatternScatter(props: Props) {
     () => (pointed >= 0 ? pointsOf(map, pointed) : new Float32Array()),
     [map, pointed],
   );
-  const chosen = useComputed(() => shownHead(store));
   const background = useMemo(() => ({ key: "", counts: new Float32Array() }), [map]);
 
   const paint = useCallback(
@@ -77,21 +77,20 @@ export function PatternScatter(props: Props) {
         const counts = density(lit, view, w, h);
         paintDensity(context, counts, w, h, GRAIN, colour("--vaw-hurts", "#c2570c"));
       }
-      const pruned = new Set(store.traits.pruned_heads.value.map(([l, n]) => `${l}-${n}`));
-      const [atLayer, atHead] = chosen.value;
+      const pruned = store.pruned.value;
       const dot = (index: number, lit: boolean) => {
         const [layer, head] = heads[index] as Head;
         context.beginPath();
         const [x, y] = [here?.points[2 * index] ?? 0, here?.points[2 * index + 1] ?? 0];
         context.arc(to.x(x), to.y(y), lit ? 7 : 4.5, 0, 2 * Math.PI);
-        context.fillStyle = pruned.has(`${layer}-${head}`) ? paper : layerColour(layer, layers);
+        context.fillStyle = pruned.has(layer, head) ? paper : layerColour(layer, layers);
         context.fill();
         context.lineWidth = lit ? 2.5 : store.brush.has(layer, head) ? 2 : 1;
         context.strokeStyle = lit || store.brush.has(layer, head) ? foreground : paper;
         context.stroke();
       };
       if (here) {
-        const at = heads.findIndex(([l, n]) => l === atLayer && n === atHead);
+        const at = placeAmong(heads, store.shownHead.value);
         for (let i = 0; i < heads.length; i++) if (i !== at) dot(i, false);
         if (at >= 0) dot(at, true);
       }
@@ -113,7 +112,6 @@ export function PatternScatter(props: Props) {
       size,
       window_,
       lasso,
-      chosen,
     ],
   );
 
@@ -202,9 +200,7 @@ export function PatternScatter(props: Props) {
             aria-label="larger"
             data-testid="pattern-zoom-in"
             onClick={() => {
-              const at = heads.findIndex(
-                ([l, n]) => l === chosen.value[0] && n === chosen.value[1],
-              );
+              const at = placeAmong(heads, store.shownHead.peek());
               const known = here && at >= 0; // towards the head that is looked at
               const [x, y] = known ? [here.points[2 * at], here.points[2 * at + 1]] : [];
               zoomTo(window_.value.zoom * 2, x, y);

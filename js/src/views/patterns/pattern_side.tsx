@@ -3,6 +3,7 @@
 import { useCallback } from "preact/hooks";
 import { paintMap } from "../../draw/heatmap";
 import type { ClusterInfo, FamilyName, Head } from "../../protocol/traits";
+import { headKey } from "../../state/heads";
 import type { Pictures } from "../../state/patterns";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
@@ -72,7 +73,7 @@ export function Alike({ store, heads }: AlikeProps) {
         <button
           type="button"
           class="vaw-chip"
-          key={`${layer}-${head}`}
+          key={headKey(layer, head)}
           onPointerEnter={() => {
             store.hoveredHead.value = [layer, head];
           }}

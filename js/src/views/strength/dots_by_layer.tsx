@@ -1,12 +1,13 @@
 // One dot a head, layers from left to right: the plot that every ViT user knows.
 
 import { linear } from "../../draw/scale";
-import type { Head, ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/traits";
+import { headKey, headsInOrder, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { headName, number } from "../../state/words";
 import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
-import { headWalk, shownHead } from "../../ui/head_walk";
+import { headWalk } from "../../ui/head_walk";
 
 const HEIGHT = 180;
 
@@ -22,15 +23,13 @@ interface Props {
 
 export function DotsByLayer({ store, info, value, most, label, testid }: Props) {
   const [ref, width] = useWidth<HTMLDivElement>(480);
-  const heads = info.num_heads.flatMap((count, layer) =>
-    Array.from({ length: count }, (_, head): Head => [layer, head]),
-  );
+  const heads = headsInOrder(info.num_heads);
   const values = heads.map(([layer, head]) => value(layer, head));
   const high = most ?? Math.max(...values.filter(Number.isFinite), 1e-9);
   const x = linear(-0.5, info.num_layers - 0.5, LEFT, width - RIGHT);
   const y = linear(0, high, HEIGHT - BOTTOM, TOP + 14);
-  const [atLayer, atHead] = shownHead(store);
-  const pruned = new Set(store.traits.pruned_heads.value.map(([l, h]) => `${l}-${h}`));
+  const shown = store.shownHead.value;
+  const pruned = store.pruned.value;
   const said = (_: Store, layer: number, head: number) =>
     `${headName(layer, head)}, ${label} ${number(value(layer, Math.max(0, head)))}`;
   return (
@@ -58,15 +57,15 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
           const height = values[i] ?? Number.NaN;
           if (!Number.isFinite(height)) return null;
           const count = info.num_heads[layer] ?? 1;
-          const lit = layer === atLayer && head === atHead;
+          const lit = isHead(shown, [layer, head]);
           const aside = count > 1 ? (head / (count - 1) - 0.5) * 0.6 : 0;
           return (
             <circle
-              key={`${layer}-${head}`}
+              key={headKey(layer, head)}
               cx={x.at(layer + aside)}
               cy={y.at(height)}
               r={lit ? 5.5 : 3.5}
-              fill={pruned.has(`${layer}-${head}`) ? "none" : "var(--vaw-accent)"}
+              fill={pruned.has(layer, head) ? "none" : "var(--vaw-accent)"}
               fill-opacity={lit ? 1 : 0.6}
               stroke={lit ? "var(--vaw-fg)" : "var(--vaw-accent)"}
               onPointerEnter={() => {

@@ -9,7 +9,6 @@ import { headName, number } from "../../state/words";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { Panel } from "../../ui/controls";
-import { shownHead } from "../../ui/head_walk";
 import { DotsByLayer } from "./dots_by_layer";
 
 const HEIGHT = 150;
@@ -80,8 +79,8 @@ export function histogram(values: number[], most: number): [number, number, numb
 }
 
 function Reach({ store, strength, info }: { store: Store; strength: Strength; info: ModelInfo }) {
-  const shown = shownHead(store);
-  const [layer, head] = [shown[0], Math.max(0, shown[1])];
+  const [layer, shownHead] = store.shownHead.value;
+  const head = Math.max(0, shownHead);
   const known = head < (info.num_heads[layer] ?? 0);
   const set = strength.ofSet(layer, head);
   const [self, patches, back] = strength.classShares(layer, head);
