@@ -1,6 +1,7 @@
 // Paints the matrix of a head, one pixel an entry, and its links as lines.
 
 import { colormap } from "../../draw/colormaps";
+import { themeOf } from "../../draw/theme";
 import type { Colormap } from "../../protocol/traits";
 import type { Link, Matrix } from "../../state/matrix";
 
@@ -37,9 +38,7 @@ export function paintLinks(
   links: readonly Link[],
   chosen: number,
 ): void {
-  const style = getComputedStyle(context.canvas);
-  const colour = (name: string, otherwise: string) =>
-    style.getPropertyValue(name).trim() || otherwise;
+  const colour = themeOf(context.canvas);
   const x = (token: number) => ((token + 0.5) / matrix.tokens) * width;
   const strongest = links[0]?.value ?? 1;
   const draw = (link: Link, stroke: string, least: number) => {
@@ -52,24 +51,22 @@ export function paintLinks(
   };
   context.lineWidth = 1;
   for (const link of links) {
-    if (link.query !== chosen) draw(link, colour("--vaw-muted", "#888888"), 0.06);
+    if (link.query !== chosen) draw(link, colour("muted"), 0.06);
   }
   context.lineWidth = 1.5;
   for (const link of links) {
-    if (link.query === chosen) draw(link, colour("--vaw-hurts", "#c2570c"), 0.4);
+    if (link.query === chosen) draw(link, colour("hurts"), 0.4);
   }
   context.globalAlpha = 1;
   const tick = Math.max(1, width / matrix.tokens - 1);
-  for (const [y, accent] of [
+  for (const [y, queries] of [
     [2, true],
     [height - 6, false],
   ] as const) {
     for (let token = 0; token < matrix.tokens; token++) {
-      const own = accent && token === chosen;
-      context.fillStyle = own
-        ? colour("--vaw-hurts", "#c2570c")
-        : colour(token < matrix.prefix ? "--vaw-accent" : "--vaw-line", "#bbbbbb");
-      context.fillRect(x(token) - tick / 2, y, own ? Math.max(3, tick) : tick, 4);
+      const lit = queries && token === chosen;
+      context.fillStyle = colour(lit ? "hurts" : token < matrix.prefix ? "accent" : "line");
+      context.fillRect(x(token) - tick / 2, y, lit ? Math.max(3, tick) : tick, 4);
     }
   }
 }

@@ -1,6 +1,7 @@
 // All heads of all layers on one canvas: what each sees, and below it how much it matters.
 
 import { limits, paintMap } from "../../draw/heatmap";
+import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/traits";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
@@ -57,8 +58,9 @@ export function paintHeads(
   store: Store,
   info: ModelInfo,
   layout: Layout,
-  colours: { hurts: string; helps: string; muted: string; accent: string },
 ): void {
+  const theme = themeOf(context.canvas);
+  const [hurts, helps, muted] = [theme("hurts"), theme("helps"), theme("muted")];
   const token = store.shownToken.value;
   const importance = store.importance.value;
   const scale = importanceScale(importance);
@@ -78,7 +80,7 @@ export function paintHeads(
     const y = layout.top + head * layout.cellHeight;
     const pruned = store.pruned.value.has(layer, head);
     const box = { x, y, ...layout.thumbnail };
-    context.fillStyle = colours.muted;
+    context.fillStyle = muted;
     context.globalAlpha = 0.15;
     context.fillRect(box.x, box.y, box.width, box.height);
     context.globalAlpha = 1;
@@ -105,16 +107,15 @@ export function paintHeads(
       context.fillStyle = colour;
       context.fillRect(x, y + box.height + 2, Math.max(1, share * box.width), BAR);
     };
-    if (pruned) cross(context, box, colours.hurts);
-    else if (Number.isFinite(value))
-      bar(Math.abs(value) / scale, value >= 0 ? colours.hurts : colours.helps);
+    if (pruned) cross(context, box, hurts);
+    else if (Number.isFinite(value)) bar(Math.abs(value) / scale, value >= 0 ? hurts : helps);
     else if (Number.isFinite(guess)) {
       context.globalAlpha = 0.35; // not known yet: the gradient's estimate, on its own scale
-      bar(guess / guessScale, colours.hurts);
+      bar(guess / guessScale, hurts);
       context.globalAlpha = 1;
     }
     if (store.brush.has(layer, head)) {
-      context.strokeStyle = colours.accent;
+      context.strokeStyle = theme("accent");
       context.lineWidth = 3;
       context.strokeRect(box.x + 1.5, box.y + 1.5, box.width - 3, box.height - 3);
     }

@@ -16,16 +16,8 @@ export function HeadsCanvas(props: { store: Store; info: ModelInfo; layout: Layo
         const element = canvas.current;
         const context = element && sharp(element, layout.width, layout.height);
         if (!context) return;
-        const style = getComputedStyle(element);
-        const colour = (name: string, otherwise: string) =>
-          style.getPropertyValue(name).trim() || otherwise;
         context.clearRect(0, 0, layout.width, layout.height);
-        paintHeads(context, store, info, layout, {
-          hurts: colour("--vaw-hurts", "#c2570c"),
-          helps: colour("--vaw-helps", "#2563eb"),
-          muted: colour("--vaw-muted", "#888888"),
-          accent: colour("--vaw-accent", "#2563eb"),
-        });
+        paintHeads(context, store, info, layout);
       }),
     [store, info, layout.width, layout.height],
   );

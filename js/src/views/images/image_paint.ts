@@ -1,5 +1,6 @@
 // Images as thumbnails framed in the colour of their class, or as dots.
 
+import { themeOf } from "../../draw/theme";
 import type { Tensor } from "../../protocol/safetensors";
 import type { Place } from "./image_places";
 
@@ -64,20 +65,9 @@ export interface Scene {
 const FRAME = 2.5;
 
 export function paintImages(context: CanvasRenderingContext2D, scene: Scene): void {
-  const style = getComputedStyle(context.canvas);
-  const colour = (name: string, otherwise: string) =>
-    style.getPropertyValue(name).trim() || otherwise;
-  const fills = new Map<number, string>();
-  const fillOf = (slot: number) => {
-    const known = fills.get(slot);
-    if (known) return known;
-    const found =
-      slot < 0 ? colour("--vaw-other", "#8b929b") : colour(`--vaw-class-${slot}`, "#888");
-    fills.set(slot, found);
-    return found;
-  };
-  const [fg, bg] = [colour("--vaw-fg", "#1f2328"), colour("--vaw-bg", "#ffffff")];
-  const hurts = colour("--vaw-hurts", "#c2570c");
+  const theme = themeOf(context.canvas);
+  const fillOf = (slot: number) => theme(slot < 0 ? "other" : `class-${slot}`);
+  const [fg, bg, hurts] = [theme("fg"), theme("bg"), theme("hurts")];
   const one = (image: number, scale: number, ring: string | null) => {
     const [x, y] = scene.places[image] ?? [0, 0];
     const slot = scene.colours[image] ?? -1;

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useCallback, useMemo } from "preact/hooks";
+import { themeOf } from "../../draw/theme";
 import type { Head } from "../../protocol/traits";
 import { placeAmong } from "../../state/heads";
 import {
@@ -68,14 +69,12 @@ export function PatternScatter(props: Props) {
         Object.assign(background, { key, counts: density(map.points, view, w, h) });
       }
       const to = projection(view, width, height);
-      const style = getComputedStyle(context.canvas);
-      const colour = (name: string, other: string) => style.getPropertyValue(name).trim() || other;
-      const foreground = colour("--vaw-fg", "#222222");
-      const paper = colour("--vaw-bg", "#ffffff");
-      paintDensity(context, background.counts, w, h, GRAIN, colour("--vaw-muted", "#808080"));
+      const theme = themeOf(context.canvas);
+      const [foreground, paper] = [theme("fg"), theme("bg")];
+      paintDensity(context, background.counts, w, h, GRAIN, theme("muted"));
       if (lit.length > 0) {
         const counts = density(lit, view, w, h);
-        paintDensity(context, counts, w, h, GRAIN, colour("--vaw-hurts", "#c2570c"));
+        paintDensity(context, counts, w, h, GRAIN, theme("hurts"));
       }
       const pruned = store.pruned.value;
       const dot = (index: number, lit: boolean) => {
