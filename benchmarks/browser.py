@@ -66,7 +66,7 @@ def amounts(shape: Shape) -> Iterator[Row]:
     yield Row("state until the first complete paint", megabytes(Wire.to_first_paint), "<= 1 MB")
     yield Row("all state, when nothing is left to compute", megabytes(Wire.sent))
     if info["num_tokens"] <= STREAMED_TOKENS:
-        layers = sum(len(session.attention_layer(i)) for i in range(info["num_layers"]))
+        layers = sum(len(session.attention.layer(i)) for i in range(info["num_layers"]))
         yield Row("attention matrices, streamed after the first paint", megabytes(layers))
     explorer.close()
 

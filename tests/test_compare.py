@@ -20,7 +20,7 @@ import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, TargetError, UnsupportedModelError
 from vit_attention_widget.explainers import METHODS
 from vit_attention_widget.session.lanes import Job, Lane
-from vit_attention_widget.session.studies import comparison_payload as comparison_result
+from vit_attention_widget.session.studies import comparison_payload
 from vit_attention_widget.statistics.ranks import average_ranks, rank_correlation
 from vit_attention_widget.tracing.gradients import output_gradients
 
@@ -194,9 +194,7 @@ def test_mistakes_are_named(trace: vaw.Trace, options: dict[str, Any], message: 
 def test_a_session_compares_methods_without_computing_them_again(
     session: vaw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "vit_attention_widget.session.studies.comparison.METHODS", dict.fromkeys(METHODS)
-    )
+    monkeypatch.setattr("vit_attention_widget.session.studies.maps.METHODS", dict.fromkeys(METHODS))
     session.compare_maps()
     assert session.wait(60)
     found = session._comparison
@@ -219,7 +217,7 @@ def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.Mo
     module = sys.modules["vit_attention_widget.tracing.trace"]
     counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
     monkeypatch.setattr(module, "output_gradients", counted)
-    monkeypatch.setattr("vit_attention_widget.session.computation.trace", None)
+    monkeypatch.setattr("vit_attention_widget.session.traces.trace", None)
     best = session.trace.probabilities[0].topk(5).indices.tolist()
     other = next(i for i in range(10) if i not in best)
     session.compare_maps("classes", "daam")
@@ -297,7 +295,7 @@ def hold(lane: Lane) -> Callable[[], None]:
 def test_the_latest_request_wins_and_cancelling_keeps_what_was_there(session: vaw.Session) -> None:
     session.compare_maps("layers")
     assert session.wait(60)
-    release = hold(session._longest)
+    release = hold(session._context.lanes.longest)
     for of in ("images", "methods", "images", "classes"):
         session.compare_maps(of)
         assert session._comparison["asked"] == of
@@ -306,7 +304,7 @@ def test_the_latest_request_wins_and_cancelling_keeps_what_was_there(session: va
     assert session.wait(60)
     assert session._comparison["asked"] == ""
     assert session._comparison["of"] == "layers"
-    release = hold(session._longest)
+    release = hold(session._context.lanes.longest)
     for of in ("images", "classes", "layers", "methods"):
         session.compare_maps(of)
     release()
@@ -322,9 +320,9 @@ def test_a_method_that_does_not_work_is_left_out(
         raise UnsupportedModelError("not this model")
 
     monkeypatch.setattr(
-        "vit_attention_widget.session.studies.comparison.METHODS", {**METHODS, "legrad": refuse}
+        "vit_attention_widget.session.studies.maps.METHODS", {**METHODS, "legrad": refuse}
     )
-    del session._maps_by_method["legrad"]
+    del session.studies.maps.maps["legrad"]
     session.compare_maps()
     assert session.wait(60)
     assert session._comparison["left_out"] == {"legrad": "not this model"}
@@ -357,7 +355,7 @@ def test_large_maps_are_sent_smaller(count: int, side: int) -> None:
     maps = np.random.default_rng(0).random((count, side, side)).astype(np.float32) * 1e-6
     maps[1] *= 1e12
     maps[2] = 0
-    sent = comparison_result.maps_bytes(maps, 3)
+    sent = comparison_payload.maps_payload(maps, 3)
     assert len(sent) < 401_000
     tensors = load(sent)
     back = tensors["maps"].astype(np.float32)

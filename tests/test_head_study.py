@@ -71,18 +71,18 @@ def test_a_toggled_head_runs_only_the_layers_above(session: vaw.Session) -> None
             runs[layer] += len(args[0]) == 1  # not the batches of leaving one out
 
         block.norm1.register_forward_pre_hook(count)
-    session._image_set = None
-    session._long.close()  # what follows in the background has runs of its own
+    session._context.image_set = None
+    session._context.lanes.long.close()  # what follows in the background has runs of its own
     session.pruned_heads = [(2, 1)]
-    assert session._quick.wait(10)
+    assert session._context.lanes.quick.wait(10)
     assert runs[:2] == [0, 0]
     session.pruned_heads = [(1, 0), (2, 1)]
-    assert session._quick.wait(10)
+    assert session._context.lanes.quick.wait(10)
     assert runs[0] == 0
     assert session.trace.head_mask == {1: (0,), 2: (1,)}
     before = list(runs)
     session.pruned_heads = [(1, 0)]
-    assert session._quick.wait(10)
+    assert session._context.lanes.quick.wait(10)
     assert [now - then for now, then in zip(runs, before, strict=True)][:2] == [0, 0]
 
 
@@ -263,6 +263,6 @@ def test_strength_is_measured_when_it_is_asked_for(
     images = torch.stack([image for image, _ in LABELLED])
     expected = vaw.attention_strength(vaw.trace(model, images))
     np.testing.assert_allclose(of_set, expected.entropy, atol=1e-5)
-    session._image_set = None
+    session._context.image_set = None
     with pytest.raises(ParameterError, match="no set"):
         session.measure_strength_of_set()

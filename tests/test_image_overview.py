@@ -21,8 +21,8 @@ from twins import agree, twins
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
 from vit_attention_widget.overview.layout import arrange, vectors
+from vit_attention_widget.session.image_set import ImageSet
 from vit_attention_widget.session.lanes import Job, Lane
-from vit_attention_widget.session.studies.images import names_of
 
 SCENES = [vaw.demo.scene(seed=seed) for seed in range(14)]
 PAIRS = [(scene.image, scene.label) for scene in SCENES]
@@ -213,10 +213,10 @@ def test_opening_an_image_links_all_widgets(session: vaw.Session) -> None:
     assert session.wait(60)
     assert explorer.selected_image == session.selected_image == 5
     assert explorer._model_info["image_name"] == "image 5"
-    assert explorer._picture == session.picture_of(5)
+    assert explorer._picture == session.studies.images.picture(5)
     assert session.pruned_heads == [(0, 1)]
     expected = vaw.trace(session.model, SCENES[5].image, gradients=False)
-    torch.testing.assert_close(session._whole.logits, expected.logits)
+    torch.testing.assert_close(session._context.whole.logits, expected.logits)
     assert session._overview is laid_out
     assert session._thumbnails is thumbnails
     explorer.close()
@@ -279,7 +279,7 @@ def hold(lane: Lane, slot: str) -> Callable[[], None]:
 
 
 def test_the_layout_goes_on_while_another_image_is_opened(session: vaw.Session) -> None:
-    release = hold(session._longest, "other")
+    release = hold(session._context.lanes.longest, "other")
     session.lay_out_images("taylor")
     session.selected_image = 3
     assert session._overview["measuring"] == "taylor"
@@ -293,7 +293,7 @@ def test_cancelling_keeps_what_was_there(session: vaw.Session) -> None:
     session.lay_out_images("taylor")
     assert session.wait(60)
     points = session._overview["points"]
-    release = hold(session._longest, "other")
+    release = hold(session._context.lanes.longest, "other")
     session.lay_out_images("probability")
     assert session._overview["measuring"] == "probability"
     session.cancel()
@@ -344,7 +344,7 @@ def test_without_a_set_the_message_says_what_to_do() -> None:
 
 def test_a_selected_image_that_cannot_be_left_stays(session: vaw.Session) -> None:
     session.selected_image = 1
-    session._own_image = "there-is-no-such.jpg"
+    session._context.own_image = "there-is-no-such.jpg"
     with pytest.raises(ImageError):
         session.selected_image = -1
     assert session.selected_image == 1
@@ -360,7 +360,7 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
         widget._handle_custom_msg({"id": f"{i}", "method": method, "params": params}, [])
     assert session.wait(60)
     assert all(content["ok"] for content, _ in replies)
-    assert next(b for c, b in replies if c["id"] == "2") == [session.picture_of(3)]
+    assert next(b for c, b in replies if c["id"] == "2") == [session.studies.images.picture(3)]
     assert len(widget._overview["points"]) == 14
     replies.clear()
     wrong = [("overview", {"metric": "x"}), ("image", {"index": 14}), ("image", {})]
@@ -371,6 +371,9 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 
 
 def test_names_come_from_files() -> None:
+    def names_of(images: object, count: int) -> list[str]:
+        return ImageSet(images, [(torch.zeros(3, 8, 8), None)] * count).names
+
     picture = Image.new("RGB", (8, 8))
     assert names_of([PICTURE, picture], 2) == []
     assert names_of(["a/b.png", (Path("c.jpg"), 1), {"image": picture}], 3) == [

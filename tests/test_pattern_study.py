@@ -35,26 +35,26 @@ def test_a_map_that_was_given(session: vaw.Session, patterns: vaw.AttentionPatte
     assert [c["name"] for c in families["patches"]["clusters"]] == [
         c.name for c in patterns.clusters
     ]
-    found = load(session.pattern_map("class"))
+    found = load(session.studies.patterns.points("class"))
     assert found["points"].shape == (120, 2)
     assert found["distances"].shape == (24, 24)
     assert found["pictures"].shape[1:] == (14, 28)
     assert np.array_equal(found["labels"], patterns.family("class").labels)
     order = found["distances"][5 * 4 + 1].argsort(kind="stable")[1]
     assert divmod(int(order), 4) == patterns.nearest(5, 1, family="class")[0][:2]
-    assert load(session.pattern_at("patches", 7))["pictures"].shape == (1, 49, 49)
+    assert load(session.studies.patterns.point("patches", 7))["pictures"].shape == (1, 49, 49)
 
 
 def test_heads_of_the_image_are_placed(session: vaw.Session) -> None:
     with pytest.raises(ParameterError, match="ask again later"):
-        session.pattern_thumbnails("patches")
+        session.studies.patterns.thumbnails("patches")
     session.place_heads()
     assert session.wait(60)
     here = load(session._patterns_here)
     family = session.patterns.family()  # type: ignore[union-attr]
     own = family.heads[:, 0] == 3  # the image is one of the set
     assert np.allclose(here["patches.points"], family.embedding[own], atol=0.05)
-    assert load(session.pattern_thumbnails("patches"))["pictures"].shape == (24, 49, 49)
+    assert load(session.studies.patterns.thumbnails("patches"))["pictures"].shape == (24, 49, 49)
 
 
 def test_learning_in_the_background_survives_another_image() -> None:

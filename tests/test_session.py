@@ -78,10 +78,10 @@ def test_another_class_needs_no_forward_pass(session: vaw.Session, monkeypatch) 
     whole = session.trace
     session.metric = "taylor"
     assert session.wait(60)
-    monkeypatch.setattr("vit_attention_widget.session.computation.trace", never)
+    monkeypatch.setattr("vit_attention_widget.session.traces.trace", never)
     session.metric = "taylor"
     session.target = (session.target + 1) % 10
-    assert session._quick.wait(60)
+    assert session._context.lanes.quick.wait(60)
     assert session.trace.logits is not None
     assert torch.equal(session.trace.logits, whole.logits)
     assert session.decision["target"] == session.target
@@ -232,7 +232,7 @@ def test_a_model_that_does_not_fit_the_image_set_changes_nothing() -> None:
 def test_a_session_that_nobody_holds_is_freed() -> None:
     session = vaw.Session(tiny(), PICTURE)
     assert session.wait(60)
-    threads = [lane._thread for lane in session._lanes if lane._thread]
+    threads = [lane._thread for lane in session._context.lanes if lane._thread]
     gone = weakref.ref(session)
     del session
     gc.collect()

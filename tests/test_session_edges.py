@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.session import payloads
 
 SCENE = vaw.demo.scene(seed=1)
 
@@ -37,8 +38,8 @@ def test_a_slow_observer_does_not_lose_a_choice(session: vaw.Session) -> None:
 def test_a_choice_while_a_trace_is_shown_is_kept(
     session: vaw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = session._rows
-    monkeypatch.setattr(session, "_rows", lambda p: (time.sleep(0.2), rows(p))[1])
+    rows = payloads.attention_rows
+    monkeypatch.setattr(payloads, "attention_rows", lambda *a: (time.sleep(0.2), rows(*a))[1])
     first, second = other_class(session), (session.target + 2) % 10
     session.target = first
     time.sleep(0.1)
@@ -54,12 +55,12 @@ def test_quiet_is_of_one_thread(session: vaw.Session) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def quiet() -> None:
-        with session._quietly():
+        with session._context.quietly():
             inside.set()
             leave.wait(5)
 
     worker = threading.Thread(target=quiet)
-    with session._quietly():
+    with session._context.quietly():
         worker.start()
         inside.wait(5)
     leave.set()
@@ -194,10 +195,10 @@ def test_labels_of_a_set_follow_the_prompts(clip: nn.Module) -> None:
     session.set_prompts(["a moon", "a heart", "a star"])
     session.wait()
     assert session._overview == {}  # it was about other classes
-    assert [label for _, label in session._image_set] == [0, 2]
+    assert [label for _, label in session._context.image_set.entries] == [0, 2]
     session.set_prompts(["a moon", "a heart"])  # one label is gone
     session.wait()
-    assert [label for _, label in session._image_set] == [None, None]
+    assert [label for _, label in session._context.image_set.entries] == [None, None]
     assert session.status["error"] is None
     session.close()
 

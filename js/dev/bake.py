@@ -78,7 +78,7 @@ def page(
         state["panels"] = panels
     info = session._model_info
     streamed = range(info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0)
-    layers = [text(session.attention_layer(layer)) for layer in streamed]
+    layers = [text(session.attention.layer(layer)) for layer in streamed]
     style = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
     script = text((STATIC / f"{stem}.js").read_bytes())
     host = Path(__file__).with_name("host.js").read_text()
@@ -137,7 +137,7 @@ def main() -> None:
             session.lay_out_images(options.lay_out)
         session.wait()
         for index in range(min(40, session._model_info["set_size"])):
-            replies[f"image {index}"] = text(session.picture_of(index))
+            replies[f"image {index}"] = text(session.studies.images.picture(index))
     if options.compare:
         session.compare_maps(options.compare)
         session.wait()
@@ -151,10 +151,11 @@ def main() -> None:
         session.patterns = vaw.AttentionPatterns.load(options.patterns)
         session.place_heads()
         session.wait()
+        study = session.studies.patterns
         for family, _ in session.patterns:
-            replies[f"pattern_map {family}"] = text(session.pattern_map(family))
-            replies[f"pattern_thumbnails {family}"] = text(session.pattern_thumbnails(family))
-            replies[f"pattern_at {family}"] = text(session.pattern_at(family, 0))
+            replies[f"pattern_map {family}"] = text(study.points(family))
+            replies[f"pattern_thumbnails {family}"] = text(study.thumbnails(family))
+            replies[f"pattern_at {family}"] = text(study.point(family, 0))
     panels = options.panels.split(",") if options.panels else None
     options.out.write_text(page(session, options.stem, panels, replies, options.dark))
     session.close()

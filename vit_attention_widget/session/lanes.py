@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import JobCancelled
 from ..support.progress import Progress
 
-__all__ = ["Job", "Lane"]
+__all__ = ["Job", "Lane", "Lanes"]
 
 _EVERY = 0.1
 """Progress is passed on at most this often, in seconds."""
@@ -180,3 +180,40 @@ class Lane:
                 job.on_done(result)
             except Exception as error:  # the lane must live on
                 job.on_error(error)
+
+
+class Lanes:
+    """Three lanes, so that what is waited for never waits for what takes long.
+
+    ``quick`` does what is waited for (traces, rows), ``long`` what takes time (maps, ablating
+    heads), ``longest`` what was asked for and may take minutes (curves, sets, scores).
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.quick = Lane("vaw-quick", on_change)
+        self.long = Lane("vaw-long", on_change)
+        self.longest = Lane("vaw-longest", on_change)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter((self.quick, self.long, self.longest))
+
+    def cancel(self, *, but: Sequence[str] = ()) -> None:
+        """Cancel all work, except in some slots."""
+        for lane in self:
+            lane.cancel(but=but)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing waits or runs; False after ``timeout`` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:  # work in one lane may lead to work in another
+            for lane in self:
+                left = None if until is None else max(0.0, until - time.monotonic())
+                if not lane.wait(left):
+                    return False
+            if all(lane.wait(0) for lane in self):
+                return True
+
+    def close(self) -> None:
+        """Cancel all work and let the threads end."""
+        for lane in self:
+            lane.close()

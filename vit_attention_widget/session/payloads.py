@@ -19,7 +19,7 @@ from ..pruning.partial import PartialPruning
 from ..tracing.trace import Trace
 
 __all__ = [
-    "CLASSLESS",
+    "CLASS_AGNOSTIC",
     "METHOD_HINTS",
     "METRIC_HINTS",
     "attention_layer",
@@ -52,7 +52,7 @@ METHOD_HINTS = {
                   "Knows no class."),
 }  # fmt: skip
 
-CLASSLESS = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
+CLASS_AGNOSTIC = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
 """Methods for a model without a classifier: nothing is decided that a gradient could explain."""
 
 METRIC_HINTS: dict[Metric, tuple[str, str]] = {
@@ -98,7 +98,7 @@ def model_info(
         "num_classes": vit.num_classes,
         "takes_prompts": takes_prompts(vit),
         "by_class": by_class,
-        "methods": _choices(METHOD_HINTS if explains else CLASSLESS),
+        "methods": _choices(METHOD_HINTS if explains else CLASS_AGNOSTIC),
         "metrics": _choices(metrics),
     }
 
@@ -128,10 +128,10 @@ def attention_rows(trace: Trace, token: int, direction: str) -> bytes:
 
 def _row(trace: Trace, layer: int, token: int, direction: str) -> NDArray[np.float32]:
     if direction == "looks_at":
-        found = trace.attention(layer, query=token)[0]
+        rows = trace.attention(layer, query=token)[0]
     else:
-        found = torch.cat([a[0, :, :, token] for _, a in trace.attention_chunks(layer)], -1)
-    return _array(found)
+        rows = torch.cat([a[0, :, :, token] for _, a in trace.attention_chunks(layer)], -1)
+    return _array(rows)
 
 
 def attention_layer(trace: Trace, layer: int) -> bytes:
@@ -158,10 +158,10 @@ def decision(
     return {**explained, "rows": _likely(before, after) if vit.num_classes else []}
 
 
-def _value(found: Trace) -> float:
-    index = found.target.index
+def _value(trace: Trace) -> float:
+    index = trace.target.index
     with torch.no_grad():
-        return float(found.probabilities[0, index[0]] if index else found.score.detach()[0])
+        return float(trace.probabilities[0, index[0]] if index else trace.score.detach()[0])
 
 
 def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
@@ -185,19 +185,19 @@ def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -float(row["before"] or 0))
 
 
-def partial(found: PartialPruning) -> dict[str, Any]:
+def partial(pruning: PartialPruning) -> dict[str, Any]:
     """The modes of partial pruning of one head, each with its picture and best classes."""
     return {
-        "layer": found.layer,
-        "head": found.head,
+        "layer": pruning.layer,
+        "head": pruning.head,
         "rows": [
             {
                 "mode": mode,
-                "zeroed": found.zeroed(mode),
-                "probability": float(found.probability[i, 0]),
-                "top5": [list(pair) for pair in found.top5[i][0]],
+                "zeroed": pruning.zeroed(mode),
+                "probability": float(pruning.probability[i, 0]),
+                "top5": [list(pair) for pair in pruning.top5[i][0]],
             }
-            for i, mode in enumerate(found.modes)
+            for i, mode in enumerate(pruning.modes)
         ],
     }
 

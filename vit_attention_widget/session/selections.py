@@ -1,24 +1,21 @@
-"""What can be selected: each selection is checked against the model."""
+"""What can be selected: ordinary observable traits, each checked against the model."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import traitlets
-from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
-from ..models import VisionTransformer
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
-from ..models.token_layout import TokenLayout
 from ..support.deprecation import renamed_choice
-from .traits import ResultTraits, SelectionTraits
+from .context import Context
+from .traits import SessionTraits
 
-__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "Selection"]
+__all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "CheckedSelections"]
 
 DIRECTIONS = ("looks_at", "looked_at_by")
 COLORMAPS = ("viridis", "cividis", "magma")
@@ -33,23 +30,17 @@ class _Target(traitlets.Any):
     """A class; choosing the one that is predicted anyway is a choice too."""
 
     def set(self, obj: Any, value: Any) -> None:
-        with obj._choosing():
+        with obj._context.lock:
             super().set(obj, value)
             obj._chose_target(value)
 
 
-class Selection(SelectionTraits, ResultTraits):
-    """The selections of a session, each checked against the model; see ``SelectionTraits``."""
+class CheckedSelections(SessionTraits):
+    """The traits of a session, with each selection checked against the model."""
 
-    target = _Target(None, allow_none=True).tag(sync=True)
+    target = _Target(None, allow_none=True)
 
-    _vit: VisionTransformer
-    _tokens: TokenLayout
-    _image_set: list[tuple[Tensor, int | None]] | None = None
-
-    def _choosing(self) -> AbstractContextManager[Any]:
-        """While a target is set, nothing else may be told of the session's trace."""
-        raise NotImplementedError
+    _context: Context
 
     def _chose_target(self, value: Any) -> None:
         """Called whenever a target is set, also to what it was."""
@@ -59,33 +50,33 @@ class Selection(SelectionTraits, ResultTraits):
         value = proposal["value"]
         if value is None:
             return None
-        return class_index(value, self._vit)
+        return class_index(value, self._context.vit)
 
     @traitlets.validate("selected_layer")
     def _check_layer(self, proposal: Any) -> int:
-        return layer_index(self._vit, proposal["value"])
+        return layer_index(self._context.vit, proposal["value"])
 
     @traitlets.validate("selected_head")
     def _check_head(self, proposal: Any) -> int:
-        return _whole("head", proposal["value"], -1, max(self._vit.num_heads) - 1)
+        return _whole("head", proposal["value"], -1, max(self._context.vit.num_heads) - 1)
 
     @traitlets.validate("selected_token")
     def _check_token(self, proposal: Any) -> int:
-        return _whole("token", proposal["value"], 0, self._tokens.num_tokens - 1)
+        return _whole("token", proposal["value"], 0, self._context.subject.tokens.num_tokens - 1)
 
     @traitlets.validate("selected_image")
     def _check_image(self, proposal: Any) -> int:
         value = proposal["value"]
-        if self._image_set is None and value != -1:
+        if self._context.image_set is None and value != -1:
             raise ParameterError(
                 f"There is no image {value!r} without a set of images: give the session "
                 "image_set=[...], or look at an image by session.image = ..."
             )
-        return _whole("image", value, -1, len(self._image_set or ()) - 1)
+        return _whole("image", value, -1, len(self._context.image_set or ()) - 1)
 
     @traitlets.validate("pruned_heads")
     def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:
-        return head_pairs(check_heads(self._vit, proposal["value"]))
+        return head_pairs(check_heads(self._context.vit, proposal["value"]))
 
     @traitlets.validate("direction", "method", "metric", "colormap", "interpolation", "scale")
     def _check_choice(self, proposal: Any) -> str:

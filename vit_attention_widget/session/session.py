@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..data.image_sets import kept_inputs, raw_image
-from ..errors import ParameterError, VitAttentionError
-from ..models import VisionTransformer, describe
+from ..comparison.result import Comparison
+from ..errors import ParameterError
+from ..importance.metrics import Metric
+from ..models import describe
 from ..models.head_index import head_pairs
+from ..overview.run import ImageOverview
 from ..patterns import AttentionPatterns
-from . import payloads as results
-from .explaining import PROMPTS_SLOT, SLOTS_OF_THE_SET, Explaining
+from ..pruning.curve import Order
+from ..strength.run import AttentionStrength
+from ..tracing.trace import Trace
+from .attention import AttentionPayloads
+from .context import Context
+from .description import describe_subject
+from .image_set import ImageSet
 from .lanes import Job
-from .studies.faithfulness import FaithfulnessStudy
-from .studies.images import ImageStudy, names_of
-from .studies.patterns import PatternStudy
+from .looking import PROMPTS_SLOT, Looking
+from .prompts import Prompts
+from .selections import CheckedSelections
+from .studies import Studies
+from .subject import Subject
+from .traces import Traces
 from .traits import SELECTIONS
 
 __all__ = ["Session"]
 
-_STAYS = (*SLOTS_OF_THE_SET, PROMPTS_SLOT)
-"""Work that goes on while another image is looked at."""
 
-
-class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
+class Session(CheckedSelections):
     """What the user looks at: shared by all widgets that show it.
 
     Parameters
@@ -88,25 +94,38 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
             raise ParameterError(
                 f"There is no option {unknown[0]!r}: choose from {', '.join(SELECTIONS)}."
             )
-        self._prepare()
-        self._models = {name: describe(other) for name, other in (models or {}).items()}
-        self._take(self._prepared(model, image))
-        self._own_image, self._opened = image, -1
-        self._given = list(image_set) if isinstance(image_set, Iterator) else image_set
-        self._image_set = self._kept(self._vit)
-        self._own_target = None if target is None or isinstance(target, int | str) else target
-        of_class = target if self._own_target is None else None
-        super().__init__(**{**self._first_look(), "target": of_class, **selection})
-        self._follow_prediction = of_class is None
+        others = {name: describe(other) for name, other in (models or {}).items()}
+        subject = Subject.of(model, image)
+        images = None if image_set is None else ImageSet.read(subject.vit, image_set)
+        self._context = context = Context(self, subject, images, others)
+        self._studies = Studies(context)
+        self._traces = Traces(context, self._studies.follow_trace)
+        self._looking = Looking(context, self._traces, self._studies)
+        self._prompts = Prompts(context, self._looking, self._studies.images)
+        self._attention = AttentionPayloads(context)
+        explained = context.explained
+        is_class = target is None or isinstance(target, int | str)
+        explained.other = None if is_class else target
+        explained.follows_prediction = target is None or not is_class
+        first = {
+            "target": target if is_class else None,
+            "method": "daam" if context.explains else "rollout",
+            "selected_layer": subject.vit.num_layers - 1,
+            "selected_head": -1,
+            "selected_token": subject.first_token,
+        }
+        with context.quietly():
+            super().__init__(**{**first, **selection})
         self.patterns = patterns
-        self._begin()
+        self.observe(self._on_selection, names=list(SELECTIONS))
+        self._looking.begin()
 
     # What is looked at ---------------------------------------------------------------------------
 
     @property
     def model(self) -> nn.Module:
         """The user's model. Assign another one to look at it with the same image."""
-        return self._vit.model
+        return self._context.vit.model
 
     @model.setter
     def model(self, model: nn.Module) -> None:
@@ -118,7 +137,7 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
 
         Assign another one to look at it.
         """
-        return self._image
+        return self._context.subject.image
 
     @image.setter
     def image(self, image: Any) -> None:
@@ -132,144 +151,313 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
         UnsupportedModelError, ImageError, TargetError
             Then everything stays as it was.
         """
-        with self._lock:
-            now, index = self._image, self._opened if image is None else -1
-        images: Any = self._image_set if model is None else self._kept(describe(model))
-        if image is None:
-            image = now if index < 0 else images[index][0]
-        vit = self._vit
-        prepared = self._prepared(vit if model is None else model, image)
-        with self._lock:
-            if model is None and self._vit is not vit:  # other prompts were read meanwhile
-                prepared = self._prepared(self._vit, image)
-            if index < 0:
-                self._own_image = image
-            self._turn_to(prepared, index, images, model is not None)
+        self._looking.look_at(model=model, image=image)
 
-    def _turn_to(self, prepared: tuple[Any, ...], index: int, images: Any, other: bool) -> None:
-        for lane in self._lanes:
-            lane.cancel(but=() if other else _STAYS)
-        self._take(prepared)
-        self._image_set, self._opened = images, index
-        with self._quietly():  # what is selected is brought into range
-            self._reset_results()
-            if other:
-                self._forget_images()
-                self._strength_set = b""
-                self.pruned_heads, self._follow_prediction = [], True
-            self.selected_image = index
-            self._into_range()
-            if other:
-                self._own_target = None
-        self._start()
+    # What is explained ---------------------------------------------------------------------------
 
-    def _into_range(self) -> None:
-        self.selected_layer = min(self.selected_layer, self._vit.num_layers - 1)
-        most = self._vit.num_heads[self.selected_layer] - 1
-        self.selected_head = min(self.selected_head, most)
-        self.selected_token = min(self.selected_token, self._tokens.num_tokens - 1)
+    def explain(self, target: Any) -> None:
+        """Explain a class, or anything else that :func:`~vit_attention_widget.trace` takes.
 
-    def _selected(self, change: Any) -> None:
-        if change["name"] != "selected_image":
-            super()._selected(change)
-        elif self._ready and not self._is_quiet():
-            self._open_selected()
+        Maps, and the importance of heads by gradient, are then of that; it stays while other images
+        are looked at, until a class is chosen.
 
-    def _open_selected(self) -> None:
-        with self._lock:  # what is selected now counts, whoever selected it
-            index = self.selected_image
-            if index == self._opened:
-                return
-            image = self._own_image if index < 0 else self._the_set()[index][0]
-            try:
-                prepared = self._prepared(self._vit, image)
-            except VitAttentionError:
-                with self._quietly():
-                    self.selected_image = self._opened
-                raise
-            self._turn_to(prepared, index, self._image_set, False)
+        Parameters
+        ----------
+        target : None, int, str, callable, or one of :mod:`~vit_attention_widget.targets`
 
-    def _begin(self) -> None:
-        if self.selected_image >= 0:
-            self._opened = self.selected_image
-            self._take(self._prepared(self._vit, self._the_set()[self._opened][0]))
-            self._into_range()
-        super()._begin()
+        Raises
+        ------
+        TargetError
+            If there is no such class. What a target finds out later, of an image, is in ``status``.
+        """
+        if target is None or isinstance(target, int | str):
+            self.target = target
+            return
+        with self._context.lock:
+            self._context.explained.other = target
+            describe_subject(self._context)
+            self._traces.start("another target")
 
-    def _image_name(self) -> str:
-        if self._opened < 0:
-            return super()._image_name()
-        names = names_of(self._given, len(self._the_set()))
-        return (names[self._opened] if names else "") or f"image {self._opened}"
+    @property
+    def prompts(self) -> list[str]:
+        """Text prompts that stand for classes; see :meth:`set_prompts`."""
+        return self._prompts.texts
 
-    def _raw_image(self) -> Any:
-        if self._opened < 0:
-            return self._own_image
-        return raw_image(self._given, self._opened, len(self._the_set()))
+    def set_prompts(self, prompts: Sequence[str]) -> None:
+        """Take other prompts for classes, for models with a text tower; none leaves the tower.
 
-    def _kept(self, vit: VisionTransformer) -> Any:
-        return None if self._given is None else kept_inputs(vit, self._given)
+        The prompt that is explained stays so if it is among them.
 
-    # What was found ------------------------------------------------------------------------------
+        Raises
+        ------
+        TargetError
+            If the model has no text tower, or no tokenizer is known.
+        """
+        self._prompts.set(prompts)
+
+    def _chose_target(self, value: Any) -> None:
+        if not self._context.is_quiet and self._aim_at_class(value):
+            self._traces.start("another class")  # the class that was selected all along
+
+    def _aim_at_class(self, value: int | None) -> bool:
+        """Explain a class from now on; whether another target was explained until now."""
+        explained = self._context.explained
+        explained.follows_prediction, other = value is None, explained.other
+        if other is not None:
+            explained.other = None
+            describe_subject(self._context)
+        return other is not None
+
+    def _on_selection(self, change: Any) -> None:
+        """Do what a user's choice asks for."""
+        context, name, value = self._context, change["name"], change["new"]
+        if name == "metric":
+            self._studies.importance.publish()
+        elif context.is_quiet:
+            return
+        elif name == "selected_image":
+            self._looking.open_selected()
+        elif name == "target":
+            self._aim_at_class(value)
+            if context.whole is None or context.whole.target.index != (value,):
+                self._traces.start("another class")
+        elif name == "pruned_heads":
+            self._traces.start("without these heads")
+        elif name == "selected_layer":
+            self.selected_head = min(self.selected_head, context.vit.num_heads[value] - 1)
+        elif context.whole is None:
+            return
+        elif name in ("selected_token", "direction"):
+            self._attention.publish_rows()
+        elif name == "method":
+            self._studies.maps.publish()
+
+    # What was found out --------------------------------------------------------------------------
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace of what is shown: with the pruned heads masked. None until it is there."""
+        return self._context.trace
 
     @property
     def top5(self) -> list[tuple[str, float]]:
         """The five most probable classes with their probabilities, as the model stands now."""
-        found = self.trace
-        if found is None or not self._vit.num_classes:
+        trace, vit = self.trace, self._context.vit
+        if trace is None or not vit.num_classes:
             return []
-        best = found.probabilities[0].topk(min(5, self._vit.num_classes))
+        best = trace.probabilities[0].topk(min(5, vit.num_classes))
         pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        return [(self._vit.class_name(i), p) for p, i in pairs]
+        return [(vit.class_name(i), p) for p, i in pairs]
 
     @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
         """Maps by method, each [layer, row, col]; ``"daam.before"`` is without pruning."""
-        return dict(self._maps_by_method)
+        return dict(self._studies.maps.maps)
 
     def pruned_model(self) -> nn.Module:
         """A smaller copy of the model without the pruned heads; see ``prune_heads``."""
         from ..pruning.cut import prune_heads  # here: it needs timm
 
-        return prune_heads(self._vit, self.pruned_heads)
+        return prune_heads(self._context.vit, self.pruned_heads)
+
+    # What is computed when it is asked for -------------------------------------------------------
+
+    def prune_partly(self, layer: int, head: int) -> None:
+        """Find out which part of a head's attention the decision rests on; see ``partial``.
+
+        Raises
+        ------
+        ParameterError
+            If the layer or head does not exist.
+        """
+        self._studies.partial.prune(layer, head)
+
+    def draw_curve(self, order: Order = "probability") -> None:
+        """Mask heads one after another in an order of ``ORDERS``; see ``curves``.
+
+        On the set of images, if there is one, else on the image.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such order.
+        """
+        self._studies.curves.draw(order)
+
+    @property
+    def strength(self) -> AttentionStrength | None:
+        """Strength of every head on the image as it is shown; None until it was measured."""
+        return self._studies.strength.strength
+
+    def measure_strength(self) -> None:
+        """Measure how far the heads attend; see ``strength``."""
+        self._studies.strength.measure()
+
+    def measure_strength_of_set(self) -> None:
+        """Measure the entropy of every head on every image of the set.
+
+        Raises
+        ------
+        ParameterError
+            If the session was given no ``image_set``.
+        """
+        self._studies.strength.measure_set()
+
+    @property
+    def patterns(self) -> AttentionPatterns | None:
+        """The map of attention patterns; None until one was learned or given."""
+        return self._studies.patterns.patterns
+
+    @patterns.setter
+    def patterns(self, patterns: AttentionPatterns | None) -> None:
+        self._studies.patterns.patterns = patterns
+
+    def learn_patterns(self) -> None:
+        """Learn the patterns of all heads over the set of images, or over the image without one.
+
+        Raises
+        ------
+        ParameterError
+            If the libraries that this needs are not installed.
+        """
+        self._studies.patterns.learn()
+
+    def place_heads(self) -> None:
+        """Place the heads of the image as it is shown on the map of attention patterns."""
+        self._studies.patterns.place_heads()
+
+    @property
+    def compared(self) -> Comparison | None:
+        """What was compared last; None until then."""
+        compared = self._studies.comparison.compared
+        return None if compared is None else compared.comparison
+
+    def compare_maps(
+        self,
+        of: str = "methods",
+        method: str | None = None,
+        classes: Sequence[int | str] | None = None,
+    ) -> None:
+        """Compare maps of the image as it is shown; see ``compared``.
+
+        Parameters
+        ----------
+        of : {"methods", "classes", "layers", "images", "models"}
+            Every method for the class that is explained; or one method for the likely classes,
+            after each layer, on each image of the set for the image's own class, or in each of the
+            models that were given.
+        method : str, optional
+            Which one; None takes the selected one.
+        classes : sequence, optional
+            Classes beside the likely ones.
+
+        Raises
+        ------
+        ParameterError, TargetError
+            If there is no such thing to compare.
+        """
+        self._studies.comparison.compare(of, method, classes)
+
+    def score_map(self) -> None:
+        """Score the map that is selected, as it stands after the selected layer.
+
+        See ``faithfulness``: 10 steps of insertion and 10 of deletion.
+
+        Raises
+        ------
+        ParameterError
+            If nothing is explained.
+        """
+        self._studies.faithfulness.score_map()
+
+    def score_compared(self) -> None:
+        """Score every map of the comparison, as they come; see ``faithfulness``.
+
+        Raises
+        ------
+        ParameterError
+            If nothing was compared yet, or nothing is explained.
+        """
+        self._studies.faithfulness.score_compared()
+
+    def cancel_scores(self) -> None:
+        """Stop scoring; what was scored stays."""
+        self._studies.faithfulness.cancel()
+
+    @property
+    def image_overview(self) -> ImageOverview | None:
+        """The images as they were laid out last; None until then."""
+        return self._studies.images.overview
+
+    def show_images(self) -> None:
+        """Show all images of the set, in order.
+
+        Raises
+        ------
+        ParameterError
+            If the session was given no ``image_set``.
+        """
+        self._studies.images.show()
+
+    def lay_out_images(self, metric: Metric = "probability") -> None:
+        """Lay the images out by what the heads of the whole model do for each.
+
+        Parameters
+        ----------
+        metric : str
+            One of the metrics of head importance; ``"taylor"`` is an estimate and fast.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such metric, no set of images, or no class that a head could matter for.
+        """
+        self._studies.images.lay_out(metric)
+
+    # Work ----------------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while True:  # work of one lane may lead to work of the other
-            for lane in self._lanes:
-                left = None if until is None else max(0.0, until - time.monotonic())
-                if not lane.wait(left):
-                    return False
-            if all(lane.wait(0) for lane in self._lanes):
-                return True
+        return self._context.lanes.wait(timeout)
 
     def cancel(self) -> None:
         """Stop what is being computed; what is there stays, and what is pruned goes back to it."""
-        self._long.cancel()
-        self._longest.cancel()
-        self._quick.cancel("trace")
-        self._quick.cancel(PROMPTS_SLOT)
-        with self._lock:
-            shown = self.trace
+        context, lanes = self._context, self._context.lanes
+        lanes.long.cancel()
+        lanes.longest.cancel()
+        lanes.quick.cancel("trace")
+        lanes.quick.cancel(PROMPTS_SLOT)
+        with context.lock:
+            shown = context.trace
             if shown is not None:
-                self._own_target = self._traced_own
-                self._follow_prediction = self._traced_followed
-                self._describe()
-                with self._quietly():
+                context.explained.restore()
+                describe_subject(context)
+                with context.quietly():
                     self.pruned_heads = head_pairs(shown.head_mask)
-                self._show_target()
+                self._traces.show_target()
 
     def close(self) -> None:
         """Stop all work and let go of the model."""
-        for lane in self._lanes:
-            lane.close()
+        self._context.lanes.close()
         self.unobserve_all()
-        self._reset_results()
+        self._looking.reset()
 
     def __del__(self) -> None:
-        for lane in self.__dict__.get("_lanes", ()):
-            lane.close()
+        context = self.__dict__.get("_context")
+        if context is not None:
+            context.lanes.close()
+
+    # What widgets answer a browser with ----------------------------------------------------------
+
+    @property
+    def studies(self) -> Studies:
+        """What was found out, in the form in which the browser takes it."""
+        return self._studies
+
+    @property
+    def attention(self) -> AttentionPayloads:
+        """Attention rows and layers, in the form in which the browser takes them."""
+        return self._attention
 
     def ask(
         self,
@@ -279,17 +467,9 @@ class Session(ImageStudy, PatternStudy, FaithfulnessStudy, Explaining):
         failed: Callable[[BaseException], None],
         cancelled: Callable[[], None],
     ) -> None:
-        """Answer a browser's request in the quick thread, by exactly one of the last three."""
-        self._quick.submit(Job(slot, "", lambda _: work(), done, failed, cancelled))
+        """Answer a browser's request in the quick lane, by exactly one of the last three."""
+        self._context.lanes.quick.submit(Job(slot, "", lambda _: work(), done, failed, cancelled))
 
     def forget(self, slot: str) -> None:
         """Cancel a request of :meth:`ask`."""
-        self._quick.cancel(slot)
-
-    def attention_layer(self, layer: int) -> bytes:
-        """Attention of a layer as it goes to the browser."""
-        return results.attention_layer(self._shown(), layer)
-
-    def rows_of(self, token: int, direction: str) -> bytes:
-        """Attention of a token in every head as it goes to the browser."""
-        return results.attention_rows(self._shown(), token, direction)
+        self._context.lanes.quick.cancel(slot)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traitlets
 
-__all__ = ["RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits"]
+__all__ = ["RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
 
 
 class SelectionTraits(traitlets.HasTraits):
@@ -120,6 +120,10 @@ class ResultTraits(traitlets.HasTraits):
 
     _patterns_here = traitlets.Bytes(b"").tag(sync=True)
     """Where the heads of the image, as it is shown, lie on that map."""
+
+
+class SessionTraits(SelectionTraits, ResultTraits):
+    """All traits of a session."""
 
 
 def _names(traits: type[traitlets.HasTraits]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from ..protocol.messages import Request
 from ..pruning.curve import ORDERS
 from ..session import Session
 from ..session.selections import DIRECTIONS, IMAGE_METRICS
-from ..session.studies.comparison import COMPARED, MOST_CLASSES
+from ..session.studies.comparison import MOST_CLASSES
+from ..session.studies.comparison_kinds import KINDS
 
 __all__ = ["work_of"]
 
@@ -49,13 +50,13 @@ def _layer(session: Session, request: Request) -> int:
 
 def _attention(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
-    return lambda: session.attention_layer(layer)
+    return lambda: session.attention.layer(layer)
 
 
 def _rows(session: Session, request: Request) -> Work:
     token = request.integer("token", 0, session._model_info["num_tokens"] - 1)
     direction = request.choice("direction", DIRECTIONS)
-    return lambda: session.rows_of(token, direction)
+    return lambda: session.attention.rows(token, direction)
 
 
 def _partial(session: Session, request: Request) -> Work:
@@ -66,11 +67,11 @@ def _partial(session: Session, request: Request) -> Work:
 
 def _image(session: Session, request: Request) -> Work:
     index = request.integer("index", 0, session._model_info["set_size"] - 1)
-    return lambda: session.picture_of(index)
+    return lambda: session.studies.images.picture(index)
 
 
 def _compare(session: Session, request: Request) -> Work:
-    of, given = request.choice("of", COMPARED), request.params
+    of, given = request.choice("of", KINDS), request.params
     method = request.choice("method", tuple(METHODS)) if "method" in given else None
     classes, count = given.get("classes", []), session._model_info["num_classes"]
     whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
@@ -96,17 +97,17 @@ def _prompts(session: Session, request: Request) -> Work:
 
 def _pattern_map(session: Session, request: Request) -> Work:
     family = request.choice("family", _FAMILIES)
-    return lambda: session.pattern_map(family)
+    return lambda: session.studies.patterns.points(family)
 
 
 def _pattern_thumbnails(session: Session, request: Request) -> Work:
     family = request.choice("family", _FAMILIES)
-    return lambda: session.pattern_thumbnails(family)
+    return lambda: session.studies.patterns.thumbnails(family)
 
 
 def _pattern_at(session: Session, request: Request) -> Work:
     family, index = request.choice("family", _FAMILIES), request.integer("index", 0, 2**31)
-    return lambda: session.pattern_at(family, index)
+    return lambda: session.studies.patterns.point(family, index)
 
 
 _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,65 +10,36 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
-from ...comparison.result import Comparison
 from ...protocol.tensors import encode
-from ...tracing.trace import Trace
+from .compared import Compared, Request
 
-__all__ = ["Asked", "Found", "as_dict", "maps_bytes", "percent"]
+__all__ = ["maps_payload", "payload", "percent"]
 
 _BYTES = 400_000
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A request to compare; the latest one counts. Of a set, ``of_set`` says of what exactly."""
-
-    of: str
-    method: str
-    classes: tuple[int, ...]
-    of_set: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What was compared, what a click on each map selects, and what stands below it.
-
-    ``shown`` is the trace that it is of, while that is shown; of a set there is none, and
-    ``of_set`` stands for it.
-    """
-
-    comparison: Comparison
-    names: Sequence[str]
-    keys: Sequence[str | int]
-    notes: Sequence[str]
-    version: int
-    shown: Trace | None = None
-    of_set: tuple[Any, ...] | None = None
-    files: Sequence[str] = ()
-
-
-def as_dict(asked: Asked, found: Found, total: int, stamp: int) -> dict[str, Any]:
+def payload(request: Request, compared: Compared, total: int, stamp: int) -> dict[str, Any]:
     """All but the maps; ``stamp`` says which maps it belongs to."""
-    compared = found.comparison
+    comparison = compared.comparison
     return {
-        "of": asked.of,
-        "method": asked.method,
-        "classes": list(asked.classes),
+        "of": request.kind,
+        "method": request.method,
+        "classes": list(request.classes),
         "asked": "",
-        "names": list(found.names),
-        "keys": list(found.keys),
-        "notes": list(found.notes),
-        "files": list(found.files),
-        "correlation": [[_rounded(r) for r in row] for row in compared.rank_correlation],
-        "left_out": dict(compared.left_out),
-        "target": "" if found.shown is None else found.shown.target.name,
+        "names": list(compared.names),
+        "keys": list(compared.keys),
+        "notes": list(compared.notes),
+        "files": list(compared.files),
+        "correlation": [[_rounded(r) for r in row] for row in comparison.rank_correlation],
+        "left_out": dict(comparison.left_out),
+        "target": "" if compared.trace is None else compared.trace.target.name,
         "total": total,
-        "version": found.version,
+        "version": compared.version,
         "stamp": stamp,
     }
 
 
-def maps_bytes(maps: NDArray[np.float32], stamp: int) -> bytes:
+def maps_payload(maps: NDArray[np.float32], stamp: int) -> bytes:
     """``maps`` [item, row, col]: float32; float16 where they are large; smaller if larger still.
 
     In float16 each map is divided by its ``scale``: neither small nor large values are lost.

@@ -1,13 +1,11 @@
-"""What a session finds out about how faithful the maps are that it shows."""
+"""How faithful the shown maps are: insertion and deletion beside a center and a random map."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ...errors import ParameterError
 from ...evaluation import BASELINES, Scores, centre, random, scores_of
@@ -15,9 +13,11 @@ from ...explainers import Attribution
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
-from ..lanes import Job
-from .comparison import CompareStudy
-from .comparison_payload import Found
+from ..context import Context
+from .compared import Compared
+from .comparison import ComparisonStudy
+from .maps import LayerMaps, MapsStudy
+from .study import Study
 
 __all__ = ["FaithfulnessStudy"]
 
@@ -25,40 +25,39 @@ _SLOT = "faithfulness"
 _STEPS = 10
 _BASELINES: dict[str, Callable[[Trace], Attribution]] = {"centre": centre, "random": random}
 
-Pair = list[float]
+Areas = list[float]
 """Areas of insertion and deletion."""
 
 
-class FaithfulnessStudy(CompareStudy):
+class FaithfulnessStudy(Study):
     """Insertion and deletion of the maps that are looked at, when asked for.
 
-    Attributes
-    ----------
-    faithfulness : dict
-        What goes to the browser. ``asked`` is what is being scored, "" when nothing is. ``map`` has
-        the curves of one map and of the centre and a random map beside it; ``compared`` has the
-        areas of each compared map and of what stands beside it, None where not known yet.
+    The trait ``faithfulness`` goes to the browser: ``asked`` is what is being scored, "" when
+    nothing is; ``map`` has the curves of one map, and of the center and a random map beside it;
+    ``compared`` has the areas of each compared map and of its baselines, None where not known yet.
     """
 
-    _scoring: object = None  # the latest request
-    _baselines_of: tuple[Any, Any] = (None, None)
-    _baseline_scores: dict[str, Scores]
+    def __init__(self, context: Context, maps: MapsStudy, comparison: ComparisonStudy) -> None:
+        self._maps = maps
+        self._comparison = comparison
+        self._request: object = None  # the latest one
+        super().__init__(context)
 
-    def _study_heads(self) -> None:
-        super()._study_heads()
-        self._baselines_of, self._baseline_scores = (None, None), {}
+    def reset(self) -> None:
+        self._drop_baselines()
+        compared = self._traits.faithfulness.get("compared")
+        of_set = self._comparison.compared is not None and self._comparison.kind == "images"
+        self._traits.faithfulness = {"compared": compared} if compared and of_set else {}
 
-    def _reset_results(self) -> None:
-        super()._reset_results()
-        self._baselines_of, self._baseline_scores = (None, None), {}
-        compared = self.faithfulness.get("compared")
-        of_set = compared is not None and self._found is not None and self._found_of == "images"
-        self.faithfulness = {"compared": compared} if of_set else {}
+    def follow_trace(self) -> None:
+        self._drop_baselines()
+
+    def _drop_baselines(self) -> None:
+        self._baselines_of: tuple[Any, Any] = (None, None)  # layers and target of a trace
+        self._baseline_scores: dict[str, Scores] = {}
 
     def score_map(self) -> None:
         """Score the map that is selected, as it stands after the selected layer.
-
-        See ``faithfulness``: 10 steps of insertion and 10 of deletion.
 
         Raises
         ------
@@ -66,13 +65,15 @@ class FaithfulnessStudy(CompareStudy):
             If nothing is explained.
         """
         self._check_explains()
-        method, layer = self.method, self.selected_layer
+        context, traits = self._context, self._traits
+        method, layer = traits.method, traits.selected_layer
 
         def work(progress: Progress) -> None:
-            shown, version = self._now()
-            values = self._layers_of(shown, method, progress)[layer]
+            with context.lock:
+                shown, version = context.shown(), traits._version
+            values = self._maps.of(shown, method, progress)[layer]
             scores = self._scores(shown, values, BASELINES, progress, (0.0, 1.0))
-            found = {
+            scored = {
                 "method": method,
                 "layer": layer,
                 "target": shown.target.name,
@@ -81,14 +82,14 @@ class FaithfulnessStudy(CompareStudy):
                 "areas": {name: _areas(score) for name, score in scores.items()},
                 **_curves(scores),
             }
-            with self._lock:
-                if self.trace is shown:
-                    self.faithfulness = {**self.faithfulness, "map": found}
+            with context.lock:
+                if context.trace is shown:
+                    traits.faithfulness = {**traits.faithfulness, "map": scored}
 
-        self._score("map", "scoring the map", work)
+        self._start("map", "scoring the map", work)
 
     def score_compared(self) -> None:
-        """Score every map of the comparison, as they come; see ``faithfulness``.
+        """Score every map of the comparison, as they come.
 
         Raises
         ------
@@ -96,83 +97,81 @@ class FaithfulnessStudy(CompareStudy):
             If nothing was compared yet, or nothing is explained.
         """
         self._check_explains()
-        found, stamp = self._found, self._stamp
-        if found is None:
+        context, traits, study = self._context, self._traits, self._comparison
+        compared, kind, stamp = study.compared, study.kind, study.stamp
+        if compared is None:
             raise ParameterError("No maps were compared yet: compare_maps() comes first.")
-        of, maps = self._found_of, found.comparison.maps
-        if of == "models":
+        if kind == "models":
             raise ParameterError("Scores of different models do not compare: choose methods, ...")
-        if of == "images" and not self._vit.num_classes:
+        if kind == "images" and not context.vit.num_classes:
             raise ParameterError("Images are scored by their classes, but there are none.")
-        if of != "images" and found.shown is None:
+        if kind != "images" and compared.trace is None:
             raise ParameterError("The compared maps are of an earlier trace: compare again.")
-        alike = of in ("methods", "layers")
-        baselines = BASELINES if alike else BASELINES[:1]  # else they are others for every map
+        maps = compared.comparison.maps
+        # Only methods and layers share the other baselines; else they differ from map to map.
+        baselines = BASELINES if kind in ("methods", "layers") else BASELINES[:1]
 
         def work(progress: Progress) -> None:
-            areas: list[dict[str, Pair] | None] = [None] * len(maps)
+            areas: list[dict[str, Areas] | None] = [None] * len(maps)
             for i, values in enumerate(maps):
                 share = i / len(maps), (i + 1) / len(maps)
-                shown = self._trace_of(found, of, i)
-                scores = self._scores(shown, values, baselines, progress, share)
+                of_map = self._trace_of(compared, kind, i)
+                scores = self._scores(of_map, values, baselines, progress, share)
                 areas[i] = {name: _areas(score) for name, score in scores.items()}
-                with self._lock:
-                    if self._found is not found:
+                with context.lock:
+                    if study.compared is not compared:
                         return
-                    compared = {"stamp": stamp, "areas": list(areas)}
-                    self.faithfulness = {**self.faithfulness, "compared": compared}
+                    scored = {"stamp": stamp, "areas": list(areas)}
+                    traits.faithfulness = {**traits.faithfulness, "compared": scored}
 
-        self._score("compared", "scoring the maps", work)
+        self._start("compared", "scoring the maps", work)
+
+    def cancel(self) -> None:
+        """Stop scoring; what was scored stays."""
+        self._context.lanes.longest.cancel(_SLOT)
 
     def _check_explains(self) -> None:
-        if not self._explains:
+        if not self._context.explains:
             raise ParameterError(
-                f"{self._vit.name} has no classes: a map is scored by what becomes of the "
+                f"{self._context.vit.name} has no classes: a map is scored by what becomes of the "
                 "probability of a class, or of another target; see explain()."
             )
 
-    def _score(self, what: str, label: str, work: Callable[[Progress], None]) -> None:
-        request = object()
-        with self._lock:
-            self._scoring = request
-            self.faithfulness = {**self.faithfulness, "asked": what}
+    def _start(self, what: str, label: str, work: Callable[[Progress], None]) -> None:
+        context, traits, request = self._context, self._traits, object()
+        with context.lock:
+            self._request = request
+            traits.faithfulness = {**traits.faithfulness, "asked": what}
 
         def run(progress: Progress) -> None:
-            self._quick.wait()  # it is about what the trace will find
+            context.lanes.quick.wait()  # it is about what the trace will find
             work(progress)
 
-        def over(*_: Any) -> None:
-            with self._lock:
-                if self._scoring is request:
-                    self._scoring = None
-                    self.faithfulness = {**self.faithfulness, "asked": ""}
+        def close(_: Any = None) -> None:
+            if self._request is request:
+                self._request = None
+                traits.faithfulness = {**traits.faithfulness, "asked": ""}
 
-        def failed(error: BaseException) -> None:
-            over()
-            with self._lock:
-                self._failed(error)
+        context.do(
+            context.lanes.longest, _SLOT, label, run, close,
+            still=lambda: self._request is request, dropped=close,
+        )  # fmt: skip
 
-        self._longest.submit(Job(_SLOT, label, run, over, failed, over))
-
-    def cancel_scores(self) -> None:
-        """Stop scoring; what was scored stays."""
-        self._longest.cancel(_SLOT)
-
-    def _trace_of(self, found: Found, of: str, item: int) -> Trace:
+    def _trace_of(self, compared: Compared, kind: str, item: int) -> Trace:
         """What a compared map is of: the image as it is shown, or one of the set."""
-        if found.shown is None:
-            assert found.of_set is not None
-            image, label = (self._image_set or [])[item]
-            mask = found.of_set[-1]
-            return trace(self._vit, image, label, head_mask=mask, gradients=False)
-        index = found.keys[item]
-        same = of != "classes" or found.shown.target.index == (index,)
-        return found.shown if same else found.shown.retarget(index)
+        if compared.trace is None:
+            assert compared.set_key is not None
+            vit, images, _, masked = compared.set_key
+            image, label = images.entries[item]
+            return trace(vit, image, label, head_mask=masked, gradients=False)
+        key, shown = compared.keys[item], compared.trace
+        same = kind != "classes" or shown.target.index == (key,)
+        return shown if same else shown.retarget(key)
 
     def _scores(
         self,
         shown: Trace,
-        values: NDArray[np.float32],
+        values: LayerMaps,
         baselines: Sequence[str],
         progress: Progress,
         share: tuple[float, float],
@@ -185,18 +184,18 @@ class FaithfulnessStudy(CompareStudy):
         maps = {"map": Attribution(torch.from_numpy(values)[None, None], "", "")}
         maps |= {name: _BASELINES[name](shown) for name in baselines if name not in known}
         low, high = share
-        found = {}
+        scores = {}
         for i, (name, attribution) in enumerate(maps.items()):
 
             def step(fraction: float, label: str, i: int = i) -> None:
                 progress(low + (high - low) * (i + fraction) / len(maps), "scoring maps")
 
-            found[name] = scores_of(shown, attribution, steps=_STEPS, progress=step)
-        known.update({name: score for name, score in found.items() if name != "map"})
-        return {"map": found["map"], **{name: known[name] for name in baselines}}
+            scores[name] = scores_of(shown, attribution, steps=_STEPS, progress=step)
+        known.update({name: score for name, score in scores.items() if name != "map"})
+        return {"map": scores["map"], **{name: known[name] for name in baselines}}
 
 
-def _areas(scores: Scores) -> Pair:
+def _areas(scores: Scores) -> Areas:
     return _rounded([float(scores.insertion.area[0]), float(scores.deletion.area[0])])
 
 

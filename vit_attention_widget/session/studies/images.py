@@ -1,10 +1,10 @@
-"""What a session shows of its set of images: all of them at a glance."""
+"""All images of the set at a glance, laid out by which heads matter for them."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,12 @@ from ...overview.run import ImageOverview, image_overview_steps
 from ...protocol.tensors import encode
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
-from ..computation import image_name
-from ..lanes import Job, Lane
+from ..lanes import Lane
 from ..payloads import picture_bytes
 from ..selections import IMAGE_METRICS
-from ..work import no_result
-from .strength import StrengthStudy
+from .study import Study
 
-__all__ = ["IMAGES_SLOT", "ImageStudy", "names_of"]
+__all__ = ["IMAGES_SLOT", "ImageStudy"]
 
 IMAGES_SLOT = "images"
 """Work on the whole set, which goes on while other images are looked at."""
@@ -37,40 +35,36 @@ _THUMBNAILS, _SIDE, _BYTES = 400, 48, 600_000
 """At most so many thumbnails, of so many pixels a side, of so many bytes together."""
 
 
-class ImageStudy(StrengthStudy):
+class ImageStudy(Study):
     """All images of the set, which are laid out when that is asked for."""
 
-    _given: Any = None  # the set as it was given
-    _image_overview: ImageOverview | None = None
-    _asked: object = None  # the latest request to lay out
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self.overview: ImageOverview | None = None
+        self._request: object = None  # the latest one to lay out
 
-    @property
-    def image_overview(self) -> ImageOverview | None:
-        """The images as they were laid out last; None until then."""
-        return self._image_overview
+    def forget(self) -> None:
+        """Another model, or other classes: its heads matter for other images."""
+        self.overview = self._request = None
+        self._traits._overview, self._traits._thumbnails = {}, b""
 
-    def _forget_images(self) -> None:
-        """Another model sees other images, and its heads matter for others."""
-        self._image_overview = self._asked = None
-        self._overview, self._thumbnails = {}, b""
-
-    def show_images(self) -> None:
+    def show(self) -> None:
         """Show all images of the set, in order.
 
         Raises
         ------
         ParameterError
-            If the session was given no ``image_set``.
+            If there is no image set.
         """
-        images = self._the_set()
-        with self._lock:
-            if self._overview:
+        context, traits = self._context, self._traits
+        images = context.images()
+        with context.lock:
+            if traits._overview:
                 return
-            labels = [label for _, label in images]
-            self._overview = {
+            traits._overview = {
                 "total": len(images),
-                "names": names_of(self._given, len(images)),
-                "labels": labels if self._has_labels else None,
+                "names": images.names,
+                "labels": images.labels,
                 "predicted": [],
                 "probability": [],
                 "points": [],
@@ -80,139 +74,104 @@ class ImageStudy(StrengthStudy):
                 "done": 0,
             }
 
-        def show(found: bytes) -> None:
-            self._thumbnails = found
+        def take(thumbnails: bytes) -> None:
+            traits._thumbnails = thumbnails
 
         def work(progress: Progress) -> bytes:
-            return _thumbnails([image for image, _ in images], self._pictures, progress)
+            return _thumbnails(images.inputs, context.vit.picture, progress)
 
         if len(images) <= _THUMBNAILS:
-            self._of_the_set(self._quick, "reading the images", work, show)
+            self._do(context.lanes.quick, "reading the images", work, take)
 
-    def lay_out_images(self, metric: Metric = "probability") -> None:
+    def lay_out(self, metric: Metric) -> None:
         """Lay the images out by what the heads of the whole model do for each.
-
-        Parameters
-        ----------
-        metric : str
-            One of the metrics of head importance; ``"taylor"`` is an estimate and fast.
 
         Raises
         ------
         ParameterError
-            If there is no such metric, no set of images, or no class that a head could matter for.
+            If there is no such metric, no image set, or no class that a head could matter for.
         """
         metric = renamed_choice("metric", metric, OLD_METRICS)
         if metric not in IMAGE_METRICS:
             raise ParameterError(
                 f"The metric is {metric!r}: choose one of {', '.join(IMAGE_METRICS)}."
             )
-        images, asked = self._the_set(), object()
-        vit = self._vit
+        context, traits = self._context, self._traits
+        images, request, vit = context.images(), object(), context.vit
         if vit.num_classes == 0:
             raise ParameterError(
                 f"{vit.name} has no classes, so no head matters for a decision: look at a "
                 "model with a classifier."
             )
-        self.show_images()
-        with self._lock:
-            self._asked = asked
-            self._overview = {**self._overview, "measuring": metric, "done": 0}
+        self.show()
+        with context.lock:
+            self._request = request
+            traits._overview = {**traits._overview, "measuring": metric, "done": 0}
 
-        def publish(found: ImageOverview, laid_out: bool) -> None:
-            with self._lock:
-                if self._asked is asked:
-                    self._overview = {**self._overview, **_as_dict(found, laid_out)}
+        def publish(overview: ImageOverview, laid_out: bool) -> None:
+            with context.lock:
+                if self._request is request:
+                    traits._overview = {**traits._overview, **_payload(overview, laid_out)}
 
         def work(progress: Progress) -> ImageOverview:
-            shown, found = time.monotonic(), None
-            for found in image_overview_steps(vit, images, metric=metric, progress=progress):
-                if found.layout == "in order" and time.monotonic() - shown > _EVERY:
-                    shown = time.monotonic()
-                    publish(found, False)
-            assert found is not None
-            return found
+            shown_at, overview = time.monotonic(), None
+            steps = image_overview_steps(vit, images.entries, metric=metric, progress=progress)
+            for overview in steps:
+                if overview.layout == "in order" and time.monotonic() - shown_at > _EVERY:
+                    shown_at = time.monotonic()
+                    publish(overview, False)
+            assert overview is not None
+            return overview
 
-        def show(found: ImageOverview) -> None:
-            if self._asked is asked:
-                self._image_overview = found
-                publish(found, True)
+        def take(overview: ImageOverview) -> None:
+            if self._request is request:
+                self.overview = overview
+                publish(overview, True)
 
-        def stopped() -> None:
-            with self._lock:
-                if self._asked is asked:  # else another request has its own say
-                    self._asked = None
-                    self._overview = {**self._overview, "measuring": "", "done": 0}
+        def dropped() -> None:
+            if self._request is request:  # else another request has its own say
+                self._request = None
+                traits._overview = {**traits._overview, "measuring": "", "done": 0}
 
-        self._of_the_set(self._longest, "weighing heads", work, show, stopped)
+        self._do(context.lanes.longest, "weighing heads", work, take, dropped)
 
-    def picture_of(self, index: int) -> bytes:
+    def picture(self, index: int) -> bytes:
         """An image of the set as a JPEG of what the model sees."""
-        (picture,) = self._pictures(self._the_set()[index][0][None])
+        (picture,) = self._context.vit.picture(self._context.images().inputs[index][None])
         return picture_bytes(picture)
 
-    def _the_set(self) -> list[tuple[Tensor, int | None]]:
-        if self._image_set is None:
-            raise ParameterError("There is no set of images: give the session image_set=[...].")
-        return self._image_set
-
-    def _pictures(self, inputs: Tensor) -> list[Image.Image]:
-        return self._vit.picture(inputs)
-
-    def _of_the_set(
+    def _do(
         self,
         lane: Lane,
         label: str,
         work: Callable[[Progress], Any],
-        done: Callable[[Any], None] = no_result,
-        stopped: Callable[[], None] = lambda: None,
+        take: Callable[[Any], None],
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
-        """Like ``_do``, for what stays true while another image is looked at."""
-        images = self._image_set
-
-        def finish(result: Any) -> None:
-            with self._lock:
-                if self._image_set is images:
-                    self._error = None
-                    done(result)
-
-        def failed(error: BaseException) -> None:
-            stopped()
-            with self._lock:
-                if self._image_set is images:
-                    self._failed(error)
-
-        lane.submit(Job(IMAGES_SLOT, label, work, finish, failed, stopped))
+        """Compute what stays true while another image is looked at."""
+        context = self._context
+        images = context.image_set
+        context.do(
+            lane, IMAGES_SLOT, label, work, take,
+            still=lambda: context.image_set is images, dropped=dropped,
+        )  # fmt: skip
 
 
-def _as_dict(found: ImageOverview, laid_out: bool) -> dict[str, Any]:
+def _payload(overview: ImageOverview, laid_out: bool) -> dict[str, Any]:
     known = {
-        "predicted": found.predicted.tolist(),
-        "probability": [round(p, 4) for p in found.probability.tolist()],
-        "done": len(found),
+        "predicted": overview.predicted.tolist(),
+        "probability": [round(p, 4) for p in overview.probability.tolist()],
+        "done": len(overview),
     }
     if not laid_out:  # the layout that was there before stays in view
         return known
     return {
         **known,
-        "points": [[round(x, 4), round(y, 4)] for x, y in found.points.tolist()],
-        "layout": found.layout,
-        "metric": found.importance.metric,
+        "points": [[round(x, 4), round(y, 4)] for x, y in overview.points.tolist()],
+        "layout": overview.layout,
+        "metric": overview.importance.metric,
         "measuring": "",
     }
-
-
-def names_of(given: Any, total: int) -> list[str]:
-    """File names of the images as they were given, "" where one has none; [] without any."""
-    if not isinstance(given, list | tuple) or len(given) != total:
-        return []
-    names = []
-    for item in given:
-        image = item.get("image") if isinstance(item, Mapping) else item
-        image = image[0] if isinstance(image, tuple) else image
-        name = image_name(image)
-        names.append("" if name == "image" else name)
-    return names if any(names) else []
 
 
 def _thumbnails(

@@ -1,55 +1,59 @@
-"""What a session finds out about the patterns that heads have learned."""
+"""The patterns of attention that heads have learned."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ParameterError
+from ...models import VisionTransformer
 from ...patterns import AttentionPatterns, PatternFamily, Placed
+from ...patterns.layout import needed
 from ...protocol.tensors import encode, quantise
 from ...support.progress import Progress
 from ...tracing.trace import Trace
-from ..work import no_result
-from .strength import StrengthStudy
+from .study import Study
 
 __all__ = ["PATTERNS_SLOT", "PatternStudy"]
 
 PATTERNS_SLOT = "patterns"
 
+_Placement = tuple[Trace, AttentionPatterns, dict[str, Placed]]
 
-class PatternStudy(StrengthStudy):
+
+class PatternStudy(Study):
     """A map of attention patterns, and where the heads of the image lie on it.
 
     Bulk (the points of a map, thumbnails) is asked for; traits say what there is.
     """
 
     _patterns: AttentionPatterns | None = None
-    _placed: dict[str, Placed] | None = None
 
-    def _reset_results(self) -> None:
-        super()._reset_results()
-        self._placed, self._patterns_here = None, b""
-        if self._patterns is not None and not _is_of(self._patterns, self._vit):
+    def reset(self) -> None:
+        self._placed: dict[str, Placed] | None = None
+        self._traits._patterns_here = b""
+        if self._patterns is not None and not _is_of(self._patterns, self._context.vit):
             self.patterns = None  # another model's
 
     @property
     def patterns(self) -> AttentionPatterns | None:
-        """The map of attention patterns; None until one was learnt or given."""
+        """The map; None until one was learned or given."""
         return self._patterns
 
     @patterns.setter
     def patterns(self, patterns: AttentionPatterns | None) -> None:
+        context, traits = self._context, self._traits
         if patterns is not None:
-            patterns.check(self._vit)
-        with self._lock:
-            self._patterns, self._placed, self._patterns_here = patterns, None, b""
-            version = self._patterns_info.get("version", 0) + 1
-            families = {} if patterns is None else {n: _described(f) for n, f in patterns}
-            self._patterns_info = {"version": version, "families": families}
+            patterns.check(context.vit)
+        with context.lock:
+            self._patterns, self._placed, traits._patterns_here = patterns, None, b""
+            version = traits._patterns_info.get("version", 0) + 1
+            families = {} if patterns is None else {name: _described(f) for name, f in patterns}
+            traits._patterns_info = {"version": version, "families": families}
 
-    def learn_patterns(self) -> None:
+    def learn(self) -> None:
         """Learn the patterns of all heads over the set of images, or over the image without one.
 
         Raises
@@ -57,39 +61,41 @@ class PatternStudy(StrengthStudy):
         ParameterError
             If the libraries that this needs are not installed.
         """
-        from ...patterns.layout import needed
-
         needed("openTSNE"), needed("sklearn")
-        vit = self._vit
-        images = [self._inputs] if self._image_set is None else [x for x, _ in self._image_set]
+        context = self._context
+        vit, images = context.vit, context.image_set
+        inputs = [context.subject.inputs] if images is None else images.inputs
 
         def work(progress: Progress) -> None:
-            found = AttentionPatterns().fit(vit, images, progress=progress)
-            with self._lock:
-                if self._vit.model is vit.model:  # another image does not matter
-                    self.patterns = found
-            if self._vit.model is vit.model:
-                self.place_heads()
+            patterns = AttentionPatterns().fit(vit, inputs, progress=progress)
+            with context.lock:
+                if context.vit.model is not vit.model:  # another image does not matter
+                    return
+                self.patterns = patterns
+            self.place_heads()
 
-        self._do(self._longest, PATTERNS_SLOT, "learning patterns", work, no_result)
+        context.do(context.lanes.longest, PATTERNS_SLOT, "learning patterns", work)
 
     def place_heads(self) -> None:
-        """Place the heads of the image as it is shown on the map of patterns."""
+        """Place the heads of the image as it is shown on the map."""
+        context = self._context
 
-        def work(_: Progress) -> tuple[Trace, AttentionPatterns, dict[str, Placed]] | None:
-            shown, patterns = self._shown(), self._patterns
+        def work(_: Progress) -> _Placement | None:
+            shown, patterns = context.shown(), self._patterns
             return None if patterns is None else (shown, patterns, patterns.place(shown))
 
-        def show(found: tuple[Trace, AttentionPatterns, dict[str, Placed]] | None) -> None:
-            if found is not None and self.trace is found[0] and self._patterns is found[1]:
-                self._placed = found[2]
-                self._patterns_here = _encoded(found[2])
+        def show(placement: _Placement | None) -> None:
+            if placement is None:
+                return
+            shown, patterns, placed = placement
+            if context.trace is shown and self._patterns is patterns:
+                self._placed, self._traits._patterns_here = placed, _encoded(placed)
 
-        self._do(self._quick, "place heads", "", work, show)
+        context.do(context.lanes.quick, "place heads", "", work, show)
 
     # Bulk, on request ----------------------------------------------------------------------------
 
-    def pattern_map(self, name: str) -> bytes:
+    def points(self, name: str) -> bytes:
         """All points of a map as they go to the browser.
 
         Heads come image by image in the same order, so their numbers need not be sent.
@@ -105,15 +111,15 @@ class PatternStudy(StrengthStudy):
             }
         )
 
-    def pattern_thumbnails(self, name: str) -> bytes:
+    def thumbnails(self, name: str) -> bytes:
         """Attention of every head on the image as it is shown, as pictures."""
         placed = self._placed
         if placed is None or name not in placed:
             raise ParameterError("The heads of this image are not on the map yet: ask again later.")
         return encode(_pictures(placed[name].patterns))
 
-    def pattern_at(self, name: str, index: int) -> bytes:
-        """One point of a map as its code remembers it, as a picture."""
+    def point(self, name: str, index: int) -> bytes:
+        """The pattern that one point of a map stands for, decoded from its code, as a picture."""
         family = self._family(name)
         if not 0 <= index < len(family):
             raise ParameterError(f"There is no point {index}: the map has {len(family)}.")
@@ -125,7 +131,7 @@ class PatternStudy(StrengthStudy):
         return self._patterns.family(name)
 
 
-def _is_of(patterns: AttentionPatterns, vit: Any) -> bool:
+def _is_of(patterns: AttentionPatterns, vit: VisionTransformer) -> bool:
     try:
         patterns.check(vit)
     except ParameterError:
@@ -159,7 +165,7 @@ def _encoded(placed: dict[str, Placed]) -> bytes:
     return encode(tensors)
 
 
-def _pictures(patterns: Any) -> dict[str, Any]:
+def _pictures(patterns: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
     """Pictures [n, height, width] in 8 bits, each square part relative to its own maximum."""
     count, height, width = patterns.shape
     parts = patterns.reshape(count, height, width // height, height).swapaxes(1, 2)

@@ -1,75 +1,70 @@
-"""What a session finds out about how far heads look."""
+"""How far heads attend."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...errors import ParameterError
 from ...protocol.tensors import encode
 from ...strength.run import AttentionStrength, attention_strength
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
-from .heads import HeadStudy
+from .study import Study
 
 __all__ = ["StrengthStudy"]
 
 _SHARES = ("class_to_class", "class_to_patches", "patches_to_class")
 
 
-class StrengthStudy(HeadStudy):
-    """Strength of attention by distance, which is measured when it is asked for."""
+class StrengthStudy(Study):
+    """Attention strength by distance, when asked for: of the shown image, or of the image set."""
 
-    _strength: AttentionStrength | None = None
+    def reset(self) -> None:
+        self.strength: AttentionStrength | None = None
+        self._traits._strength_data = b""
 
-    def _reset_results(self) -> None:
-        super()._reset_results()
-        self._strength, self._strength_data = None, b""
+    def forget_set(self) -> None:
+        """Another model sees the set otherwise."""
+        self._traits._strength_set = b""
 
-    @property
-    def strength(self) -> AttentionStrength | None:
-        """Strength of every head on the image as it is shown; None until it was measured."""
-        return self._strength
-
-    def measure_strength(self) -> None:
-        """Measure how far the heads look; see ``strength``."""
+    def measure(self) -> None:
+        """Measure how far the heads attend on the image as it is shown."""
+        context = self._context
 
         def work(_: Progress) -> tuple[Trace, AttentionStrength]:
-            shown = self._shown()
+            shown = context.shown()
             return shown, attention_strength(shown)
 
-        def show(found: tuple[Trace, AttentionStrength]) -> None:
-            shown, strength = found
-            if self.trace is shown:
-                self._strength, self._strength_data = strength, _encoded(strength)
+        def show(result: tuple[Trace, AttentionStrength]) -> None:
+            shown, strength = result
+            if context.trace is shown:
+                self.strength, self._traits._strength_data = strength, _encoded(strength)
 
-        self._do(self._quick, "strength", "", work, show)
+        context.do(context.lanes.quick, "strength", "", work, show)
 
-    def measure_strength_of_set(self) -> None:
-        """Measure entropy [image, layer, head] of the whole image set; as ``_strength_set``.
+    def measure_set(self) -> None:
+        """Measure the entropy of every head on every image of the set, [image, layer, head].
 
         Raises
         ------
         ParameterError
-            If the session was given no ``image_set``.
+            If there is no image set.
         """
-        images = self._image_set
-        if images is None:
-            raise ParameterError("There is no set of images: give the session image_set=[...].")
+        context, images = self._context, self._context.images()
 
         def work(progress: Progress) -> bytes:
             entropy = []
-            for i, (image, _) in enumerate(images):
-                progress(i / len(images), f"how far heads look, image {i} of {len(images)}")
-                found = attention_strength(trace(self._vit, image, gradients=False))
-                entropy.append(found.entropy[0].float().cpu().numpy())
+            for i, image in enumerate(images.inputs):
+                progress(i / len(images), f"how far heads attend, image {i} of {len(images)}")
+                strength = attention_strength(trace(context.vit, image, gradients=False))
+                entropy.append(strength.entropy[0].float().cpu().numpy())
             return encode({"entropy": np.stack(entropy)})
 
-        def show(found: bytes) -> None:
-            if self._image_set is images:
-                self._strength_set = found
+        def show(payload: bytes) -> None:
+            if context.image_set is images:
+                self._traits._strength_set = payload
 
-        self._do(self._longest, "strength set", "how far heads look", work, show)
+        context.do(context.lanes.longest, "strength set", "how far heads attend", work, show)
 
 
 def _encoded(strength: AttentionStrength) -> bytes:

@@ -1,0 +1,234 @@
+"""What the parts of a session share: what is looked at, what is selected, and who computes."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..models import VisionTransformer
+from ..support.progress import Progress
+from ..tracing.trace import Trace
+from .explained import Explained
+from .image_set import ImageSet
+from .lanes import Job, Lane, Lanes
+from .subject import Subject
+
+if TYPE_CHECKING:
+    from .traits import SessionTraits
+
+__all__ = ["Context", "nothing"]
+
+Result = TypeVar("Result")
+
+
+def nothing(*_: Any) -> None:
+    """Done with a job whose work publishes its own results."""
+
+
+class Context:
+    """The state of a session, which its studies are given.
+
+    Parameters
+    ----------
+    traits : SessionTraits
+        Selections and results, which views observe.
+    subject : Subject
+    image_set : ImageSet, optional
+    other_models : mapping, optional
+        Models to compare with, by name.
+
+    Attributes
+    ----------
+    lock : RLock
+        Held while what belongs together is changed.
+    opened : int
+        Number in the image set of the image that is looked at; -1 is the one that was given.
+    own_image : image
+        The image that was given, whichever is looked at.
+    whole, pruned : Trace or None
+        Traces of the whole model, and with the pruned heads masked.
+    """
+
+    def __init__(
+        self,
+        traits: SessionTraits,
+        subject: Subject,
+        image_set: ImageSet | None = None,
+        other_models: Mapping[str, VisionTransformer] | None = None,
+    ) -> None:
+        self.traits = traits
+        self.subject = subject
+        self.image_set = image_set
+        self.other_models = dict(other_models or {})
+        self.own_image, self.opened = subject.image, -1
+        self.explained = Explained()
+        self.whole: Trace | None = None
+        self.pruned: Trace | None = None
+        self.lock = threading.RLock()
+        self.lanes = Lanes(self.report)
+        self._quiet = threading.local()
+        self._error: dict[str, str] | None = None
+        self._failed_slot = ""
+        self._milliseconds: float | None = None
+
+    # What is looked at ---------------------------------------------------------------------------
+
+    @property
+    def vit(self) -> VisionTransformer:
+        """The description of the model that is looked at."""
+        return self.subject.vit
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace of what is shown: with the pruned heads masked. None until it is there."""
+        return self.pruned if self.pruned is not None else self.whole
+
+    def shown(self) -> Trace:
+        """The trace of what is shown; raises :class:`ProtocolError` until it is there."""
+        trace = self.trace
+        if trace is None:
+            raise ProtocolError("The model has not looked at the image yet: ask again later.")
+        return trace
+
+    def traced(self) -> Trace:
+        """The shown trace, once the one that is being computed is there; for the slower lanes."""
+        self.lanes.quick.wait()
+        return self.shown()
+
+    def images(self) -> ImageSet:
+        """The image set; raises :class:`ParameterError` without one."""
+        if self.image_set is None:
+            raise ParameterError("There is no set of images: give the session image_set=[...].")
+        return self.image_set
+
+    @property
+    def labels(self) -> list[int] | None:
+        """Class index of each image of the set; None without a set or labels."""
+        return None if self.image_set is None else self.image_set.labels
+
+    @property
+    def explains(self) -> bool:
+        """Whether there is anything to explain: a class, or another target."""
+        return self.vit.num_classes > 0 or self.explained.other is not None
+
+    @property
+    def image_name(self) -> str:
+        """What the image is called."""
+        if self.opened < 0:
+            return self.subject.image_name
+        return self.images().name(self.opened)
+
+    @property
+    def raw_image(self) -> Any:
+        """What is looked at before any model's own preparation, as each model has its own."""
+        return self.own_image if self.opened < 0 else self.images().raw(self.opened)
+
+    # Selections without a user's choice ----------------------------------------------------------
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Set selections in the body without doing what a user's choice would do."""
+        self._quiet.depth = self._depth + 1
+        try:
+            yield
+        finally:
+            self._quiet.depth -= 1
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether this thread is setting selections :meth:`quietly`; others still choose."""
+        return self._depth > 0
+
+    @property
+    def _depth(self) -> int:
+        depth: int = getattr(self._quiet, "depth", 0)
+        return depth
+
+    # Work ----------------------------------------------------------------------------------------
+
+    def do(
+        self,
+        lane: Lane,
+        slot: str,
+        label: str,
+        work: Callable[[Progress], Result],
+        done: Callable[[Result], None] = nothing,
+        *,
+        still: Callable[[], bool] | None = None,
+        dropped: Callable[[], None] = nothing,
+    ) -> None:
+        """Compute in a lane, and take the result unless something newer has replaced its subject.
+
+        Parameters
+        ----------
+        lane : Lane
+        slot : str
+            In a slot, the latest work wins.
+        label : str
+            What the status says meanwhile; "" for what takes no time.
+        work : callable
+            Given a progress callback, in the lane's thread.
+        done : callable
+            Given the result, with the lock held.
+        still : callable, optional
+            Whether the result still counts; by default while the same model and image are looked
+            at.
+        dropped : callable, optional
+            Called instead of ``done``, with the lock held, if the work failed, was cancelled, or
+            no longer counts.
+        """
+        started, subject = time.perf_counter(), self.subject
+        counts = still if still is not None else lambda: self.subject is subject
+
+        def finish(result: Result) -> None:
+            with self.lock:
+                if not counts():
+                    dropped()
+                    return
+                if slot in ("trace", self._failed_slot):  # another look, or it works now
+                    self._error = None
+                self._milliseconds = (time.perf_counter() - started) * 1000
+                done(result)
+
+        def failed(error: BaseException) -> None:
+            with self.lock:
+                counted = counts()
+                dropped()
+                if counted:
+                    self.fail(error, slot)
+
+        def cancelled() -> None:
+            with self.lock:
+                dropped()
+
+        lane.submit(Job(slot, label, work, finish, failed, cancelled))
+
+    def fail(self, error: BaseException, slot: str = "") -> None:
+        """Say in the status what went wrong, until the same slot works again."""
+        known = isinstance(error, VitAttentionError)
+        details = "" if known else "".join(traceback.format_exception(error))
+        hint = "" if known else "What was shown before is still there; the details say more."
+        if isinstance(error, torch.OutOfMemoryError):
+            hint = "The device ran out of memory: try a smaller image, or the CPU."
+        self._failed_slot = slot
+        self._error = {"message": str(error) or repr(error), "hint": hint, "details": details}
+        self.report()
+
+    def report(self) -> None:
+        """Say in the status what is being computed."""
+        jobs = [lane.running for lane in self.lanes]
+        running = next((job for job in jobs if job is not None and job.label), None)
+        self.traits.status = {
+            "state": "computing" if running else "error" if self._error else "idle",
+            "label": running.label if running else "",
+            "progress": running.fraction if running else None,
+            "error": self._error,
+            "milliseconds": self._milliseconds,
+        }

@@ -1,0 +1,96 @@
+"""Further images beside the one that is looked at: as given, and as model input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..data.image_sets import kept_inputs, raw_image
+from ..models import VisionTransformer
+from .subject import image_name
+
+__all__ = ["ImageSet"]
+
+
+class ImageSet:
+    """Images with their labels, if any, read once and kept as one model's input.
+
+    Parameters
+    ----------
+    given : list, data set or loader
+        As the user gave it.
+    entries : list of (Tensor, int or None)
+        Model input [channel, height, width] and class index of each image.
+    """
+
+    def __init__(self, given: Any, entries: list[tuple[Tensor, int | None]]) -> None:
+        self.given = given
+        self.entries = entries
+
+    @classmethod
+    def read(cls, vit: VisionTransformer, images: Any) -> ImageSet:
+        """Read images as input of a model.
+
+        Raises
+        ------
+        ParameterError, ImageError, TargetError
+        """
+        given = list(images) if isinstance(images, Iterator) else images
+        return cls(given, kept_inputs(vit, given))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """Model input of each image, [channel, height, width]."""
+        return [image for image, _ in self.entries]
+
+    @property
+    def labels(self) -> list[int] | None:
+        """Class index of each image; None without labels."""
+        return [label for _, label in self.entries if label is not None] or None
+
+    @property
+    def names(self) -> list[str]:
+        """File name of each image, "" where one has none; an empty list if no image has a name."""
+        if not isinstance(self.given, list | tuple) or len(self.given) != len(self):
+            return []
+        names = []
+        for item in self.given:
+            image = item.get("image") if isinstance(item, Mapping) else item
+            image = image[0] if isinstance(image, tuple) else image
+            name = image_name(image)
+            names.append("" if name == "image" else name)
+        return names if any(names) else []
+
+    def name(self, index: int) -> str:
+        """File name of an image, or its number."""
+        names = self.names
+        return (names[index] if names else "") or f"image {index}"
+
+    def raw(self, index: int) -> Any:
+        """An image as it was given, before any model's preparation; see ``raw_image``."""
+        return raw_image(self.given, index, len(self))
+
+    def for_model(self, vit: VisionTransformer) -> ImageSet:
+        """The same images as input of another model."""
+        return ImageSet.read(vit, self.given)
+
+    def relabeled(self, before: VisionTransformer, class_names: list[str]) -> ImageSet:
+        """The same inputs with labels that mean the same names; without labels if one is missing.
+
+        Parameters
+        ----------
+        before : VisionTransformer
+            The model whose classes the labels are.
+        class_names : list of str
+            What the classes are called from now on.
+        """
+        index = {name: i for i, name in enumerate(class_names)}
+        labels = [None if y is None else index.get(before.class_name(y)) for _, y in self.entries]
+        if None in labels:
+            labels = [None] * len(labels)
+        return ImageSet(self.given, list(zip(self.inputs, labels, strict=True)))

@@ -1,0 +1,43 @@
+"""Accuracy on the labeled images of the set, with and without the pruned heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...pruning.top1 import accuracy
+from ...support.progress import Progress
+from ..image_set import ImageSet
+from .study import Study
+
+__all__ = ["AccuracyStudy"]
+
+
+class AccuracyStudy(Study):
+    """Counted anew for every trace; that of the whole model is kept."""
+
+    def reset(self) -> None:
+        self._whole: float | None = None
+        self._traits.accuracy = {}
+
+    def follow_trace(self) -> None:
+        context = self._context
+        images = context.image_set
+        if images is None or images.labels is None:
+            return
+        traits = self._traits
+        traits.accuracy = {**traits.accuracy, "after": None} if traits.accuracy else {}
+        context.do(
+            context.lanes.long, "accuracy", "counting", lambda p: self._count(images, p), self._show
+        )
+
+    def _count(self, images: ImageSet, progress: Progress) -> dict[str, Any]:
+        vit, heads = self._context.vit, self._traits.pruned_heads
+        if self._whole is None:
+            self._whole = accuracy(vit, images.entries, progress=progress)
+        after = None
+        if heads:
+            after = accuracy(vit, images.entries, head_mask=heads, progress=progress)
+        return {"before": self._whole, "after": after, "count": len(images)}
+
+    def _show(self, accuracy: dict[str, Any]) -> None:
+        self._traits.accuracy = accuracy

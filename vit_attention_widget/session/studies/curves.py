@@ -1,0 +1,85 @@
+"""How the decision, or the accuracy, changes as ever more heads are masked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ...errors import ParameterError
+from ...importance.metrics import OLD_METRICS
+from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
+from ...support.deprecation import renamed_choice
+from ...support.progress import Progress
+from .study import Study
+
+__all__ = ["CurveStudy"]
+
+_EVERY = 0.15
+"""A growing curve is shown at most this often, in seconds."""
+
+
+class CurveStudy(Study):
+    """Pruning curves by order, each when asked for: on the image set if there is one."""
+
+    def reset(self) -> None:
+        self._target_index: tuple[int, ...] | None = None  # the classes that the curves are of
+        self._traits.curves = {}
+
+    def follow_trace(self) -> None:
+        context = self._context
+        assert context.whole is not None
+        index = context.whole.target.index
+        if index != self._target_index and context.image_set is None:
+            self._traits.curves = {}
+        self._target_index = index
+
+    def draw(self, order: Order) -> None:
+        """Mask heads one after another in an order of ``ORDERS``.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such order.
+        """
+        order = renamed_choice("order", order, OLD_METRICS)
+        if order not in ORDERS:
+            raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
+        context = self._context
+        label = f"masking heads by {order}"
+        context.do(context.lanes.longest, order, label, lambda p: self._draw(order, p))
+
+    def _draw(self, order: Order, progress: Progress) -> None:
+        context = self._context
+        context.traced()  # a curve is of the class that the trace will find
+        images, index = context.image_set, self._target_index
+        total = sum(context.vit.num_heads)
+        metric: CurveMetric = "accuracy" if context.labels else "probability"
+        curves = pruning_curve_steps(
+            context.vit,
+            context.subject.inputs if images is None else images.entries,
+            self._traits.target if images is None else None,
+            order=order,
+            metric=metric,
+            progress=progress,
+        )
+        shown_at = 0.0
+        for curve in curves:
+            complete = len(curve.order) == total
+            if not complete and time.monotonic() - shown_at < _EVERY:
+                continue
+            shown_at = time.monotonic()
+            with context.lock:
+                other_target = images is None and self._target_index != index
+                if context.image_set is not images or other_target:
+                    return
+                payload = {**_payload(curve), "total": total}
+                self._traits.curves = {**self._traits.curves, order: payload}
+
+
+def _payload(curve: PruningCurve) -> dict[str, Any]:
+    return {
+        "name": curve.order_name,
+        "metric": curve.metric,
+        "values": curve.values,
+        "order": [list(head) for head in curve.order],
+    }

@@ -1,0 +1,95 @@
+"""Maps of the shown trace by every explainer."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import VitAttentionError
+from ...explainers import METHODS
+from ...protocol.tensors import encode
+from ...support.progress import Progress
+from ...tracing.trace import Trace
+from .. import payloads
+from .study import Study
+
+__all__ = ["LayerMaps", "MapsStudy", "layer_maps"]
+
+LayerMaps = NDArray[np.float32]
+"""[layer, row, col]."""
+
+_SLOT = "maps"
+_MAPS_AT_ONCE = 400_000
+"""Bytes of maps that are sent together; above it only the selected method's."""
+_POLL = 0.02
+"""Seconds between two looks at whether a map that is being computed is there."""
+
+
+class MapsStudy(Study):
+    """Maps by method, of the model as it is shown and, where heads are pruned, of the whole one."""
+
+    def reset(self) -> None:
+        self.maps: dict[str, LayerMaps] = {}
+        self._traits._maps = b""
+
+    def follow_trace(self) -> None:
+        self.maps = {}
+        context = self._context
+        context.do(context.lanes.long, _SLOT, "explaining the decision", self._compute)
+
+    def publish(self) -> None:
+        """Send the maps to the browser; only the selected method's where they are large."""
+        maps = self.maps
+        if sum(values.nbytes for values in maps.values()) > _MAPS_AT_ONCE:
+            method = self._traits.method
+            maps = {name: v for name, v in maps.items() if name.split(".")[0] == method}
+        self._traits._maps = encode(maps)
+
+    def of(self, trace: Trace, method: str, progress: Progress) -> LayerMaps:
+        """A method's maps of a trace: those that are there or are just being computed."""
+        context = self._context
+        while True:
+            with context.lock:
+                maps = self.maps.get(method) if context.trace is trace else None
+            running = context.lanes.long.running
+            if maps is not None:
+                return maps
+            if running is None or running.slot != _SLOT:
+                return layer_maps(trace, method)
+            progress(running.fraction or 0.0, running.label)
+            time.sleep(_POLL)
+
+    def _compute(self, progress: Progress) -> None:
+        context = self._context
+        shown = context.trace
+        assert shown is not None
+        traces = {"": shown}
+        if context.pruned is not None and context.whole is not None:
+            traces[".before"] = context.whole
+        methods = [choice["key"] for choice in self._traits._model_info["methods"]]
+        methods.sort(key=lambda name: name != self._traits.method)
+        maps: dict[str, LayerMaps] = {}
+        refused: VitAttentionError | None = None
+        for i, method in enumerate(methods):
+            for suffix, trace in traces.items():
+                progress(i / len(methods), f"explaining by {payloads.METHOD_HINTS[method][0]}")
+                try:
+                    maps[method + suffix] = layer_maps(trace, method)
+                except VitAttentionError as error:  # the others may still work with this model
+                    if method == self._traits.method:
+                        refused = error
+                    break
+            with context.lock:
+                if context.trace is shown:  # not replaced by a later one meanwhile
+                    self.maps = maps
+                    self.publish()
+        if refused is not None:
+            raise refused
+
+
+def layer_maps(trace: Trace, method: str) -> LayerMaps:
+    """A method's maps of the first image, [layer, row, col]."""
+    maps: LayerMaps = METHODS[method](trace).values[0].float().cpu().numpy()
+    return maps

@@ -1,0 +1,66 @@
+"""The model and the image that a session looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..models import VisionTransformer, describe
+from ..models.token_layout import TokenLayout
+
+__all__ = ["Subject", "image_name"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and an image, prepared as that model takes it.
+
+    Attributes
+    ----------
+    vit : VisionTransformer
+    image : image
+        As the user gave it.
+    inputs : Tensor
+        [1, channel, height, width].
+    tokens : TokenLayout
+    """
+
+    vit: VisionTransformer
+    image: Any
+    inputs: Tensor
+    tokens: TokenLayout
+
+    @classmethod
+    def of(cls, model: nn.Module | VisionTransformer, image: Any) -> Subject:
+        """Describe the model and prepare the image.
+
+        Raises
+        ------
+        UnsupportedModelError, ImageError
+        """
+        vit = describe(model)
+        inputs = vit.prepare(image)[:1]
+        return cls(vit, image, inputs, vit.tokens(inputs))
+
+    @property
+    def image_name(self) -> str:
+        """The file name of the image where it has one, else "image"."""
+        return image_name(self.image)
+
+    @property
+    def first_token(self) -> int:
+        """The class token, or the patch in the middle of a model without one."""
+        tokens = self.tokens
+        if "class" in tokens.prefix:
+            return 0
+        return tokens.token(tokens.rows // 2, tokens.cols // 2)
+
+
+def image_name(image: Any) -> str:
+    """The file name of an image where it has one, else "image"."""
+    name = getattr(image, "filename", image)
+    if isinstance(name, str):
+        return name.replace("\\", "/").rsplit("/", 1)[-1]
+    return getattr(image, "name", "") or "image"
