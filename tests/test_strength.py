@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import timm
@@ -13,6 +14,7 @@ from torch import Tensor
 from twins import agree, twins
 
 import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.strength import run as strength
 
 PAIRS = [196, 1404, 2496, 3300, 3840, 4140, 4224, 4116, 3840, 3420, 2880, 2244, 1536, 780]
@@ -100,3 +102,42 @@ def test_a_layer_without_heads_has_no_strength() -> None:
     found = vaw.attention_strength(vaw.trace(small, tiny.inputs()))
     assert found.entropy[:, 1].isnan().all()
     assert found.entropy[:, [0, 2]].isfinite().all()
+
+
+def test_tables_files_and_pictures(tmp_path: Path) -> None:
+    for library in ("matplotlib", "pandas", "xarray"):
+        pytest.importorskip(library)
+    pair = twins("vit")
+    found = vaw.attention_strength(pair.model, pair.inputs)
+    assert found.values is found.profile
+    table = found.to_dataframe()
+    assert len(table) == 2 * 3 * 2
+    row = table[(table["image"] == 1) & (table["layer"] == 2) & (table["head"] == 0)]
+    assert row["class_to_patches"].item() == found.class_to_patches[1, 2, 0].item()
+    data = found.to_xarray()
+    assert data["strength"].dims == ("image", "layer", "head", "hop")
+    assert data["pairs"].values.tolist() == found.pairs.tolist()
+    found.save(tmp_path / "strength.safetensors")
+    again = vaw.AttentionStrength.load(tmp_path / "strength.safetensors")
+    assert torch.equal(again.values, found.values)
+    assert torch.equal(again.distance, found.distance)
+    for quantity in ("entropy", "distance", "patches_to_class"):
+        axes = found.plot(quantity=quantity)
+        drawn = axes.collections[0].get_offsets()
+        assert drawn[2 * 2 + 1].tolist() == pytest.approx(
+            [2, float(getattr(found, quantity)[:, 2, 1].mean())]
+        )
+    with pytest.raises(ParameterError, match="'reach'"):
+        found.plot(quantity="reach")
+    assert found._repr_html_().count("<img") == 2
+    assert "2 images, 3 layers" in repr(found)
+
+
+def test_without_a_class_token_there_is_less_to_draw(tmp_path: Path) -> None:
+    pair = twins("vit-avg")
+    found = vaw.attention_strength(pair.trace)
+    found.save(tmp_path / "strength.safetensors")
+    assert vaw.AttentionStrength.load(tmp_path / "strength.safetensors").class_to_class is None
+    assert "class_to_class" not in found.to_xarray()
+    with pytest.raises(ParameterError, match="no class token"):
+        found.plot(quantity="class_to_class")

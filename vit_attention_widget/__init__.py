@@ -20,7 +20,7 @@ from .patterns import AttentionPatterns
 from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .pruning.partial import PartialPruning, partial_pruning
 from .pruning.top1 import accuracy
-from .strength.run import AttentionStrength, attention_strength
+from .strength import AttentionStrength, attention_strength
 from .tracing.masking import masked_heads
 from .tracing.run import trace
 from .tracing.trace import Trace

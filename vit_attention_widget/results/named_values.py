@@ -18,6 +18,7 @@ That gives ``rows()``, ``to_dataframe()``, ``to_xarray()``, ``to_csv(path)``, ``
 
 - :meth:`NamedValues._variables` where there is more than ``values``, such as a column for each
   metric, or variables over other axes (those stand in ``to_xarray()`` only);
+- ``table_axes`` where a table's rows have other axes than ``values``;
 - :meth:`NamedValues._coords` where a place on an axis has a name or number of its own;
 - :meth:`NamedValues._to_parts` and :meth:`NamedValues._from_parts` where the fields are more than
   tensors, text, numbers, and tuples of these;
@@ -65,7 +66,10 @@ class NamedValues:
     """What a file of it holds, in words: ``"head importance"``."""
 
     axes: ClassVar[tuple[str, ...]]
-    """The axes of :attr:`values`, and of a table's rows."""
+    """The axes of :attr:`values`, and of a table's rows unless :attr:`table_axes` are others."""
+
+    table_axes: ClassVar[tuple[str, ...] | None] = None
+    """The axes of a table's rows where they are not those of :attr:`values`."""
 
     if TYPE_CHECKING:
 
@@ -76,7 +80,7 @@ class NamedValues:
     # What a class may say otherwise ---------------------------------------------------------------
 
     def _variables(self) -> Mapping[str, Variable]:
-        """Named tensors; those over all of :attr:`axes` are a table's columns."""
+        """Named tensors; those over all axes of the table are its columns."""
         return {"value": Variable(self.axes, self.values)}
 
     def _coords(self) -> Mapping[str, Sequence[Any]]:
@@ -104,7 +108,7 @@ class NamedValues:
     # Tables ---------------------------------------------------------------------------------------
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict for each place on :attr:`axes`; those without any value are left out."""
+        """One dict for each place on the table's axes; those without any value are left out."""
         columns = self._columns()
         lists = (values.tolist() for values in columns.values())
         return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
@@ -191,16 +195,17 @@ class NamedValues:
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         """Axes and variables as columns of one length."""
+        axes = self.table_axes or self.axes
         variables = {
             name: _array(variable.values)
             for name, variable in self._variables().items()
-            if variable.axes == self.axes
+            if variable.axes == axes
         }
         known = np.any([values == values for values in variables.values()], axis=0)
         index = known.nonzero()
         places = {
             axis: self._places(axis, size)[each]
-            for axis, size, each in zip(self.axes, known.shape, index, strict=True)
+            for axis, size, each in zip(axes, known.shape, index, strict=True)
         }
         return {**places, **{name: values[index] for name, values in variables.items()}}
 

@@ -1,1 +1,6 @@
-"""How far heads attend: by distance, by entropy."""
+"""How far heads attend: strength by distance, its entropy, and the mean attention distance."""
+
+from .result import AttentionStrength
+from .run import attention_strength
+
+__all__ = ["AttentionStrength", "attention_strength"]

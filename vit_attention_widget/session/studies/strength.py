@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...protocol.tensors import encode
-from ...strength.run import AttentionStrength, attention_strength
+from ...strength import AttentionStrength, attention_strength
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace

@@ -1,0 +1,120 @@
+"""Strength of attention by distance, for every head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..results.heat_map import heat_map
+from ..results.html import block
+from ..results.named_values import NamedValues, Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["AttentionStrength", "HeadQuantity"]
+
+HeadQuantity = Literal[
+    "entropy", "distance", "class_to_class", "class_to_patches", "patches_to_class"
+]
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionStrength(NamedValues):
+    """Strength of attention by distance, for every head; NaN where a layer has fewer heads.
+
+    Attributes
+    ----------
+    profile : Tensor
+        [image, layer, head, hop]: mean attention over all ordered pairs of patches that are so
+        many hops apart (Chebyshev distance on the grid; hop 0 is the patch itself). Also
+        ``.values``.
+    entropy : Tensor
+        [image, layer, head], of the profile scaled to sum to 1, in nats; at most ln(hops).
+    distance : Tensor
+        [image, layer, head], mean attention distance between patches in pixels.
+    class_to_class, class_to_patches, patches_to_class : Tensor or None
+        [image, layer, head], shares of attention in [0, 1]: of the class token to itself, to all
+        patches, and of the mean patch to the class token. None without a class token.
+    pairs : Tensor
+        [hop], ordered pairs of patches at each hop.
+    """
+
+    kind = "attention strength"
+    axes = ("image", "layer", "head", "hop")
+    table_axes = ("image", "layer", "head")
+
+    profile: Tensor = field(repr=False)
+    entropy: Tensor = field(repr=False)
+    distance: Tensor = field(repr=False)
+    class_to_class: Tensor | None = field(repr=False)
+    class_to_patches: Tensor | None = field(repr=False)
+    patches_to_class: Tensor | None = field(repr=False)
+    pairs: Tensor = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}>"
+
+    @property
+    def values(self) -> Tensor:
+        """[image, layer, head, hop], the strength: :attr:`profile`."""
+        return self.profile
+
+    @property
+    def hops(self) -> int:
+        """Number of hops, the patch itself included: the longer side of the grid."""
+        return int(self.profile.shape[-1])
+
+    def plot(self, ax: Axes | None = None, *, quantity: HeadQuantity = "entropy") -> Axes:
+        """Draw a dot for every head over its layer, the mean of the images. Needs matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        quantity : str
+            ``"entropy"``, ``"distance"``, or with a class token ``"class_to_class"``,
+            ``"class_to_patches"`` or ``"patches_to_class"``.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            If there is no such quantity, or matplotlib is not installed.
+        """
+        from .plot import plot_by_layer
+
+        known = self._by_head()
+        if quantity not in known:
+            missing = quantity in get_args(HeadQuantity)
+            raise ParameterError(
+                f"quantity is {quantity!r}: choose one of {', '.join(known)}."
+                + (" The model has no class token." if missing else "")
+            )
+        return plot_by_layer(known[quantity].nanmean(0), quantity, self.hops, ax)
+
+    def _by_head(self) -> dict[str, Tensor]:
+        """What is known of each head, [image, layer, head] each."""
+        quantities = {name: getattr(self, name) for name in get_args(HeadQuantity)}
+        return {name: values for name, values in quantities.items() if values is not None}
+
+    def _variables(self) -> Mapping[str, Variable]:
+        by_head = {name: Variable(self.table_axes, v) for name, v in self._by_head().items()}
+        strength = Variable(self.axes, self.profile)
+        return {**by_head, "strength": strength, "pairs": Variable(("hop",), self.pairs)}
+
+    def _repr_html_(self) -> str:
+        maps = (
+            heat_map(values.nanmean(0).T, title=title, caption="head x layer")
+            for values, title in (
+                (self.entropy, "entropy in nats"),
+                (self.distance, "mean attention distance in pixels"),
+            )
+        )
+        return block(self._title(), *maps)
