@@ -17,7 +17,7 @@ from ..models.head_index import head_pairs
 from ..overview.run import ImageOverview
 from ..patterns import AttentionPatterns
 from ..pruning.curve import Order
-from ..strength.run import AttentionStrength
+from ..strength import AttentionStrength
 from ..tracing.trace import Trace
 from .attention import AttentionPayloads
 from .context import Context
