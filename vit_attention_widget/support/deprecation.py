@@ -11,13 +11,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import ParameterError
+from .warn import warn_caller
 
 __all__ = [
     "REMOVED_IN",
@@ -36,19 +35,6 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _V = TypeVar("_V")
 
-# Code through which a call reaches the old name: the warning is about the line that began it.
-_PASSED_THROUGH = {
-    "_frozen_importlib",
-    "anywidget",
-    "contextlib",
-    "functools",
-    "importlib",
-    "ipywidgets",
-    "torch",
-    "traitlets",
-    __name__.partition(".")[0],
-}
-
 
 def warn_renamed(old: str, new: str) -> None:
     """Warn that ``old`` is called ``new`` now, at the line outside this package that used it.
@@ -61,14 +47,8 @@ def warn_renamed(old: str, new: str) -> None:
     old, new : str
         As the user would write them, such as ``"compare(normalise=...)"``.
     """
-    caller = _caller()
-    warnings.warn_explicit(
-        f"{old} is now {new}; the old name goes in release {REMOVED_IN}.",
-        DeprecationWarning,
-        filename=caller.f_code.co_filename,
-        lineno=caller.f_lineno,
-        module=caller.f_globals.get("__name__", "<unknown>"),
-        registry=caller.f_globals.setdefault("__warningregistry__", {}),
+    warn_caller(
+        f"{old} is now {new}; the old name goes in release {REMOVED_IN}.", DeprecationWarning
     )
 
 
@@ -264,15 +244,3 @@ def renamed_choice(parameter: str, value: _V, new_values: Mapping[str, _V]) -> _
     new = new_values[value]
     warn_renamed(f"{parameter}={value!r}", f"{parameter}={new!r}")
     return new
-
-
-def _caller() -> FrameType:
-    """The innermost frame of code that is not only passed through, or else the outermost."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _package(frame) in _PASSED_THROUGH:
-        frame = frame.f_back
-    return frame
-
-
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
