@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
-from vit_attention_widget.evaluation import FAITHFULNESS, LOCALISATION, SanityCheck
+from vit_attention_widget.evaluation import FAITHFULNESS, LOCALIZATION, SanityCheck
 
 from .evaluation_report import draw, page
 from .measure import write_between
@@ -85,7 +85,7 @@ def of_photographs(steps: int, limit: int | None) -> list[Report]:
                 model,
                 [squeezed(REAL / row["file"]) for row in pets],
                 [squeezed_mask(REAL / row["mask"]) for row in pets],
-                metrics=LOCALISATION,
+                metrics=LOCALIZATION,
                 ignore=128,
             ),
         ),

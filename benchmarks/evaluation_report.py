@@ -12,7 +12,7 @@ import timm
 import torch
 
 from vit_attention_widget import Evaluation
-from vit_attention_widget.evaluation import LOCALISATION, SanityCheck
+from vit_attention_widget.evaluation import LOCALIZATION, SanityCheck
 
 from .plots import save
 
@@ -36,7 +36,7 @@ def page(
     lines = [
         f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}, "
         f"CPU, {threads} threads; insertion and deletion in {steps} steps. Mean over images, 95 % "
-        "bootstrap interval in brackets; the best method in bold; † no better than the centre "
+        "bootstrap interval in brackets; the best method in bold; † no better than the center "
         "prior on the average.",
         "",
     ]
@@ -62,7 +62,7 @@ def table(found: Evaluation, columns: Sequence[str]) -> list[str]:
             low, high = found.interval(method, metric)
             value = f"{found.mean(method, metric):.2f}"
             value = f"**{value}**" if method == best[metric] else value
-            behind = method != "centre" and found.against(method, "centre", metric)[0] <= 0
+            behind = method != "center" and found.against(method, "center", metric)[0] <= 0
             span = f" [{low:.2f}, {high:.2f}]" if low == low else ""
             cells.append(f"{value}{'†' if behind else ''}{span}")
         lines.append(f"| {method} | {' | '.join(cells)} |")
@@ -70,9 +70,9 @@ def table(found: Evaluation, columns: Sequence[str]) -> list[str]:
 
 
 def sentences(found: Evaluation) -> list[str]:
-    """Where a paper's method is behind or ahead of rollout and of the centre, image by image."""
+    """Where a paper's method is behind or ahead of rollout and of the center, image by image."""
     lines = []
-    for other in ("rollout", "centre"):
+    for other in ("rollout", "center"):
         for method in (m for m in PAPERS if m in found.methods):
             behind, ahead = [], []
             for metric in found.metrics:
@@ -134,8 +134,8 @@ def draw(reports: Sequence[Report], checks: Mapping[str, SanityCheck], folder: P
 
 
 def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:
-    """Tables that fit a page: faithfulness, then localisation."""
-    located = [m for m in metrics if m in LOCALISATION]
+    """Tables that fit a page: faithfulness, then localization."""
+    located = [m for m in metrics if m in LOCALIZATION]
     return [group for group in ([m for m in metrics if m not in located], located) if group]
 
 

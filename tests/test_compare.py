@@ -73,7 +73,7 @@ def test_only_the_order_counts() -> None:
 def test_all_methods_of_a_trace(name: str) -> None:
     pair = twins(name)
     found = vaw.compare(pair.trace)
-    assert len(found) == 2 * len(METHODS) - 2 * len(found.left_out)
+    assert len(found) == 2 * len(METHODS) - 2 * len(found.skipped)
     for i, item in enumerate(found.items):
         expected = METHODS[item.method](pair.trace).final[item.image].numpy()
         np.testing.assert_array_equal(found.maps[i], expected.astype(np.float32))
@@ -149,12 +149,12 @@ def test_functions_of_ones_own(trace: vaw.Trace) -> None:
     assert vaw.compare(trace, methods=own).names == ("max", "daam")
 
 
-def test_without_a_classifier_some_methods_are_left_out() -> None:
+def test_without_a_classifier_some_methods_are_skipped() -> None:
     model = tiny()
     model.reset_classifier(0)
     found = vaw.compare(model.eval(), PICTURE)
     assert {"rollout", "attention"} <= set(found.names)
-    assert "classifier" in found.left_out["daam"]
+    assert "classifier" in found.skipped["daam"]
     with pytest.raises(TargetError):
         vaw.compare(model, PICTURE, methods="daam")
 
@@ -313,7 +313,7 @@ def test_the_latest_request_wins_and_cancelling_keeps_what_was_there(session: va
     assert session.status["state"] == "idle"
 
 
-def test_a_method_that_does_not_work_is_left_out(
+def test_a_method_that_does_not_work_is_skipped(
     session: vaw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: vaw.Trace) -> None:
@@ -325,7 +325,7 @@ def test_a_method_that_does_not_work_is_left_out(
     del session.studies.maps.maps["legrad"]
     session.compare_maps()
     assert session.wait(60)
-    assert session._comparison["left_out"] == {"legrad": "not this model"}
+    assert session._comparison["skipped"] == {"legrad": "not this model"}
     assert "legrad" not in session._comparison["keys"]
 
 

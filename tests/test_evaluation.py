@@ -51,7 +51,7 @@ def same(found: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-
 
 def test_every_method_and_metric_beside_what_knows_nothing() -> None:
     found = vaw.evaluate(model(), IMAGES[0], MASKS[0], steps=3)
-    assert found.methods == (*explainers.METHODS, "centre", "random")
+    assert found.methods == (*explainers.METHODS, "center", "random")
     assert found.metrics == tuple(evaluation.METRICS)
     assert found.values.shape == (1, len(found.methods), len(evaluation.METRICS))
     assert not found.failed
@@ -60,7 +60,7 @@ def test_every_method_and_metric_beside_what_knows_nothing() -> None:
     assert found.values.max() <= 1
     without = vaw.evaluate(model(), IMAGES[0], methods="daam", steps=3)
     assert without.metrics == evaluation.FAITHFULNESS
-    assert without.methods == ("daam", "centre", "random")
+    assert without.methods == ("daam", "center", "random")
 
 
 def test_values_are_those_of_the_functions() -> None:
@@ -71,7 +71,7 @@ def test_values_are_those_of_the_functions() -> None:
         maps = {
             "legrad": explainers.legrad(trace),
             "rollout": explainers.rollout(trace),
-            "centre": evaluation.centre(trace),
+            "center": evaluation.center(trace),
             "random": evaluation.random(trace, seed=start),
         }
         on = torch.from_numpy(np.stack(MASKS[part]))
@@ -100,7 +100,7 @@ def test_however_the_images_come() -> None:
     }
     for name, (images, masks, target) in ways.items():
         found = vaw.evaluate(model(), images, masks, target=target, **OPTIONS)
-        assert found.stopped is None, name
+        assert found.error is None, name
         same(found, whole())
     small = vaw.evaluate(model(), IMAGES, MASKS, target=LABELS, **OPTIONS, max_batch=3)
     same(small, whole())
@@ -146,10 +146,10 @@ def test_methods_with_options_and_methods_of_one_s_own() -> None:
         "oracle": lambda t: explainers.Attribution(t.inputs.mean(1)[:, None, ::8, ::8], "", ""),
     }
     found = vaw.evaluate(model(), IMAGES[0], methods=methods, metrics="increase")
-    assert found.methods == ("late", "oracle", "centre", "random")
+    assert found.methods == ("late", "oracle", "center", "random")
 
 
-def test_a_perfect_map_beats_all_at_localisation() -> None:
+def test_a_perfect_map_beats_all_at_localization() -> None:
     """Maps at the patches' own pixels, and an object that is whole patches."""
     mask = np.zeros((80, 80), bool)
     mask[16:40, 24:48] = True
@@ -158,9 +158,9 @@ def test_a_perfect_map_beats_all_at_localisation() -> None:
     found = vaw.evaluate(
         model(), IMAGES[0], mask,
         {"perfect": lambda t: explainers.Attribution(perfect, "", ""), **explainers.METHODS},
-        metrics=evaluation.LOCALISATION, interpolation="nearest",
+        metrics=evaluation.LOCALIZATION, interpolation="nearest",
     )  # fmt: skip
-    for metric in evaluation.LOCALISATION:
+    for metric in evaluation.LOCALIZATION:
         assert found.mean("perfect", metric) == 1
         assert max(found.mean(m, metric) for m in found.methods) == 1
 
@@ -285,7 +285,7 @@ def test_the_summary_says_what_a_method_does_not_beat() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda e: e.of("gmar", "pointing"), r"'gmar'.*legrad, rollout, centre, random"),
+        (lambda e: e.of("gmar", "pointing"), r"'gmar'.*legrad, rollout, center, random"),
         (lambda e: e["deletion"], r"'deletion'.*insertion.*metrics=\['deletion'"),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
 
     with pytest.warns(UserWarning, match=r"ended early.*first 8"):
         found = vaw.evaluate(model(), broken(), MASKS, **OPTIONS)
-    assert isinstance(found.stopped, ImageError)
+    assert isinstance(found.error, ImageError)
     torch.testing.assert_close(found.values, whole().values[:8])
     assert "Stopped early" in found.summary()
 
@@ -315,7 +315,7 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
 
     with pytest.warns(UserWarning, match="the disk is gone"):
         found = vaw.evaluate(model(), dying(), MASKS, **OPTIONS)
-    assert isinstance(found.stopped, OSError)
+    assert isinstance(found.error, OSError)
 
     def dead() -> Iterator[Any]:
         raise OSError("at once")
@@ -401,7 +401,7 @@ def test_a_model_in_training_mode_is_left_in_it() -> None:
         ({"metrics": []}, "No metric"),
         ({"metrics": "pointing"}, r"pointing compares with true masks: give masks="),
         ({"methods": "lime"}, r"'lime'.*daam"),
-        ({"methods": {"centre": evaluation.centre}}, "'centre' is the name of a baseline"),
+        ({"methods": {"center": evaluation.center}}, "'center' is the name of a baseline"),
         ({"fill": "pink"}, "'pink'.*blur"),
         ({"unit": "row"}, "'row'"),
         ({"steps": 0}, "steps is 0"),
@@ -425,13 +425,13 @@ def test_no_images() -> None:
 def test_baselines_are_attributions() -> None:
     tiny = BY_NAME["vit-non-square"]
     trace = vaw.trace(tiny.build(), tiny.inputs())
-    centre = evaluation.centre(trace)
-    assert centre.values.shape == (2, 3, 3, 10)
-    assert torch.equal(centre.final, centre.final.flip(1))
-    assert torch.equal(centre.final, centre.final.flip(2))
-    assert centre.final.amax() == centre.final[0, 1, 4] == centre.final[1, 1, 5]
+    center = evaluation.center(trace)
+    assert center.values.shape == (2, 3, 3, 10)
+    assert torch.equal(center.final, center.final.flip(1))
+    assert torch.equal(center.final, center.final.flip(2))
+    assert center.final.amax() == center.final[0, 1, 4] == center.final[1, 1, 5]
     with pytest.raises(ParameterError, match="sigma is 0"):
-        evaluation.centre(trace, sigma=0)
+        evaluation.center(trace, sigma=0)
     state = torch.get_rng_state()
     random = evaluation.random(trace, seed=3)
     assert torch.equal(state, torch.get_rng_state())

@@ -40,7 +40,7 @@ def test_a_small_report_without_photographs(
     text = benchmark.main([*SMALL, "--write"])
     assert kept == {"evaluation": text}
     assert "Skipped: photographs of pets and of ImageNet" in text
-    for method in (*vaw.explainers.METHODS, "centre", "random"):
+    for method in (*vaw.explainers.METHODS, "center", "random"):
         assert text.count(f"| {method} |") == 4  # two tables, fills, sanity check
     assert "insertion (noise) ↑" in text
     assert "deletion ↓" in text
@@ -72,9 +72,9 @@ def test_the_published_figures_of_the_pets() -> None:
     for method, (hits, overlap) in PUBLISHED.items():
         assert found.mean(method, "pointing") == pytest.approx(hits, abs=1 / 26 + 0.005)
         assert found.mean(method, "iou_mean") == pytest.approx(overlap, abs=0.01)
-    for metric in ("pointing", "iou_mean"):  # the centre beats them all on this set
+    for metric in ("pointing", "iou_mean"):  # the center beats them all on this set
         best = max(found.mean(method, metric) for method in PUBLISHED)
-        assert found.mean("centre", metric) >= best - 0.005
+        assert found.mean("center", metric) >= best - 0.005
 
 
 def test_the_table_marks_what_is_best_and_what_the_centre_beats() -> None:
@@ -86,7 +86,7 @@ def test_the_table_marks_what_is_best_and_what_the_centre_beats() -> None:
     lines = {line.split(" | ")[0].strip("| "): line for line in table(found, found.metrics)}
     assert sum("**" in line for line in lines.values()) == 1
     assert "†" in lines["random"]
-    assert "†" not in lines["centre"]
+    assert "†" not in lines["center"]
     said = sentences(found)
     assert [line.split()[1] for line in said] == ["daam", "daam"]
     assert set(PAPERS) <= set(vaw.explainers.METHODS)

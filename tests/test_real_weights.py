@@ -92,7 +92,7 @@ def test_a_class_by_its_name() -> None:
 
 
 @cache
-def localisation() -> dict[str, tuple[float, float]]:
+def localization() -> dict[str, tuple[float, float]]:
     rows = [row for row in manifest("pets") if row["mask"]]
     assert len(rows) == 26
     hits: dict[str, list[bool]] = {name: [] for name in METHODS}
@@ -113,7 +113,7 @@ def localisation() -> dict[str, tuple[float, float]]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_lie_on_the_animal_as_often_as_published(method: str) -> None:
-    (hits, overlap), (expected_hits, expected_overlap) = localisation()[method], PUBLISHED[method]
+    (hits, overlap), (expected_hits, expected_overlap) = localization()[method], PUBLISHED[method]
     assert hits == pytest.approx(expected_hits, abs=1 / 26 + 0.005)  # one picture, and rounding
     assert overlap == pytest.approx(expected_overlap, abs=0.01)
 

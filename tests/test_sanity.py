@@ -1,4 +1,4 @@
-"""Maps of a model that forgets."""
+"""Maps of a model whose weights are randomized."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snapshots import untouched
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.evaluation.sanity.randomize import forget
+from vit_attention_widget.evaluation.sanity.randomize import randomize_weights
 from vit_attention_widget.evaluation.sanity.run import rank_correlation
 
 
@@ -38,13 +38,13 @@ def test_rank_correlation_of_constant_maps() -> None:
     assert float(rank_correlation(other, -other)) == -1
 
 
-def test_the_copy_forgets_from_the_top_down() -> None:
+def test_the_weights_of_the_copy_are_randomized_from_the_top_down() -> None:
     model, inputs = BY_NAME["vit"].build(), BY_NAME["vit"].inputs()
     copy = BY_NAME["vit"].build()
     found, vit = vaw.trace(model, inputs), vaw.describe(copy)
     changed: list[set[str]] = []
     stages = []
-    for stage in forget(vit, found, 0):
+    for stage in randomize_weights(vit, found, 0):
         stages.append(stage)
         changed.append({
             name
@@ -66,8 +66,8 @@ def test_maps_change_with_the_weights_and_the_user_s_model_does_not() -> None:
     with untouched(model):
         found = evaluation.sanity_check(model, scenes, ["legrad", "daam", "rollout"])
     assert found.correlation.shape == (8, 5, 3)
-    assert found.methods == ("legrad", "daam", "rollout", "centre", "random")
-    assert found.unchanged == ("centre", "random")  # they never look at the model
+    assert found.methods == ("legrad", "daam", "rollout", "center", "random")
+    assert found.unchanged == ("center", "random")  # they never look at the model
     assert (found.correlation[:, 3:] == 1).all()
     assert (found.correlation[0, 2] == 1).all()  # rollout knows no class
     assert float(found.mean("legrad")[0]) < 0.99
@@ -96,12 +96,12 @@ def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["vit-avg", "siglip", "beit-shared-bias", "dinov3"])
-def test_other_models_forget_too(name: str) -> None:
+def test_weights_of_other_models_are_randomized_too(name: str) -> None:
     model, inputs = BY_NAME[name].build(), BY_NAME[name].inputs()
     with untouched(model):
         found = evaluation.sanity_check(model, inputs, ["rollout", "daam"])
     assert found.stages[0] == "readout"
-    assert set(found.unchanged) >= {"centre", "random"}
+    assert set(found.unchanged) >= {"center", "random"}
 
 
 def test_prompts_and_adapted_models() -> None:

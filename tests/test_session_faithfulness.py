@@ -32,7 +32,7 @@ def test_the_map_that_is_shown_is_scored(session: vaw.Session) -> None:
     assert trace is not None
     expected = {
         "map": areas(trace, vaw.explainers.gmar(trace), 3),
-        "centre": areas(trace, evaluation.centre(trace), 0),
+        "center": areas(trace, evaluation.center(trace), 0),
         "random": areas(trace, evaluation.random(trace), 0),
     }
     assert set(found["areas"]) == set(expected)
@@ -67,8 +67,8 @@ def test_every_compared_map_is_scored(session: vaw.Session, of: str) -> None:
     method = vaw.explainers.METHODS[key if of == "methods" else "daam"]
     layer = 1 if of == "layers" else trace.num_layers - 1
     assert found["areas"][1]["map"] == pytest.approx(areas(aimed, method(aimed), layer), abs=1e-3)
-    centre = areas(aimed, evaluation.centre(aimed), 0)
-    assert found["areas"][1]["centre"] == pytest.approx(centre, abs=1e-3)
+    center = areas(aimed, evaluation.center(aimed), 0)
+    assert found["areas"][1]["center"] == pytest.approx(center, abs=1e-3)
     assert ("random" in found["areas"][1]) == (of != "classes")
 
 

@@ -34,7 +34,7 @@ const METHODS: Comparison = {
     [0.5, 1, null],
     [-0.25, null, 1],
   ],
-  left_out: { legrad: "it does not work here." },
+  skipped: { legrad: "it does not work here." },
   target: "star",
   total: 3,
   version: 1,
@@ -47,7 +47,7 @@ const CLASSES: Comparison = {
   keys: [1, 0, 2],
   notes: ["70 %", "20 %", "10 %"],
   classes: [2],
-  left_out: {},
+  skipped: {},
 };
 const DATA = new Float32Array([0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 10, 5, 4, 3, 2, 1, -1]);
 const maps = (stamp: number) =>

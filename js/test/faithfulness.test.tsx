@@ -16,9 +16,9 @@ const SCORES: MapScores = {
   by_class: true,
   version: 1,
   fractions: [0, 0.5, 1],
-  insertion: { map: [0.1, 0.8, 0.9], centre: [0.1, 0.5, 0.9], random: [0.1, 0.4, 0.9] },
-  deletion: { map: [0.9, 0.2, 0.1], centre: [0.9, 0.3, 0.1], random: [0.9, 0.5, 0.1] },
-  areas: { map: [0.65, 0.35], centre: [0.5, 0.4], random: [0.45, 0.5] },
+  insertion: { map: [0.1, 0.8, 0.9], center: [0.1, 0.5, 0.9], random: [0.1, 0.4, 0.9] },
+  deletion: { map: [0.9, 0.2, 0.1], center: [0.9, 0.3, 0.1], random: [0.9, 0.5, 0.1] },
+  areas: { map: [0.65, 0.35], center: [0.5, 0.4], random: [0.45, 0.5] },
 };
 
 let root: HTMLElement;
@@ -51,9 +51,9 @@ afterEach(() => {
 
 describe("scores in words", () => {
   it("say whether the map beats what knows nothing", () => {
-    const centre = [0.5, 0.4] as const;
+    const center = [0.5, 0.4] as const;
     const says = (insertion: number, deletion: number) =>
-      verdict({ map: [insertion, deletion], centre, random: [0.4, 0.5] });
+      verdict({ map: [insertion, deletion], center, random: [0.4, 0.5] });
     expect(says(0.6, 0.3)).toContain("By both curves");
     expect(says(0.6, 0.4)).toContain("when patches are shown, not when hidden");
     expect(says(0.5, 0.3)).toContain("when patches are hidden, not when shown");
@@ -62,9 +62,9 @@ describe("scores in words", () => {
 
   it("name the best of several maps, as far as they are known", () => {
     const areas = [
-      { map: [0.5, 0.5], centre: [0.4, 0.6] },
-      { map: [0.7, 0.6], centre: [0.5, 0.6] },
-      { map: [0.9, 0.1], centre: [0.9, 0.1] }, // of another class, and no better than the centre
+      { map: [0.5, 0.5], center: [0.4, 0.6] },
+      { map: [0.7, 0.6], center: [0.5, 0.6] },
+      { map: [0.9, 0.1], center: [0.9, 0.1] }, // of another class, and no better than the center
       null,
     ] as const;
     expect(best({ stamp: 1, areas: [...areas] })).toEqual([1, 0]);
@@ -73,7 +73,7 @@ describe("scores in words", () => {
 });
 
 describe("the map that is shown", () => {
-  it("is scored when asked, and the curves stand beside centre and random", async () => {
+  it("is scored when asked, and the curves stand beside center and random", async () => {
     const { model } = await show(Faithful, { faithfulness: {} });
     await act_(() => find("score-map")?.click());
     expect(methods(model.sent)).toEqual(["score_map"]);
@@ -86,8 +86,8 @@ describe("the map that is shown", () => {
     expect(find("faithful-says")?.textContent).toContain("By both curves");
     const charts = [...root.querySelectorAll("svg")].map((svg) => svg.getAttribute("aria-label"));
     expect(charts).toEqual([
-      "insertion: random 0.45, centre 0.50, this map 0.65",
-      "deletion: random 0.50, centre 0.40, this map 0.35",
+      "insertion: random 0.45, center 0.50, this map 0.65",
+      "deletion: random 0.50, center 0.40, this map 0.35",
     ]);
     expect(root.querySelectorAll("polyline")).toHaveLength(6);
   });
@@ -115,7 +115,7 @@ describe("compared maps", () => {
       [1, 0.5],
       [0.5, 1],
     ],
-    left_out: {},
+    skipped: {},
     target: "star",
     total: 2,
     version: 1,
@@ -130,7 +130,7 @@ describe("compared maps", () => {
     const { model } = await show(CompareMaps, { _comparison: comparison, _comparison_maps: maps });
     await act_(() => find("score-compared")?.click());
     expect(methods(model.sent)).toContain("score_compared");
-    const first = { map: [0.6, 0.3], centre: [0.5, 0.4], random: [0.4, 0.5] };
+    const first = { map: [0.6, 0.3], center: [0.5, 0.4], random: [0.4, 0.5] };
     await act_(() =>
       model.kernel("faithfulness", {
         asked: "compared",
@@ -144,17 +144,17 @@ describe("compared maps", () => {
       model.kernel("faithfulness", { asked: "", compared: { stamp: 4, areas: [first, second] } }),
     );
     expect(find("scores-say")?.textContent).toContain(
-      "By insertion rollout is furthest ahead of the centre of the picture (0.70 to 0.50).",
+      "By insertion rollout is furthest ahead of the center of the picture (0.70 to 0.50).",
     );
     expect(find("scores-say")?.textContent).toContain("By deletion DAAM is furthest ahead");
     expect(find("scores-1")?.querySelector("b")?.textContent).toBe("0.70");
     expect(find("score-compared")).toBeNull();
   });
 
-  it("may all be behind the centre of the picture", async () => {
+  it("may all be behind the center of the picture", async () => {
     const areas = [
-      { map: [0.3, 0.5], centre: [0.5, 0.4] },
-      { map: [0.4, 0.4], centre: [0.5, 0.4] },
+      { map: [0.3, 0.5], center: [0.5, 0.4] },
+      { map: [0.4, 0.4], center: [0.5, 0.4] },
     ];
     await show(CompareMaps, {
       _comparison: comparison,
@@ -162,7 +162,7 @@ describe("compared maps", () => {
       faithfulness: { compared: { stamp: 4, areas } },
     });
     const text = find("scores-say")?.textContent;
-    expect(text).toContain("By insertion no map is ahead of the centre of the picture; rollout");
+    expect(text).toContain("By insertion no map is ahead of the center of the picture; rollout");
     expect(text).toContain("comes nearest (0.40 to 0.50)");
   });
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.ranks import rank_correlation
+from ..support.deprecation import renamed_attribute, renamed_keywords
 
 __all__ = ["Comparison", "MapOf", "Maps"]
 
@@ -40,22 +41,24 @@ class Comparison:
     rank_correlation : array
         [item, item], Spearman's: 1 where two maps put the patches in the same order, -1 in the
         opposite one; NaN where a map is the same everywhere.
-    left_out : dict
+    skipped : dict
         Methods that were not asked for by name and do not work here, with the reason.
     """
 
     maps: Maps
     items: tuple[MapOf, ...]
     rank_correlation: NDArray[np.float64]
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    left_out = renamed_attribute("skipped")
 
     @classmethod
+    @renamed_keywords({"left_out": "skipped"})
     def of(
-        cls, maps: Maps, items: Sequence[MapOf], left_out: Mapping[str, str] | None = None
+        cls, maps: Maps, items: Sequence[MapOf], skipped: Mapping[str, str] | None = None
     ) -> Comparison:
         """Compare maps that are there already, [item, row, col]."""
         maps = np.asarray(maps, np.float32)
-        return cls(maps, tuple(items), rank_correlation(maps), dict(left_out or {}))
+        return cls(maps, tuple(items), rank_correlation(maps), dict(skipped or {}))
 
     def __len__(self) -> int:
         return len(self.items)

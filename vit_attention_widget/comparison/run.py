@@ -47,7 +47,7 @@ def compare(
         May yield (image, label).
     methods : str, sequence of str, or mapping, optional
         Names of explainers, or ``{name: function of a trace}``. None takes every explainer, and
-        leaves out those that do not work with this model, see :attr:`Comparison.left_out`.
+        leaves out those that do not work with this model, see :attr:`Comparison.skipped`.
     targets : optional
         A class by index or name, or a callable on logits; or a list of these. None is the trace's
         own target; for images their labels, or else what the model predicts.

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from .baselines import BASELINES, centre, random
+from ..support.deprecation import renamed_names
+from .baselines import BASELINES, center, random
 from .faithfulness import (
     Curve,
     average_drop,
@@ -18,7 +19,7 @@ from .faithfulness import (
 from .fill import FILLS, filled
 from .localization import average_precision, energy_inside, iou, pointing_game
 from .masks import place_mask
-from .metrics import FAITHFULNESS, LOCALISATION, METRICS
+from .metrics import FAITHFULNESS, LOCALIZATION, METRICS
 from .result import Evaluation
 from .run import evaluate, evaluate_steps
 from .sanity.result import SanityCheck
@@ -29,7 +30,7 @@ __all__ = [
     "BASELINES",
     "FAITHFULNESS",
     "FILLS",
-    "LOCALISATION",
+    "LOCALIZATION",
     "METRICS",
     "Curve",
     "Evaluation",
@@ -37,7 +38,7 @@ __all__ = [
     "Scores",
     "average_drop",
     "average_precision",
-    "centre",
+    "center",
     "deletion",
     "energy_inside",
     "evaluate",
@@ -54,3 +55,5 @@ __all__ = [
     "sanity_check",
     "scores_of",
 ]
+
+__getattr__ = renamed_names(__name__, {"LOCALISATION": "LOCALIZATION", "centre": "center"})

@@ -9,17 +9,19 @@ from ..errors import ParameterError
 from ..explainers import Attribution
 from ..tracing.trace import Trace
 
-__all__ = ["BASELINES", "centre", "random"]
+__all__ = ["BASELINES", "OLD_NAMES", "center", "random"]
 
-BASELINES = ("centre", "random")
+BASELINES = ("center", "random")
 """Always evaluated beside the methods."""
 
+OLD_NAMES = {"centre": "center"}
 
-def centre(trace: Trace, *, sigma: float = 0.25) -> Attribution:
-    r"""A Gaussian at the centre of the picture, the same for every image.
+
+def center(trace: Trace, *, sigma: float = 0.25) -> Attribution:
+    r"""A Gaussian at the center of the picture, the same for every image.
 
     :math:`\exp\big(-\frac{1}{2\sigma^2}(u^2 + v^2)\big)`, u and v the distance of a patch's middle
-    from the centre in heights and widths of the picture. Photographers put what they mean in the
+    from the center in heights and widths of the picture. Photographers put what they mean in the
     middle: on many sets this beats every method.
 
     Parameters
@@ -32,7 +34,7 @@ def centre(trace: Trace, *, sigma: float = 0.25) -> Attribution:
     --------
     >>> import vit_attention_widget as vaw
     >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.evaluation.centre(trace).final.shape
+    >>> vaw.evaluation.center(trace).final.shape
     torch.Size([1, 10, 10])
     """
     if not sigma > 0:
@@ -42,7 +44,7 @@ def centre(trace: Trace, *, sigma: float = 0.25) -> Attribution:
         (2 * torch.arange(n, dtype=torch.float64) + 1 - n) / (2 * n) for n in (rows, cols)
     )
     grid = torch.exp(-(u[:, None] ** 2 + v**2) / (2 * sigma**2))
-    return _everywhere(trace, grid.expand(trace.batch_size, rows, cols), "centre")
+    return _everywhere(trace, grid.expand(trace.batch_size, rows, cols), "center")
 
 
 def random(trace: Trace, *, seed: int = 0) -> Attribution:

@@ -19,7 +19,7 @@ from ..support.progress import Progress
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
 from ..tracing.trace import Trace
-from .baselines import BASELINES, centre, random
+from .baselines import BASELINES, center, random
 from .maps import checked_maps, to_pixels
 from .masks import place_mask
 from .metrics import Measure
@@ -50,7 +50,7 @@ class State:
         """Methods, then baselines."""
         return (*self.methods, *BASELINES)
 
-    def result(self, parts: list[Part], stopped: Exception | None = None) -> Evaluation:
+    def result(self, parts: list[Part], error: Exception | None = None) -> Evaluation:
         """What is known so far."""
         return Evaluation(
             tuple(parts),
@@ -58,7 +58,7 @@ class State:
             tuple(column.name for column in self.columns),
             {column.name: column.metric.better for column in self.columns},
             {column.name: column.fractions for column in self.columns if column.fractions},
-            stopped,
+            error,
             dict(self.failed),
         )
 
@@ -139,7 +139,7 @@ def _part(
                 values[:, row, at], curve = column.measure(held, maps)
                 if curve is not None:
                     curves[column.name].append(curve.values)
-        if report is not None:  # localisation alone runs no model, but can be stopped too
+        if report is not None:  # localization alone runs no model, but can be cancelled too
             report((row + 1) / len(state.names), name)
     state.done += found.batch_size
     return Part(values, {name: _stacked(each) for name, each in curves.items()})
@@ -147,8 +147,8 @@ def _part(
 
 def _map_of(found: Trace, name: str, state: State) -> Tensor | None:
     """The final map, or None (and a note of why) where the method cannot explain the images."""
-    if name == "centre" and name not in state.methods:
-        return checked_maps(found, centre(found))
+    if name == "center" and name not in state.methods:
+        return checked_maps(found, center(found))
     if name == "random" and name not in state.methods:
         return checked_maps(found, random(found, seed=state.seed + state.done))
     try:

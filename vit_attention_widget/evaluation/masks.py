@@ -52,12 +52,12 @@ def place_mask(
         nothing = torch.zeros(height, width, dtype=torch.bool)
         return nothing, ~nothing
     array = _array(mask)
-    left_out = np.zeros(array.shape, bool) if ignore is None else array == ignore
-    on = _object(array, left_out)
+    ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
+    on = _object(array, ignored)
     is_input = isinstance(image, Tensor) and image.is_floating_point()
     size = (height, width) if is_input else load_image(image).size[::-1]
     if array.shape == size and not is_input:
-        on, left_out = (_transformed(vit, each, inputs) for each in (on, left_out))
+        on, ignored = (_transformed(vit, each, inputs) for each in (on, ignored))
     elif array.shape != (height, width):
         own = "" if is_input else f" nor that of its picture, {size[0]} x {size[1]}"
         raise ParameterError(
@@ -65,7 +65,7 @@ def place_mask(
             f"size of the model's input, {height} x {width}{own}: resize it with the nearest "
             "pixel's value, or give the picture that it belongs to."
         )
-    found, counted = torch.from_numpy(on), torch.from_numpy(~left_out)
+    found, counted = torch.from_numpy(on), torch.from_numpy(~ignored)
     return found & counted, counted
 
 
@@ -88,10 +88,10 @@ def _array(mask: Any) -> NDArray[Any]:
     return array
 
 
-def _object(array: NDArray[Any], left_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _object(array: NDArray[Any], ignored: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if array.dtype == bool:
         return np.array(array)
-    seen = array[~left_out]
+    seen = array[~ignored]
     if np.isnan(seen.astype(np.float64)).any():
         raise ParameterError("A mask holds NaN: mark what does not count by `ignore=`.")
     low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)

@@ -25,7 +25,7 @@ from .fill import FILLS, Fill, fill_name
 from .localization import average_precision, energy_inside, iou, pointing_game
 from .perturbed import Perturbed
 
-__all__ = ["FAITHFULNESS", "LOCALISATION", "METRICS", "Measure", "Metric", "measures"]
+__all__ = ["FAITHFULNESS", "LOCALIZATION", "METRICS", "Measure", "Metric", "measures"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ METRICS: dict[str, Metric] = {
 """Every metric by name; whether higher or lower is better."""
 
 FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.needs_masks)
-LOCALISATION = tuple(name for name, metric in METRICS.items() if metric.needs_masks)
+LOCALIZATION = tuple(name for name, metric in METRICS.items() if metric.needs_masks)
 
 
 @dataclass(frozen=True)

@@ -66,4 +66,4 @@ def plot_stages(found: SanityCheck, ax: Any) -> Any:
 def _look(method: str, place: int) -> dict[str, Any]:
     if method not in BASELINES:
         return {"color": _COLOURS[place % len(_COLOURS)]}
-    return {"linestyle": "--" if method == "centre" else ":", "color": "gray"}
+    return {"linestyle": "--" if method == "center" else ":", "color": "gray"}

@@ -14,7 +14,8 @@ from torch import Tensor
 from ..errors import ParameterError
 from ..results.csv_file import write_csv
 from ..statistics.bootstrap import bootstrap
-from .baselines import BASELINES
+from ..support.deprecation import renamed_attribute, renamed_choice
+from .baselines import BASELINES, OLD_NAMES
 
 __all__ = ["Evaluation", "Part"]
 
@@ -40,7 +41,7 @@ class Evaluation:
         ``"higher"`` or ``"lower"`` for each metric.
     fractions : dict
         For each metric that is the area of a curve, the shares at which the curve is known.
-    stopped : Exception or None
+    error : Exception or None
         What ended the evaluation early, e.g. an error of a data set; all that was computed before
         is here.
     failed : dict
@@ -52,8 +53,9 @@ class Evaluation:
     metrics: tuple[str, ...]
     better: Mapping[str, str] = field(repr=False)
     fractions: Mapping[str, tuple[float, ...]] = field(repr=False)
-    stopped: Exception | None = None
+    error: Exception | None = None
     failed: Mapping[str, Exception] = field(default_factory=dict)
+    stopped = renamed_attribute("error")
 
     def __len__(self) -> int:
         """Number of images."""
@@ -198,8 +200,8 @@ class Evaluation:
         lines += ["", *beaten] if beaten else []
         for method, error in self.failed.items():
             lines.append(f"{method} failed: {error}")
-        if self.stopped is not None:
-            lines.append(f"Stopped early: {self.stopped}")
+        if self.error is not None:
+            lines.append(f"Stopped early: {self.error}")
         return "\n".join(lines)
 
     def _gain(self, method: str, other: str, metric: str) -> Tensor:
@@ -221,6 +223,7 @@ class Evaluation:
         return found
 
     def _method(self, method: str) -> int:
+        method = renamed_choice("method", method, OLD_NAMES)
         if method not in self.methods:
             raise ParameterError(
                 f"{method!r} was not evaluated, but {', '.join(self.methods)}: ask for it by "

@@ -16,8 +16,9 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..explainers import METHODS
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_mask
+from ..support.deprecation import renamed_choice
 from ..support.progress import Progress
-from .baselines import BASELINES
+from .baselines import BASELINES, OLD_NAMES
 from .batch import Method, State, measured
 from .fill import Fill
 from .metrics import measures
@@ -49,7 +50,7 @@ def evaluate(
 ) -> Evaluation:
     """How faithful maps are to a model's decisions, and how well they lie on the object.
 
-    A map at the centre of the picture and a random one, which know nothing of the model, are
+    A map at the center of the picture and a random one, which know nothing of the model, are
     always evaluated beside the methods.
 
     ================= ====== ===================================================================
@@ -78,7 +79,7 @@ def evaluate(
         One for each image, in its order: an array, tensor, PIL image or path of the picture's
         size (it then goes through the picture's own preprocessing) or of the model input's; bool,
         0 to 1 or 0 to 255. None in it: that image has no mask. Without a mask, or where no object
-        is in it, localisation is NaN and left out of the means.
+        is in it, localization is NaN and left out of the means.
     methods : str, sequence of str or dict, optional
         Names of explainers, or functions of a trace by name, such as
         ``{"last two": lambda t: vaw.explainers.legrad(t, start=10)}``. All explainers by default.
@@ -95,7 +96,7 @@ def evaluate(
     unit : {"patch", "pixel"}
         What is hidden one after the other.
     interpolation : {"bilinear", "nearest"}
-        How maps come to pixels for localisation.
+        How maps come to pixels for localization.
     ignore : int, optional
         Value of the masks where pixels do not count.
     head_mask : dict or iterable of (layer, head), optional
@@ -123,7 +124,7 @@ def evaluate(
     -----
     UserWarning
         If a data set raises after the first images: the result holds those, and the error in
-        ``.stopped``. If a method cannot explain an image: its values are NaN there, and the error
+        ``.error``. If a method cannot explain an image: its values are NaN there, and the error
         is in ``.failed``.
 
     Examples
@@ -132,7 +133,7 @@ def evaluate(
     >>> scene = vaw.demo.scene(seed=1)
     >>> found = vaw.evaluate(vaw.demo.load_model(), scene.image, scene.mask, ["legrad"], steps=4)
     >>> found.methods
-    ('legrad', 'centre', 'random')
+    ('legrad', 'center', 'random')
     >>> found.mean("legrad", "average_precision") > found.mean("random", "average_precision")
     True
     """
@@ -144,9 +145,9 @@ def evaluate(
     if on_update is not None:
         every = _told(every, on_update)
     found = deque(every, maxlen=1)[0]
-    if found.stopped is not None:
+    if found.error is not None:
         warnings.warn(
-            f"The images ended early ({type(found.stopped).__name__}: {found.stopped}): this is "
+            f"The images ended early ({type(found.error).__name__}: {found.error}): this is "
             f"the evaluation of the first {len(found)}.",
             stacklevel=2,
         )
@@ -191,7 +192,7 @@ def evaluate_steps(
     parts: list[Part] = []
     size = min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE)
     for batch in until_it_breaks(batches(images, target, max(1, size))):
-        stopped = batch if isinstance(batch, Exception) else None
+        failure = batch if isinstance(batch, Exception) else None
         try:
             if not isinstance(batch, Exception):
                 report = progress and _report(progress, state, total)
@@ -199,11 +200,11 @@ def evaluate_steps(
                     parts.append(part)
                     yield state.result(parts)
         except (ImageError, TargetError, ParameterError) as error:
-            stopped = error
-        if stopped is not None:
+            failure = error
+        if failure is not None:
             if not parts:
-                raise stopped
-            yield state.result(parts, stopped)
+                raise failure
+            yield state.result(parts, failure)
             return
     if not parts:
         raise ImageError("There are no images: give at least one.")
@@ -219,6 +220,7 @@ def methods_by_name(
         found = dict(methods)
     else:
         names = [methods] if isinstance(methods, str) else list(dict.fromkeys(methods))
+        names = [renamed_choice("methods", name, OLD_NAMES) for name in names]
         for name in names:
             if name not in METHODS and name not in BASELINES:
                 raise ParameterError(

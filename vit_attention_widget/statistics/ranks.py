@@ -18,10 +18,10 @@ def rank_correlation(maps: NDArray[Any]) -> NDArray[np.float64]:
     """
     flat = np.asarray(maps, np.float64).reshape(len(maps), -1)
     ranks = np.stack([average_ranks(values) for values in flat])
-    centred = ranks - ranks.mean(1, keepdims=True)
-    length = np.sqrt((centred**2).sum(1, keepdims=True))
+    centered = ranks - ranks.mean(1, keepdims=True)
+    length = np.sqrt((centered**2).sum(1, keepdims=True))
     known = np.isfinite(flat).all(1) & (length[:, 0] > 0)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    unit = np.divide(centered, length, out=np.zeros_like(centered), where=length > 0)
     found = np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(found, 1)
     found[~known] = found[:, ~known] = np.nan

@@ -125,7 +125,7 @@ export interface Comparison {
   /** Rank correlation [item][item]; null where a map is the same everywhere. */
   correlation: (number | null)[][];
   /** Methods that do not work here, and why. */
-  left_out: Record<string, string>;
+  skipped: Record<string, string>;
   /** The class that is explained. */
   target: string;
   /** How many there are: of many images only the first are compared. */
@@ -138,7 +138,7 @@ export interface Comparison {
 /** Mean height of the insertion and of the deletion curve, in [0, 1]. */
 export type Areas = readonly [insertion: number, deletion: number];
 
-/** One map, with the centre of the picture and a random map beside it. */
+/** One map, with the center of the picture and a random map beside it. */
 export interface MapScores {
   method: string;
   layer: number;

@@ -39,21 +39,21 @@ function ahead(areas: Record<string, Areas>): [boolean, boolean] {
 
 export function verdict(areas: Record<string, Areas>): string {
   const [shown, hidden] = ahead(areas);
-  const others = "the centre of the picture and a random map";
+  const others = "the center of the picture and a random map";
   if (shown && hidden) return `By both curves this map is ahead of ${others}.`;
   if (shown) return `This map is ahead of ${others} when patches are shown, not when hidden.`;
   if (hidden) return `This map is ahead of ${others} when patches are hidden, not when shown.`;
   return `By neither curve is this map ahead of both ${others}: do not lean on it.`;
 }
 
-/** How far a map is ahead of the centre of the picture, for the same class, by a curve. */
+/** How far a map is ahead of the center of the picture, for the same class, by a curve. */
 export function lead(areas: Record<string, Areas> | null | undefined, curve: number): number {
-  const [own, centre] = [areas?.map?.[curve], areas?.centre?.[curve]];
-  if (own === undefined || centre === undefined) return Number.NEGATIVE_INFINITY;
-  return curve === 0 ? own - centre : centre - own;
+  const [own, center] = [areas?.map?.[curve], areas?.center?.[curve]];
+  if (own === undefined || center === undefined) return Number.NEGATIVE_INFINITY;
+  return curve === 0 ? own - center : center - own;
 }
 
-/** Which compared map is furthest ahead of the centre by each curve; -1 while none is known. */
+/** Which compared map is furthest ahead of the center by each curve; -1 while none is known. */
 export function best({ areas }: ComparedScores): number[] {
   return CURVES.map((_, curve) => {
     const leads = areas.map((each) => lead(each, curve));

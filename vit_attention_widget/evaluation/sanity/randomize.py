@@ -15,7 +15,7 @@ from ...models.text_prompts import ZeroShot
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 
-__all__ = ["copied", "forget", "kept_target"]
+__all__ = ["copied", "kept_target", "randomize_weights"]
 
 
 def copied(
@@ -49,7 +49,7 @@ def kept_target(original: Trace) -> Any:
     return original.target if original.target.index is None else original.target.index
 
 
-def forget(vit: VisionTransformer, found: Trace, seed: int) -> Iterator[str]:
+def randomize_weights(vit: VisionTransformer, found: Trace, seed: int) -> Iterator[str]:
     """Draw the weights of a copy anew, from the readout down; yields what has just forgotten."""
     generator = torch.Generator().manual_seed(seed)
     done: set[int] = set()

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ...errors import ParameterError
 from ...results.csv_file import write_csv
+from ...support.deprecation import renamed_choice
+from ..baselines import OLD_NAMES
 
 __all__ = ["SanityCheck"]
 
@@ -36,6 +38,7 @@ class SanityCheck:
 
     def mean(self, method: str) -> Tensor:
         """Mean over images at each stage, [stage]."""
+        method = renamed_choice("method", method, OLD_NAMES)
         if method not in self.methods:
             raise ParameterError(f"{method!r} was not checked, but {', '.join(self.methods)}.")
         return self.correlation[:, self.methods.index(method)].nanmean(1)

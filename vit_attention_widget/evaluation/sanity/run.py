@@ -17,11 +17,11 @@ from ...statistics.ranks import average_ranks
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
-from ..baselines import centre, random
+from ..baselines import center, random
 from ..batch import Method
 from ..maps import checked_maps
 from ..run import methods_by_name
-from .randomize import copied, forget, kept_target
+from .randomize import copied, kept_target, randomize_weights
 from .result import SanityCheck
 
 __all__ = ["rank_correlation", "sanity_check"]
@@ -48,7 +48,7 @@ def sanity_check(
     at the first stage; they must at the later ones.
 
     New weights are normal with the mean and the spread of the tensor that they replace (ours: the
-    source draws them as they are initialised, which a model does not tell). The centre and the
+    source draws them as they are initialised, which a model does not tell). The center and the
     random map, which do not look at the model, are flagged by design.
 
     Parameters
@@ -93,13 +93,13 @@ def sanity_check(
     >>> import vit_attention_widget as vaw
     >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
     >>> vaw.evaluation.sanity_check(model, scene.image, "legrad").unchanged
-    ('centre', 'random')
+    ('center', 'random')
     """
     if not 0 < limit < 1:
         raise ParameterError(f"limit is {limit}: a correlation between 0 and 1 was expected.")
     vit = describe(model)
     every: dict[str, Method] = {
-        **methods_by_name(methods), "centre": centre, "random": partial(random, seed=seed)
+        **methods_by_name(methods), "center": center, "random": partial(random, seed=seed)
     }  # fmt: skip
     original = trace(vit, images, target)
     forgetful = copied(vit, original, describe_copy)
@@ -108,7 +108,7 @@ def sanity_check(
     names = tuple(before)
     found: list[Tensor] = []
     stages: list[str] = []
-    for stage in forget(forgetful, original, seed):
+    for stage in randomize_weights(forgetful, original, seed):
         if progress is not None:
             progress(len(stages) / (vit.num_layers + 2), f"{stage} made random")
         after = _maps(trace(forgetful, original.inputs, kept_target(original)), every)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ...errors import ParameterError
-from ...evaluation import BASELINES, Scores, centre, random, scores_of
+from ...evaluation import BASELINES, Scores, center, random, scores_of
 from ...explainers import Attribution
 from ...support.progress import Progress
 from ...tracing.run import trace
@@ -23,7 +23,7 @@ __all__ = ["FaithfulnessStudy"]
 
 _SLOT = "faithfulness"
 _STEPS = 10
-_BASELINES: dict[str, Callable[[Trace], Attribution]] = {"centre": centre, "random": random}
+_BASELINES: dict[str, Callable[[Trace], Attribution]] = {"center": center, "random": random}
 
 Areas = list[float]
 """Areas of insertion and deletion."""

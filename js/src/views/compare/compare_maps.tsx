@@ -71,7 +71,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
   const [a, b] = pair.value ?? [0, 0];
   const pointed =
     a === b ? null : `${name(a)} and ${name(b)}: ${rho(comparison.correlation[a]?.[b])}`;
-  const refused = Object.entries(comparison.left_out);
+  const refused = Object.entries(comparison.skipped);
   const scores = scoresOf(shown, store.traits.faithfulness.value);
   return (
     <>

@@ -13,18 +13,18 @@ interface Props {
   scores: ComparedScores | null;
 }
 
-/** "By insertion DAAM is furthest ahead of the centre of the picture (0.83 to 0.75)." */
+/** "By insertion DAAM is furthest ahead of the center of the picture (0.83 to 0.75)." */
 function said({ info, comparison }: Props, scores: ComparedScores): string[] {
   const first = best(scores);
   return CURVES.map((curve, i) => {
     const item = first[i] ?? -1;
     if (item < 0) return "";
     const areas = scores.areas[item];
-    const [name, centre] = [nameOf(info, comparison, item), "the centre of the picture"];
-    const values = `(${score(areas?.map?.[i])} to ${score(areas?.centre?.[i])})`;
+    const [name, center] = [nameOf(info, comparison, item), "the center of the picture"];
+    const values = `(${score(areas?.map?.[i])} to ${score(areas?.center?.[i])})`;
     return lead(areas, i) > 0
-      ? `By ${curve} ${name} is furthest ahead of ${centre} ${values}.`
-      : `By ${curve} no map is ahead of ${centre}; ${name} comes nearest ${values}.`;
+      ? `By ${curve} ${name} is furthest ahead of ${center} ${values}.`
+      : `By ${curve} no map is ahead of ${center}; ${name} comes nearest ${values}.`;
   });
 }
 

@@ -40,14 +40,14 @@ interface Props {
   scores: ComparedScores | null;
 }
 
-/** Insertion and deletion of one map; those furthest ahead of the centre stand out. */
+/** Insertion and deletion of one map; those furthest ahead of the center stand out. */
 function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
   const areas = scores.areas[item];
   const first = best(scores);
   return (
     <span class="vaw-compare-scores" data-testid={`scores-${item}`}>
       {CURVES.map((curve, i) => {
-        const beside = areas ? `The centre of the picture has ${score(areas.centre?.[i])}.` : "";
+        const beside = areas ? `The center of the picture has ${score(areas.center?.[i])}.` : "";
         return (
           <span key={curve} title={`${CURVE_HINTS[curve]} ${beside}`}>
             <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}

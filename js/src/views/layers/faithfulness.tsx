@@ -11,7 +11,7 @@ const WIDTH = 250;
 const HEIGHT = 150;
 const LINES = [
   { key: "random", label: "random", stroke: "var(--vaw-muted)", dash: "1 4" },
-  { key: "centre", label: "centre", stroke: "var(--vaw-muted)", dash: "6 3" },
+  { key: "center", label: "center", stroke: "var(--vaw-muted)", dash: "6 3" },
   { key: "map", label: "this map", stroke: "var(--vaw-accent)", dash: "" },
 ];
 
@@ -29,7 +29,7 @@ function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[n
       <figcaption>
         {curve}: <b>{score(scores.areas.map?.[at])}</b>{" "}
         <span class="vaw-muted">
-          centre {score(scores.areas.centre?.[at])}, random {score(scores.areas.random?.[at])}
+          center {score(scores.areas.center?.[at])}, random {score(scores.areas.random?.[at])}
         </span>
       </figcaption>
       <svg width={WIDTH} height={HEIGHT} role="img" aria-label={`${curve}: ${said.join(", ")}`}>
@@ -74,7 +74,7 @@ export function Faithful({ store }: { store: Store }) {
           </div>
           <p class="vaw-muted">
             {scores.by_class ? "Probability of " : ""}
-            {scores.target}, — this map, - - the centre of the picture, ··· a random map. One
+            {scores.target}, — this map, - - the center of the picture, ··· a random map. One
             picture says little: vaw.evaluate() measures many.
           </p>
         </>
