@@ -31,7 +31,7 @@ def payload(request: Request, compared: Compared, total: int, stamp: int) -> dic
         "notes": list(compared.notes),
         "files": list(compared.files),
         "correlation": [[_rounded(r) for r in row] for row in comparison.rank_correlation],
-        "skipped": dict(comparison.left_out),
+        "skipped": dict(comparison.skipped),
         "target": "" if compared.trace is None else compared.trace.target.name,
         "total": total,
         "version": compared.version,
