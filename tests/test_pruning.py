@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from models import BY_NAME, TINY, TinyModel
+from renamed import warned
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
@@ -37,7 +38,7 @@ def test_a_pruned_model_is_the_masked_one(tiny: TinyModel) -> None:
     torch.testing.assert_close(logits(small, inputs), masked(model, inputs, HEADS))
     assert torch.equal(logits(model, inputs), before)
     found = vaw.pruning_of(small)
-    assert {**found.cut, **found.silenced} == {0: (1,), 2: (0,)}
+    assert {**found.cut, **found.zeroed} == {0: (1,), 2: (0,)}
     assert (size(small) < size(model)) == bool(found.cut)
     assert type(small) is type(model)
 
@@ -114,7 +115,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(ParameterError, match="does not say"):
+    with pytest.raises(ParameterError, match="holds no pruning: write it with save_pruned"):
         vaw.load_pruned(timm.create_model("test_vit"), path)
 
 
@@ -146,7 +147,7 @@ def test_what_was_added_to_an_attention_is_not_silently_dropped() -> None:
         vaw.prune_heads(model, {1: [0]})
     vaw.prune_heads(model, {0: [0]})  # another layer is as it was
     model.blocks[2].attn.register_forward_hook(lambda *_: None)
-    with pytest.raises(vaw.errors.UnsupportedModelError, match="a hook watches"):
+    with pytest.raises(vaw.errors.UnsupportedModelError, match="there is a hook on"):
         vaw.prune_heads(model, {2: [0]})
 
 
@@ -161,3 +162,31 @@ def test_a_model_without_any_head_can_still_be_asked() -> None:
     model, inputs = tiny.build(), tiny.inputs()
     small = vaw.prune_heads(model, {layer: [0, 1] for layer in range(3)})
     assert vaw.head_importance(small, inputs).values.numel() == 0
+
+
+def test_files_of_the_first_release_are_read(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model = timm.create_model("test_vit", num_classes=10).eval()
+    small = vaw.prune_heads(model, HEADS)
+    about = '{"cut": {"0": [1], "2": [0]}, "silenced": {}}'
+    header = {"vit_attention_widget.pruning": about}
+    state = {name: tensor.contiguous() for name, tensor in small.state_dict().items()}
+    save_file(state, tmp_path / "small.safetensors", header)
+    again = vaw.load_pruned(
+        timm.create_model("test_vit", num_classes=10), tmp_path / "small.safetensors"
+    )
+    assert vaw.pruning_of(again) == vaw.pruning_of(small)
+    with warned("Pruning.silenced is now Pruning.zeroed"):
+        assert vaw.pruning_of(again).silenced == {}
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "small.safetensors"
+    with pytest.raises(ParameterError, match="There is no file"):
+        vaw.load_pruned(timm.create_model("test_vit"), path)
+    save_file({"a": torch.zeros(1)}, path, {"vit_attention_widget.pruning": '{"cut": 3}'})
+    with pytest.raises(ParameterError, match="damaged"):
+        vaw.load_pruned(timm.create_model("test_vit"), path)

@@ -61,10 +61,20 @@ def write_tensors(
         temporary.unlink(missing_ok=True)
 
 
-def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(
+    path: str | Path, kind: str, *, hint: str = ""
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_tensors` wrote: the tensors, on the CPU, and what is said about them.
 
     Tensors have memory of their own: the file may change or go afterwards.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        What the file must hold.
+    hint : str
+        How such a file is made; said where it holds something else.
 
     Raises
     ------
@@ -75,7 +85,7 @@ def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            _check(path, kind, header)
+            _check(path, kind, header, hint)
             tensors = {name: file.get_tensor(name).clone() for name in list(file.keys())}
         about = json.loads(header[_key(kind)])
     except FileNotFoundError as error:
@@ -87,13 +97,13 @@ def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
     return tensors, about
 
 
-def _check(path: str | Path, kind: str, header: Mapping[str, str]) -> None:
+def _check(path: str | Path, kind: str, header: Mapping[str, str], hint: str) -> None:
     """Raise unless a file with this header can be read as this kind."""
     if _key(kind) not in header:
         own = [key.removeprefix(_PREFIX) for key in header if key.startswith(_PREFIX)]
         kinds = [_spoken(name) for name in own if name != _VERSION]
         held = f"{kinds[0]}, not {_spoken(kind)}" if kinds else f"no {_spoken(kind)}"
-        raise ParameterError(f"{path} holds {held}.")
+        raise ParameterError(f"{path} holds {held}" + (f": {hint}." if hint else "."))
     version = header.get(_PREFIX + _VERSION, "1")
     if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise ParameterError(

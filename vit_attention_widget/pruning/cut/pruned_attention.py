@@ -1,4 +1,4 @@
-"""An attention module with some of its heads cut away, made from one of timm's."""
+"""An attention module without some of its heads, made from one of timm's."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _KNOWN = (Attention, AttentionRope, BeitAttention, EvaAttention, RelPosAttention
 def can_cut(attention: nn.Module) -> bool:
     """Whether heads of this attention can be cut out.
 
-    A norm over the joined heads (timm's ``scale_norm``) sees all of them: there a head can only be
-    silenced.
+    A norm over the joined heads (timm's ``scale_norm``) depends on all of them: there the values of
+    a head can only be set to zero.
     """
     return isinstance(getattr(attention, "norm", None), nn.Identity | None)
 
 
 def why_unknown(attention: nn.Module) -> str | None:
-    """What an attention module does beyond timm's own, so that its weights do not tell all."""
+    """Why heads of this attention cannot be cut; None where it is one of timm's, unchanged."""
     if type(attention) not in (*_KNOWN, PrunedAttention) or "forward" in vars(attention):
-        return f"its attention is a {type(attention).__name__} of its own"
+        return f"its attention is a {type(attention).__name__}, which is none of timm's"
     for name, module in attention.named_modules():
         if module._forward_hooks or module._forward_pre_hooks:
-            return f"a hook watches {name or 'its attention'}"
+            return f"there is a hook on {name or 'its attention'}"
         if name in _LINEAR and type(module) is not nn.Linear:
             return f"its {name} is a {type(module).__name__}, not a plain Linear"
     return None
 
 
 class PrunedAttention(nn.Module):
-    """Attention of the heads ``keep`` of another attention module, without the others' weights.
+    """An attention module with the heads ``keep`` of another one, without the weights of the rest.
 
     It takes what timm's attention modules take: rotary embeddings, masks, and relative position
     biases of its own or shared by all blocks.
@@ -54,7 +54,7 @@ class PrunedAttention(nn.Module):
     attention : nn.Module
         One of timm's attention modules, or a pruned one.
     keep : sequence of int
-        Heads to keep, by their place in ``attention``; may be empty.
+        Heads to keep, as numbered in ``attention``; may be empty.
     """
 
     def __init__(self, attention: Any, keep: Sequence[int]) -> None:
@@ -97,7 +97,7 @@ class PrunedAttention(nn.Module):
             self.relative_position_index: Tensor
 
     def extra_repr(self) -> str:
-        """Which heads are left."""
+        """Which heads were kept."""
         return f"heads={self.kept.tolist()} of {self.total_heads}"
 
     def forward(
@@ -129,16 +129,16 @@ class PrunedAttention(nn.Module):
 
     def _rotated(self, tokens: Tensor, rope: Tensor) -> Tensor:
         if rope.ndim >= 3 and rope.shape[-3] == self.total_heads > 1:
-            rope = rope.index_select(-3, self.kept)  # angles of its own for each head
+            rope = rope.index_select(-3, self.kept)  # each head has its own angles
         prefix, patches = tokens.split(
             [self.num_prefix_tokens, tokens.shape[2] - self.num_prefix_tokens], 2
         )
         return torch.cat([prefix, apply_rot_embed_cat(patches, rope, half=self.rotate_half)], 2)
 
-    def _bias(self, *given: Tensor | None) -> Tensor | None:
-        """All biases of the kept heads, added up; a mask of booleans stands alone."""
+    def _bias(self, *biases: Tensor | None) -> Tensor | None:
+        """The sum of all biases of the kept heads; a boolean mask stands alone."""
         total: Tensor | None = None
-        for bias in (*given, self._own_bias()):
+        for bias in (*biases, self._shared_bias()):
             if bias is None:
                 continue
             if bias.ndim >= 3 and bias.shape[-3] == self.total_heads > 1:
@@ -148,10 +148,10 @@ class PrunedAttention(nn.Module):
         if table is None:
             return total
         size = self.relative_position_index.shape
-        own = table[self.relative_position_index.flatten()].unflatten(0, size).permute(2, 0, 1)
-        return own[None] if total is None else own[None] + total
+        by_head = table[self.relative_position_index.flatten()].unflatten(0, size).permute(2, 0, 1)
+        return by_head[None] if total is None else by_head[None] + total
 
-    def _own_bias(self) -> Tensor | None:
+    def _shared_bias(self) -> Tensor | None:
         if self.rel_pos is None:
             return None
         bias: Tensor = self.rel_pos.get_bias()
@@ -163,10 +163,10 @@ def _picked(bias: Tensor | None, keep: list[int]) -> Tensor | None:
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A linear layer of these very weights; either size may be 0."""
-    made = nn.Linear(1, 1, bias=bias is not None, device=weight.device, dtype=weight.dtype)
-    made.out_features, made.in_features = weight.shape
-    made.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+    """A linear layer with copies of these weights; either size may be 0."""
+    linear = nn.Linear(1, 1, bias=bias is not None, device=weight.device, dtype=weight.dtype)
+    linear.out_features, linear.in_features = weight.shape
+    linear.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
     if bias is not None:
-        made.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
-    return made
+        linear.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
+    return linear
