@@ -86,7 +86,7 @@ def test_all_methods_of_a_trace(name: str) -> None:
 def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
     module = sys.modules["vit_attention_widget.tracing.trace"]
-    counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
+    counted = lambda *parts: passes.append(1) or output_gradients(*parts)  # noqa: E731
     monkeypatch.setattr(module, "output_gradients", counted)
     monkeypatch.setattr(
         "vit_attention_widget.tracing.run.Capture.__enter__", None
@@ -215,7 +215,7 @@ def test_a_session_compares_methods_without_computing_them_again(
 def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
     module = sys.modules["vit_attention_widget.tracing.trace"]
-    counted = lambda t: passes.append(1) or output_gradients(t)  # noqa: E731
+    counted = lambda *parts: passes.append(1) or output_gradients(*parts)  # noqa: E731
     monkeypatch.setattr(module, "output_gradients", counted)
     monkeypatch.setattr("vit_attention_widget.session.traces.trace", None)
     best = session.trace.probabilities[0].topk(5).indices.tolist()

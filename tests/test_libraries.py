@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ImageError, ParameterError, UnsupportedModelError
-from vit_attention_widget.tracing.readout import finishes_rows
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 
@@ -46,7 +45,7 @@ def test_geometry_and_records(tiny: Tiny) -> None:
         tolerance = 1e-6 if "eager" in tiny.name else 1e-12
         attention = found.attention(layer)
         torch.testing.assert_close(attention @ record.v, record.out, rtol=tolerance, atol=tolerance)
-        assert finishes_rows(found, layer)
+        assert found.block_rows.can_finish(layer)
     for lower, upper in zip(found.layers, found.layers[1:], strict=False):
         torch.testing.assert_close(lower.output, upper.input, rtol=0, atol=0)
     with torch.no_grad():

@@ -105,7 +105,7 @@ def _with(plain: vaw.Trace, rows: int, cols: int, generator: torch.Generator) ->
         return replace(record, q=torch.zeros_like(record.q), bias=scores)
 
     layers = [layer(record) for record in plain.layers]
-    return plain.replaced(plain.logits, layers, plain.pool, plain.target, {})
+    return vaw.Trace(replace(plain.forward_pass, layers=layers), plain.target)
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,11 @@ class BlockCall:
         """Keyword arguments besides the input."""
         return {name: value for name, value in self.kwargs.items() if value is not self.input}
 
+    def run_again(self, block: nn.Module, tokens: Tensor) -> Tensor:
+        """What the block returns for other tokens [batch, token, dim], called as it was here."""
+        result: Tensor | tuple[Tensor, ...] = block(tokens, *self.args, **self.other_kwargs)
+        return result[0] if isinstance(result, tuple) else result
+
 
 class Capture(TorchFunctionMode):
     """Record attention and block calls of the forward passes run inside the ``with`` block.
@@ -274,5 +279,4 @@ def rerun_block(
     if head_outputs.shape[0] != inputs.shape[0]:
         inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
     with Capture(model, {block: 0}, lambda _: head_outputs):
-        result = block(inputs, *call.args, **call.other_kwargs)
-    return result[0] if isinstance(result, tuple) else result
+        return call.run_again(block, inputs)

@@ -15,7 +15,6 @@ from torch import Tensor
 from ..errors import CaptureError
 from ..support.progress import Progress
 from ..tracing.memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
-from ..tracing.readout import check_readout
 from ..tracing.trace import Trace
 from .upper_layers import Outcome, needed_rows, outcome
 
@@ -42,7 +41,7 @@ def removals(
     limit = max(1, (max_batch or batch_limit(trace)) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
     with torch.inference_mode(), trace.rerunning():
-        check_readout(trace)
+        trace.readout.check()
     keep_freed_blocks(trace.inputs.device)
     for layer in reversed(range(trace.num_layers)):
         gone = set(trace.head_mask.get(layer, ()))

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ..capture.function_mode import AttentionCall, Capture
-from ..tracing.readout import attend_rows, finish_block, finishes_rows, readout_weights
 from ..tracing.trace import Trace
 
 __all__ = ["Outcome", "needed_rows", "outcome", "recorded_outcome"]
@@ -45,7 +44,7 @@ def needed_rows(trace: Trace, layer: int) -> list[int] | None:
     """The tokens whose head outputs decide in this layer; None if all do."""
     rows = trace.model.readout_rows
     last = trace.num_layers - 1
-    if layer != last or rows is None or not finishes_rows(trace, last):
+    if layer != last or rows is None or not trace.block_rows.can_finish(last):
         return None
     return list(rows)
 
@@ -60,7 +59,7 @@ def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
         [variant, batch, head, row, head_dim], the rows being those of :func:`needed_rows`.
     """
     rows, last = needed_rows(trace, layer), trace.num_layers - 1
-    tokens = finish_block(trace, layer, variants.flatten(0, 1), rows)
+    tokens = trace.block_rows.replace_head_outputs(layer, variants.flatten(0, 1), rows)
     summary = _summary(trace, tokens.unflatten(0, variants.shape[:2]), rows)
     for above in range(layer + 1, trace.num_layers):
         tokens = _run_block(
@@ -72,7 +71,7 @@ def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
 
 def _summary(trace: Trace, tokens: Tensor, rows: list[int] | None) -> Tensor:
     """Tokens [..., batch, row, dim], weighted as the readout weighs them: [..., batch, dim]."""
-    weights = readout_weights(trace)
+    weights = trace.readout.weights()
     weights = weights if rows is None else weights[:, rows]
     return torch.einsum("br,...brd->...bd", weights.to(tokens), tokens)
 
@@ -103,19 +102,13 @@ def _run_block(trace: Trace, layer: int, tokens: Tensor, rows: list[int] | None)
         return out
 
     if rows is not None:
-        short = attend_rows(trace, layer, tokens, rows)
+        short = trace.block_rows.attend(layer, tokens, rows)
         if short is not None:
-            finished = trace.model.finish_block(block, tokens[:, rows], short)
-            assert finished is not None
-            return finished
+            return trace.block_rows.finish(layer, tokens[:, rows], short)
     if not mask and rows is None:
-        result = block(tokens, *call.args, **call.other_kwargs)
-        return result[0] if isinstance(result, tuple) else result
+        return call.run_again(block, tokens)
     try:
         with Capture(block, {block: layer}, on_attention, constants=False, keep=False):
-            result = block(tokens, *call.args, **call.other_kwargs)
+            return call.run_again(block, tokens)
     except _AttentionDone as done:
-        finished = trace.model.finish_block(block, tokens[:, rows], done.out)
-        assert finished is not None
-        return finished
-    return result[0] if isinstance(result, tuple) else result
+        return trace.block_rows.finish(layer, tokens[:, rows], done.out)

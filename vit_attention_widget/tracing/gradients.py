@@ -1,48 +1,48 @@
-"""Backward passes of a trace: each serves all layers."""
+"""Backward passes: each serves all layers."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..errors import CaptureError
-from .readout import last_block_gradients
-
-if TYPE_CHECKING:
-    from .trace import Trace
+from ..errors import CaptureError, UnsupportedModelError
+from ..targets import Target
+from .block_rows import BlockRows
+from .forward_pass import ForwardPass
+from .readout import Readout
 
 __all__ = ["output_gradients", "token_gradients"]
 
 
-def output_gradients(trace: Trace) -> list[Tensor]:
+def output_gradients(
+    recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
+) -> list[Tensor]:
     """Gradient of the target by each layer's head outputs, [batch, head, token, head_dim].
 
     Raises
     ------
     CaptureError
-        If the trace was made without gradients.
+        If the forward pass was recorded without gradients.
     """
-    _check(trace)
-    outputs = [record.out for record in trace.layers]
+    _check(recorded)
+    outputs = [record.out for record in recorded.layers]
     with torch.inference_mode(False), torch.enable_grad():
-        short = last_block_gradients(trace)
-        pairs: list[tuple[Tensor, Tensor | None]]
-        if short is None:
-            pairs = [(trace.score.sum(), None)]
+        last = _last_block_gradients(recorded, block_rows, readout, target)
+        seeded: list[tuple[Tensor, Tensor | None]]
+        if last is None:
+            seeded = [(target.score(recorded.logits).sum(), None)]
         else:
-            given = zip((outputs[-1], trace.layers[-1].input), short, strict=True)
-            pairs = [(end, seed) for end, seed in given if end.requires_grad]
-        ends, seeds = zip(*pairs, strict=True)
-        found = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
+            by_last = zip((outputs[-1], recorded.layers[-1].input), last, strict=True)
+            seeded = [(end, seed) for end, seed in by_last if end.requires_grad]
+        ends, seeds = zip(*seeded, strict=True)
+        gradients = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
         return [
             torch.zeros_like(record.out) if g is None else g.masked_fill(record.silent, 0)
-            for g, record in zip(found, trace.layers, strict=True)
+            for g, record in zip(gradients, recorded.layers, strict=True)
         ]
 
 
-def token_gradients(trace: Trace) -> list[tuple[Tensor, Tensor | None]]:
+def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor, Tensor | None]]:
     """Gradient of the target by each layer's tokens, [batch, token, dim].
 
     By the tokens after the block, and by what the block's first norm made of the tokens before it,
@@ -51,20 +51,22 @@ def token_gradients(trace: Trace) -> list[tuple[Tensor, Tensor | None]]:
     Raises
     ------
     CaptureError
-        If the trace was made without gradients, or the model does not use the tokens it showed.
+        If the forward pass was recorded without gradients, or the model does not use the tokens
+        that left its blocks.
     """
-    _check(trace)
-    after = [record.output for record in trace.layers]
-    normed = [record.block.normed for record in trace.layers]
+    _check(recorded)
+    after = [record.output for record in recorded.layers]
+    normed = [record.block.normed for record in recorded.layers]
     inputs = [*after, *(z for z in normed if z is not None)]
     with torch.inference_mode(False), torch.enable_grad():
-        found = torch.autograd.grad(trace.score.sum(), inputs, retain_graph=True, allow_unused=True)
-    by_normed = iter(found[len(after) :])
+        score = target.score(recorded.logits).sum()
+        gradients = torch.autograd.grad(score, inputs, retain_graph=True, allow_unused=True)
+    by_after, by_normed = gradients[: len(after)], iter(gradients[len(after) :])
     pairs = []
-    for layer, (by_output, z) in enumerate(zip(found[: len(after)], normed, strict=True)):
+    for layer, (by_output, z) in enumerate(zip(by_after, normed, strict=True)):
         if by_output is None:
             raise CaptureError(
-                f"The logits of {trace.model.name} were not computed from the tokens that were "
+                f"The logits of {recorded.model.name} were not computed from the tokens that were "
                 f"seen to leave layer {layer}, so they have no gradient: use a method that "
                 "needs the attention's alone (daam, gmar, relevance)."
             )
@@ -72,8 +74,37 @@ def token_gradients(trace: Trace) -> list[tuple[Tensor, Tensor | None]]:
     return pairs
 
 
-def _check(trace: Trace) -> None:
-    if not trace.has_gradients:
+def _last_block_gradients(
+    recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
+) -> tuple[Tensor, Tensor] | None:
+    """Gradient of the target by the last block's head outputs and by its input.
+
+    Where few tokens are read out, they alone are carried through the rest of the block again, so
+    that a backward pass need not carry all the others through it. The second gradient is what
+    reaches the input past the attention. None where this short way is not the model's own.
+    """
+    model, last = recorded.model, recorded.num_layers - 1
+    if model.readout_rows is None:
+        return None
+    record, rows = recorded.layers[last], list(model.readout_rows)
+    with recorded.rerunning():
+        try:
+            readout.check()
+        except UnsupportedModelError:
+            return None
+        if not block_rows.can_finish(last):
+            return None
+        inputs = record.input.detach()[:, rows].requires_grad_()
+        out = record.out.detach()[:, :, rows].requires_grad_()
+        score = target.score(model.readout(block_rows.finish(last, inputs, out))).sum()
+    by_out, by_input = torch.autograd.grad(score, (out, inputs))
+    whole_out, whole_input = torch.zeros_like(record.out), torch.zeros_like(record.input)
+    whole_out[:, :, rows], whole_input[:, rows] = by_out, by_input
+    return whole_out.detach(), whole_input.detach()
+
+
+def _check(recorded: ForwardPass) -> None:
+    if not recorded.logits.requires_grad:
         raise CaptureError(
             "This trace was made without gradients: trace again with gradients=True, "
             "or use a method that needs none (attention, rollout)."

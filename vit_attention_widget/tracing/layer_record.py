@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ..capture.function_mode import AttentionCall, BlockCall, Capture
@@ -37,6 +38,15 @@ class LayerRecord:
         """Query rows whose attention, in all heads, takes near 64 MB in float32."""
         batch, heads, tokens, _ = self.q.shape
         return max(1, 2**24 // max(1, batch * heads * tokens))
+
+    def attention(self, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
+        """Attention after the softmax, [batch, head, query, key], in float32 at least."""
+        q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
+        scores = (q * self.scale) @ k.transpose(-2, -1)
+        if self.bias is not None:
+            scores = _add_bias(scores, _part_of_bias(self.bias.detach(), heads, queries))
+        weights = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+        return weights.softmax(-1)
 
     @property
     def input(self) -> Tensor:
@@ -86,3 +96,17 @@ def sort_calls(
         c = calls[i]
         records.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
     return records, pool
+
+
+def _part_of_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
+    while bias.ndim < 4:
+        bias = bias[None]
+    if bias.shape[1] > 1:
+        bias = bias[:, heads]
+    return bias[:, :, queries] if bias.shape[2] > 1 else bias
+
+
+def _add_bias(scores: Tensor, bias: Tensor) -> Tensor:
+    if bias.dtype == torch.bool:
+        return scores.masked_fill(~bias, float("-inf"))
+    return scores + bias

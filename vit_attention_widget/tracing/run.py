@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +16,8 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
 from ..support.progress import Progress
 from ..targets import resolve
+from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import sort_calls
-from .readout import check_readout
 from .trace import Trace
 
 __all__ = ["first_difference", "remask", "trace"]
@@ -91,19 +92,21 @@ def trace(
         logits = vit.forward(inputs)
     _check_logits(logits, vit, len(inputs))
     layers, pool = sort_calls(capture, vit, tokens)
-    return Trace(vit, inputs, logits, tokens, layers, pool, resolve(target, logits, vit), mask)
+    dtype = autocast_dtype(inputs.device)
+    recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype)
+    return Trace(recorded, resolve(target, logits, vit))
 
 
-def remask(found: Trace, heads: HeadsLike, *, progress: Progress | None = None) -> Trace:
+def remask(base: Trace, heads: HeadsLike, *, progress: Progress | None = None) -> Trace:
     """A trace with other heads masked, from the first layer that differs on.
 
-    The layers below are shared with ``found``; only those above run again.
+    The layers below are shared with ``base``; only those above run again.
 
     Parameters
     ----------
-    found : Trace
+    base : Trace
     heads : dict or iterable of (layer, head)
-        To mask, instead of those that ``found`` has masked.
+        To mask, instead of those that ``base`` has masked.
     progress : callable, optional
         As for :func:`trace`.
 
@@ -112,38 +115,46 @@ def remask(found: Trace, heads: HeadsLike, *, progress: Progress | None = None) 
     ParameterError, CaptureError
         If a layer or head does not exist, or the logits are not finite.
     """
-    vit, mask = found.model, check_heads(found.model, heads)
-    layers, first = range(found.num_layers), first_difference(found, mask)
-    if first == found.num_layers:
-        return found
-    gradients = found.has_gradients
-    with torch.inference_mode(False), torch.set_grad_enabled(gradients), found.rerunning():
+    vit, mask = base.model, check_heads(base.model, heads)
+    first = first_difference(base, mask)
+    if first == base.num_layers:
+        return base
+    gradients = base.has_gradients
+    with torch.inference_mode(False), torch.set_grad_enabled(gradients), base.rerunning():
         try:
-            check_readout(found)
+            base.readout.check()
         except UnsupportedModelError:  # the model does more than its blocks show: run it whole
             return trace(
-                vit, found.inputs, found.target, head_mask=mask, gradients=gradients,
+                vit, base.inputs, base.target, head_mask=mask, gradients=gradients,
                 progress=progress,
             )  # fmt: skip
         with _capture(vit, mask, gradients, progress) as capture:
-            tokens = found.layers[first].input
-            for layer in layers[first:]:
-                call = found.layers[layer].block
-                result = vit.blocks[layer](tokens, *call.args, **call.other_kwargs)
-                tokens = result[0] if isinstance(result, tuple) else result
+            tokens = base.layers[first].input
+            for layer in range(first, base.num_layers):
+                tokens = base.layers[layer].block.run_again(vit.blocks[layer], tokens)
             logits = vit.readout(tokens)
-    _check_logits(logits, vit, found.batch_size)
-    above, pool = sort_calls(capture, vit, found.tokens, first)
-    records = [*found.layers[:first], *above]
-    target = resolve(found.target, logits, vit)
-    return found.replaced(logits, records, pool or found.pool, target, mask)
+    _check_logits(logits, vit, base.batch_size)
+    above, pool = sort_calls(capture, vit, base.tokens, first)
+    recorded = replace(
+        base.forward_pass,
+        logits=logits,
+        layers=[*base.layers[:first], *above],
+        pool=pool or base.pool,
+        head_mask=mask,
+    )
+    return Trace(
+        recorded,
+        resolve(base.target, logits, vit),
+        block_rows=base.block_rows.of(recorded),
+        readout=base.readout.of(recorded),
+    )
 
 
-def first_difference(found: Trace, heads: HeadsLike) -> int:
+def first_difference(base: Trace, heads: HeadsLike) -> int:
     """The first layer whose masked heads are not ``heads``; the number of layers if all are."""
-    known, wanted = found.head_mask, check_heads(found.model, heads)
-    layers = range(found.num_layers)
-    return next((i for i in layers if wanted.get(i) != known.get(i)), found.num_layers)
+    masked, wanted = base.head_mask, check_heads(base.model, heads)
+    layers = range(base.num_layers)
+    return next((i for i in layers if wanted.get(i) != masked.get(i)), base.num_layers)
 
 
 def _capture(

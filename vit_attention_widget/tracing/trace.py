@@ -6,75 +6,59 @@ tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exact
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..capture.function_mode import AttentionCall
 from ..models import VisionTransformer
-from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.token_layout import TokenLayout
 from ..targets import Target, resolve
+from .block_rows import BlockRows
+from .forward_pass import ForwardPass
 from .gradients import output_gradients, token_gradients
 from .layer_record import LayerRecord
+from .readout import Readout
 
-__all__ = ["LayerRecord", "Trace"]
+__all__ = ["Trace"]
 
 
 class Trace:
-    """What :func:`~.run.trace` recorded. Axis order: [batch, layer, head, query, key].
+    """A forward pass and the target that gradients explain.
+
+    Axis order: [batch, layer, head, query, key].
 
     Attributes
     ----------
-    model : VisionTransformer
-        The description of the model; ``.model.model`` is the module itself.
-    inputs : Tensor
-        Model inputs, [batch, 3, height, width].
-    logits : Tensor
-        [batch, class].
-    tokens : TokenLayout
-        Where each token lies.
-    layers : list of LayerRecord
+    forward_pass : ForwardPass
+        What was recorded. Traces that differ only in their target share it.
     target : Target
         What gradients explain.
-    head_mask : dict
-        Heads that were masked, ``{layer: (heads)}``.
+    readout : Readout
+        How the tokens after the last block become logits.
+    block_rows : BlockRows
+        The blocks, for a few of their tokens.
     """
 
     def __init__(
         self,
-        model: VisionTransformer,
-        inputs: Tensor,
-        logits: Tensor,
-        tokens: TokenLayout,
-        layers: list[LayerRecord],
-        pool: AttentionCall | None,
+        forward_pass: ForwardPass,
         target: Target,
-        head_mask: Heads,
+        *,
+        block_rows: BlockRows | None = None,
+        readout: Readout | None = None,
     ) -> None:
-        self.model = model
-        self.inputs = inputs
-        self._logits = logits
-        self.tokens = tokens
-        self.layers = layers
-        self.pool = pool
+        self.forward_pass = forward_pass
         self.target = target
-        self.head_mask = head_mask
-        self.known_blocks: dict[tuple[type[nn.Module], ...], bool] = {}  # see readout.finishes_rows
-        self.known_attention: dict[int, bool] = {}  # see readout.attend_rows
-        self.readout_checked = False  # see readout.check_readout
-        self._gradients: list[Tensor] | None = None
+        self.block_rows = block_rows or BlockRows(forward_pass)
+        self.readout = readout or Readout(forward_pass)
+        self._output_gradients: list[Tensor] | None = None
         self._token_gradients: list[tuple[Tensor, Tensor | None]] | None = None
-        device = inputs.device.type
-        self._autocast = (
-            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        )
 
     def __repr__(self) -> str:
         return (
@@ -83,24 +67,19 @@ class Trace:
         )
 
     @property
-    def batch_size(self) -> int:
-        """Number of images."""
-        return int(self._logits.shape[0])
+    def model(self) -> VisionTransformer:
+        """The description of the model; ``.model.model`` is the module itself."""
+        return self.forward_pass.model
 
     @property
-    def num_layers(self) -> int:
-        """Number of blocks."""
-        return len(self.layers)
-
-    @property
-    def num_heads(self) -> tuple[int, ...]:
-        """Heads of each layer."""
-        return tuple(record.q.shape[1] for record in self.layers)
+    def inputs(self) -> Tensor:
+        """Model inputs, [batch, 3, height, width]."""
+        return self.forward_pass.inputs
 
     @property
     def logits(self) -> Tensor:
         """[batch, class]."""
-        return self._logits.detach()
+        return self.forward_pass.logits.detach()
 
     @property
     def probabilities(self) -> Tensor:
@@ -109,45 +88,62 @@ class Trace:
         return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
 
     @property
+    def tokens(self) -> TokenLayout:
+        """Where each token lies."""
+        return self.forward_pass.tokens
+
+    @property
+    def layers(self) -> list[LayerRecord]:
+        """What each block computed, from first to last."""
+        return self.forward_pass.layers
+
+    @property
+    def pool(self) -> AttentionCall | None:
+        """The attention outside all blocks, by which some models pool."""
+        return self.forward_pass.pool
+
+    @property
+    def head_mask(self) -> Heads:
+        """Heads that were masked, ``{layer: (heads)}``."""
+        return self.forward_pass.head_mask
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return self.forward_pass.batch_size
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return self.forward_pass.num_layers
+
+    @property
+    def num_heads(self) -> tuple[int, ...]:
+        """Heads of each layer."""
+        return tuple(record.q.shape[1] for record in self.layers)
+
+    @property
     def score(self) -> Tensor:
         """What gradients explain, [batch]; part of the autograd graph if there is one."""
-        return self.target.score(self._logits)
+        return self.target.score(self.forward_pass.logits)
 
     @property
     def has_gradients(self) -> bool:
         """Whether what a backward pass needs was kept."""
-        return self._logits.requires_grad
-
-    def replaced(
-        self,
-        logits: Tensor,
-        layers: list[LayerRecord],
-        pool: AttentionCall | None,
-        target: Target,
-        head_mask: Heads,
-    ) -> Trace:
-        """The same inputs with what other masks made of them."""
-        other = copy.copy(self)
-        other._logits, other.layers, other.pool = logits, layers, pool
-        other.target, other.head_mask = target, head_mask
-        other._gradients = other._token_gradients = None
-        other.known_attention = {}
-        return other
+        return self.forward_pass.logits.requires_grad
 
     def retarget(self, target: Any) -> Trace:
         """The same trace with another target: one more backward pass, no forward pass."""
-        other = copy.copy(self)  # all that was recorded, and known of it, is shared
-        other.target = resolve(target, self.logits, self.model)
-        other._gradients = other._token_gradients = None
-        return other
+        return Trace(
+            self.forward_pass,
+            resolve(target, self.logits, self.model),
+            block_rows=self.block_rows,
+            readout=self.readout,
+        )
 
-    @contextmanager
-    def rerunning(self) -> Iterator[None]:
+    def rerunning(self) -> AbstractContextManager[None]:
         """Run parts of the model again in the body, in the modes of the recorded pass."""
-        device, dtype = self.inputs.device.type, self._autocast
-        autocast = torch.autocast(device, dtype, enabled=dtype is not None)
-        with autocast, evaluating(self.model.model):
-            yield
+        return self.forward_pass.rerunning()
 
     def attention(
         self,
@@ -176,12 +172,7 @@ class Trace:
             If the layer, head or token does not exist.
         """
         record, heads, queries = self._select(layer, head, query)
-        q = record.q[:, heads][:, :, queries].detach()
-        scores = (q * record.scale) @ record.k[:, heads].detach().transpose(-2, -1)
-        if record.bias is not None:
-            scores = _add_bias(scores, _slice_bias(record.bias.detach(), heads, queries))
-        weights = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
-        return _drop(weights.softmax(-1), head, query)
+        return _drop(record.attention(heads, queries), head, query)
 
     def attention_gradient(
         self,
@@ -215,9 +206,11 @@ class Trace:
         The first call runs the backward pass, which serves all layers.
         """
         layer = layer_index(self.model, layer)
-        if self._gradients is None:
-            self._gradients = output_gradients(self)
-        return self._gradients[layer]
+        if self._output_gradients is None:
+            self._output_gradients = output_gradients(
+                self.forward_pass, self.block_rows, self.readout, self.target
+            )
+        return self._output_gradients[layer]
 
     def token_gradient(self, layer: int) -> Tensor:
         """Gradient of the target by the tokens after a layer, [batch, token, dim].
@@ -237,7 +230,7 @@ class Trace:
 
     def _by_tokens(self) -> list[tuple[Tensor, Tensor | None]]:
         if self._token_gradients is None:
-            self._token_gradients = token_gradients(self)
+            self._token_gradients = token_gradients(self.forward_pass, self.target)
         return self._token_gradients
 
     def _select(
@@ -253,20 +246,6 @@ class Trace:
         elif not isinstance(query, slice):
             query = [self.tokens.check(token) for token in _listed(query)]
         return self.layers[layer], head, query
-
-
-def _slice_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
-    while bias.ndim < 4:
-        bias = bias[None]
-    if bias.shape[1] > 1:
-        bias = bias[:, heads]
-    return bias[:, :, queries] if bias.shape[2] > 1 else bias
-
-
-def _add_bias(scores: Tensor, bias: Tensor) -> Tensor:
-    if bias.dtype == torch.bool:
-        return scores.masked_fill(~bias, float("-inf"))
-    return scores + bias
 
 
 def _drop(values: Tensor, head: Any, query: Any) -> Tensor:

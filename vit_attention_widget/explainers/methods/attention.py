@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
-from ...tracing.readout import readout_queries
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 
@@ -36,7 +35,7 @@ def attention(trace: Trace, *, head_fusion: str = "mean") -> Attribution:
     ParameterError
         If ``head_fusion`` is none of these.
     """
-    queries = readout_queries(trace)
+    queries = trace.readout.queries
     maps = [
         fuse_heads(trace.attention(layer, query=queries), head_fusion, record.silent).mean(1)
         for layer, record in enumerate(trace.layers)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ...tracing.readout import readout_queries
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 from .attention import fuse_heads
@@ -42,7 +41,7 @@ def attention_gradient(trace: Trace) -> Attribution:
     >>> vaw.explainers.attention_gradient(found).final.shape
     torch.Size([1, 10, 10])
     """
-    queries = readout_queries(trace)
+    queries = trace.readout.queries
     maps = []
     for layer, record in enumerate(trace.layers):
         silent = record.silent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from ...tracing.readout import readout_queries
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 
@@ -38,7 +37,7 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Att
     patch queries, each with its own gradient, which takes the class token's place.
     """
     signed = trace.target.signed if signed is None else signed
-    queries = readout_queries(trace)
+    queries = trace.readout.queries
     total = None
     maps = []
     for layer in range(trace.num_layers):

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
-from ...tracing.readout import readout_weights
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 from .rollout import chain
@@ -61,7 +60,7 @@ def gmar(
 
     if update == "rollout":
         return attribution(trace, chain(trace, fused, alpha), "gmar")
-    start = readout_weights(trace)
+    start = trace.readout.weights()
     row, maps = start, []
     for layer in range(trace.num_layers):
         moved = alpha * start

@@ -90,8 +90,7 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
         silent = record.silent  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         with Capture(trace.model.model, {block: 0}, mask) as capture:
-            result = block(inputs, *record.block.args, **record.block.other_kwargs)
-        after = result[0] if isinstance(result, tuple) else result
+            after = record.block.run_again(block, inputs)
         found = capture.block_calls[0].normed
         z = found if normed and found is not None else inputs
         (gradient,) = torch.autograd.grad(after, z, trace.token_gradient(layer))

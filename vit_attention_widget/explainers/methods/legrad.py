@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ...errors import ParameterError
 from ...tracing.layer_record import LayerRecord
-from ...tracing.readout import check_readout, finish_block
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 from ..pooled import empty_prompt, pool_map, without_what_says_nothing
@@ -74,7 +73,7 @@ def legrad(
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
     maps = [total] * start
     with trace.rerunning():
-        check_readout(trace)
+        trace.readout.check()
         for found in _layer_maps(trace, list(range(start, trace.num_layers)), readout):
             total = total + found
             maps.append(total)
@@ -95,7 +94,10 @@ def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tenso
         with torch.inference_mode(False), torch.enable_grad():
             outs = [trace.layers[layer].out.detach() for layer in part]
             outs = [(o if rows is None else o[:, :, rows]).requires_grad_() for o in outs]
-            tokens = [finish_block(trace, *each, rows) for each in zip(part, outs, strict=True)]
+            tokens = [
+                trace.block_rows.replace_head_outputs(*each, rows)
+                for each in zip(part, outs, strict=True)
+            ]
             logits = _read(trace, torch.cat(tokens), readout)
             scores = [trace.target.score(each).sum() for each in logits.split(trace.batch_size)]
             gradients = torch.autograd.grad(scores, outs)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
-from ...tracing.readout import readout_weights
 from ...tracing.trace import Trace
 from ..attribution import Attribution, attribution
 from .attention import fuse_heads
@@ -101,7 +100,7 @@ def chain(trace: Trace, fused: Fuse, alpha: float, *, normalise: bool = True) ->
     """
     if not alpha >= 0:  # NaN too
         raise ParameterError(f"alpha is {alpha}: the weight of the identity is at least 0.")
-    start = readout_weights(trace)
+    start = trace.readout.weights()
     if start.dtype in (torch.float16, torch.bfloat16):
         start = start.float()  # what many layers add to is often small beside what it is added to
     carried = start.new_zeros(start.shape[0], 0, start.shape[1])  # [batch, layers >= l, token]

@@ -15,7 +15,6 @@ from ...models import VisionTransformer
 from ...models.head_index import HeadsLike, head_index, layer_index
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...tracing.model_or_trace import as_trace
-from ...tracing.readout import check_readout
 from ...tracing.trace import Trace
 
 __all__ = ["MODES", "PartialPruning", "partial_pruning"]
@@ -120,7 +119,7 @@ def partial_pruning(
     if index is None:
         raise ParameterError(f"The target {found.target.name!r} is not a class: give one.")
     with torch.inference_mode(), found.rerunning():
-        check_readout(found)
+        found.readout.check()
         rows = needed_rows(found, layer)
         pieces = _pieces(found, layer, head, rows)
         modes = tuple(

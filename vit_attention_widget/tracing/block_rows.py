@@ -1,0 +1,158 @@
+"""Blocks of a forward pass, for a few of their tokens and at the price of those."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..capture.function_mode import rerun_block
+from .forward_pass import ForwardPass
+
+__all__ = ["BlockRows"]
+
+
+class BlockRows:
+    """Parts of the recorded blocks for some rows; a row is one token of [batch, token, dim].
+
+    What follows the attention in a block works token by token. The model's description spells it
+    out for blocks of known kinds, and is checked against what the block itself computed before it
+    is relied on. A block of any other kind is run again whole, which is slower and always right.
+    """
+
+    def __init__(self, forward_pass: ForwardPass) -> None:
+        self._forward_pass = forward_pass
+        self._can_finish: dict[tuple[type[nn.Module], ...], bool] = {}
+        self._can_attend: dict[int, bool] = {}
+
+    def of(self, forward_pass: ForwardPass) -> BlockRows:
+        """The blocks in another pass of the same model; which kinds can be finished is known."""
+        rows = BlockRows(forward_pass)
+        rows._can_finish = self._can_finish
+        return rows
+
+    def can_finish(self, layer: int) -> bool:
+        """Whether :meth:`finish` gives what the block does; tried once for each kind of block."""
+        recorded = self._forward_pass
+        block, record = recorded.model.blocks[layer], recorded.layers[layer]
+        if _is_altered(block):
+            return False
+        kind = tuple(type(module) for module in block.modules())
+        if kind not in self._can_finish:
+            row = [0]
+            with torch.no_grad():
+                finished = recorded.model.finish_block(
+                    block, record.input[:, row], record.out[:, :, row]
+                )
+            self._can_finish[kind] = finished is not None and _agree(
+                finished, record.output[:, row]
+            )
+        return self._can_finish[kind]
+
+    def finish(self, layer: int, inputs: Tensor, head_outputs: Tensor) -> Tensor:
+        """The rest of a block after its attention, if :meth:`can_finish`.
+
+        Parameters
+        ----------
+        layer : int
+        inputs : Tensor
+            Tokens before the block, [batch, row, dim].
+        head_outputs : Tensor
+            [batch, head, row, head_dim].
+
+        Returns
+        -------
+        Tensor
+            Tokens after the block, [batch, row, dim].
+        """
+        model = self._forward_pass.model
+        finished = model.finish_block(model.blocks[layer], inputs, head_outputs)
+        assert finished is not None
+        return finished
+
+    def replace_head_outputs(
+        self, layer: int, head_outputs: Tensor, rows: list[int] | None = None
+    ) -> Tensor:
+        """Tokens after a block, given other head outputs than it computed itself.
+
+        Parameters
+        ----------
+        layer : int
+        head_outputs : Tensor
+            [batch, head, row, head_dim]; its batch may be a multiple of the forward pass's.
+        rows : list of int, optional
+            The tokens that ``head_outputs`` holds; all by default.
+
+        Returns
+        -------
+        Tensor
+            [batch, row, dim].
+        """
+        recorded = self._forward_pass
+        record = recorded.layers[layer]
+        if self.can_finish(layer):
+            inputs = record.input if rows is None else record.input[:, rows]
+            if head_outputs.shape[0] != inputs.shape[0]:
+                inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
+            return self.finish(layer, inputs.detach(), head_outputs)
+        if rows is not None:
+            copies = head_outputs.shape[0] // recorded.batch_size
+            full = record.out.detach().repeat(copies, 1, 1, 1)
+            head_outputs = full.index_copy(2, torch.tensor(rows, device=full.device), head_outputs)
+        block = recorded.model.blocks[layer]
+        finished = rerun_block(recorded.model.model, block, record.block, head_outputs)
+        return finished if rows is None else finished[:, rows]
+
+    def attend(self, layer: int, tokens: Tensor, rows: list[int]) -> Tensor | None:
+        """Head outputs of a few rows for other input tokens, with masked heads zeroed.
+
+        Parameters
+        ----------
+        layer : int
+        tokens : Tensor
+            [batch, token, dim]; its batch may be a multiple of the forward pass's.
+        rows : list of int
+
+        Returns
+        -------
+        Tensor or None
+            [batch, head, row, head_dim]; None if there is no short way that gives the block's own.
+        """
+        recorded = self._forward_pass
+        bias = recorded.layers[layer].bias
+        if bias is not None:
+            if bias.ndim < 3 or (bias.ndim == 4 and bias.shape[0] > 1) or bias.dtype == torch.bool:
+                return None  # one for each image, or a mask: only the block itself knows
+            bias = bias.detach()[..., rows, :] if bias.shape[-2] > 1 else bias.detach()
+        if layer not in self._can_attend:
+            self._can_attend[layer] = self._attends_alike(layer, rows, bias)
+        if not self._can_attend[layer]:
+            return None
+        out = recorded.model.attend_rows(recorded.model.blocks[layer], tokens, rows, bias)
+        masked = recorded.head_mask.get(layer)
+        if out is not None and masked:
+            out = out.index_fill(1, torch.tensor(masked, device=out.device), 0)
+        return out
+
+    def _attends_alike(self, layer: int, rows: list[int], bias: Tensor | None) -> bool:
+        """Whether the short way gives the head outputs that the block itself computed."""
+        recorded = self._forward_pass
+        block, record = recorded.model.blocks[layer], recorded.layers[layer]
+        if _is_altered(block):
+            return False
+        out = recorded.model.attend_rows(block, record.input.detach(), rows, bias)
+        masked = recorded.head_mask.get(layer, ())
+        kept = [head for head in range(record.out.shape[1]) if head not in masked]
+        return out is not None and _agree(out[:, kept], record.out[:, kept][:, :, rows])
+
+
+def _agree(values: Tensor, expected: Tensor) -> bool:
+    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
+    return bool((values - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12))
+
+
+def _is_altered(block: nn.Module) -> bool:
+    """Whether hooks or a forward of the user's own may change what this one block computes."""
+    return any(
+        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+        for module in block.modules()
+    )

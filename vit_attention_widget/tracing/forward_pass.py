@@ -1,0 +1,77 @@
+"""What is recorded when a model runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..capture.function_mode import AttentionCall
+from ..models import VisionTransformer
+from ..models.eval_mode import evaluating
+from ..models.head_index import Heads
+from ..models.token_layout import TokenLayout
+from .layer_record import LayerRecord
+
+__all__ = ["ForwardPass", "autocast_dtype"]
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardPass:
+    """A forward pass as it was recorded.
+
+    Attributes
+    ----------
+    model : VisionTransformer
+    inputs : Tensor
+        Model inputs, [batch, 3, height, width].
+    logits : Tensor
+        [batch, class], with their autograd graph if it was kept.
+    tokens : TokenLayout
+        Where each token lies.
+    layers : list of LayerRecord
+    pool : AttentionCall or None
+        The attention outside all blocks, by which some models pool.
+    head_mask : dict
+        Heads that were masked, ``{layer: (heads)}``.
+    autocast : torch.dtype or None
+        What the caller's autocast computed in; None outside of one.
+    """
+
+    model: VisionTransformer
+    inputs: Tensor
+    logits: Tensor
+    tokens: TokenLayout
+    layers: list[LayerRecord]
+    pool: AttentionCall | None
+    head_mask: Heads
+    autocast: torch.dtype | None
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return int(self.logits.shape[0])
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.layers)
+
+    @contextmanager
+    def rerunning(self) -> Iterator[None]:
+        """Run parts of the model again in the body, in the modes of the recorded pass."""
+        autocast = torch.autocast(
+            self.inputs.device.type, self.autocast, enabled=self.autocast is not None
+        )
+        with autocast, evaluating(self.model.model):
+            yield
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """What autocast computes in on a device now; None where it is off."""
+    if not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)
