@@ -76,10 +76,10 @@ def test_all_methods_of_a_trace(name: str) -> None:
     assert len(found) == 2 * len(METHODS) - 2 * len(found.skipped)
     for i, item in enumerate(found.items):
         expected = METHODS[item.method](pair.trace).final[item.image].numpy()
-        np.testing.assert_array_equal(found.maps[i], expected.astype(np.float32))
+        np.testing.assert_array_equal(found.values[i], expected.astype(np.float32))
         assert item.target == pair.trace.model.class_name([1, 3][item.image])
         assert item.layer == pair.trace.num_layers - 1
-    a, b = found.maps[0].flatten().tolist(), found.maps[3].flatten().tolist()
+    a, b = found.values[0].flatten().tolist(), found.values[3].flatten().tolist()
     assert found.rank_correlation[0, 3] == pytest.approx(spearman(a, b), abs=1e-12)
 
 
@@ -92,17 +92,17 @@ def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch)
         "vit_attention_widget.tracing.run.Capture.__enter__", None
     )  # no forward pass
     best = trace.probabilities[0].topk(4).indices
-    found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], targets=best)
+    found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], target=best)
     assert len(passes) == 4
     assert found.differ == ("target", "method")
-    rollouts = [m for m, item in zip(found.maps, found.items, strict=True)
+    rollouts = [m for m, item in zip(found.values, found.items, strict=True)
                 if item.method == "rollout"]  # fmt: skip
     assert all(np.array_equal(rollouts[0], other) for other in rollouts)
     expected = vaw.explainers.daam(trace.retarget(int(best[2]))).final[0]
-    np.testing.assert_allclose(found.maps[6], expected.numpy(), rtol=1e-6)
-    vaw.compare(trace, methods="daam", targets=trace.target.index[0])
+    np.testing.assert_allclose(found.values[6], expected.numpy(), rtol=1e-6)
+    vaw.compare(trace, methods="daam", target=trace.target.index[0])
     assert len(passes) == 5  # the trace's own class, for the trace itself
-    vaw.compare(trace, methods="daam", targets=trace.target.index[0])
+    vaw.compare(trace, methods="daam", target=trace.target.index[0])
     assert len(passes) == 5
 
 
@@ -110,7 +110,7 @@ def test_layers_of_one_method(trace: vaw.Trace) -> None:
     found = vaw.compare(trace, methods="daam", layer=None)
     assert found.differ == ("layer",)
     assert found.one_unit
-    np.testing.assert_array_equal(found.maps, vaw.explainers.daam(trace).values[0].numpy())
+    np.testing.assert_array_equal(found.values, vaw.explainers.daam(trace).values[0].numpy())
     some = vaw.compare(trace, methods="daam", layer=[0, -2])
     assert some.names == ("layer 0", "layer 4")
 
@@ -121,7 +121,7 @@ def test_images_each_for_its_own_class() -> None:
     assert [item.image for item in found.items] == list(range(6))
     for i, scene in enumerate(SCENES):
         one = vaw.explainers.daam(vaw.trace(model, scene.image, scene.label))
-        np.testing.assert_allclose(found.maps[i], one.final[0].numpy(), rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(found.values[i], one.final[0].numpy(), rtol=1e-5, atol=1e-9)
     unlabelled = vaw.compare(model, [scene.image for scene in SCENES[:2]], methods="daam")
     predicted = vaw.trace(model, SCENES[0].image).target.name
     assert unlabelled.items[0].target == predicted
@@ -137,11 +137,12 @@ def test_agreement_names_and_tables(trace: vaw.Trace) -> None:
     assert alone.names == ("daam",)
     assert np.isnan(alone.agreement).all()
     for scale in (None, "shared", "own", "rank"):
-        figure = found.plot(scale)
+        axes = found.plot(scale=scale)
+        figure = axes.figure
         assert len(figure.axes) >= 4
         __import__("matplotlib.pyplot").pyplot.close(figure)
     with pytest.raises(ParameterError, match="loud"):
-        found.plot("loud")
+        found.plot(scale="loud")
 
 
 def test_functions_of_ones_own(trace: vaw.Trace) -> None:
@@ -172,8 +173,8 @@ def test_progress_can_stop_it(trace: vaw.Trace) -> None:
         ({"methods": "luck"}, "no method 'luck'"),
         ({"methods": []}, "methods is"),
         ({"methods": 3}, "methods is 3"),
-        ({"targets": []}, "targets is empty"),
-        ({"targets": [0, "unicorn"]}, "unicorn"),
+        ({"target": []}, "targets is empty"),
+        ({"target": [0, "unicorn"]}, "unicorn"),
         ({"layer": 6}, "no layer 6"),
         ({"layer": -7}, "no layer -7"),
         ({"layer": []}, "layers is empty"),
@@ -209,7 +210,7 @@ def test_a_session_compares_methods_without_computing_them_again(
     np.testing.assert_allclose(table, rank_correlation(maps), atol=1e-4)
     session.compare_maps("layers", "legrad")
     assert session.wait(60)
-    np.testing.assert_array_equal(session.compared.maps, session.attributions["legrad"])
+    np.testing.assert_array_equal(session.compared.values, session.attributions["legrad"])
 
 
 def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +231,7 @@ def test_a_session_compares_classes(session: vaw.Session, monkeypatch: pytest.Mo
     assert session._comparison["classes"] == [other, best[0]]
     assert len(passes) == 5
     expected = vaw.explainers.daam(session.trace.retarget(other)).final[0].numpy()
-    np.testing.assert_allclose(session.compared.maps[-1], expected, rtol=1e-5)
+    np.testing.assert_allclose(session.compared.values[-1], expected, rtol=1e-5)
     assert session._comparison["notes"][0].endswith("%")
 
 
@@ -238,7 +239,7 @@ def test_a_session_compares_images(session: vaw.Session) -> None:
     session.compare_maps("images", "daam")
     assert session.wait(60)
     expected = vaw.compare(session.model, PAIRS, methods="daam")
-    np.testing.assert_allclose(session.compared.maps, expected.maps, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(session.compared.values, expected.values, rtol=1e-5, atol=1e-9)
     assert session._comparison["notes"] == [item.target for item in expected.items]
     stamp = session._comparison["stamp"]
     session.selected_image = 3  # as a click on an image does
@@ -270,13 +271,13 @@ def test_another_image_takes_the_comparison_away(session: vaw.Session) -> None:
 def test_pruning_shows_in_the_comparison(session: vaw.Session) -> None:
     session.compare_maps()
     assert session.wait(60)
-    before = session.compared.maps
+    before = session.compared.values
     session.pruned_heads = [(2, 0), (3, 1)]
     session.compare_maps()
     assert session.wait(60)
     assert session._comparison["version"] == session._version
-    assert not np.array_equal(before, session.compared.maps)
-    np.testing.assert_array_equal(session.compared.maps[0], session.attributions["daam"][-1])
+    assert not np.array_equal(before, session.compared.values)
+    np.testing.assert_array_equal(session.compared.values[0], session.attributions["daam"][-1])
 
 
 def hold(lane: Lane) -> Callable[[], None]:
@@ -406,7 +407,7 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 def test_maps_of_half_precision_compare() -> None:
     model = tiny().to(torch.bfloat16)
     found = vaw.compare(model, PICTURE, methods=["daam", "rollout"])
-    assert found.maps.dtype == np.float32
+    assert found.values.dtype == torch.float32
     assert np.isfinite(found.rank_correlation).all()
 
 
@@ -421,16 +422,16 @@ def models() -> dict[str, torch.nn.Module]:
 
 def test_models_side_by_side() -> None:
     image = vaw.demo.scene(seed=2).image
-    found = vaw.compare(models(), image, ["daam", "rollout"], targets=3)
-    assert found.maps.shape == (4, 20, 20)  # the finest grid
+    found = vaw.compare(models(), image, 3, methods=["daam", "rollout"])
+    assert found.values.shape == (4, 20, 20)  # the finest grid
     assert found.differ == ("model", "target", "method")
     assert [item.model for item in found.items] == ["bundled", "bundled", "fine", "fine"]
     assert not found.one_unit
     own = METHODS["daam"](vaw.trace(models()["fine"], image, 3)).final[0].numpy()
-    np.testing.assert_allclose(found.maps[2], own, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found.values[2], own, rtol=1e-5, atol=1e-7)
     coarse = METHODS["daam"](vaw.trace(models()["bundled"], image, 3)).final
     larger = torch.nn.functional.interpolate(coarse[None], (20, 20), mode="bilinear")[0, 0]
-    np.testing.assert_allclose(found.maps[0], larger.numpy(), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found.values[0], larger.numpy(), rtol=1e-5, atol=1e-7)
     with pytest.raises(ParameterError, match="no models"):
         vaw.compare({}, image)
 
@@ -449,7 +450,7 @@ def test_a_session_compares_models() -> None:
     assert session._comparison["names"] == [session._model_info["name"], "pruned", "fine"]
     direct = METHODS["gmar"](vaw.trace(pruned, image, "star")).final
     larger = torch.nn.functional.interpolate(direct[None], (20, 20), mode="bilinear")[0, 0]
-    np.testing.assert_allclose(session.compared.maps[1], larger.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(session.compared.values[1], larger.numpy(), rtol=1e-4, atol=1e-6)
     assert session._comparison["notes"][1].startswith("star ")
     with pytest.raises(ParameterError, match="different models"):
         session.score_compared()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from vit_attention_widget.comparison.result import Comparison, MapOf
 from vit_attention_widget.errors import ImageError
 from vit_attention_widget.evaluation import Evaluation, SanityCheck
 from vit_attention_widget.evaluation.result import Part
+from vit_attention_widget.explainers import METHODS
 
 
 def warned(match: str) -> Any:
@@ -71,3 +73,32 @@ def test_the_baseline_in_a_sanity_check() -> None:
     check = SanityCheck(torch.ones(2, 1, 3), ("readout", "embedding"), ("center",), 0.5)
     with warned("method='centre' is now method='center'"):
         assert torch.equal(check.mean("centre"), check.mean("center"))
+
+
+def test_the_old_order_of_a_comparison() -> None:
+    model, image = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+    expected = vaw.compare(model, image, 3, methods=["daam", "rollout"], layer=[0, 1])
+    new = re.escape("compare(model_or_trace, images, target, methods=..., layer=...)")
+    with warned(new):
+        found = vaw.compare(model, image, ["daam", "rollout"], 3, [0, 1])
+    assert torch.equal(found.values, expected.values)
+    with warned(new):
+        found = vaw.compare(model, image, "daam")
+    assert found.names == ("daam",)
+    with warned(new), warned(r"compare\(targets=\.\.\.\) is now compare\(target=\.\.\.\)"):
+        found = vaw.compare(model, image, {"mine": METHODS["daam"]}, targets=[2, 3])
+    assert len(found) == 2
+    with warned(r"compare\(model=\.\.\.\)"):
+        vaw.compare(model=model, images=image, methods="daam")
+
+
+def test_the_old_maps_and_picture_of_a_comparison() -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    found = Comparison.of(np.ones((1, 2, 2), np.float32), [MapOf("daam", "cat", 0)])
+    with warned(r"Comparison\.maps is now Comparison\.values"):
+        maps = found.maps
+    assert isinstance(maps, np.ndarray)
+    np.testing.assert_array_equal(maps, found.values)
+    with warned(r"Comparison\.plot\(scale\) is now Comparison\.plot\(ax, scale=\.\.\.\)"):
+        axes = found.plot("rank")
+    plt.close(axes.figure)

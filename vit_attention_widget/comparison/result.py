@@ -1,25 +1,53 @@
-"""Maps beside each other, and how far they agree on which patches matter."""
+"""Maps side by side, and how far they agree on which patches matter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ..results.csv_file import write_csv
+from ..results.heat_map import heat_map, heat_maps
+from ..results.html import block
+from ..results.named_values import NamedValues, Variable
+from ..results.optional import optional
 from ..statistics.ranks import rank_correlation
-from ..support.deprecation import renamed_attribute, renamed_keywords
+from ..support.deprecation import (
+    renamed_attribute,
+    renamed_keywords,
+    reordered_arguments,
+    warn_renamed,
+)
 
-__all__ = ["Comparison", "MapOf", "Maps"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
-Maps = NDArray[np.float32]
+__all__ = ["Comparison", "MapOf", "Scale"]
+
+Scale = Literal["shared", "own", "rank"]
 
 
 @dataclass(frozen=True)
 class MapOf:
-    """What one map of a comparison is of."""
+    """What one map of a comparison is of.
+
+    Attributes
+    ----------
+    method, target : str
+    layer : int
+        The map as it stands after this layer.
+    image : int
+        Number of the image.
+    model : str
+        Name of the model, empty where there is one model only.
+    """
 
     method: str
     target: str
@@ -29,38 +57,46 @@ class MapOf:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """Maps of one grid, and how far they agree.
+class Comparison(NamedValues):
+    """Maps on one patch grid, and how far they agree.
 
     Attributes
     ----------
-    maps : array
-        [item, row, col], float32, as the explainers gave them: not normalised.
+    values : Tensor
+        [map, row, col], float32, as the explainers gave them: not normalized.
     items : tuple of MapOf
         What each map is of.
     rank_correlation : array
-        [item, item], Spearman's: 1 where two maps put the patches in the same order, -1 in the
-        opposite one; NaN where a map is the same everywhere.
+        [map, map], Spearman's: 1 where two maps rank all patches alike, -1 where they rank them in
+        opposite order; NaN where a map is constant.
     skipped : dict
-        Methods that were not asked for by name and do not work here, with the reason.
+        Explainers that do not work with this model, with the reason; a method that was asked for
+        by name raises instead.
     """
 
-    maps: Maps
+    kind = "comparison"
+    axes = ("map", "row", "col")
+
+    values: Tensor = field(repr=False)
     items: tuple[MapOf, ...]
-    rank_correlation: NDArray[np.float64]
+    rank_correlation: NDArray[np.float64] = field(repr=False)
     skipped: Mapping[str, str] = field(default_factory=dict)
     left_out = renamed_attribute("skipped")
 
     @classmethod
-    @renamed_keywords({"left_out": "skipped"})
+    @renamed_keywords({"left_out": "skipped", "maps": "values"})
     def of(
-        cls, maps: Maps, items: Sequence[MapOf], skipped: Mapping[str, str] | None = None
+        cls,
+        values: Tensor | NDArray[np.float32],
+        items: Sequence[MapOf],
+        skipped: Mapping[str, str] | None = None,
     ) -> Comparison:
-        """Compare maps that are there already, [item, row, col]."""
-        maps = np.asarray(maps, np.float32)
-        return cls(maps, tuple(items), rank_correlation(maps), dict(skipped or {}))
+        """Compare maps that exist already, [map, row, col]."""
+        maps = torch.as_tensor(values).detach().float().cpu()
+        return cls(maps, tuple(items), rank_correlation(maps.numpy()), dict(skipped or {}))
 
     def __len__(self) -> int:
+        """Number of maps."""
         return len(self.items)
 
     def __repr__(self) -> str:
@@ -68,14 +104,20 @@ class Comparison:
         return f"Comparison({len(self)} maps that differ in {parts})"
 
     @property
+    def maps(self) -> NDArray[np.float32]:
+        """Old name of :attr:`values`, which is a tensor."""
+        warn_renamed("Comparison.maps", "Comparison.values, a tensor")
+        return np.asarray(self.values.numpy())
+
+    @property
     def differ(self) -> tuple[str, ...]:
-        """In what the maps differ: some of "model", "image", "target", "method", "layer"."""
+        """What tells the maps apart: some of "model", "image", "target", "method", "layer"."""
         parts = ("model", "image", "target", "method", "layer")
         return tuple(p for p in parts if len({getattr(item, p) for item in self.items}) > 1)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for each map, of what it does not share with all others."""
+        """A name for each map, made of what tells it apart."""
         words = {"image": "image {}", "layer": "layer {}"}
         parts = self.differ or ("method",)
         return tuple(
@@ -85,36 +127,102 @@ class Comparison:
 
     @property
     def one_unit(self) -> bool:
-        """Whether the values can be compared: those of several methods or models cannot."""
+        """Whether the maps share a unit; those of different methods or models do not."""
         return not {"method", "model"} & set(self.differ)
 
     @property
     def agreement(self) -> NDArray[np.float64]:
-        """[item], each map's mean rank correlation with the others; NaN where there is none."""
+        """[map], each map's mean rank correlation with the others; NaN where there is none."""
         others = np.where(np.eye(len(self), dtype=bool), np.nan, self.rank_correlation)
         known = np.isfinite(others).sum(1)
         total = np.nansum(others, 1)
         return np.divide(total, known, out=np.full(len(self), np.nan), where=known > 0)
 
-    def to_dataframe(self) -> Any:
-        """The rank correlations as a square table. Needs pandas."""
-        import pandas as pd
+    # Tables ---------------------------------------------------------------------------------------
 
-        return pd.DataFrame(self.rank_correlation, index=self.names, columns=self.names)
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict for each pair of maps: ``map``, ``other`` and their ``rank_correlation``."""
+        table, names = self.rank_correlation.tolist(), self.names
+        return [
+            {"map": names[i], "other": names[j], "rank_correlation": table[i][j]}
+            for i in range(len(self))
+            for j in range(i)
+        ]
 
-    def plot(self, scale: str | None = None) -> Any:
-        """The maps as small multiples, and their rank correlations. Needs matplotlib.
+    def to_dataframe(self) -> DataFrame:
+        """The rank correlations as a square pandas table.
+
+        Raises
+        ------
+        ParameterError
+            If pandas is not installed.
+        """
+        pandas = optional("pandas", "to_dataframe()")
+        return pandas.DataFrame(self.rank_correlation, index=self.names, columns=self.names)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write :meth:`rows` as a table.
+
+        Raises
+        ------
+        ParameterError
+            If the file cannot be written.
+        """
+        write_csv(path, self.rows())
+
+    @reordered_arguments("self", "scale", moved=lambda args: isinstance(args[0], str))
+    def plot(self, ax: Axes | None = None, *, scale: Scale | None = None) -> Axes:
+        """Draw the maps as small multiples beside their rank correlations. Needs matplotlib.
 
         Parameters
         ----------
+        ax : matplotlib.axes.Axes, optional
+            Draw the rank correlations alone, into these axes.
         scale : {"shared", "own", "rank"}, optional
-            One colour scale for all, one for each, or patches by rank; shared for maps of one
-            method, own for several, whose units differ.
+            One color scale for all maps, one for each, or patches by rank. By default shared for
+            maps of one method, own for those of several, whose units differ.
 
         Returns
         -------
-        matplotlib.figure.Figure
+        matplotlib.axes.Axes
+            Those of the rank correlations; ``.figure`` is the whole picture.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such scale, or matplotlib is not installed.
         """
         from .plot import plot_comparison
 
-        return plot_comparison(self, scale)
+        return plot_comparison(self, scale, ax)
+
+    # What the shared tables, files and pictures are made of ---------------------------------------
+
+    def _variables(self) -> Mapping[str, Variable]:
+        correlation = torch.from_numpy(self.rank_correlation)
+        return {
+            "value": Variable(self.axes, self.values),
+            "rank_correlation": Variable(("map", "other"), correlation),
+        }
+
+    def _coords(self) -> Mapping[str, Sequence[str]]:
+        return {"map": self.names, "other": self.names}
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = {
+            "values": self.values,
+            "rank_correlation": torch.from_numpy(self.rank_correlation),
+        }
+        items = [asdict(item) for item in self.items]
+        return tensors, {"items": items, "skipped": dict(self.skipped)}
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Comparison:
+        items = tuple(MapOf(**item) for item in about["items"])
+        return cls(tensors["values"], items, tensors["rank_correlation"].numpy(), about["skipped"])
+
+    def _repr_html_(self) -> str:
+        correlation = heat_map(
+            torch.from_numpy(self.rank_correlation), title="rank correlation", caption="map x map"
+        )
+        return block(repr(self), heat_maps(self.values, self.names), correlation)

@@ -1,65 +1,77 @@
-"""Make maps that stand beside each other."""
+"""Make maps of several methods, targets, layers, images or models, and compare them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from ..data.image_sets import kept_inputs, read_once
 from ..errors import CaptureError, ImageError, ParameterError, TargetError, UnsupportedModelError
-from ..explainers import METHODS, Attribution
-from ..models import VisionTransformer, describe
+from ..explainers import Attribution
+from ..explainers.by_name import MethodsLike, are_methods, explainers_by_name
+from ..models import VisionTransformer
 from ..models.head_index import layer_index
-from ..support.progress import Progress, no_progress
+from ..support.deprecation import renamed_keywords, reordered_arguments
+from ..support.progress import Progress, ProgressLike, reporting
 from ..targets import resolve
-from ..tracing.run import trace
 from ..tracing.trace import Trace
-from .result import Comparison, MapOf, Maps
+from .grid import on_finest_grid
+from .result import Comparison, MapOf
+from .source import sources
 
-__all__ = ["compare", "on_one_grid"]
-
-Explain = Callable[[Trace], Attribution]
+__all__ = ["compare"]
 
 
+def _has_methods(args: Sequence[Any]) -> bool:
+    """Whether the arguments after the images are methods, targets, layer, as they used to be."""
+    return len(args) > 1 or are_methods(args[0])
+
+
+@renamed_keywords({"model": "model_or_trace", "targets": "target"})
+@reordered_arguments(
+    "model_or_trace", "images", "methods", "target", "layer", moved=_has_methods
+)  # fmt: skip
 def compare(
-    model: nn.Module | VisionTransformer | Trace | Mapping[str, nn.Module],
+    model_or_trace: nn.Module
+    | VisionTransformer
+    | Trace
+    | Mapping[str, nn.Module | VisionTransformer],
     images: Any = None,
-    methods: str | Sequence[str] | Mapping[str, Explain] | None = None,
-    targets: Any = None,
-    layer: int | Sequence[int] | None = -1,
+    target: Any = None,
     *,
-    progress: Progress | None = None,
+    methods: MethodsLike | None = None,
+    layer: int | Sequence[int] | None = -1,
+    progress: ProgressLike = None,
 ) -> Comparison:
-    """Put maps beside each other: every combination of models, methods, targets, layers, images.
+    """Compare maps: of several methods, targets, layers, images or models, in all combinations.
 
     Parameters
     ----------
-    model : nn.Module, Trace, or mapping
-        A model with ``images``, or several as ``{name: model}``; or a trace, which is used as it
-        is: further targets cost a backward pass each, and no forward pass.
-    images : image, list, data set or loader, optional
+    model_or_trace : nn.Module, mapping or Trace
+        A model, or several as ``{name: model}``, with ``images``; or a trace, which has its own
+        images and masked heads. Each further target costs a trace one backward pass and no
+        forward pass.
+    images : image, float tensor, list, data set or loader, optional
         May yield (image, label).
-    methods : str, sequence of str, or mapping, optional
-        Names of explainers, or ``{name: function of a trace}``. None takes every explainer, and
-        leaves out those that do not work with this model, see :attr:`Comparison.skipped`.
-    targets : optional
-        A class by index or name, or a callable on logits; or a list of these. None is the trace's
-        own target; for images their labels, or else what the model predicts.
+    target : optional
+        What is explained: a class index or name, a target or a callable on logits; or a list of
+        these, each of which is explained for every image. None is the trace's own target; for
+        images their labels, or the predicted class where they have none.
+    methods : str, sequence of str or mapping, optional
+        Names of explainers, or ``{name: function of a trace}``. By default every explainer that
+        works with the model; :attr:`Comparison.skipped` says which do not, and why.
     layer : int or sequence of int, optional
-        After which layer, -1 after the last; None is each layer.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+        The maps as they stand after this layer; -1 is the last, None is every layer.
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------
     Comparison
+        ``.values`` [map, row, col], ``.rank_correlation`` [map, map], ``.plot()``.
 
     Raises
     ------
@@ -67,163 +79,108 @@ def compare(
 
     Notes
     -----
-    Methods have different units, so their maps compare by rank, not by value. A high correlation
-    shows that two maps agree, not that either is right; between different images it shows that a
-    map depends little on what is seen. Maps of models with other patches are brought to the finest
-    grid among them, bilinearly; each model prepares the image itself, so where it crops another
-    part, places differ.
+    Methods have different units, so maps are compared by the rank of their patches, not by value.
+    A high correlation means that two maps agree, not that either is right. Between different
+    images it means that the map depends little on the image.
+
+    Maps of models with different patch grids are interpolated bilinearly to the finest grid. Every
+    model preprocesses the image itself: if one crops more than another, their patches do not show
+    the same places.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.compare(found, methods=["daam", "legrad", "rollout"]).names
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.compare(trace, methods=["daam", "legrad", "rollout"]).names
     ('daam', 'legrad', 'rollout')
-    >>> best = found.probabilities[0].topk(3).indices
-    >>> vaw.compare(found, methods="daam", targets=best).maps.shape
-    (3, 10, 10)
-    >>> vaw.compare(found, methods="daam", layer=None).differ
+    >>> likely = trace.probabilities[0].topk(3).indices
+    >>> vaw.compare(trace, target=likely, methods="daam").values.shape
+    torch.Size([3, 10, 10])
+    >>> vaw.compare(trace, methods="daam", layer=None).differ
     ('layer',)
     """
-    asked, required = _methods(methods)
-    wanted = _targets(targets)
-    given = _given(model, images)
-    report = progress or no_progress
-    maps: list[Maps] = []
+    with reporting(progress) as report:
+        return _compared(model_or_trace, images, target, methods, layer, report)
+
+
+def _compared(
+    model_or_trace: nn.Module
+    | VisionTransformer
+    | Trace
+    | Mapping[str, nn.Module | VisionTransformer],
+    images: Any,
+    target: Any,
+    methods: MethodsLike | None,
+    layer: int | Sequence[int] | None,
+    report: Progress,
+) -> Comparison:
+    explainers, targets = explainers_by_name(methods), _targets(target)
+    models = sources(model_or_trace, images)
+    maps: list[Tensor] = []
     items: list[MapOf] = []
-    refused: dict[str, Exception] = {}
-    total = max(1, sum(each.count for each in given) * len(wanted) * len(asked))
+    failed: dict[str, Exception] = {}
+    total = max(1, sum(map(len, models)) * len(targets) * len(explainers))
     done = 0
-    for of, first, found in ((each.name, *pair) for each in given for pair in each.traces()):
-        layers = _layers(found.model, layer)
-        classless: dict[str, Attribution] = {}
-        for target in wanted:
-            aimed = _aimed(found, target)
-            for name, explain in asked.items():
-                report(done / total, f"comparing maps, {name}")
+    for name, first, trace in ((model.name, *pair) for model in models for pair in model.traces()):
+        layers = _layers(trace.model, layer)
+        class_agnostic: dict[str, Attribution] = {}  # the same for every target
+        for each in targets:
+            aimed = _aimed(trace, each)
+            for method, explain in explainers.items():
+                report(done / total, f"comparing maps, {method}")
                 done += 1
-                if name in refused:
+                if method in failed:
                     continue
                 try:
-                    known = classless[name] if name in classless else explain(aimed)
+                    known = class_agnostic.get(method)
+                    attribution = explain(aimed) if known is None else known
                 except (TargetError, UnsupportedModelError, CaptureError) as error:
-                    if required:
+                    if methods is not None:  # it was asked for by name
                         raise
-                    refused[name] = error
+                    failed[method] = error
                     continue
-                if known.target == "any class":
-                    classless[name] = known
-                for index in range(found.batch_size):
-                    for at in layers:
-                        maps.append(_array(known.values[index, at]))
-                        items.append(MapOf(name, _class_of(aimed, index), at, first + index, of))
-    kept = [i for i, item in enumerate(items) if item.method not in refused]
+                if attribution.target == "any class":
+                    class_agnostic[method] = attribution
+                for image in range(trace.batch_size):
+                    about = method, _target_name(aimed, image)
+                    for index in layers:
+                        maps.append(attribution.values[image, index].detach().float().cpu())
+                        items.append(MapOf(*about, index, first + image, name))
+    kept = [i for i, item in enumerate(items) if item.method not in failed]
     if not kept:
-        raise next(iter(refused.values()))
-    kept.sort(key=lambda i: items[i].image)  # a trace of several images gave them side by side
-    chosen = [maps[i] for i in kept]
-    if len(given) == 1 and len({values.shape for values in chosen}) > 1:
+        raise next(iter(failed.values()))
+    kept.sort(key=lambda i: items[i].image)  # all images of a trace come with each method
+    grids = [maps[i] for i in kept]
+    if len(models) == 1 and len({grid.shape for grid in grids}) > 1:
         raise ImageError(
-            "The images differ in size after preprocessing, so their maps have other patches: "
-            "compare images of one size."
+            "After preprocessing the images differ in size, and so do their patch grids: compare "
+            "images of one size."
         )
-    reasons = {name: str(error) for name, error in refused.items()}
-    return Comparison.of(on_one_grid(chosen), [items[i] for i in kept], reasons)
+    reasons = {method: str(error) for method, error in failed.items()}
+    return Comparison.of(on_finest_grid(grids), [items[i] for i in kept], reasons)
 
 
-def on_one_grid(maps: Sequence[Maps]) -> Maps:
-    """Maps [row, col] of any sizes as [item, row, col] on the finest grid, bilinearly."""
-    size = tuple(max(values.shape[axis] for values in maps) for axis in (0, 1))
-    if all(values.shape == size for values in maps):
-        return np.stack(maps)
-    tensors = (torch.from_numpy(values)[None, None] for values in maps)
-    found: Maps = torch.cat([interpolate(t, size, mode="bilinear")[0] for t in tensors]).numpy()
-    return found
-
-
-def _given(model: Any, images: Any) -> list[_Given]:
-    """What is looked at, model by model."""
-    if not isinstance(model, Mapping):
-        return [_Given.of(model, images)]
-    if not model:
-        raise ParameterError("There are no models: give {name: model} with at least one.")
-    many = read_once(images)
-    return [_Given.of(each, many, name) for name, each in model.items()]
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What is looked at: one trace that is there, or a trace an image, made one by one."""
-
-    vit: VisionTransformer
-    trace: Trace | None
-    inputs: list[tuple[Tensor, int | None]]
-    name: str = ""
-
-    @classmethod
-    def of(cls, model: Any, images: Any, name: str = "") -> _Given:
-        if isinstance(model, Trace):
-            if images is not None:
-                raise ParameterError(
-                    "A trace was given and images too: a trace has its own images, so give a "
-                    "model with images, or the trace alone."
-                )
-            return cls(model.model, model, [])
-        if images is None:
-            raise ParameterError("There are no images: give compare(model, image), or a trace.")
-        vit = describe(model)
-        return cls(vit, None, kept_inputs(vit, images), name)
-
-    @property
-    def count(self) -> int:
-        return 1 if self.trace is not None else len(self.inputs)
-
-    def traces(self) -> Iterator[tuple[int, Trace]]:
-        """The number of a trace's first image, and the trace."""
-        if self.trace is not None:
-            yield 0, self.trace
-        for index, (image, label) in enumerate(self.inputs):
-            yield index, trace(self.vit, image, label)
-
-
-def _aimed(found: Trace, target: Any) -> Trace:
-    """The trace itself where it explains that class already, so that it need not go back again."""
+def _aimed(trace: Trace, target: Any) -> Trace:
+    """The trace for a target; itself if it has that target already, with what was computed."""
     if target is None:
-        return found
-    index = resolve(target, found.logits, found.model).index
-    return found if index is not None and index == found.target.index else found.retarget(target)
+        return trace
+    index = resolve(target, trace.logits, trace.model).index
+    return trace if index is not None and index == trace.target.index else trace.retarget(target)
 
 
-def _class_of(found: Trace, image: int) -> str:
-    index = found.target.index
-    return found.target.name if index is None else found.model.class_name(index[image])
+def _target_name(trace: Trace, image: int) -> str:
+    index = trace.target.index
+    return trace.target.name if index is None else trace.model.class_name(index[image])
 
 
-def _methods(methods: Any) -> tuple[dict[str, Explain], bool]:
-    """Explainers by name, and whether each of them must work."""
-    if methods is None:
-        return dict(METHODS), False
-    if isinstance(methods, Mapping) and methods and all(callable(f) for f in methods.values()):
-        return dict(methods), True
-    names = [methods] if isinstance(methods, str) else methods
-    if not isinstance(names, Sequence) or not names:
-        raise ParameterError(
-            f"methods is {methods!r}: give names of explainers, e.g. ['daam', 'rollout']."
-        )
-    for name in names:
-        if name not in METHODS:
-            raise ParameterError(f"There is no method {name!r}: choose from {', '.join(METHODS)}.")
-    return {name: METHODS[name] for name in names}, True
-
-
-def _targets(targets: Any) -> list[Any]:
-    if isinstance(targets, Tensor | np.ndarray):
-        targets = targets.tolist()
-    if isinstance(targets, Sequence) and not isinstance(targets, str):
-        if not targets:
+def _targets(target: Any) -> list[Any]:
+    if isinstance(target, Tensor | np.ndarray):
+        target = target.tolist()
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        if not target:
             raise ParameterError("The list of targets is empty: give at least one, or None.")
-        return list(targets)
-    return [targets]
+        return list(target)
+    return [target]
 
 
 def _layers(vit: VisionTransformer, layer: Any) -> list[int]:
@@ -233,8 +190,3 @@ def _layers(vit: VisionTransformer, layer: Any) -> list[int]:
     if not chosen:
         raise ParameterError("The list of layers is empty: give at least one, or None for all.")
     return [layer_index(vit, each) for each in chosen]
-
-
-def _array(values: Tensor) -> Maps:
-    found: Maps = values.detach().float().cpu().numpy()
-    return found

@@ -149,7 +149,7 @@ class ComparisonStudy(Study):
         total = len(compared.comparison)
         if request.kind == "images" and images is not None:
             total = len(images)
-        self._traits._comparison_maps = maps_payload(compared.comparison.maps, self.stamp)
+        self._traits._comparison_maps = maps_payload(compared.comparison.values.numpy(), self.stamp)
         self._traits._comparison = payload(request, compared, total, self.stamp)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
+from ...comparison.grid import on_finest_grid
 from ...comparison.result import Comparison, MapOf
-from ...comparison.run import on_one_grid
 from ...errors import CaptureError, TargetError, UnsupportedModelError
 from ...models import VisionTransformer
 from ...support.progress import Progress
@@ -149,7 +150,7 @@ class ComparisonKinds:
             for each_name, each in traces.items()
         ]
         notes = [_class_and_probability(each) for each in traces.values()]
-        comparison = Comparison.of(on_one_grid(maps), items)
+        comparison = Comparison.of(on_finest_grid([torch.from_numpy(grid) for grid in maps]), items)
         return Compared(comparison, list(traces), list(range(len(traces))), notes, version, shown)
 
     def _target_in(self, vit: VisionTransformer, shown: Trace) -> Any:

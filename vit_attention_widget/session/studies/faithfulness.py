@@ -107,7 +107,7 @@ class FaithfulnessStudy(Study):
             raise ParameterError("Images are scored by their classes, but there are none.")
         if kind != "images" and compared.trace is None:
             raise ParameterError("The compared maps are of an earlier trace: compare again.")
-        maps = compared.comparison.maps
+        maps = compared.comparison.values.numpy()
         # Only methods and layers share the other baselines; else they differ from map to map.
         baselines = BASELINES if kind in ("methods", "layers") else BASELINES[:1]
 
