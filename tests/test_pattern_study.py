@@ -53,7 +53,7 @@ def test_heads_of_the_image_are_placed(session: vaw.Session) -> None:
     here = load(session._patterns_here)
     family = session.patterns.family()  # type: ignore[union-attr]
     own = family.heads[:, 0] == 3  # the image is one of the set
-    assert np.allclose(here["patches.points"], family.embedding[own], atol=0.05)
+    assert np.allclose(here["patches_points"], family.embedding[own], atol=0.05)
     assert load(session.studies.patterns.thumbnails("patches"))["pictures"].shape == (24, 49, 49)
 
 

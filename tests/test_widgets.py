@@ -99,7 +99,7 @@ def test_pruning_by_message_changes_the_top5(explorer: vaw.Explorer) -> None:
     explorer.set_state({"pruned_heads": [[0, 0], [0, 1]]})
     assert explorer.wait(60)
     assert explorer.top5 != before
-    assert explorer.decision["pruned"] == [[0, 0], [0, 1]]
+    assert explorer.decision["pruned"] == [(0, 0), (0, 1)]
 
 
 def test_attention_of_a_layer(explorer: vaw.Explorer, replies: list) -> None:
@@ -118,7 +118,7 @@ def test_attention_of_a_layer(explorer: vaw.Explorer, replies: list) -> None:
     [
         {"id": "a", "method": "attention", "params": {"layer": 6}},
         {"id": "a", "method": "attention", "params": {}},
-        {"id": "a", "method": "rows", "params": {"token": 0, "direction": "up"}},
+        {"id": "a", "method": "compare", "params": {"of": "noses"}},
         {"id": "a", "method": "os.system", "params": {}},
         {"id": "a"},
         "nonsense",

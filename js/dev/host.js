@@ -33,7 +33,7 @@ const model = {
     const reply = method === "attention" ? layers[params.layer] : asked && view(asked);
     if (!reply) return;
     setTimeout(() => {
-      const meta = { layer: params.layer, version: values._version };
+      const meta = { version: values._version };
       emit("msg:custom", { id, ok: true, meta }, [reply]);
       performance.mark("answered");
     });

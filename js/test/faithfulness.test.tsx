@@ -1,7 +1,7 @@
 import { type ComponentType, render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { MapScores } from "../src/protocol/traits";
+import type { MapScores } from "../src/protocol/schema";
 import { best, scoresShown, verdict } from "../src/state/faithfulness";
 import type { Store } from "../src/state/store";
 import { CompareMaps } from "../src/views/compare/compare_maps";

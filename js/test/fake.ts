@@ -196,7 +196,7 @@ export class FakeModel implements AnyModel {
     this.sent.push(content);
     if (!this.answers || content.method !== "attention") return;
     const { layer } = content.params as { layer: number };
-    const reply = { id: content.id, ok: true, meta: { layer, version: this.values._version } };
+    const reply = { id: content.id, ok: true, meta: { version: this.values._version } };
     queueMicrotask(() => this.emit("msg:custom", reply, [layerBytes(layer)]));
   }
 }

@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ModelInfo, Overview } from "../src/protocol/traits";
+import type { ModelInfo, Overview } from "../src/protocol/schema";
 import { classesOf, coloursOf, cost, groupsOf, says, verdict } from "../src/state/overview";
 import { standing } from "../src/views/images/image_map";
 import { ImageOverview } from "../src/views/images/image_overview";

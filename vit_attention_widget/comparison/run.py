@@ -139,7 +139,7 @@ def _compared(
                         raise
                     failed[method] = error
                     continue
-                if attribution.class_agnostic:
+                if attribution.target == "any class":
                     class_agnostic[method] = attribution
                 for image in range(trace.batch_size):
                     about = method, _target_name(aimed, image)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ProtocolError
+from .schema.requests import AnswerMessage, AnswerMeta, CancelledMessage, FailureMessage
 
 __all__ = ["Cancel", "Request", "answer", "cancelled", "failure", "parse"]
+
+
+Choice = TypeVar("Choice", bound=str)
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,14 @@ class Request:
             )
         return value
 
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+    def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
         """One of some words among the parameters."""
         value = self.params.get(name)
         if value not in choices:
             raise ProtocolError(
                 f"{self.method} got {name} = {value!r}; one of {', '.join(choices)} was expected."
             )
-        return str(value)
+        return choices[choices.index(value)]
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,16 @@ def parse(content: Any) -> Request | Cancel:
     )
 
 
-def answer(request: Request, meta: Mapping[str, Any]) -> dict[str, Any]:
+def answer(request: Request, meta: AnswerMeta) -> AnswerMessage:
     """The reply to a request that was answered; buffers travel beside it."""
-    return {"id": request.id, "ok": True, "meta": dict(meta)}
+    return {"id": request.id, "ok": True, "meta": meta}
 
 
-def failure(request_id: str | None, error: BaseException) -> dict[str, Any]:
+def failure(request_id: str | None, error: BaseException) -> FailureMessage:
     """The reply to a request that could not be answered."""
-    return {"id": request_id, "error": {"message": str(error) or type(error).__name__, "hint": ""}}
+    return {"id": request_id, "error": {"message": str(error) or type(error).__name__}}
 
 
-def cancelled(request: Request) -> dict[str, Any]:
+def cancelled(request: Request) -> CancelledMessage:
     """The reply to a request that was cancelled."""
     return {"id": request.id, "cancelled": True}

@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-__all__ = ["encode", "quantise"]
+__all__ = ["encode", "quantize"]
 
 
-def encode(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any] | None = None) -> bytes:
-    """Tensors, with metadata written as text, in one safetensors buffer."""
+def encode(tensors: Mapping[str, object], metadata: Mapping[str, object] | None = None) -> bytes:
+    """Arrays, with metadata written as text, in one safetensors buffer.
+
+    What they are is said by the types in ``schema.tensors``, with which they are annotated where
+    they are made.
+    """
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     return save(contiguous, {name: str(value) for name, value in (metadata or {}).items()})
 
 
-def quantise(rows: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def quantize(rows: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Rows of values >= 0 as bytes: ``rows`` is about ``bytes / 255 * scale[..., None]``.
 
     Each row keeps its own scale (its largest value), so the error is at most a 510th of that.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..protocol.schema.selections import Direction
 from ..support.progress import Progress
 from . import payloads
 from .context import Context
@@ -19,7 +20,7 @@ class AttentionPayloads:
         """Attention of every head of a layer."""
         return payloads.attention_layer(self._context.shown(), layer)
 
-    def rows(self, token: int, direction: str) -> bytes:
+    def rows(self, token: int, direction: Direction) -> bytes:
         """Attention of a token in every head."""
         return payloads.attention_rows(self._context.shown(), token, direction)
 

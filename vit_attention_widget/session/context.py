@@ -13,6 +13,7 @@ import torch
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
 from ..models import VisionTransformer
+from ..protocol.schema.results import Problem
 from ..support.progress import Progress
 from ..tracing.trace import Trace
 from .explained import Explained
@@ -74,7 +75,7 @@ class Context:
         self.lock = threading.RLock()
         self.lanes = Lanes(self.report)
         self._quiet = threading.local()
-        self._error: dict[str, str] | None = None
+        self._error: Problem | None = None
         self._failed_slot = ""
         self._milliseconds: float | None = None
 
@@ -117,6 +118,11 @@ class Context:
     def explains(self) -> bool:
         """Whether there is anything to explain: a class, or another target."""
         return self.vit.num_classes > 0 or self.explained.other is not None
+
+    @property
+    def explains_class(self) -> bool:
+        """Whether a class is explained, and not another target."""
+        return self.vit.num_classes > 0 and self.explained.other is None
 
     @property
     def image_name(self) -> str:

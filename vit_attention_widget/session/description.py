@@ -12,14 +12,15 @@ __all__ = ["describe_subject", "metrics"]
 def describe_subject(context: Context) -> None:
     """Publish ``_model_info``, and select a method and a metric that there are for it."""
     traits, subject, images = context.traits, context.subject, context.image_set
-    by_class = context.vit.num_classes > 0 and context.explained.other is None
-    traits._model_info = {
-        **payloads.model_info(
-            subject.vit, subject.tokens, context.image_name, context.explains, by_class
-        ),
-        "set_size": 0 if images is None else len(images),
-        "other_models": list(context.other_models),
-    }
+    traits._model_info = payloads.model_info(
+        subject.vit,
+        subject.tokens,
+        context.image_name,
+        context.explains,
+        context.explains_class,
+        0 if images is None else len(images),
+        context.other_models,
+    )
     with context.quietly():
         if not context.explains and traits.method not in payloads.CLASS_AGNOSTIC:
             traits.method = "rollout"
@@ -30,4 +31,4 @@ def describe_subject(context: Context) -> None:
 
 def metrics(context: Context) -> list[Metric]:
     """Metrics of head importance that there are for what is explained."""
-    return [choice["key"] for choice in context.traits._model_info["metrics"]]
+    return payloads.metrics_of(context.vit, context.explains, context.explains_class)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,17 @@ from PIL import Image
 from ..importance.metrics import NEED_A_CLASS, Metric
 from ..models import VisionTransformer, takes_prompts
 from ..models.token_layout import TokenLayout
-from ..protocol.tensors import encode, quantise
-from ..pruning.partial import PartialPruning
+from ..protocol.schema.results import (
+    Choice,
+    Decision,
+    DecisionRow,
+    ModelInfo,
+    PartialPruning,
+)
+from ..protocol.schema.selections import Direction, Head
+from ..protocol.schema.tensors import AttentionLayer, AttentionRows, RowsMetadata
+from ..protocol.tensors import encode, quantize
+from ..pruning.partial import run as partial_run
 from ..tracing.trace import Trace
 
 __all__ = [
@@ -46,10 +54,10 @@ METHOD_HINTS = {
                 "layer by itself. Selvaraju et al. 2017."),
     "attention_gradient": ("attention x gradient", "The class token's attention where it raises "
                            "the class, each layer by itself. After Chefer et al. 2021."),
-    "rollout": ("rollout", "Attention multiplied through the layers. Class-agnostic. "
+    "rollout": ("rollout", "Attention multiplied through the layers. Knows no class. "
                 "Abnar and Zuidema 2020."),
     "attention": ("attention", "Raw attention of the class token, each layer by itself. "
-                  "Class-agnostic."),
+                  "Knows no class."),
 }  # fmt: skip
 
 CLASS_AGNOSTIC = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}
@@ -77,8 +85,14 @@ def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[M
 
 
 def model_info(
-    vit: VisionTransformer, tokens: TokenLayout, image_name: str, explains: bool, by_class: bool
-) -> dict[str, Any]:
+    vit: VisionTransformer,
+    tokens: TokenLayout,
+    image_name: str,
+    explains: bool,
+    by_class: bool,
+    set_size: int,
+    other_models: Iterable[str],
+) -> ModelInfo:
     """What the views must know of the model, the input, and of what is explained."""
     metrics: dict[str, tuple[str, str]] = {
         name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)
@@ -100,10 +114,12 @@ def model_info(
         "by_class": by_class,
         "methods": _choices(METHOD_HINTS if explains else CLASS_AGNOSTIC),
         "metrics": _choices(metrics),
+        "set_size": set_size,
+        "other_models": list(other_models),
     }
 
 
-def _choices(hints: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
+def _choices(hints: Mapping[str, tuple[str, str]]) -> list[Choice]:
     return [{"key": k, "label": label, "hint": hint} for k, (label, hint) in hints.items()]
 
 
@@ -116,17 +132,19 @@ def picture_bytes(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def attention_rows(trace: Trace, token: int, direction: str) -> bytes:
+def attention_rows(trace: Trace, token: int, direction: Direction) -> bytes:
     """Attention of one token in every head: ``rows`` [layer, head, token], ``scale``."""
     widest = max(trace.num_heads)
     rows = np.zeros((trace.num_layers, widest, trace.tokens.num_tokens), np.float32)
     for layer, heads in enumerate(trace.num_heads):
         rows[layer, :heads] = _row(trace, layer, token, direction)
-    quantised, scale = quantise(rows)
-    return encode({"rows": quantised, "scale": scale}, {"token": token, "direction": direction})
+    quantized, scale = quantize(rows)
+    tensors: AttentionRows = {"rows": quantized, "scale": scale}
+    metadata: RowsMetadata = {"token": token, "direction": direction}
+    return encode(tensors, metadata)
 
 
-def _row(trace: Trace, layer: int, token: int, direction: str) -> NDArray[np.float32]:
+def _row(trace: Trace, layer: int, token: int, direction: Direction) -> NDArray[np.float32]:
     if direction == "looks_at":
         rows = trace.attention(layer, query=token)[0]
     else:
@@ -136,26 +154,25 @@ def _row(trace: Trace, layer: int, token: int, direction: str) -> NDArray[np.flo
 
 def attention_layer(trace: Trace, layer: int) -> bytes:
     """Attention of every head of a layer: ``attention`` [head, query, key], ``scale``."""
-    quantised, scale = quantise(_array(trace.attention(layer)[0]))
-    return encode({"attention": quantised, "scale": scale})
+    quantized, scale = quantize(_array(trace.attention(layer)[0]))
+    tensors: AttentionLayer = {"attention": quantized, "scale": scale}
+    return encode(tensors)
 
 
-def decision(
-    before: Trace, after: Trace | None, pruned: Iterable[tuple[int, int]]
-) -> dict[str, Any]:
+def decision(before: Trace, after: Trace | None, pruned: Iterable[Head]) -> Decision:
     """The five best classes with every head in place, and the five best without the pruned ones.
 
     What is explained comes first: the probability of a class, or the value of another target.
     """
     target, vit = before.target, before.model
-    explained = {
+    return {
         "target": target.index[0] if target.index else -1,
         "target_name": target.name,
         "target_before": _value(before),
         "target_after": None if after is None else _value(after),
-        "pruned": [list(pair) for pair in pruned],
+        "pruned": list(pruned),
+        "rows": _likely(before, after) if vit.num_classes else [],
     }
-    return {**explained, "rows": _likely(before, after) if vit.num_classes else []}
 
 
 def _value(trace: Trace) -> float:
@@ -164,7 +181,7 @@ def _value(trace: Trace) -> float:
         return float(trace.probabilities[0, index[0]] if index else trace.score.detach()[0])
 
 
-def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
+def _likely(before: Trace, after: Trace | None) -> list[DecisionRow]:
     vit, index = before.model, before.target.index
     p = before.probabilities[0]
     q = None if after is None else after.probabilities[0]
@@ -173,7 +190,7 @@ def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
     if q is not None:
         best += [i for i in q.topk(count).indices.tolist() if i not in best]
     best += [i for i in index or () if i not in best]
-    rows = [
+    rows: list[DecisionRow] = [
         {
             "index": i,
             "name": vit.class_name(i),
@@ -182,10 +199,10 @@ def _likely(before: Trace, after: Trace | None) -> list[dict[str, Any]]:
         }
         for i in best
     ]
-    return sorted(rows, key=lambda row: -float(row["before"] or 0))
+    return sorted(rows, key=lambda row: -row["before"])
 
 
-def partial(pruning: PartialPruning) -> dict[str, Any]:
+def partial(pruning: partial_run.PartialPruning) -> PartialPruning:
     """The modes of partial pruning of one head, each with its picture and best classes."""
     return {
         "layer": pruning.layer,
@@ -195,7 +212,7 @@ def partial(pruning: PartialPruning) -> dict[str, Any]:
                 "mode": mode,
                 "zeroed": pruning.zeroed(mode),
                 "probability": float(pruning.probability[i, 0]),
-                "top5": [list(pair) for pair in pruning.top5[i][0]],
+                "top5": list(pruning.top5[i][0]),
             }
             for i, mode in enumerate(pruning.modes)
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import traitlets
 
@@ -11,16 +11,17 @@ from ..explainers import METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
+from ..protocol.schema.selections import Colormap, Direction, Interpolation, Scale
 from ..support.deprecation import renamed_choice
 from .context import Context
 from .traits import SessionTraits
 
 __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "CheckedSelections"]
 
-DIRECTIONS = ("looks_at", "looked_at_by")
-COLORMAPS = ("viridis", "cividis", "magma")
-INTERPOLATIONS = ("bilinear", "nearest")
-SCALES = ("shared", "layer", "sigmoid")
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+COLORMAPS: tuple[Colormap, ...] = get_args(Colormap)
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
 """Accuracy needs many images."""

@@ -16,6 +16,7 @@ from ..models import describe
 from ..models.head_index import head_pairs
 from ..overview.run import ImageOverview
 from ..patterns import AttentionPatterns
+from ..protocol.schema.results import Compared as Kind
 from ..pruning.curve import Order
 from ..strength import AttentionStrength
 from ..tracing.trace import Trace
@@ -334,7 +335,7 @@ class Session(CheckedSelections):
 
     def compare_maps(
         self,
-        of: str = "methods",
+        of: Kind = "methods",
         method: str | None = None,
         classes: Sequence[int | str] | None = None,
     ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import TargetError
 from ..models.head_index import check_heads, head_pairs
+from ..protocol.schema.results import Decision, Empty
 from ..support.progress import Progress
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
@@ -117,7 +118,7 @@ class Traces:
             describe_subject(context)
         shown = context.shown()
         masked = head_pairs(shown.head_mask)
-        decision = {}
+        decision: Decision | Empty = {}
         if context.explains:
             decision = payloads.decision(traced.whole, traced.pruned, masked)
         rows = payloads.attention_rows(shown, traits.selected_token, traits.direction)

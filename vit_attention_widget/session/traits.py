@@ -1,56 +1,84 @@
 """The traits that sessions and widgets share; ``sync`` marks those that the browser has too.
 
 A trait that only the browser reads begins with an underscore: its public reading in Python is a
-property of the session.
+property of the session. What a trait holds in detail is said in ``protocol.schema``, whose types
+are given here as what is read (once it is there), and what may be set.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import traitlets
+from traitlets import TraitType
+
+from ..protocol.schema.results import (
+    Accuracy,
+    Comparison,
+    ComparisonRequest,
+    Curve,
+    Decision,
+    Empty,
+    Faithfulness,
+    ModelInfo,
+    Overview,
+    PartialPruning,
+    PatternsInfo,
+    Status,
+)
+from ..protocol.schema.selections import Colormap, Direction, Head, Interpolation, Scale
 
 __all__ = ["RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
+
+
+def _any(default: Any) -> Any:
+    return traitlets.Any(default).tag(sync=True)
+
+
+def _dict() -> Any:
+    return traitlets.Dict().tag(sync=True)
 
 
 class SelectionTraits(traitlets.HasTraits):
     """What is selected; goes both ways between kernel and browser. The session validates it."""
 
-    target = traitlets.Any(None, allow_none=True).tag(sync=True)
+    target: TraitType[int | None, Any] = _any(None)
     """Class that is explained; may be set by name, or to None for the predicted class."""
 
-    selected_layer = traitlets.Any(0).tag(sync=True)
+    selected_layer: TraitType[int, Any] = _any(0)
     """Layer, from 0."""
 
-    selected_head = traitlets.Any(0).tag(sync=True)
+    selected_head: TraitType[int, Any] = _any(0)
     """Head of the layer, from 0; -1 is the mean of the heads."""
 
-    selected_token = traitlets.Any(0).tag(sync=True)
+    selected_token: TraitType[int, Any] = _any(0)
     """Index in the sequence; prefix tokens come first."""
 
-    selected_image = traitlets.TraitType[int, int](-1).tag(sync=True)  # Any takes None unchecked
+    selected_image = TraitType[int, int](-1).tag(sync=True)  # Any takes None unchecked
     """Which image of the set is looked at; -1 is the one that was given."""
 
-    direction = traitlets.Any("looks_at").tag(sync=True)
+    direction: TraitType[Direction, Any] = _any("looks_at")
     """Whether the token's row of the attention is shown (looks_at), or its column."""
 
-    pruned_heads = traitlets.Any(()).tag(sync=True)
+    pruned_heads: TraitType[list[Head], Any] = _any(())
     """Sorted list of (layer, head); may be set to ``{layer: [heads]}``."""
 
-    method = traitlets.Any("daam").tag(sync=True)
+    method: TraitType[str, Any] = _any("daam")
     """One of the explainers."""
 
-    metric = traitlets.Any("probability").tag(sync=True)
+    metric: TraitType[str, Any] = _any("probability")
     """One of the metrics of head importance that need no set of images."""
 
-    colormap = traitlets.Any("viridis").tag(sync=True)
+    colormap: TraitType[Colormap, Any] = _any("viridis")
     """One of viridis, cividis and magma."""
 
-    opacity = traitlets.Any(0.6).tag(sync=True)
+    opacity: TraitType[float, Any] = _any(0.6)
     """Of the map over the picture, in [0, 1]."""
 
-    interpolation = traitlets.Any("bilinear").tag(sync=True)
+    interpolation: TraitType[Interpolation, Any] = _any("bilinear")
     """Of the map over the picture: bilinear or nearest."""
 
-    scale = traitlets.Any("shared").tag(sync=True)
+    scale: TraitType[Scale, Any] = _any("shared")
     """How the layers' maps share a color scale: shared, layer or sigmoid."""
 
 
@@ -61,28 +89,28 @@ class ResultTraits(traitlets.HasTraits):
     """Array [layer, head] of the selected metric; NaN where not known (yet), and for pruned heads.
     For Python only: the browser gets all metrics in ``_importance_data``."""
 
-    decision = traitlets.Dict().tag(sync=True)
+    decision: TraitType[Decision, Decision | Empty] = _dict()
     """The explained target, and the likely classes, before and after pruning; empty until known."""
 
-    accuracy = traitlets.Dict().tag(sync=True)
+    accuracy: TraitType[Accuracy, Accuracy | Empty] = _dict()
     """Accuracy on the labelled set before and after pruning; empty without labels."""
 
-    partial = traitlets.Dict().tag(sync=True)
+    partial: TraitType[PartialPruning, PartialPruning | Empty] = _dict()
     """The decision with parts of one head's attention set to zero; empty until asked for."""
 
-    curves = traitlets.Dict().tag(sync=True)
+    curves: TraitType[dict[str, Curve], dict[str, Curve]] = _dict()
     """The decision as ever more heads are removed, by the order in which they go."""
 
-    faithfulness = traitlets.Dict().tag(sync=True)
+    faithfulness: TraitType[Faithfulness, Faithfulness] = _dict()
     """Insertion and deletion of the shown map and of compared maps; empty until asked for."""
 
-    status = traitlets.Dict().tag(sync=True)
+    status: TraitType[Status, Status] = _dict()
     """What is being computed, how far it is, and what failed last."""
 
     _version = traitlets.Int(0).tag(sync=True)
     """Grows with every new trace."""
 
-    _model_info = traitlets.Dict().tag(sync=True)
+    _model_info: TraitType[ModelInfo, ModelInfo | Empty] = _dict()
     """The model, its tokens, and which methods and metrics there are."""
 
     _picture = traitlets.Bytes(b"").tag(sync=True)
@@ -103,19 +131,19 @@ class ResultTraits(traitlets.HasTraits):
     _strength_set = traitlets.Bytes(b"").tag(sync=True)
     """Entropy [image, layer, head] over the set of images."""
 
-    _overview = traitlets.Dict().tag(sync=True)
+    _overview: TraitType[Overview, Overview | Empty] = _dict()
     """Names, labels, predictions and places of the images of the set."""
 
     _thumbnails = traitlets.Bytes(b"").tag(sync=True)
     """Small pictures [image, row, col, 3] of the set; none where there are too many."""
 
-    _comparison = traitlets.Dict().tag(sync=True)
+    _comparison: TraitType[Comparison, Comparison | ComparisonRequest | Empty] = _dict()
     """What is compared, and rank correlations of the maps."""
 
     _comparison_maps = traitlets.Bytes(b"").tag(sync=True)
     """The compared maps [item, row, col]."""
 
-    _patterns_info = traitlets.Dict().tag(sync=True)
+    _patterns_info: TraitType[PatternsInfo, PatternsInfo | Empty] = _dict()
     """Clusters of the map of attention patterns, and how well it was learnt."""
 
     _patterns_here = traitlets.Bytes(b"").tag(sync=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from ..errors import ProtocolError
 from ..explainers import METHODS
 from ..protocol.messages import Request
+from ..protocol.schema.results import FamilyName
 from ..pruning.curve import ORDERS
 from ..session import Session
-from ..session.selections import DIRECTIONS, IMAGE_METRICS
+from ..session.selections import IMAGE_METRICS
+from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
-from ..session.studies.comparison_kinds import KINDS
 
 __all__ = ["work_of"]
 
@@ -20,7 +21,7 @@ Work = Callable[[], bytes]
 """Makes the bytes of an answer, in the session's quick thread."""
 
 _MOST_PROMPTS, _MOST_LETTERS = 100, 20_000
-_FAMILIES = ("patches", "class")
+_FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
 def work_of(session: Session, request: Request) -> Work:
@@ -51,12 +52,6 @@ def _layer(session: Session, request: Request) -> int:
 def _attention(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
     return lambda: session.attention.layer(layer)
-
-
-def _rows(session: Session, request: Request) -> Work:
-    token = request.integer("token", 0, session._model_info["num_tokens"] - 1)
-    direction = request.choice("direction", DIRECTIONS)
-    return lambda: session.attention.rows(token, direction)
 
 
 def _partial(session: Session, request: Request) -> Work:
@@ -112,7 +107,6 @@ def _pattern_at(session: Session, request: Request) -> Work:
 
 _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "attention": _attention,
-    "rows": _rows,
     "partial": _partial,
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
     "strength": lambda s, _: _started(s.measure_strength),

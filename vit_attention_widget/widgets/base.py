@@ -16,6 +16,7 @@ from torch import nn
 from ..errors import ParameterError, ProtocolError, VitAttentionError
 from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, parse
+from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
 from .answers import work_of
@@ -203,7 +204,7 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
             lambda: self._reply(cancelled(message)),
         )
 
-    def _reply(self, content: dict[str, Any], found: bytes = b"") -> None:
+    def _reply(self, content: ReplyMessage, found: bytes = b"") -> None:
         if self._session is not None:
             self.send(content, [found] if found else None)
 

@@ -1,7 +1,7 @@
 // Anchors of perceptually uniform colour maps (matplotlib's viridis, cividis and magma, CC0; the
 // diverging one runs from blue over neutral to orange), evenly spaced and interpolated to 256 colours.
 
-import type { Colormap } from "../protocol/traits";
+import type { Colormap } from "../protocol/schema";
 
 const ANCHORS: Record<Colormap | "diverging", string> = {
   viridis:

@@ -1,6 +1,6 @@
 // Paints maps of a few hundred values: one ImageData at the size of the grid, scaled by the canvas.
 
-import type { Colormap, Interpolation } from "../protocol/traits";
+import type { Colormap, Interpolation } from "../protocol/schema";
 import { colormap } from "./colormaps";
 
 export interface MapStyle {

@@ -1,26 +1,32 @@
 // Questions to the kernel over custom messages. Each gets exactly one answer, or is given up.
 
 import type { AnyModel } from "./model";
+import type {
+  AnswerMeta,
+  CancelMessage,
+  ReplyMessage,
+  RequestMessage,
+  Requests as Schema,
+} from "./schema";
 
-interface Answer {
-  id?: string;
-  ok?: boolean;
-  meta?: Record<string, unknown>;
-  error?: { message: string; hint: string };
-  cancelled?: boolean;
-  progress?: number;
+export type Method = keyof Schema;
+
+/** What the kernel answers: a buffer, where the request is for one. */
+export interface Reply<M extends Method> {
+  meta: AnswerMeta;
+  buffer: Schema[M]["buffer"];
 }
 
-export interface Reply {
-  meta: Record<string, unknown>;
-  buffers: DataView[];
-}
+/** Requests whose result comes as a trait. */
+export type Starting = { [M in Method]: Schema[M]["buffer"] extends null ? M : never }[Method];
+
+export type Params<M extends Method> = Schema[M]["params"];
 
 /** The kernel dropped a question because something newer took its place: no fault. */
 export class Dropped extends Error {}
 
 interface Waiting {
-  resolve: (reply: Reply) => void;
+  resolve: (reply: Reply<Method>) => void;
   reject: (reason: Error) => void;
 }
 
@@ -32,7 +38,7 @@ export class Requests {
     private readonly model: AnyModel,
     signal: AbortSignal,
   ) {
-    const listener = (message: Answer, buffers: DataView[]) => this.answer(message, buffers);
+    const listener = (message: ReplyMessage, buffers: DataView[]) => this.answer(message, buffers);
     model.on("msg:custom", listener);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", listener);
@@ -41,13 +47,13 @@ export class Requests {
     });
   }
 
-  ask(method: string, params: Record<string, unknown>, signal?: AbortSignal): Promise<Reply> {
+  ask<M extends Method>(method: M, params: Params<M>, signal?: AbortSignal): Promise<Reply<M>> {
     this.count += 1;
     const id = `${Math.random().toString(36).slice(2)}-${this.count}`;
     return new Promise((resolve, reject) => {
       const stop = () => {
         if (!this.waiting.delete(id)) return;
-        this.model.send({ cancel: id });
+        this.model.send({ cancel: id } satisfies CancelMessage);
         reject(new Error("No longer wanted."));
       };
       const ends = <T>(end: (value: T) => void) => {
@@ -56,18 +62,19 @@ export class Requests {
           end(value);
         };
       };
-      this.waiting.set(id, { resolve: ends(resolve), reject: ends(reject) });
+      const take = resolve as Waiting["resolve"]; // the kernel answers what was asked
+      this.waiting.set(id, { resolve: ends(take), reject: ends(reject) });
       signal?.addEventListener("abort", stop);
-      this.model.send({ id, method, params });
+      this.model.send({ id, method, params: { ...params } } satisfies RequestMessage);
     });
   }
 
-  private answer(message: Answer, buffers: DataView[]): void {
-    const waiting = message.id === undefined ? undefined : this.waiting.get(message.id);
-    if (waiting === undefined || message.id === undefined || message.progress !== undefined) return;
+  private answer(message: ReplyMessage, buffers: DataView[]): void {
+    const waiting = message.id === null ? undefined : this.waiting.get(message.id);
+    if (waiting === undefined || message.id === null) return;
     this.waiting.delete(message.id);
-    if (message.ok) waiting.resolve({ meta: message.meta ?? {}, buffers });
-    else if (message.error) waiting.reject(new Error(message.error.message));
+    if ("ok" in message) waiting.resolve({ meta: message.meta, buffer: buffers[0] ?? null });
+    else if ("error" in message) waiting.reject(new Error(message.error.message));
     else waiting.reject(new Dropped("Cancelled."));
   }
 }

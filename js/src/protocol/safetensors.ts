@@ -1,15 +1,20 @@
 // Reads safetensors: eight bytes of header length, a JSON header, then the raw tensors.
 
-export interface Tensor {
+type Values = Float32Array | Uint8Array;
+
+export interface Tensor<V extends Values = Values> {
   dtype: string;
   shape: number[];
   /** Values as numbers; half precision is widened to float32. */
-  data: Float32Array | Uint8Array;
+  data: V;
 }
 
-export interface Decoded {
-  tensors: Record<string, Tensor>;
-  metadata: Record<string, string>;
+/** Bytes that hold the tensors T, and the metadata M as text. */
+export type Encoded<T, M = unknown> = DataView & { readonly holds?: [T, M] };
+
+export interface Decoded<T, M = unknown> {
+  tensors: T;
+  metadata: { [K in keyof M]: string };
 }
 
 interface Entry {
@@ -18,8 +23,11 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** Decodes a buffer, which may be a view into a larger one; throws on what it does not know. */
-export function decode(view: DataView): Decoded {
+/**
+ * Decodes a buffer, which may be a view into a larger one; throws on what it does not know. That it
+ * holds what its type says is for the schema's tests to show.
+ */
+export function decode<T, M>(view: Encoded<T, M>): Decoded<T, M> {
   const length = Number(view.getBigUint64(0, true));
   const start = view.byteOffset + 8;
   const header: Record<string, Entry> & { __metadata__?: Record<string, string> } = JSON.parse(
@@ -33,10 +41,10 @@ export function decode(view: DataView): Decoded {
     const bytes = view.buffer.slice(start + length + from, start + length + to) as ArrayBuffer;
     tensors[name] = { dtype, shape, data: widen(dtype, bytes) };
   }
-  return { tensors, metadata };
+  return { tensors, metadata } as Decoded<T, M>;
 }
 
-function widen(dtype: string, bytes: ArrayBuffer): Float32Array | Uint8Array {
+function widen(dtype: string, bytes: ArrayBuffer): Values {
   if (dtype === "U8") return new Uint8Array(bytes);
   if (dtype === "F32") return new Float32Array(bytes);
   if (dtype === "F16") return Float32Array.from(new Uint16Array(bytes), half);

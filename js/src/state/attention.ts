@@ -4,7 +4,8 @@
 import { effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Requests } from "../protocol/requests";
 import { decode } from "../protocol/safetensors";
-import type { ModelInfo, Traits } from "../protocol/traits";
+import type { ModelInfo } from "../protocol/schema";
+import type { Traits } from "../protocol/traits";
 import type { Matrix } from "./matrix";
 import type { Rows } from "./results";
 
@@ -174,16 +175,10 @@ export class AttentionCache {
     const order = [first, ...Array.from({ length: count }, (_, i) => i).filter((i) => i !== first)];
     for (const layer of order) {
       try {
-        const { buffers, meta } = await this.source.requests.ask("attention", { layer }, signal_);
+        const { buffer, meta } = await this.source.requests.ask("attention", { layer }, signal_);
         if (signal_.aborted || meta.version !== this.source.traits._version.peek()) return;
-        const view = buffers[0];
-        if (!view) return;
-        const { tensors } = decode(view);
-        if (!tensors.attention || !tensors.scale) return;
-        this.layers.set(layer, {
-          bytes: tensors.attention.data as Uint8Array,
-          scale: tensors.scale.data as Float32Array,
-        });
+        const { attention, scale } = decode(buffer).tensors;
+        this.layers.set(layer, { bytes: attention.data, scale: scale.data });
         this.filled.value = this.filled.peek() + 1;
       } catch {
         return; // stale, closed or refused: the kernel still answers through `attention_rows`

@@ -1,7 +1,7 @@
 // Several heads chosen at once: by dragging over them, or one by one.
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Head } from "../protocol/traits";
+import type { Head } from "../protocol/schema";
 import { HeadSet, withoutHead } from "./heads";
 
 export class Brush {

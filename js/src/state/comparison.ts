@@ -2,7 +2,13 @@
 
 import { limits } from "../draw/heatmap";
 import type { Decoded } from "../protocol/safetensors";
-import type { Compared, Comparison, ModelInfo } from "../protocol/traits";
+import type {
+  Compared,
+  Comparison,
+  ComparisonMaps,
+  ModelInfo,
+  StampMetadata,
+} from "../protocol/schema";
 
 export type CompareScale = "shared" | "own" | "rank";
 
@@ -16,7 +22,10 @@ export interface Shown {
 }
 
 /** The comparison once its maps are there too: they come in a message of their own. */
-export function shownOf(value: Partial<Comparison>, decoded: Decoded | null): Shown | null {
+export function shownOf(
+  value: Partial<Comparison>,
+  decoded: Decoded<ComparisonMaps, StampMetadata> | null,
+): Shown | null {
   const tensor = decoded?.tensors.maps;
   const known = value.names && tensor && decoded.metadata.stamp === `${value.stamp}`;
   if (!known) return null;
@@ -120,7 +129,7 @@ export function says(info: ModelInfo, comparison: Comparison, item: number | nul
   }
   if (item === null) {
     if (comparison.of === "classes" && least.r > 0.99999) {
-      return "All maps are the same: this method is class-agnostic.";
+      return "All maps are the same: this method knows no class.";
     }
     const best = `Most alike: ${name(most.i)} and ${name(most.j)} (${rho(most.r)}).`;
     if (pairs.length < 2) return best;

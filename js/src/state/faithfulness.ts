@@ -1,6 +1,7 @@
 // How faithful maps are: what the kernel measured, and that in words.
 
-import type { Areas, ComparedScores, Faithfulness, MapScores, Traits } from "../protocol/traits";
+import type { Areas, ComparedScores, Faithfulness, MapScores } from "../protocol/schema";
+import type { Traits } from "../protocol/traits";
 import type { Shown } from "./comparison";
 
 export const CURVES = ["insertion", "deletion"] as const;

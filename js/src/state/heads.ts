@@ -1,6 +1,6 @@
 // Heads, each a layer and its number in it: all of a model in order, and sets of them.
 
-import type { Head } from "../protocol/traits";
+import type { Head } from "../protocol/schema";
 
 /** All heads, layer by layer. */
 export function headsInOrder(numHeads: readonly number[]): Head[] {

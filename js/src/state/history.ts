@@ -1,8 +1,9 @@
 // Undo and redo of the pruned set.
 
 import { type ReadonlySignal, signal } from "@preact/signals";
+import type { Head } from "../protocol/schema";
 
-type Pruned = [number, number][];
+type Pruned = readonly Head[];
 
 export class History {
   private readonly past = signal<Pruned[]>([]);

@@ -1,7 +1,7 @@
 // How the maps of the layers are put on a colour scale.
 
 import { limits } from "../draw/heatmap";
-import type { Scale } from "../protocol/traits";
+import type { Scale } from "../protocol/schema";
 
 export interface ShownMap {
   values: Float32Array;

@@ -1,6 +1,6 @@
 // All images of the set, as the kernel laid them out: their classes, and the colours of those.
 
-import type { ModelInfo, Overview } from "../protocol/traits";
+import type { ModelInfo, Overview } from "../protocol/schema";
 import { headCount } from "./heads";
 import { percent } from "./words";
 

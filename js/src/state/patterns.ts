@@ -1,7 +1,12 @@
 // A map of attention patterns: the heads of a set of images as points, those alike near each other.
 
 import type { Decoded } from "../protocol/safetensors";
-import type { FamilyName } from "../protocol/traits";
+import type {
+  FamilyName,
+  PatternMap as PatternMapTensors,
+  PatternPictures,
+  PatternsHere,
+} from "../protocol/schema";
 
 /** Pictures of attention, one after another, each relative to its largest value: 255. */
 export interface Pictures {
@@ -28,34 +33,29 @@ export interface Here {
   labels: Uint8Array;
 }
 
-export function picturesOf(decoded: Decoded | null): Pictures | null {
-  const pictures = decoded?.tensors.pictures;
-  if (!decoded || !pictures) return null;
+export function picturesOf({ tensors: { pictures } }: Decoded<PatternPictures>): Pictures {
   return {
-    bytes: pictures.data as Uint8Array,
+    bytes: pictures.data,
     height: pictures.shape[1] ?? 0,
     width: pictures.shape[2] ?? 0,
   };
 }
 
-export function patternMapOf(family: FamilyName, decoded: Decoded): PatternMap | null {
+export function patternMapOf(family: FamilyName, decoded: Decoded<PatternMapTensors>): PatternMap {
   const { points, labels, distances } = decoded.tensors;
-  const clusters = picturesOf(decoded);
-  if (!points || !labels || !distances || !clusters) return null;
   return {
     family,
-    points: points.data as Float32Array,
-    labels: labels.data as Uint8Array,
-    distances: distances.data as Float32Array,
-    clusters,
+    points: points.data,
+    labels: labels.data,
+    distances: distances.data,
+    clusters: picturesOf(decoded),
   };
 }
 
-export function hereOf(family: FamilyName, decoded: Decoded | null): Here | null {
-  const points = decoded?.tensors[`${family}.points`];
-  const labels = decoded?.tensors[`${family}.labels`];
-  if (!points || !labels) return null;
-  return { points: points.data as Float32Array, labels: labels.data as Uint8Array };
+export function hereOf(family: FamilyName, decoded: Decoded<PatternsHere> | null): Here | null {
+  const points = decoded?.tensors[`${family}_points`];
+  const labels = decoded?.tensors[`${family}_labels`];
+  return points && labels ? { points: points.data, labels: labels.data } : null;
 }
 
 /** The heads most like one, the nearest first: their places in the order of heads. */

@@ -1,7 +1,14 @@
 // What the kernel's binary traits hold, by name.
 
 import type { Decoded } from "../protocol/safetensors";
-import type { Direction } from "../protocol/traits";
+import type {
+  AttentionRows,
+  BaselineMetadata,
+  Direction,
+  ImportanceTables,
+  MapsByMethod,
+  RowsMetadata,
+} from "../protocol/schema";
 
 /** Maps of a method, [layer, row, col] flat, not normalised; `name.before` while heads are pruned. */
 export type Maps = Record<string, Float32Array>;
@@ -31,24 +38,27 @@ export interface Rows {
   tokens: number;
 }
 
-export function mapsOf(decoded: Decoded | null): Maps {
+export function mapsOf(decoded: Decoded<MapsByMethod> | null): Maps {
   const maps: Maps = {};
   for (const [name, tensor] of Object.entries(decoded?.tensors ?? {})) {
-    maps[name] = tensor.data as Float32Array;
+    maps[name] = tensor.data;
   }
   return maps;
 }
 
-export function importanceOf(decoded: Decoded | null, metric: string): Importance | null {
+export function importanceOf(
+  decoded: Decoded<ImportanceTables, BaselineMetadata> | null,
+  metric: string,
+): Importance | null {
   const tensor = decoded?.tensors[metric];
   if (!decoded || !tensor) return null;
   const estimate = metric === "taylor" ? undefined : decoded.tensors.taylor;
   return {
     metric,
-    values: tensor.data as Float32Array,
-    estimate: (estimate?.data as Float32Array | undefined) ?? null,
+    values: tensor.data,
+    estimate: estimate?.data ?? null,
     heads: tensor.shape[1] ?? 0,
-    baseline: Number(decoded.metadata.baseline ?? Number.NaN),
+    baseline: Number(decoded.metadata.baseline),
   };
 }
 
@@ -57,15 +67,14 @@ export function importanceAt(importance: Importance | null, layer: number, head:
   return importance?.values[layer * importance.heads + head] ?? Number.NaN;
 }
 
-export function rowsOf(decoded: Decoded | null): Rows | null {
-  const rows = decoded?.tensors.rows;
-  const scale = decoded?.tensors.scale;
-  if (!decoded || !rows || !scale) return null;
+export function rowsOf(decoded: Decoded<AttentionRows, RowsMetadata> | null): Rows | null {
+  if (!decoded) return null;
+  const { rows, scale } = decoded.tensors;
   return {
     token: Number(decoded.metadata.token),
     direction: decoded.metadata.direction as Direction,
-    bytes: rows.data as Uint8Array,
-    scale: scale.data as Float32Array,
+    bytes: rows.data,
+    scale: scale.data,
     heads: rows.shape[1] ?? 0,
     tokens: rows.shape[2] ?? 0,
   };

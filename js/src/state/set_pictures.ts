@@ -25,9 +25,7 @@ export function setPicture(store: Store, image: number): Signal<ImageBitmap | nu
   mine.pictures.set(image, picture);
   mine.last = mine.last.then(async () => {
     try {
-      const { buffers } = await store.requests.ask("image", { index: image });
-      const bytes = buffers[0];
-      if (!bytes) return;
+      const { buffer: bytes } = await store.requests.ask("image", { index: image });
       const copy = new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
       picture.value = await createImageBitmap(new Blob([copy]));
     } catch {

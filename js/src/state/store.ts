@@ -4,73 +4,23 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { kernelAlive } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
-import { Dropped, Requests } from "../protocol/requests";
-import { type Decoded, decode } from "../protocol/safetensors";
-import type { Decision, Head, ModelInfo, Selection, Status, Traits } from "../protocol/traits";
+import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
+import { type Decoded, decode, type Encoded } from "../protocol/safetensors";
+import type { Decision, Head, ModelInfo, Status } from "../protocol/schema";
+import { type Selected, TRAITS, type Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { HeadSet, withoutHead } from "./heads";
 import { History } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
 
-const KERNEL = [
-  "_model_info",
-  "_picture",
-  "decision",
-  "_maps",
-  "_importance_data",
-  "_attention_rows",
-  "accuracy",
-  "partial",
-  "curves",
-  "_strength_data",
-  "_strength_set",
-  "_overview",
-  "_thumbnails",
-  "_comparison",
-  "_comparison_maps",
-  "faithfulness",
-  "_patterns_info",
-  "_patterns_here",
-  "status",
-  "_version",
-] as const;
-const SELECTIONS = [
-  "selected_layer",
-  "selected_head",
-  "selected_token",
-  "selected_image",
-  "direction",
-  "pruned_heads",
-  "method",
-  "metric",
-  "target",
-  "colormap",
-  "opacity",
-  "interpolation",
-  "scale",
-  "panels",
-] as const satisfies readonly Selection[];
-
-/** What is computed only when a view asks for it. */
-type Asked =
-  | "images"
-  | "compare"
-  | "prompts"
-  | "score_map"
-  | "score_compared"
-  | "cancel_scores"
-  | "overview"
-  | "partial"
-  | "curve"
-  | "strength"
-  | "strength_set"
-  | "learn_patterns"
-  | "place_heads";
-
 const KERNEL_CHECK_MS = 2000;
 
 type Signals = { [K in keyof Traits]: Signal<Traits[K]> };
+
+/** What a binary trait holds; null while it is empty. */
+type Inside<K extends keyof Traits> =
+  Traits[K] extends Encoded<infer T, infer M> ? Decoded<T, M> | null : never;
 
 export class Store {
   readonly traits: Signals;
@@ -94,11 +44,11 @@ export class Store {
   readonly status: ReadonlySignal<Status>;
   readonly maps: ReadonlySignal<Maps>;
   readonly importance: ReadonlySignal<Importance | null>;
-  readonly strengthTensors: ReadonlySignal<Decoded | null>;
-  readonly strengthSet: ReadonlySignal<Decoded | null>;
-  readonly thumbnails: ReadonlySignal<Decoded | null>;
-  readonly comparisonMaps: ReadonlySignal<Decoded | null>;
-  readonly patternsHere: ReadonlySignal<Decoded | null>;
+  readonly strengthTensors: ReadonlySignal<Inside<"_strength_data">>;
+  readonly strengthSet: ReadonlySignal<Inside<"_strength_set">>;
+  readonly thumbnails: ReadonlySignal<Inside<"_thumbnails">>;
+  readonly comparisonMaps: ReadonlySignal<Inside<"_comparison_maps">>;
+  readonly patternsHere: ReadonlySignal<Inside<"_patterns_here">>;
   /** Rows of the selected token, which the kernel sends with the first paint. */
   readonly kernelRows: ReadonlySignal<Rows | null>;
   /** The token whose attention is shown: the hovered one if its attention is at hand. */
@@ -115,9 +65,9 @@ export class Store {
     signal_: AbortSignal,
   ) {
     this.traits = Object.fromEntries(
-      [...KERNEL, ...SELECTIONS].map((name) => [name, signal(model.get(name))]),
+      TRAITS.map((name) => [name, signal(model.get(name))]),
     ) as unknown as Signals;
-    const listeners: [string, () => void][] = [...KERNEL, ...SELECTIONS].map((name) => [
+    const listeners: [string, () => void][] = TRAITS.map((name) => [
       `change:${name}`,
       () => this.took(name),
     ]);
@@ -156,7 +106,7 @@ export class Store {
       return this.hoveredHead.value ?? [selected_layer.value, selected_head.value];
     });
     this.pruned = computed(() => new HeadSet(this.traits.pruned_heads.value));
-    this.history = new History((pruned) => this.set({ pruned_heads: pruned }));
+    this.history = new History((pruned) => this.set({ pruned_heads: [...pruned] }));
   }
 
   /** Take a trait that changed in the kernel or in another view of it. */
@@ -164,7 +114,7 @@ export class Store {
     const before = this.traits[name].peek();
     const now = this.model.get(name);
     if (name === "pruned_heads" && JSON.stringify(before) !== JSON.stringify(now)) {
-      this.history.push(before as [number, number][]); // by Python or another widget
+      this.history.push(before as Head[]); // by Python or another widget
     }
     if (name === "_model_info") {
       const heads = (info: unknown) => JSON.stringify((info as Partial<ModelInfo>).num_heads);
@@ -178,13 +128,13 @@ export class Store {
   }
 
   /** Change selections here and, in one message, in the kernel. */
-  set(changes: Partial<Pick<Traits, Selection>>): void {
+  set(changes: Partial<Selected>): void {
     const heads = this.info.peek()?.num_heads[changes.selected_layer ?? -1];
     const head = changes.selected_head ?? this.traits.selected_head.peek();
     if (heads !== undefined && head >= heads) changes = { ...changes, selected_head: heads - 1 };
     batch(() => {
       for (const [name, value] of Object.entries(changes)) {
-        (this.traits[name as Selection] as Signal<unknown>).value = value;
+        (this.traits[name as keyof Selected] as Signal<unknown>).value = value;
         this.model.set(name, value);
       }
     });
@@ -221,7 +171,7 @@ export class Store {
 
   /** Prune exactly these heads. */
   prune(heads: readonly Head[]): void {
-    const next = heads.map(([l, h]): [number, number] => [l, h]);
+    const next = [...heads];
     next.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     this.history.push(this.traits.pruned_heads.value);
     this.set({ pruned_heads: next });
@@ -241,7 +191,7 @@ export class Store {
   }
 
   /** Ask the kernel for something whose answer comes as a trait; what went wrong, or nothing. */
-  async request(method: Asked, params: Record<string, unknown>): Promise<string> {
+  async request<M extends Starting>(method: M, params: Params<M>): Promise<string> {
     try {
       await this.requests.ask(method, params);
       return "";
@@ -256,6 +206,6 @@ export class Store {
   }
 }
 
-function read(view: DataView) {
+function read<T, M>(view: Encoded<T, M>): Decoded<T, M> | null {
   return view && view.byteLength > 8 ? decode(view) : null;
 }

@@ -1,6 +1,7 @@
 // How strongly heads attend near and far, as the kernel measured it.
 
 import type { Decoded } from "../protocol/safetensors";
+import type { StrengthOfSet, StrengthTensors } from "../protocol/schema";
 
 export interface Strength {
   hops: number;
@@ -15,11 +16,14 @@ export interface Strength {
   ofSet: (layer: number, head: number) => number[];
 }
 
-export function strengthOf(decoded: Decoded | null, set: Decoded | null): Strength | null {
-  const profile = decoded?.tensors.profile;
-  if (!decoded || !profile) return null;
+export function strengthOf(
+  decoded: Decoded<StrengthTensors> | null,
+  set: Decoded<StrengthOfSet> | null,
+): Strength | null {
+  if (!decoded) return null;
+  const { profile } = decoded.tensors;
   const [, heads = 0, hops = 0] = profile.shape;
-  const at = (name: string) => (layer: number, head: number) =>
+  const at = (name: keyof StrengthTensors) => (layer: number, head: number) =>
     decoded.tensors[name]?.data[layer * heads + head] ?? Number.NaN;
   return {
     hops,

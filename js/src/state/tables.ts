@@ -1,7 +1,7 @@
 // Numbers as tables, for the way out of the notebook.
 
 import { csv } from "../draw/figures";
-import type { Curve, ModelInfo } from "../protocol/traits";
+import type { Curve, ModelInfo } from "../protocol/schema";
 import { headsInOrder } from "./heads";
 import { type Importance, importanceAt } from "./results";
 

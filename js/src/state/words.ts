@@ -1,6 +1,7 @@
 // What the views say, in a person's words.
 
-import type { ModelInfo, Traits } from "../protocol/traits";
+import type { ModelInfo } from "../protocol/schema";
+import type { Traits } from "../protocol/traits";
 
 /** "class", or "patch (row 6, column 4)". */
 export function tokenName(info: ModelInfo, token: number): string {
@@ -14,7 +15,7 @@ export function headName(layer: number, head: number): string {
 }
 
 export function directionWords(direction: Traits["direction"]): string {
-  return direction === "looks_at" ? "attends to" : "attended by";
+  return direction === "looks_at" ? "looks at" : "is looked at by";
 }
 
 /** Three significant digits, without an exponent where a person would not write one. */

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { ModelInfo } from "../protocol/traits";
+import type { ModelInfo } from "../protocol/schema";
 import type { Store } from "../state/store";
 
 const SHOWN = 12;

@@ -1,7 +1,7 @@
 // A scale beside every colour.
 
 import { gradient } from "../draw/colormaps";
-import type { Colormap } from "../protocol/traits";
+import type { Colormap } from "../protocol/schema";
 import { number } from "../state/words";
 
 interface Props {

@@ -1,6 +1,6 @@
 // The keys of a chart of heads: one tab stop, arrows walk over the heads, Enter selects, p prunes.
 
-import type { Head } from "../protocol/traits";
+import type { Head } from "../protocol/schema";
 import { headSays } from "../state/describe_head";
 import { placeAmong } from "../state/heads";
 import type { Store } from "../state/store";

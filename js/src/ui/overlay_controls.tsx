@@ -1,6 +1,6 @@
 // How a map lies over the picture: opacity, colours, smooth or by patch.
 
-import type { Colormap, Interpolation } from "../protocol/traits";
+import type { Colormap, Interpolation } from "../protocol/schema";
 import type { Store } from "../state/store";
 import { Select } from "./controls";
 

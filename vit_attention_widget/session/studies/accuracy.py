@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...protocol.schema.results import Accuracy
 from ...pruning.top1 import accuracy
 from ...support.progress import Progress
 from ..image_set import ImageSet
@@ -30,7 +29,7 @@ class AccuracyStudy(Study):
             context.lanes.long, "accuracy", "counting", lambda p: self._count(images, p), self._show
         )
 
-    def _count(self, images: ImageSet, progress: Progress) -> dict[str, Any]:
+    def _count(self, images: ImageSet, progress: Progress) -> Accuracy:
         vit, heads = self._context.vit, self._traits.pruned_heads
         if self._whole is None:
             self._whole = accuracy(vit, images.entries, progress=progress)
@@ -39,5 +38,5 @@ class AccuracyStudy(Study):
             after = accuracy(vit, images.entries, head_mask=heads, progress=progress)
         return {"before": self._whole, "after": after, "count": len(images)}
 
-    def _show(self, accuracy: dict[str, Any]) -> None:
+    def _show(self, accuracy: Accuracy) -> None:
         self._traits.accuracy = accuracy

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from ...comparison.result import Comparison
 from ...models import VisionTransformer
+from ...protocol.schema.results import Compared as Kind
 from ...tracing.trace import Trace
 from ..image_set import ImageSet
 
-__all__ = ["Compared", "Request", "SetKey"]
+__all__ = ["KINDS", "Compared", "Request", "SetKey"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""In what the maps of a comparison may differ."""
 
 SetKey = tuple[VisionTransformer, ImageSet, str, tuple[tuple[int, int], ...]]
 """Model, images, method and pruned heads: what a comparison over the image set depends on."""
@@ -31,7 +36,7 @@ class Request:
         Of the image set, what the maps will depend on.
     """
 
-    kind: str
+    kind: Kind
     method: str
     classes: tuple[int, ...]
     set_key: SetKey | None = None

@@ -8,10 +8,12 @@ from dataclasses import replace
 from ...errors import ParameterError
 from ...explainers import METHODS
 from ...models.classes import class_index
+from ...protocol.schema.results import Compared as Kind
+from ...protocol.schema.results import Comparison, ComparisonRequest
 from ...support.progress import Progress
 from ..context import Context
-from .compared import Compared, Request
-from .comparison_kinds import KINDS, ComparisonKinds
+from .compared import KINDS, Compared, Request
+from .comparison_kinds import ComparisonKinds
 from .comparison_payload import maps_payload, payload
 from .maps import MapsStudy
 from .study import Study
@@ -50,13 +52,18 @@ class ComparisonStudy(Study):
 
     def reset(self) -> None:
         self._kinds.drop_other_traces(None)
-        comparison = self._traits._comparison
+        comparison: Comparison | ComparisonRequest = self._traits._comparison
         if not comparison:
             return
         other_model = self._model is not self._context.vit
         if other_model or self.compared is None or self.compared.set_key is None:
             self.compared, self._traits._comparison_maps = None, b""
-            comparison = {name: comparison[name] for name in ("of", "method", "asked", "classes")}
+            comparison = {
+                "of": comparison["of"],
+                "method": comparison["method"],
+                "classes": comparison["classes"],
+                "asked": comparison["asked"],
+            }
         self._traits._comparison = {**comparison, "classes": []} if other_model else comparison
 
     def follow_trace(self) -> None:
@@ -66,7 +73,7 @@ class ComparisonStudy(Study):
             self.compared = replace(compared, trace=None)  # which would keep all of an old trace
 
     def compare(
-        self, kind: str, method: str | None = None, classes: Sequence[int | str] | None = None
+        self, kind: Kind, method: str | None = None, classes: Sequence[int | str] | None = None
     ) -> None:
         """Compare maps of the image as it is shown; see ``Session.compare_maps``.
 
@@ -78,7 +85,7 @@ class ComparisonStudy(Study):
         context, traits = self._context, self._traits
         request = self._checked(kind, method, classes)
         with context.lock:
-            now = {"of": kind, "method": request.method, **traits._comparison}
+            now = traits._comparison
             if kind == "images" and self._request and _same_set(self._request, request):
                 return  # it is being done: only the trace has changed
             if kind == "images" and self.compared and _same_set(self.compared, request):
@@ -86,14 +93,20 @@ class ComparisonStudy(Study):
                 traits._comparison = {**now, "asked": "", "version": traits._version}
                 return
             self._request, self._model = request, context.vit
-            traits._comparison = {**now, "asked": kind, "classes": list(request.classes)}
+            asked: ComparisonRequest = {
+                "of": kind,
+                "method": request.method,
+                "classes": list(request.classes),
+                "asked": kind,
+            }
+            traits._comparison = {**asked, **now, "asked": kind, "classes": asked["classes"]}
         slots = COMPARE_SLOT, COMPARE_IMAGES_SLOT
         slot, other = slots[::-1] if kind == "images" else slots
         context.lanes.longest.cancel(other)
         self._start(slot, request)
 
     def _checked(
-        self, kind: str, method: str | None, classes: Sequence[int | str] | None
+        self, kind: Kind, method: str | None, classes: Sequence[int | str] | None
     ) -> Request:
         context = self._context
         vit = context.vit

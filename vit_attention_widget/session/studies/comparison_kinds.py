@@ -20,10 +20,7 @@ from .compared import Compared, Request
 from .comparison_payload import percent
 from .maps import LayerMaps, MapsStudy, layer_maps
 
-__all__ = ["KINDS", "ComparisonKinds"]
-
-KINDS = ("methods", "classes", "layers", "images", "models")
-"""In what the maps of a comparison may differ."""
+__all__ = ["ComparisonKinds"]
 
 _LIKELY = 5
 _MOST_IMAGES = 48

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
+from ...protocol.schema.results import Comparison
+from ...protocol.schema.tensors import ComparisonMaps, StampMetadata
 from ...protocol.tensors import encode
 from .compared import Compared, Request
 
@@ -18,7 +19,7 @@ __all__ = ["maps_payload", "payload", "percent"]
 _BYTES = 400_000
 
 
-def payload(request: Request, compared: Compared, total: int, stamp: int) -> dict[str, Any]:
+def payload(request: Request, compared: Compared, total: int, stamp: int) -> Comparison:
     """All but the maps; ``stamp`` says which maps it belongs to."""
     comparison = compared.comparison
     return {
@@ -44,15 +45,17 @@ def maps_payload(maps: NDArray[np.float32], stamp: int) -> bytes:
 
     In float16 each map is divided by its ``scale``: neither small nor large values are lost.
     """
-    metadata = {"stamp": stamp}
+    metadata: StampMetadata = {"stamp": stamp}
     if maps.nbytes <= _BYTES:
-        return encode({"maps": maps}, metadata)
+        tensors: ComparisonMaps = {"maps": maps}
+        return encode(tensors, metadata)
     while maps.nbytes > 2 * _BYTES:
         size = math.ceil(maps.shape[1] / 2), math.ceil(maps.shape[2] / 2)
         maps = F.adaptive_avg_pool2d(torch.from_numpy(maps), size).numpy()
     scale = np.abs(maps).max((1, 2))
     shares = maps / np.where(scale > 0, scale, 1)[:, None, None]
-    return encode({"maps": shares.astype(np.float16), "scale": scale}, metadata)
+    tensors = {"maps": shares.astype(np.float16), "scale": scale}
+    return encode(tensors, metadata)
 
 
 def percent(share: float) -> str:

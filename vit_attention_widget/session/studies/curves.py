@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS
+from ...protocol.schema.results import Curve
 from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
@@ -72,14 +72,15 @@ class CurveStudy(Study):
                 other_target = images is None and self._target_index != index
                 if context.image_set is not images or other_target:
                     return
-                payload = {**_payload(curve), "total": total}
-                self._traits.curves = {**self._traits.curves, order: payload}
+                drawn = {**self._traits.curves, str(order): _payload(curve, total)}
+                self._traits.curves = drawn
 
 
-def _payload(curve: PruningCurve) -> dict[str, Any]:
+def _payload(curve: PruningCurve, total: int) -> Curve:
     return {
         "name": curve.order_name,
         "metric": curve.metric,
         "values": curve.values,
-        "order": [list(head) for head in curve.order],
+        "order": list(curve.order),
+        "total": total,
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ...errors import ParameterError
-from ...evaluation import BASELINES, Scores, center, random, scores_of
+from ...evaluation import BASELINES, Curve, Scores, center, random, scores_of
 from ...explainers import Attribution
+from ...protocol.schema.results import Areas, ComparedScores, MapScores
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
@@ -24,9 +25,6 @@ __all__ = ["FaithfulnessStudy"]
 _SLOT = "faithfulness"
 _STEPS = 10
 _BASELINES: dict[str, Callable[[Trace], Attribution]] = {"center": center, "random": random}
-
-Areas = list[float]
-"""Areas of insertion and deletion."""
 
 
 class FaithfulnessStudy(Study):
@@ -73,14 +71,16 @@ class FaithfulnessStudy(Study):
                 shown, version = context.shown(), traits._version
             values = self._maps.of(shown, method, progress)[layer]
             scores = self._scores(shown, values, BASELINES, progress, (0.0, 1.0))
-            scored = {
+            scored: MapScores = {
                 "method": method,
                 "layer": layer,
                 "target": shown.target.name,
                 "by_class": shown.target.index is not None,
                 "version": version,
                 "areas": {name: _areas(score) for name, score in scores.items()},
-                **_curves(scores),
+                "fractions": _rounded(scores["map"].insertion.fractions.tolist()),
+                "insertion": {name: _curve(score.insertion) for name, score in scores.items()},
+                "deletion": {name: _curve(score.deletion) for name, score in scores.items()},
             }
             with context.lock:
                 if context.trace is shown:
@@ -121,7 +121,7 @@ class FaithfulnessStudy(Study):
                 with context.lock:
                     if study.compared is not compared:
                         return
-                    scored = {"stamp": stamp, "areas": list(areas)}
+                    scored: ComparedScores = {"stamp": stamp, "areas": list(areas)}
                     traits.faithfulness = {**traits.faithfulness, "compared": scored}
 
         self._start("compared", "scoring the maps", work)
@@ -137,7 +137,9 @@ class FaithfulnessStudy(Study):
                 "probability of a class, or of another target; see explain()."
             )
 
-    def _start(self, what: str, label: str, work: Callable[[Progress], None]) -> None:
+    def _start(
+        self, what: Literal["map", "compared"], label: str, work: Callable[[Progress], None]
+    ) -> None:
         context, traits, request = self._context, self._traits, object()
         with context.lock:
             self._request = request
@@ -196,15 +198,11 @@ class FaithfulnessStudy(Study):
 
 
 def _areas(scores: Scores) -> Areas:
-    return _rounded([float(scores.insertion.area[0]), float(scores.deletion.area[0])])
+    return round(float(scores.insertion.area[0]), 4), round(float(scores.deletion.area[0]), 4)
 
 
-def _curves(scores: dict[str, Scores]) -> dict[str, Any]:
-    return {
-        "fractions": _rounded(scores["map"].insertion.fractions.tolist()),
-        "insertion": {name: _rounded(s.insertion.values[0].tolist()) for name, s in scores.items()},
-        "deletion": {name: _rounded(s.deletion.values[0].tolist()) for name, s in scores.items()},
-    }
+def _curve(curve: Curve) -> list[float]:
+    return _rounded(curve.values[0].tolist())
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -15,6 +15,8 @@ from torch import Tensor
 from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS, Metric
 from ...overview.run import ImageOverview, image_overview_steps
+from ...protocol.schema.results import Overview
+from ...protocol.schema.tensors import Thumbnails
 from ...protocol.tensors import encode
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
@@ -111,7 +113,7 @@ class ImageStudy(Study):
         def publish(overview: ImageOverview, laid_out: bool) -> None:
             with context.lock:
                 if self._request is request:
-                    traits._overview = {**traits._overview, **_payload(overview, laid_out)}
+                    traits._overview = _updated(traits._overview, overview, laid_out)
 
         def work(progress: Progress) -> ImageOverview:
             shown_at, overview = time.monotonic(), None
@@ -157,17 +159,19 @@ class ImageStudy(Study):
         )  # fmt: skip
 
 
-def _payload(overview: ImageOverview, laid_out: bool) -> dict[str, Any]:
-    known = {
+def _updated(shown: Overview, overview: ImageOverview, laid_out: bool) -> Overview:
+    """What is known by now; until it is laid out, the layout that was there stays in view."""
+    known: Overview = {
+        **shown,
         "predicted": overview.predicted.tolist(),
         "probability": [round(p, 4) for p in overview.probability.tolist()],
         "done": len(overview),
     }
-    if not laid_out:  # the layout that was there before stays in view
+    if not laid_out:
         return known
     return {
         **known,
-        "points": [[round(x, 4), round(y, 4)] for x, y in overview.points.tolist()],
+        "points": [(round(x, 4), round(y, 4)) for x, y in overview.points.tolist()],
         "layout": overview.layout,
         "metric": overview.importance.metric,
         "measuring": "",
@@ -190,4 +194,5 @@ def _thumbnails(
         progress(i / len(images), "reading the images")
         (picture,) = pictures(image[None])
         small[i] = np.asarray(picture.resize((w, h), Image.Resampling.LANCZOS, reducing_gap=2.0))
-    return encode({"thumbnails": small})
+    tensors: Thumbnails = {"thumbnails": small}
+    return encode(tensors)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...importance.metrics import Metric
 from ...importance.run import head_importance_steps
+from ...protocol.schema.tensors import BaselineMetadata, ImportanceTables
 from ...protocol.tensors import encode
 from ...support.progress import Progress
 from ..description import metrics
@@ -39,8 +40,9 @@ class ImportanceStudy(Study):
             return
         after = traits.decision.get("target_after")
         baseline = traits.decision.get("target_before", 0) if after is None else after
-        tables = {str(metric): table for metric, table in self._tables.items()}
-        traits._importance_data = encode(tables, {"baseline": baseline})
+        tables: ImportanceTables = {str(metric): table for metric, table in self._tables.items()}
+        metadata: BaselineMetadata = {"baseline": baseline}
+        traits._importance_data = encode(tables, metadata)
         traits.importance = self._tables[traits.metric].copy()
 
     def _compute(self, progress: Progress) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import VitAttentionError
 from ...explainers import METHODS
+from ...protocol.schema.tensors import MapsByMethod
 from ...protocol.tensors import encode
 from ...support.progress import Progress
 from ...tracing.trace import Trace
@@ -41,7 +42,7 @@ class MapsStudy(Study):
 
     def publish(self) -> None:
         """Send the maps to the browser; only the selected method's where they are large."""
-        maps = self.maps
+        maps: MapsByMethod = self.maps
         if sum(values.nbytes for values in maps.values()) > _MAPS_AT_ONCE:
             method = self._traits.method
             maps = {name: v for name, v in maps.items() if name.split(".")[0] == method}

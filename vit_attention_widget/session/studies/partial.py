@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...models.head_index import head_index, layer_index
+from ...protocol.schema.results import PartialPruning
 from ...pruning.partial import partial_pruning
 from ...support.progress import Progress
 from ...tracing.trace import Trace
@@ -35,11 +34,11 @@ class PartialStudy(Study):
         layer = layer_index(context.vit, layer)
         head = head_index(context.vit, layer, head)
 
-        def work(_: Progress) -> tuple[Trace, dict[str, Any]]:
+        def work(_: Progress) -> tuple[Trace, PartialPruning]:
             shown = context.shown()
             return shown, payloads.partial(partial_pruning(shown, layer=layer, head=head))
 
-        def show(result: tuple[Trace, dict[str, Any]]) -> None:
+        def show(result: tuple[Trace, PartialPruning]) -> None:
             trace, partial = result
             if context.trace is trace:
                 self._traits.partial = partial

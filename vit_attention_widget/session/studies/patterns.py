@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +9,9 @@ from ...errors import ParameterError
 from ...models import VisionTransformer
 from ...patterns import AttentionPatterns, PatternFamily, Placed
 from ...patterns.layout import needed
-from ...protocol.tensors import encode, quantise
+from ...protocol.schema.results import FamilyInfo
+from ...protocol.schema.tensors import PatternMap, PatternPictures, PatternsHere
+from ...protocol.tensors import encode, quantize
 from ...support.progress import Progress
 from ...tracing.trace import Trace
 from .study import Study
@@ -102,14 +102,13 @@ class PatternStudy(Study):
         """
         family = self._family(name)
         patterns = np.stack([cluster.pattern for cluster in family.clusters])
-        return encode(
-            {
-                "points": family.embedding.astype(np.float16),
-                "labels": family.labels.astype(np.uint8),
-                "distances": family.distances().astype(np.float16),
-                **_pictures(patterns),
-            }
-        )
+        tensors: PatternMap = {
+            "points": family.embedding.astype(np.float16),
+            "labels": family.labels.astype(np.uint8),
+            "distances": family.distances().astype(np.float16),
+            "pictures": _pictures(patterns)["pictures"],
+        }
+        return encode(tensors)
 
     def thumbnails(self, name: str) -> bytes:
         """Attention of every head on the image as it is shown, as pictures."""
@@ -139,7 +138,7 @@ def _is_of(patterns: AttentionPatterns, vit: VisionTransformer) -> bool:
     return True
 
 
-def _described(family: PatternFamily) -> dict[str, Any]:
+def _described(family: PatternFamily) -> FamilyInfo:
     return {
         "points": len(family),
         "images": len(np.unique(family.heads[:, 0])),
@@ -147,27 +146,26 @@ def _described(family: PatternFamily) -> dict[str, Any]:
         "pca_error": family.pca_error,
         "stability": None if np.isnan(family.stability) else family.stability,
         "clusters": [
-            {"name": c.name, "size": c.size, "scores": c.scores, "layers": _pairs(c.layers)}
+            {"name": c.name, "size": c.size, "scores": c.scores, "layers": list(c.layers.items())}
             for c in family.clusters
         ],
     }
 
 
-def _pairs(counts: dict[int, int]) -> list[list[int]]:
-    return [[layer, count] for layer, count in counts.items()]
-
-
 def _encoded(placed: dict[str, Placed]) -> bytes:
-    tensors = {}
-    for name, heads in placed.items():
-        tensors[f"{name}.points"] = heads.points.astype(np.float32)
-        tensors[f"{name}.labels"] = heads.labels.astype(np.uint8)
+    tensors: PatternsHere = {}
+    if "patches" in placed:
+        tensors["patches_points"] = placed["patches"].points.astype(np.float32)
+        tensors["patches_labels"] = placed["patches"].labels.astype(np.uint8)
+    if "class" in placed:
+        tensors["class_points"] = placed["class"].points.astype(np.float32)
+        tensors["class_labels"] = placed["class"].labels.astype(np.uint8)
     return encode(tensors)
 
 
-def _pictures(patterns: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+def _pictures(patterns: NDArray[np.float32]) -> PatternPictures:
     """Pictures [n, height, width] in 8 bits, each square part relative to its own maximum."""
     count, height, width = patterns.shape
     parts = patterns.reshape(count, height, width // height, height).swapaxes(1, 2)
-    levels, _ = quantise(parts.reshape(count, width // height, -1))
+    levels, _ = quantize(parts.reshape(count, width // height, -1))
     return {"pictures": levels.reshape(parts.shape).swapaxes(1, 2).reshape(patterns.shape)}

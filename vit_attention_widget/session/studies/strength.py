@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
+from ...protocol.schema.tensors import StrengthOfSet, StrengthTensors
 from ...protocol.tensors import encode
 from ...strength import AttentionStrength, attention_strength
 from ...support.progress import Progress
@@ -12,8 +15,6 @@ from ...tracing.trace import Trace
 from .study import Study
 
 __all__ = ["StrengthStudy"]
-
-_SHARES = ("class_to_class", "class_to_patches", "patches_to_class")
 
 
 class StrengthStudy(Study):
@@ -58,7 +59,8 @@ class StrengthStudy(Study):
                 progress(i / len(images), f"how far heads attend, image {i} of {len(images)}")
                 strength = attention_strength(trace(context.vit, image, gradients=False))
                 entropy.append(strength.entropy[0].float().cpu().numpy())
-            return encode({"entropy": np.stack(entropy)})
+            tensors: StrengthOfSet = {"entropy": np.stack(entropy)}
+            return encode(tensors)
 
         def show(payload: bytes) -> None:
             if context.image_set is images:
@@ -68,11 +70,20 @@ class StrengthStudy(Study):
 
 
 def _encoded(strength: AttentionStrength) -> bytes:
-    shares = {name: getattr(strength, name) for name in _SHARES}
-    tensors = {
-        "profile": strength.profile,
-        "entropy": strength.entropy,
-        "distance": strength.distance,
-        **{name: values for name, values in shares.items() if values is not None},
+    tensors: StrengthTensors = {
+        "profile": _of_image(strength.profile),
+        "entropy": _of_image(strength.entropy),
+        "distance": _of_image(strength.distance),
     }
-    return encode({name: t[0].float().cpu().numpy() for name, t in tensors.items()})
+    if strength.class_to_class is not None:
+        tensors["class_to_class"] = _of_image(strength.class_to_class)
+    if strength.class_to_patches is not None:
+        tensors["class_to_patches"] = _of_image(strength.class_to_patches)
+    if strength.patches_to_class is not None:
+        tensors["patches_to_class"] = _of_image(strength.patches_to_class)
+    return encode(tensors)
+
+
+def _of_image(values: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values[0].float().cpu().numpy()
+    return array

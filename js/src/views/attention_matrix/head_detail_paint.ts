@@ -2,7 +2,7 @@
 
 import { colormap } from "../../draw/colormaps";
 import { themeOf } from "../../draw/theme";
-import type { Colormap } from "../../protocol/traits";
+import type { Colormap } from "../../protocol/schema";
 import type { Link, Matrix } from "../../state/matrix";
 
 /** Patches in the chosen colours; the band of the prefix tokens in its own, on its own scale. */

@@ -1,7 +1,7 @@
 // Controls of the compare view: classes to add, and scales whose ends are words.
 
 import { gradient } from "../../draw/colormaps";
-import type { Colormap, ModelInfo } from "../../protocol/traits";
+import type { Colormap, ModelInfo } from "../../protocol/schema";
 import { className } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { ClassPicker } from "../../ui/class_picker";

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { csv, download } from "../../draw/figures";
-import type { Compared, ComparedScores, Comparison, ModelInfo } from "../../protocol/traits";
+import type { Compared, ComparedScores, Comparison, ModelInfo } from "../../protocol/schema";
 import {
   type CompareScale,
   correlationSays,

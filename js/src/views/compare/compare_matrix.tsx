@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import { colormap } from "../../draw/colormaps";
-import type { Comparison, ModelInfo } from "../../protocol/traits";
+import type { Comparison, ModelInfo } from "../../protocol/schema";
 import { nameOf, rho, tag } from "../../state/comparison";
 import { useWidth } from "../../ui/canvas";
 

@@ -1,6 +1,6 @@
 // Which of the compared maps is faithful: insertion and deletion of each, when asked for.
 
-import type { ComparedScores, Comparison, ModelInfo } from "../../protocol/traits";
+import type { ComparedScores, Comparison, ModelInfo } from "../../protocol/schema";
 import { nameOf } from "../../state/comparison";
 import { best, CURVE_HINTS, CURVES, lead, score } from "../../state/faithfulness";
 import type { Store } from "../../state/store";

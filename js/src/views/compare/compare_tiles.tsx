@@ -3,7 +3,8 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useCallback, useRef } from "preact/hooks";
 import { paintMap } from "../../draw/heatmap";
-import type { Compared, ComparedScores, ModelInfo, Selection, Traits } from "../../protocol/traits";
+import type { Compared, ComparedScores, ModelInfo } from "../../protocol/schema";
+import type { Selected } from "../../protocol/traits";
 import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../../state/comparison";
 import { best, CURVE_HINTS, CURVES, score } from "../../state/faithfulness";
 import { pictureOf } from "../../state/picture";
@@ -22,7 +23,7 @@ const SELECTS = {
   layers: "selected_layer",
   images: "selected_image",
   models: null, // a session looks at one model
-} as const satisfies Record<Compared, Selection | null>;
+} as const satisfies Record<Compared, keyof Selected | null>;
 
 const selectedOf = (store: Store, of: Compared) => {
   const selection = SELECTS[of];
@@ -149,7 +150,7 @@ export function CompareTiles(props: Props) {
   const select = (item: number) => {
     const selection = SELECTS[of];
     if (selection === null) return;
-    store.set({ [selection]: keys[item] } as Partial<Pick<Traits, Selection>>);
+    store.set({ [selection]: keys[item] } as Partial<Selected>);
   };
   const onKey = (event: KeyboardEvent) => {
     const place = { row: Math.floor(stop / cols), col: stop % cols };

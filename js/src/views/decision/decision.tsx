@@ -1,6 +1,6 @@
 // What the model decides, with every head in place and without the pruned ones.
 
-import type { Decision as Decided, DecisionRow } from "../../protocol/traits";
+import type { Decision as Decided, DecisionRow } from "../../protocol/schema";
 import { headKey } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";

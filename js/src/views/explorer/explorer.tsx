@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { ClassPicker } from "../../ui/class_picker";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
-import type { Curve } from "../../protocol/traits";
+import type { Curve } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";

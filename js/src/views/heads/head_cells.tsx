@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Head, ModelInfo } from "../../protocol/traits";
+import type { Head, ModelInfo } from "../../protocol/schema";
 import { describeHead } from "../../state/describe_head";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";

@@ -3,7 +3,7 @@
 
 import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
-import type { Head, ModelInfo } from "../../protocol/traits";
+import type { Head, ModelInfo } from "../../protocol/schema";
 import { headCount, headKey, headsInOrder, isHead } from "../../state/heads";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";

@@ -1,7 +1,7 @@
 // Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
 
 import { useCallback, useMemo, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
 import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";

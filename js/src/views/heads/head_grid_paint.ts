@@ -2,7 +2,7 @@
 
 import { limits, paintMap } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
 

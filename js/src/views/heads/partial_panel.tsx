@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { PartialPruning } from "../../protocol/traits";
+import type { PartialPruning } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";
 

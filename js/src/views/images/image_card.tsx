@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { sharp } from "../../draw/heatmap";
-import type { ModelInfo, Overview } from "../../protocol/traits";
+import type { ModelInfo, Overview } from "../../protocol/schema";
 import { imageName, verdict } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { type Atlas, drawThumbnail } from "./image_paint";
@@ -41,9 +41,7 @@ export function ImageCard({ store, info, overview, atlas, image }: Props) {
     const abort = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        const { buffers } = await store.requests.ask("image", { index: image }, abort.signal);
-        const bytes = buffers[0];
-        if (!bytes) return;
+        const { buffer: bytes } = await store.requests.ask("image", { index: image }, abort.signal);
         const copy = new Uint8Array(
           bytes.buffer as ArrayBuffer,
           bytes.byteOffset,

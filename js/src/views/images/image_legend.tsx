@@ -1,7 +1,7 @@
 // Which colour is which class; pressing one shows its images alone.
 
 import type { Signal } from "@preact/signals";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { className, type Group } from "../../state/overview";
 
 interface Props {

@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import { useCallback, useMemo } from "preact/hooks";
-import type { ModelInfo, Overview } from "../../protocol/traits";
+import type { ModelInfo, Overview } from "../../protocol/schema";
 import { imageName, isWrong, verdict } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { Canvas, useWidth } from "../../ui/canvas";

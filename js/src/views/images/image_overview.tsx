@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import type { ModelInfo, Overview } from "../../protocol/traits";
+import type { ModelInfo, Overview } from "../../protocol/schema";
 import {
   classesOf,
   coloursOf,

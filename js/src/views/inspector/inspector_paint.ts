@@ -1,7 +1,7 @@
 // The picture with the attention of a token over it.
 
 import { limits, paintMap } from "../../draw/heatmap";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 
 export interface Shown {

@@ -1,7 +1,7 @@
 // The picture as a grid of patches: hover reads, click selects, drag and arrows walk.
 
 import { useCallback, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { pictureOf } from "../../state/picture";
 import type { Store } from "../../state/store";
 import { directionWords, headName, tokenName } from "../../state/words";

@@ -2,7 +2,7 @@
 
 import { useCallback } from "preact/hooks";
 import { limits, paintMap } from "../../draw/heatmap";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";

@@ -1,6 +1,6 @@
 // Prefix tokens beside the picture: they look at patches and are looked at, but have no place in it.
 
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { shownAttention } from "./inspector_paint";

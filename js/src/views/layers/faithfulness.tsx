@@ -1,7 +1,7 @@
 // Is the map faithful? Show and hide patches in its order, and see what becomes of the class.
 
 import { linear } from "../../draw/scale";
-import type { MapScores } from "../../protocol/traits";
+import type { MapScores } from "../../protocol/schema";
 import { CURVE_HINTS, CURVES, score, scoresShown, verdict } from "../../state/faithfulness";
 import type { Store } from "../../state/store";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";

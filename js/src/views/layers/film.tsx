@@ -1,7 +1,7 @@
 // A film of the maps as they stand after each layer, depth from left to right.
 
 import { useCallback, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { layerShares } from "../../state/maps";
 import { pictureOf } from "../../state/picture";
 import type { Store } from "../../state/store";

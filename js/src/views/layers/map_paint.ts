@@ -1,7 +1,7 @@
 // The picture with the map of one layer over it.
 
 import { paintMap } from "../../draw/heatmap";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { shownMap } from "../../state/maps";
 import type { Store } from "../../state/store";
 

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
-import type { ModelInfo, Scale } from "../../protocol/traits";
+import type { ModelInfo, Scale } from "../../protocol/schema";
 import { shownMap } from "../../state/maps";
 import { pictureOf } from "../../state/picture";
 import type { Store } from "../../state/store";

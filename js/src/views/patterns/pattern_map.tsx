@@ -2,8 +2,9 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import type { Params, Reply } from "../../protocol/requests";
 import { decode } from "../../protocol/safetensors";
-import type { FamilyInfo, FamilyName, Head, ModelInfo } from "../../protocol/traits";
+import type { FamilyInfo, FamilyName, Head, ModelInfo } from "../../protocol/schema";
 import { headCount, headsInOrder, placeAmong } from "../../state/heads";
 import {
   alike,
@@ -26,11 +27,7 @@ const REST_MS = 70;
 
 const FAMILIES = [
   { key: "patches", label: "among patches", hint: "attention of patches to patches" },
-  {
-    key: "class",
-    label: "class token",
-    hint: "what the class token attends to, and what attends to it",
-  },
+  { key: "class", label: "class token", hint: "what the class token looks at, and what at it" },
 ] as const;
 
 export function PatternMapView({ store }: { store: Store }) {
@@ -146,8 +143,7 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
     const abort = new AbortController();
     const rest = setTimeout(() => {
       fetchInto(store, "pattern_at", { family, index }, abort.signal, (view) => {
-        const pictures = picturesOf(decode(view));
-        remembered.value = pictures && { point: index, pictures };
+        remembered.value = { point: index, pictures: picturesOf(decode(view)) };
       });
     }, REST_MS);
     return () => {
@@ -278,24 +274,24 @@ function qualityOf({ error, pca_error, stability, images }: FamilyInfo): string 
   const gain = pca_error > 0 ? 1 - error / pca_error : 0;
   const words = [
     `${images} ${images === 1 ? "image" : "images"}`,
-    gain >= 0.005
-      ? `reconstruction error ${percent(gain)} below PCA`
-      : "reconstruction error no lower than PCA",
+    gain >= 0.005 ? `codes ${percent(gain)} closer than PCA's` : "codes no better than PCA's",
   ];
-  if (stability !== null) words.push(`cluster stability (ARI) ${stability.toFixed(2)}`);
+  if (stability !== null) words.push(`clusters agree ${stability.toFixed(2)} over seeds`);
   return words.join("; ");
 }
 
-function fetchInto(
+type PatternMethod = "pattern_map" | "pattern_thumbnails" | "pattern_at";
+
+function fetchInto<M extends PatternMethod>(
   store: Store,
-  method: string,
-  params: Record<string, unknown>,
+  method: M,
+  params: Params<M>,
   signal: AbortSignal,
-  take: (view: DataView) => void,
+  take: (buffer: Reply<M>["buffer"]) => void,
 ): void {
   store.requests.ask(method, params, signal).then(
-    ({ buffers }) => {
-      if (buffers[0] && !signal.aborted) take(buffers[0]);
+    ({ buffer }) => {
+      if (!signal.aborted) take(buffer);
     },
     () => undefined, // given up, or not there yet: it is asked for again when it is
   );

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useCallback, useMemo } from "preact/hooks";
 import { themeOf } from "../../draw/theme";
-import type { Head } from "../../protocol/traits";
+import type { Head } from "../../protocol/schema";
 import { placeAmong } from "../../state/heads";
 import {
   clusterPlaces,

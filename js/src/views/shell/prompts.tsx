@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 
 export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
@@ -33,7 +33,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
           <button
             type="button"
             class="vaw-chip"
-            aria-pressed={prompt === known[store.traits.target.value]}
+            aria-pressed={prompt === known[store.traits.target.value ?? -1]}
             title="explain this prompt"
             data-testid={`prompt-${index}`}
             onClick={() => known.includes(prompt) && store.set({ target: known.indexOf(prompt) })}

@@ -1,7 +1,7 @@
 // One dot a head, layers from left to right: the plot that every ViT user knows.
 
 import { linear } from "../../draw/scale";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import { headKey, headsInOrder, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { headName, number } from "../../state/words";

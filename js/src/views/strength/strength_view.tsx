@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { linear } from "../../draw/scale";
-import type { ModelInfo } from "../../protocol/traits";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { type Strength, strengthOf } from "../../state/strength";
 import { headName, number } from "../../state/words";
@@ -170,7 +170,7 @@ export function StrengthPlots({ store }: { store: Store }) {
 
 export function StrengthView({ store }: { store: Store }) {
   return (
-    <Panel title="Attention distance and entropy" name="strength">
+    <Panel title="How far heads look" name="strength">
       <StrengthPlots store={store} />
     </Panel>
   );

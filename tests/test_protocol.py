@@ -21,15 +21,15 @@ def test_rows_keep_their_own_scale() -> None:
         np.abs(np.random.default_rng(0).normal(size=(5, 7, 100)))
         * 10.0 ** -np.arange(5)[:, None, None]
     )
-    quantised, scale = tensors.quantise(rows)
-    assert quantised.dtype == np.uint8
-    error = np.abs(quantised / 255 * scale[..., None] - rows)
+    quantized, scale = tensors.quantize(rows)
+    assert quantized.dtype == np.uint8
+    error = np.abs(quantized / 255 * scale[..., None] - rows)
     assert (error <= rows.max(-1, keepdims=True) / 509).all()
 
 
 def test_a_row_of_zeros_stays_zero() -> None:
-    quantised, scale = tensors.quantise(np.zeros((2, 3)))
-    assert not quantised.any()
+    quantized, scale = tensors.quantize(np.zeros((2, 3)))
+    assert not quantized.any()
     assert not scale.any()
 
 

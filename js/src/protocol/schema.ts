@@ -1,0 +1,647 @@
+// Written by `python -m vit_attention_widget.protocol.typescript` from
+// `vit_attention_widget/protocol/schema/`: change that, and write this anew.
+
+import type { Encoded, Tensor } from "./safetensors";
+
+/** A layer and a head of it, both from 0. */
+export type Head = readonly [number, number];
+
+/** Whether a token's row of the attention is shown, or its column. */
+export type Direction = "looks_at" | "looked_at_by";
+
+export type Colormap = "viridis" | "cividis" | "magma";
+
+/** How a map's patches are enlarged to the picture. */
+export type Interpolation = "bilinear" | "nearest";
+
+/** One color scale for the maps of all layers, one for each, or DAAM's own sigmoid. */
+export type Scale = "shared" | "layer" | "sigmoid";
+
+/** What is selected. The session validates it; the browser takes what the session says. */
+export interface Selections {
+  /** Class that is explained; null while there is none, or where the target is no class. */
+  target: number | null;
+  selected_layer: number;
+  /** -1 is the mean of the heads. */
+  selected_head: number;
+  /** Index in the sequence, prefix tokens included. */
+  selected_token: number;
+  /** Number in the image set; -1 is the image that was given. */
+  selected_image: number;
+  direction: Direction;
+  /** Sorted, each once. */
+  pruned_heads: Head[];
+  /** Key of one of the methods in `_model_info`. */
+  method: string;
+  /** Key of one of the metrics in `_model_info`. */
+  metric: string;
+  colormap: Colormap;
+  /** Of the map over the picture, 0 to 1. */
+  opacity: number;
+  interpolation: Interpolation;
+  scale: Scale;
+}
+
+export const SELECTIONS = [
+  "target",
+  "selected_layer",
+  "selected_head",
+  "selected_token",
+  "selected_image",
+  "direction",
+  "pruned_heads",
+  "method",
+  "metric",
+  "colormap",
+  "opacity",
+  "interpolation",
+  "scale",
+] as const;
+
+/** What is selected in the Explorer only. */
+export interface ExplorerSelections {
+  /** Open panels, in order; `PANELS` of `widgets/explorer.py` has them all. */
+  panels: string[];
+}
+
+export const EXPLORER_SELECTIONS = ["panels"] as const;
+
+/** Attention of one token in every head: its row or column, `rows / 255 * scale`. */
+export interface AttentionRows {
+  /** uint8 [layer, head, token]. Heads that a layer lacks are 0. */
+  rows: Tensor<Uint8Array>;
+  /** float32 [layer, head]. Largest value of the row. */
+  scale: Tensor<Float32Array>;
+}
+
+/** Which rows they are. */
+export interface RowsMetadata {
+  token: number;
+  direction: Direction;
+}
+
+/** Attention of every head of a layer: `attention / 255 * scale`. */
+export interface AttentionLayer {
+  /** uint8 [head, query, key]. */
+  attention: Tensor<Uint8Array>;
+  /** float32 [head, query]. Largest value of the row. */
+  scale: Tensor<Float32Array>;
+}
+
+/** Maps by method, not normalized; `"daam.before"` is without the pruned heads masked. */
+export type MapsByMethod = Record<string, Tensor<Float32Array>>;
+
+/** Importance by metric; NaN where not known yet, no such head, or pruned. */
+export type ImportanceTables = Record<string, Tensor<Float32Array>>;
+
+/** What importance is relative to. */
+export interface BaselineMetadata {
+  /** Probability of the class, or value of the target, with no further head masked. */
+  baseline: number;
+}
+
+/** How strongly heads attend near and far; NaN where a layer has no such head. */
+export interface StrengthOfHeads {
+  /**
+   * float32 [layer, head, hop]. Mean attention over all pairs of patches so many hops apart; hop 0
+   * is the patch itself.
+   */
+  profile: Tensor<Float32Array>;
+  /** float32 [layer, head]. Of the profile scaled to sum to 1, in nats. */
+  entropy: Tensor<Float32Array>;
+  /**
+   * float32 [layer, head]. Mean attention distance between patches, in pixels of the model input.
+   */
+  distance: Tensor<Float32Array>;
+}
+
+/** The same, and shares of attention, 0 to 1, where there is a class token. */
+export interface StrengthTensors extends StrengthOfHeads {
+  /** float32 [layer, head]. Of the class token to itself. */
+  class_to_class?: Tensor<Float32Array>;
+  /** float32 [layer, head]. Of the class token to all patches. */
+  class_to_patches?: Tensor<Float32Array>;
+  /** float32 [layer, head]. Of the mean patch to the class token. */
+  patches_to_class?: Tensor<Float32Array>;
+}
+
+/** Entropy of every head on each image of the set. */
+export interface StrengthOfSet {
+  /** float32 [image, layer, head]. As in `StrengthOfHeads`, in nats. */
+  entropy: Tensor<Float32Array>;
+}
+
+/** Small pictures of the images of the set. */
+export interface Thumbnails {
+  /** uint8 [image, row, col, channel]. RGB. */
+  thumbnails: Tensor<Uint8Array>;
+}
+
+/** Compared maps, not normalized. */
+export interface ComparedMaps {
+  /** float32 or float16 [item, row, col]. */
+  maps: Tensor<Float32Array>;
+}
+
+/** Compared maps; in float16 each is divided by its scale. */
+export interface ComparisonMaps extends ComparedMaps {
+  /** float32 [item]. Largest absolute value of the map; only with float16. */
+  scale?: Tensor<Float32Array>;
+}
+
+/** To which comparison the maps belong: the two come in messages of their own. */
+export interface StampMetadata {
+  stamp: number;
+}
+
+/** Attention as pictures, each square part relative to its own largest value: 255. */
+export interface PatternPictures {
+  /** uint8 [item, row, col]. */
+  pictures: Tensor<Uint8Array>;
+}
+
+/** All heads of all images as points; the pictures are the mean patterns of the clusters. */
+export interface PatternMap extends PatternPictures {
+  /** float32 or float16 [point, xy]. From -1 to 1; image by image, each with the heads in order. */
+  points: Tensor<Float32Array>;
+  /** uint8 [point]. Cluster of each point. */
+  labels: Tensor<Uint8Array>;
+  /** float32 or float16 [head, head]. Distance of heads from each other, over all images. */
+  distances: Tensor<Float32Array>;
+}
+
+/** Where the heads of the shown image lie on the map of each family. */
+export interface PatternsHere {
+  /** float32 [head, xy]. */
+  patches_points?: Tensor<Float32Array>;
+  /** uint8 [head]. */
+  patches_labels?: Tensor<Uint8Array>;
+  /** float32 [head, xy]. */
+  class_points?: Tensor<Float32Array>;
+  /** uint8 [head]. */
+  class_labels?: Tensor<Uint8Array>;
+}
+
+/** Nothing yet. */
+export type Empty = Record<string, never>;
+
+/** A method or metric that can be selected. */
+export interface Choice {
+  key: string;
+  label: string;
+  hint: string;
+}
+
+/** What the views must know of the model, the image, and of what is explained. */
+export interface ModelInfo {
+  name: string;
+  image_name: string;
+  num_layers: number;
+  /** Heads of each layer. */
+  num_heads: number[];
+  /** Names of the tokens before the first patch. */
+  prefix: string[];
+  /** Of patches. */
+  rows: number;
+  /** Of patches. */
+  cols: number;
+  /** With the prefix tokens. */
+  num_tokens: number;
+  /** Of the model input, in pixels. */
+  image_width: number;
+  /** Of the model input, in pixels. */
+  image_height: number;
+  class_names: string[] | null;
+  /** 0 without a classifier. */
+  num_classes: number;
+  /** Whether classes are prompts that can be typed. */
+  takes_prompts: boolean;
+  /** Whether a class is explained, and not another target. */
+  by_class: boolean;
+  /** Methods that can explain what is explained. */
+  methods: Choice[];
+  /** Metrics of head importance that there are for it. */
+  metrics: Choice[];
+  /** Images of the set, 0 without. */
+  set_size: number;
+  /** Models to compare with. */
+  other_models: string[];
+}
+
+/** A likely class. */
+export interface DecisionRow {
+  index: number;
+  name: string;
+  /** Probability with every head in place. */
+  before: number;
+  /** Probability with the pruned heads masked; null where none is. */
+  after: number | null;
+}
+
+/** What the model decides: with every head in place, and with the pruned heads masked. */
+export interface Decision {
+  /** Class that is explained; -1 if it is another target. */
+  target: number;
+  target_name: string;
+  /** Probability of the class, or value of another target. */
+  target_before: number;
+  /** The same with the pruned heads masked; null where none is. */
+  target_after: number | null;
+  pruned: Head[];
+  /** The five likeliest classes before, and after; empty without a classifier. */
+  rows: DecisionRow[];
+}
+
+/** Share of the labeled images that are given their class. */
+export interface Accuracy {
+  before: number;
+  /** With the pruned heads masked; null where none is, or not known yet. */
+  after: number | null;
+  /** Labeled images. */
+  count: number;
+}
+
+/** The decision with one part of a head's attention set to zero. */
+export interface PartialRow {
+  mode: string;
+  /** [[class-class, class-patch], [patch-class, patch-patch]], true where set to zero. */
+  zeroed: boolean[][];
+  /** Of the explained class. */
+  probability: number;
+  /** Likeliest classes with their probabilities. */
+  top5: readonly [string, number][];
+}
+
+/** What becomes of the decision without parts of one head's attention. */
+export interface PartialPruning {
+  layer: number;
+  head: number;
+  rows: PartialRow[];
+}
+
+/** A decision as ever more heads are masked. */
+export interface Curve {
+  /** Of the order, in words. */
+  name: string;
+  metric: "probability" | "accuracy";
+  /** `values[n]` is without the first n heads of `order`. */
+  values: number[];
+  order: Head[];
+  /** Heads that can go; there are fewer values while it is drawn, or when it was cancelled. */
+  total: number;
+}
+
+/** All images of the set; lists are shorter while not everything is known. */
+export interface Overview {
+  total: number;
+  /** File names, "" where an image has none; empty without any. */
+  names: string[];
+  /** Classes that came with the images. */
+  labels: number[] | null;
+  /** Likeliest class of each image. */
+  predicted: number[];
+  /** Of the predicted class. */
+  probability: number[];
+  /** In the plane, y upwards; empty until the images were laid out. */
+  points: readonly [number, number][];
+  /** What the points are: "t-SNE", "principal components" or "in order". */
+  layout: string;
+  /** Of the head importance that the points were made from; "" before. */
+  metric: string;
+  /** The metric that is being measured, "" when none is. */
+  measuring: string;
+  /** Images measured so far. */
+  done: number;
+}
+
+/** In what the maps of a comparison may differ. */
+export type Compared = "methods" | "classes" | "layers" | "images" | "models";
+
+/** A comparison that was asked for and is not there yet. */
+export interface ComparisonRequest {
+  of: Compared;
+  method: string;
+  /** Classes beside the likely ones. */
+  classes: number[];
+  /** What is being compared, "" when nothing is. */
+  asked: Compared | "";
+}
+
+/** What was compared; its maps come as `_comparison_maps`. */
+export interface Comparison extends ComparisonRequest {
+  names: string[];
+  /** What a click on each selects: a method, class, layer or image; a model's number. */
+  keys: (string | number)[];
+  /** The probability of a class, the class of an image or of a model. */
+  notes: string[];
+  /** File names of images; empty without any. */
+  files: string[];
+  /** Rank correlation [item][item], -1 to 1; null where a map is the same everywhere. */
+  correlation: (number | null)[][];
+  /** Methods that do not work here, and why. */
+  skipped: Record<string, string>;
+  /** The class that is explained. */
+  target: string;
+  /** How many there are: of many images only the first are compared. */
+  total: number;
+  version: number;
+  /** Which maps it belongs to. */
+  stamp: number;
+}
+
+/** Mean height of the insertion and of the deletion curve, 0 to 1 for a class. */
+export type Areas = readonly [number, number];
+
+/** Scores of one map ("map"), and of what knows nothing of the model beside it. */
+export interface MapScores {
+  method: string;
+  layer: number;
+  target: string;
+  /** Whether that is a class, and the curves are its probability. */
+  by_class: boolean;
+  version: number;
+  /** Share of the patches that is shown, or hidden. */
+  fractions: number[];
+  insertion: Record<string, number[]>;
+  deletion: Record<string, number[]>;
+  areas: Record<string, Areas>;
+}
+
+/** Scores of the compared maps. */
+export interface ComparedScores {
+  /** Of the comparison. */
+  stamp: number;
+  /** Of each map ("map") and of its baselines; null where not scored yet. */
+  areas: (Record<string, Areas> | null)[];
+}
+
+/** Insertion and deletion, as far as they were asked for. */
+export interface Faithfulness {
+  /** What is being scored, "" when nothing is. */
+  asked?: "" | "map" | "compared";
+  map?: MapScores;
+  compared?: ComparedScores;
+}
+
+/** Attention among patches, or of the class token to them. */
+export type FamilyName = "patches" | "class";
+
+/** Heads that attend alike. */
+export interface ClusterInfo {
+  name: string;
+  /** Heads, those of every image counted. */
+  size: number;
+  /** How much its heads do each thing, 0 to 1. */
+  scores: Record<string, number>;
+  /** Layers, and how many of its heads are in each. */
+  layers: readonly [number, number][];
+}
+
+/** A map of heads, and how good it is. */
+export interface FamilyInfo {
+  points: number;
+  /** Images that the map was learned from. */
+  images: number;
+  /** Mean squared error with which the codes reconstruct the patterns. */
+  error: number;
+  /** The same of a PCA with as many components. */
+  pca_error: number;
+  /** How far clusters agree over seeds (adjusted Rand index); null where not measured. */
+  stability: number | null;
+  clusters: ClusterInfo[];
+}
+
+/** The map of attention patterns; no family without one. */
+export interface PatternsInfo {
+  /** Grows with every new map. */
+  version: number;
+  /** By `FamilyName`. */
+  families: Record<string, FamilyInfo>;
+}
+
+/** What went wrong. */
+export interface Problem {
+  message: string;
+  /** What to do, "" where that is in the message. */
+  hint: string;
+  /** Traceback of what nobody expected, else "". */
+  details: string;
+}
+
+/** What is being computed. */
+export interface Status {
+  state: "idle" | "computing" | "error";
+  /** What, in words; "" when nothing is. */
+  label: string;
+  /** 0 to 1; null where it is not known. */
+  progress: number | null;
+  error: Problem | null;
+  /** That the last result took, waiting included. */
+  milliseconds: number | null;
+}
+
+/** What goes from the kernel to the browser; the browser may not change it. */
+export interface Results {
+  decision: Decision | Empty;
+  /** Empty without labels. */
+  accuracy: Accuracy | Empty;
+  /** Empty until asked for. */
+  partial: PartialPruning | Empty;
+  /** By order; those that were asked for. */
+  curves: Record<string, Curve>;
+  faithfulness: Faithfulness;
+  status: Status;
+  /** Grows with every new trace; 0 before the first. */
+  _version: number;
+  _model_info: ModelInfo | Empty;
+  /** What the model sees. */
+  _picture: DataView;
+  /** All methods, or where they are large the selected one. */
+  _maps: Encoded<MapsByMethod>;
+  /** Of the selected token. */
+  _attention_rows: Encoded<AttentionRows, RowsMetadata>;
+  _importance_data: Encoded<ImportanceTables, BaselineMetadata>;
+  /** Of the image as it is shown; empty until asked for. */
+  _strength_data: Encoded<StrengthTensors>;
+  /** Empty until asked for. */
+  _strength_set: Encoded<StrengthOfSet>;
+  /** Empty until asked for. */
+  _overview: Overview | Empty;
+  /** Empty until asked for, and where there are too many images. */
+  _thumbnails: Encoded<Thumbnails>;
+  /** Empty until asked for. */
+  _comparison: Comparison | ComparisonRequest | Empty;
+  _comparison_maps: Encoded<ComparisonMaps, StampMetadata>;
+  _patterns_info: PatternsInfo | Empty;
+  /** Empty until asked for. */
+  _patterns_here: Encoded<PatternsHere>;
+}
+
+export const RESULTS = [
+  "decision",
+  "accuracy",
+  "partial",
+  "curves",
+  "faithfulness",
+  "status",
+  "_version",
+  "_model_info",
+  "_picture",
+  "_maps",
+  "_attention_rows",
+  "_importance_data",
+  "_strength_data",
+  "_strength_set",
+  "_overview",
+  "_thumbnails",
+  "_comparison",
+  "_comparison_maps",
+  "_patterns_info",
+  "_patterns_here",
+] as const;
+
+/** A question from the browser. */
+export interface RequestMessage {
+  /** Unlike that of any other. */
+  id: string;
+  /** Name of one of the requests. */
+  method: string;
+  params: Record<string, unknown>;
+}
+
+/** The browser no longer wants the reply to a request. */
+export interface CancelMessage {
+  /** Id of the request. */
+  cancel: string;
+}
+
+/** What every answer says of itself. */
+export interface AnswerMeta {
+  /** `_version` when the request came. */
+  version: number;
+}
+
+/** What was asked for; what is binary travels as the message's only buffer. */
+export interface AnswerMessage {
+  id: string;
+  ok: true;
+  meta: AnswerMeta;
+}
+
+/** What went wrong, and what to do. */
+export interface ErrorMessage {
+  message: string;
+}
+
+/** The request could not be answered. */
+export interface FailureMessage {
+  /** null if the message had none. */
+  id: string | null;
+  error: ErrorMessage;
+}
+
+/** The request was cancelled, or something newer took its place. */
+export interface CancelledMessage {
+  id: string;
+  cancelled: true;
+}
+
+export type ReplyMessage = AnswerMessage | FailureMessage | CancelledMessage;
+
+/** Which layer. */
+export interface LayerParams {
+  layer: number;
+}
+
+/** Which head. */
+export interface HeadParams {
+  layer: number;
+  head: number;
+}
+
+/** In which order heads go. */
+export interface CurveParams {
+  /** One of `ORDERS`: a metric of head importance, "random", ... */
+  order: string;
+}
+
+/** By which metric of head importance. */
+export interface MetricParams {
+  metric: string;
+}
+
+/** Which image of the set. */
+export interface ImageParams {
+  index: number;
+}
+
+/** In what the maps differ. */
+export interface ComparisonKind {
+  of: Compared;
+}
+
+/** What to compare. */
+export interface CompareParams extends ComparisonKind {
+  /** By default the selected one. */
+  method?: string;
+  /** Classes beside the likely ones. */
+  classes?: number[];
+}
+
+/** Prompts that stand for classes. */
+export interface PromptParams {
+  prompts: string[];
+}
+
+/** Which map of attention patterns. */
+export interface FamilyParams {
+  family: FamilyName;
+}
+
+/** Which point of which map. */
+export interface PointParams {
+  family: FamilyName;
+  index: number;
+}
+
+/** Every request by its name. */
+export interface Requests {
+  /** Attention of a whole layer. */
+  attention: { params: LayerParams; buffer: Encoded<AttentionLayer> };
+  /** `partial`: the decision without parts of a head's attention. */
+  partial: { params: HeadParams; buffer: null };
+  /** `curves`: the decision as ever more heads are masked. */
+  curve: { params: CurveParams; buffer: null };
+  /** `_strength_data`: how far the heads attend on the image as it is shown. */
+  strength: { params: Empty; buffer: null };
+  /** `_strength_set`: entropy of the heads on all images of the set. */
+  strength_set: { params: Empty; buffer: null };
+  /** `_overview` and `_thumbnails` in order. */
+  images: { params: Empty; buffer: null };
+  /** `_overview` laid out by which heads matter. */
+  overview: { params: MetricParams; buffer: null };
+  /** An image of the set as the model sees it. */
+  image: { params: ImageParams; buffer: DataView };
+  /** `_comparison` and `_comparison_maps`. */
+  compare: { params: CompareParams; buffer: null };
+  /** Other prompts for classes: the model is described anew. */
+  prompts: { params: PromptParams; buffer: null };
+  /** `faithfulness` of the selected map. */
+  score_map: { params: Empty; buffer: null };
+  /** `faithfulness` of the compared maps. */
+  score_compared: { params: Empty; buffer: null };
+  /** Stop scoring; what was scored stays. */
+  cancel_scores: { params: Empty; buffer: null };
+  /** `_patterns_info`: a map of attention patterns. */
+  learn_patterns: { params: Empty; buffer: null };
+  /** `_patterns_here`: the heads of the shown image on that map. */
+  place_heads: { params: Empty; buffer: null };
+  /** The points of a map. */
+  pattern_map: { params: FamilyParams; buffer: Encoded<PatternMap> };
+  /** Attention of every head on the shown image. */
+  pattern_thumbnails: { params: FamilyParams; buffer: Encoded<PatternPictures> };
+  /** One point of a map, decoded from its code. */
+  pattern_at: { params: PointParams; buffer: Encoded<PatternPictures> };
+  /** Stop what is being computed. */
+  cancel_job: { params: Empty; buffer: null };
+}

@@ -1,0 +1,92 @@
+"""The protocol's schema: what is sent is what it says, and the browser's types are made of it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+import browser_fixtures
+import pytest
+from conform import problems, structure
+
+import vit_attention_widget as vaw
+from vit_attention_widget.protocol import typescript
+from vit_attention_widget.protocol.schema.binary import Encoded, Jpeg
+from vit_attention_widget.protocol.schema.requests import Requests
+from vit_attention_widget.protocol.schema.results import Results
+from vit_attention_widget.protocol.schema.selections import ExplorerSelections, Selections
+from vit_attention_widget.session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
+from vit_attention_widget.widgets.answers import _ANSWERS
+
+TABLES = [(Selections, SelectionTraits, SELECTIONS), (Results, ResultTraits, RESULTS)]
+
+
+def hints(of: Any) -> dict[str, Any]:
+    return get_type_hints(of, include_extras=True)
+
+
+def test_the_browser_has_types_of_this_schema() -> None:
+    here = typescript.OUTPUT.read_text("utf-8")
+    assert here == typescript.typescript(), "run python -m vit_attention_widget.protocol.typescript"
+
+
+@pytest.mark.parametrize(("table", "traits", "names"), TABLES)
+def test_every_trait_is_in_the_schema(table: Any, traits: Any, names: tuple[str, ...]) -> None:
+    assert set(names) == set(hints(table))
+    for name in names:
+        assert traits.class_traits()[name].metadata["sync"]
+
+
+def test_widgets_have_no_further_traits() -> None:
+    host = {"_anywidget_id", "_css", "_esm", *vaw.Explorer.mro()[-1].__dict__}
+    for widget in (vaw.AttentionInspector, vaw.Explorer):
+        synced = {name for name, t in widget.class_traits(sync=True).items()
+                  if t.this_class.__module__.startswith("vit_attention_widget")}  # fmt: skip
+        own = set(hints(ExplorerSelections)) if widget is vaw.Explorer else set()
+        assert synced - host == {*SELECTIONS, *RESULTS, *own}
+
+
+@pytest.mark.parametrize(("table", "traits", "names"), TABLES)
+def test_traits_are_annotated_as_in_the_schema(table: Any, traits: Any, names: Any) -> None:
+    declared = hints(traits)
+    for name, of in hints(table).items():
+        if name not in declared:
+            assert of in (int, Jpeg) or Encoded in (of, getattr(of, "__origin__", None))
+            continue
+        read, assigned = get_args(declared[name])
+        assert of == (read if table is Selections else assigned)
+
+
+def test_every_request_is_in_the_schema() -> None:
+    assert set(_ANSWERS) == set(hints(Requests))
+
+
+def test_values_that_are_not_of_the_schema_are_noticed() -> None:
+    status = {"state": "idle", "label": "", "progress": None, "error": None, "milliseconds": 3}
+    of = hints(Results)["status"]
+    assert problems(status, of) == []
+    assert problems({**status, "progress": "half"}, of)
+    assert problems({**status, "state": "busy"}, of)
+    assert problems({**status, "more": 1}, of)
+    assert problems({name: v for name, v in status.items() if name != "error"}, of)
+
+
+@pytest.fixture(scope="module")
+def sent() -> tuple[dict[str, Any], dict[str, Any]]:
+    return browser_fixtures.sent()
+
+
+def test_what_a_session_sends_is_of_the_schema(sent: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    traits, replies = sent
+    for table, _, names in TABLES:
+        for name in names:
+            assert traits[name] != b"", name
+            assert problems(traits[name], hints(table)[name], name) == []
+    for method, reply in replies.items():
+        _, buffer = get_args(hints(Requests)[method])
+        assert problems(reply, buffer, method) == []
+
+
+def test_vitest_reads_what_a_session_sends(sent: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    assert structure(browser_fixtures.written()) == structure(sent), (
+        "run python tests/browser_fixtures.py"
+    )

@@ -1,0 +1,25 @@
+"""How arrays and pictures travel: as bytes beside the JSON."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Encoded", "Float", "Float32", "Jpeg", "Uint8"]
+
+Tensors = TypeVar("Tensors")
+Metadata = TypeVar("Metadata")
+
+Uint8: TypeAlias = NDArray[np.uint8]
+Float32: TypeAlias = NDArray[np.float32]
+Float: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
+"""float32, or float16 where there is much of it; the browser reads both as float32."""
+
+Jpeg: TypeAlias = bytes
+"""A picture as JPEG."""
+
+
+class Encoded(Generic[Tensors, Metadata]):
+    """Safetensors bytes of named tensors, with text beside them; empty where there is nothing."""

@@ -1,0 +1,228 @@
+"""What the browser asks, and how the kernel replies.
+
+A request is a custom message, and gets exactly one reply. What takes long is started by a request
+whose reply carries nothing; its result comes as a trait.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
+
+from .binary import Encoded, Jpeg
+from .results import Compared, Empty, FamilyName
+from .tensors import AttentionLayer, PatternMap, PatternPictures
+
+__all__ = [
+    "AnswerMessage",
+    "AnswerMeta",
+    "Asks",
+    "CancelMessage",
+    "CancelledMessage",
+    "ErrorMessage",
+    "FailureMessage",
+    "ReplyMessage",
+    "RequestMessage",
+    "Requests",
+]
+
+# Messages ----------------------------------------------------------------------------------------
+
+
+class RequestMessage(TypedDict):
+    """A question from the browser."""
+
+    id: str
+    """Unlike that of any other."""
+
+    method: str
+    """Name of one of the requests."""
+
+    params: dict[str, Any]
+
+
+class CancelMessage(TypedDict):
+    """The browser no longer wants the reply to a request."""
+
+    cancel: str
+    """Id of the request."""
+
+
+class AnswerMeta(TypedDict):
+    """What every answer says of itself."""
+
+    version: int
+    """``_version`` when the request came."""
+
+
+class AnswerMessage(TypedDict):
+    """What was asked for; what is binary travels as the message's only buffer."""
+
+    id: str
+    ok: Literal[True]
+    meta: AnswerMeta
+
+
+class ErrorMessage(TypedDict):
+    """What went wrong, and what to do."""
+
+    message: str
+
+
+class FailureMessage(TypedDict):
+    """The request could not be answered."""
+
+    id: str | None
+    """None if the message had none."""
+
+    error: ErrorMessage
+
+
+class CancelledMessage(TypedDict):
+    """The request was cancelled, or something newer took its place."""
+
+    id: str
+    cancelled: Literal[True]
+
+
+ReplyMessage: TypeAlias = AnswerMessage | FailureMessage | CancelledMessage
+
+
+# Parameters --------------------------------------------------------------------------------------
+
+
+class LayerParams(TypedDict):
+    """Which layer."""
+
+    layer: int
+
+
+class HeadParams(TypedDict):
+    """Which head."""
+
+    layer: int
+    head: int
+
+
+class CurveParams(TypedDict):
+    """In which order heads go."""
+
+    order: str
+    """One of ``ORDERS``: a metric of head importance, "random", ..."""
+
+
+class MetricParams(TypedDict):
+    """By which metric of head importance."""
+
+    metric: str
+
+
+class ImageParams(TypedDict):
+    """Which image of the set."""
+
+    index: int
+
+
+class ComparisonKind(TypedDict):
+    """In what the maps differ."""
+
+    of: Compared
+
+
+class CompareParams(ComparisonKind, total=False):
+    """What to compare."""
+
+    method: str
+    """By default the selected one."""
+
+    classes: list[int]
+    """Classes beside the likely ones."""
+
+
+class PromptParams(TypedDict):
+    """Prompts that stand for classes."""
+
+    prompts: list[str]
+
+
+class FamilyParams(TypedDict):
+    """Which map of attention patterns."""
+
+    family: FamilyName
+
+
+class PointParams(TypedDict):
+    """Which point of which map."""
+
+    family: FamilyName
+    index: int
+
+
+# Requests ----------------------------------------------------------------------------------------
+
+Params = TypeVar("Params")
+Buffer = TypeVar("Buffer")
+
+
+class Asks(Generic[Params, Buffer]):
+    """A request with these parameters; the buffer of its answer, or None."""
+
+
+class Requests(TypedDict):
+    """Every request by its name."""
+
+    attention: Asks[LayerParams, Encoded[AttentionLayer, None]]
+    """Attention of a whole layer."""
+
+    partial: Asks[HeadParams, None]
+    """``partial``: the decision without parts of a head's attention."""
+
+    curve: Asks[CurveParams, None]
+    """``curves``: the decision as ever more heads are masked."""
+
+    strength: Asks[Empty, None]
+    """``_strength_data``: how far the heads attend on the image as it is shown."""
+
+    strength_set: Asks[Empty, None]
+    """``_strength_set``: entropy of the heads on all images of the set."""
+
+    images: Asks[Empty, None]
+    """``_overview`` and ``_thumbnails`` in order."""
+
+    overview: Asks[MetricParams, None]
+    """``_overview`` laid out by which heads matter."""
+
+    image: Asks[ImageParams, Jpeg]
+    """An image of the set as the model sees it."""
+
+    compare: Asks[CompareParams, None]
+    """``_comparison`` and ``_comparison_maps``."""
+
+    prompts: Asks[PromptParams, None]
+    """Other prompts for classes: the model is described anew."""
+
+    score_map: Asks[Empty, None]
+    """``faithfulness`` of the selected map."""
+
+    score_compared: Asks[Empty, None]
+    """``faithfulness`` of the compared maps."""
+
+    cancel_scores: Asks[Empty, None]
+    """Stop scoring; what was scored stays."""
+
+    learn_patterns: Asks[Empty, None]
+    """``_patterns_info``: a map of attention patterns."""
+
+    place_heads: Asks[Empty, None]
+    """``_patterns_here``: the heads of the shown image on that map."""
+
+    pattern_map: Asks[FamilyParams, Encoded[PatternMap, None]]
+    """The points of a map."""
+
+    pattern_thumbnails: Asks[FamilyParams, Encoded[PatternPictures, None]]
+    """Attention of every head on the shown image."""
+
+    pattern_at: Asks[PointParams, Encoded[PatternPictures, None]]
+    """One point of a map, decoded from its code."""
+
+    cancel_job: Asks[Empty, None]
+    """Stop what is being computed."""

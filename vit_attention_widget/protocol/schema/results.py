@@ -1,0 +1,486 @@
+"""What was computed: the traits that go from the kernel to the browser."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, TypedDict
+
+from .binary import Encoded, Jpeg
+from .selections import Head
+from .tensors import (
+    AttentionRows,
+    BaselineMetadata,
+    ComparisonMaps,
+    ImportanceTables,
+    MapsByMethod,
+    PatternsHere,
+    RowsMetadata,
+    StampMetadata,
+    StrengthOfSet,
+    StrengthTensors,
+    Thumbnails,
+)
+
+__all__ = [
+    "Accuracy",
+    "Areas",
+    "Choice",
+    "ClusterInfo",
+    "Compared",
+    "ComparedScores",
+    "Comparison",
+    "ComparisonRequest",
+    "Curve",
+    "Decision",
+    "DecisionRow",
+    "Empty",
+    "Faithfulness",
+    "FamilyInfo",
+    "FamilyName",
+    "MapScores",
+    "ModelInfo",
+    "Overview",
+    "PartialPruning",
+    "PartialRow",
+    "PatternsInfo",
+    "Problem",
+    "Results",
+    "Status",
+]
+
+
+class Empty(TypedDict):
+    """Nothing yet."""
+
+
+# The model and its decision ----------------------------------------------------------------------
+
+
+class Choice(TypedDict):
+    """A method or metric that can be selected."""
+
+    key: str
+    label: str
+    hint: str
+
+
+class ModelInfo(TypedDict):
+    """What the views must know of the model, the image, and of what is explained."""
+
+    name: str
+
+    image_name: str
+
+    num_layers: int
+
+    num_heads: list[int]
+    """Heads of each layer."""
+
+    prefix: list[str]
+    """Names of the tokens before the first patch."""
+
+    rows: int
+    """Of patches."""
+
+    cols: int
+    """Of patches."""
+
+    num_tokens: int
+    """With the prefix tokens."""
+
+    image_width: int
+    """Of the model input, in pixels."""
+
+    image_height: int
+    """Of the model input, in pixels."""
+
+    class_names: list[str] | None
+
+    num_classes: int
+    """0 without a classifier."""
+
+    takes_prompts: bool
+    """Whether classes are prompts that can be typed."""
+
+    by_class: bool
+    """Whether a class is explained, and not another target."""
+
+    methods: list[Choice]
+    """Methods that can explain what is explained."""
+
+    metrics: list[Choice]
+    """Metrics of head importance that there are for it."""
+
+    set_size: int
+    """Images of the set, 0 without."""
+
+    other_models: list[str]
+    """Models to compare with."""
+
+
+class DecisionRow(TypedDict):
+    """A likely class."""
+
+    index: int
+
+    name: str
+
+    before: float
+    """Probability with every head in place."""
+
+    after: float | None
+    """Probability with the pruned heads masked; None where none is."""
+
+
+class Decision(TypedDict):
+    """What the model decides: with every head in place, and with the pruned heads masked."""
+
+    target: int
+    """Class that is explained; -1 if it is another target."""
+
+    target_name: str
+
+    target_before: float
+    """Probability of the class, or value of another target."""
+
+    target_after: float | None
+    """The same with the pruned heads masked; None where none is."""
+
+    pruned: list[Head]
+
+    rows: list[DecisionRow]
+    """The five likeliest classes before, and after; empty without a classifier."""
+
+
+# Heads -------------------------------------------------------------------------------------------
+
+
+class Accuracy(TypedDict):
+    """Share of the labeled images that are given their class."""
+
+    before: float
+
+    after: float | None
+    """With the pruned heads masked; None where none is, or not known yet."""
+
+    count: int
+    """Labeled images."""
+
+
+class PartialRow(TypedDict):
+    """The decision with one part of a head's attention set to zero."""
+
+    mode: str
+
+    zeroed: list[list[bool]]
+    """[[class-class, class-patch], [patch-class, patch-patch]], true where set to zero."""
+
+    probability: float
+    """Of the explained class."""
+
+    top5: list[tuple[str, float]]
+    """Likeliest classes with their probabilities."""
+
+
+class PartialPruning(TypedDict):
+    """What becomes of the decision without parts of one head's attention."""
+
+    layer: int
+    head: int
+    rows: list[PartialRow]
+
+
+class Curve(TypedDict):
+    """A decision as ever more heads are masked."""
+
+    name: str
+    """Of the order, in words."""
+
+    metric: Literal["probability", "accuracy"]
+
+    values: list[float]
+    """``values[n]`` is without the first n heads of ``order``."""
+
+    order: list[Head]
+
+    total: int
+    """Heads that can go; there are fewer values while it is drawn, or when it was cancelled."""
+
+
+# The set of images -------------------------------------------------------------------------------
+
+
+class Overview(TypedDict):
+    """All images of the set; lists are shorter while not everything is known."""
+
+    total: int
+
+    names: list[str]
+    """File names, "" where an image has none; empty without any."""
+
+    labels: list[int] | None
+    """Classes that came with the images."""
+
+    predicted: list[int]
+    """Likeliest class of each image."""
+
+    probability: list[float]
+    """Of the predicted class."""
+
+    points: list[tuple[float, float]]
+    """In the plane, y upwards; empty until the images were laid out."""
+
+    layout: str
+    """What the points are: "t-SNE", "principal components" or "in order"."""
+
+    metric: str
+    """Of the head importance that the points were made from; "" before."""
+
+    measuring: str
+    """The metric that is being measured, "" when none is."""
+
+    done: int
+    """Images measured so far."""
+
+
+# Maps beside each other --------------------------------------------------------------------------
+
+Compared: TypeAlias = Literal["methods", "classes", "layers", "images", "models"]
+"""In what the maps of a comparison may differ."""
+
+
+class ComparisonRequest(TypedDict):
+    """A comparison that was asked for and is not there yet."""
+
+    of: Compared
+
+    method: str
+
+    classes: list[int]
+    """Classes beside the likely ones."""
+
+    asked: Compared | Literal[""]
+    """What is being compared, "" when nothing is."""
+
+
+class Comparison(ComparisonRequest):
+    """What was compared; its maps come as ``_comparison_maps``."""
+
+    names: list[str]
+
+    keys: list[str | int]
+    """What a click on each selects: a method, class, layer or image; a model's number."""
+
+    notes: list[str]
+    """The probability of a class, the class of an image or of a model."""
+
+    files: list[str]
+    """File names of images; empty without any."""
+
+    correlation: list[list[float | None]]
+    """Rank correlation [item][item], -1 to 1; None where a map is the same everywhere."""
+
+    skipped: dict[str, str]
+    """Methods that do not work here, and why."""
+
+    target: str
+    """The class that is explained."""
+
+    total: int
+    """How many there are: of many images only the first are compared."""
+
+    version: int
+
+    stamp: int
+    """Which maps it belongs to."""
+
+
+Areas: TypeAlias = tuple[float, float]
+"""Mean height of the insertion and of the deletion curve, 0 to 1 for a class."""
+
+
+class MapScores(TypedDict):
+    """Scores of one map ("map"), and of what knows nothing of the model beside it."""
+
+    method: str
+
+    layer: int
+
+    target: str
+
+    by_class: bool
+    """Whether that is a class, and the curves are its probability."""
+
+    version: int
+
+    fractions: list[float]
+    """Share of the patches that is shown, or hidden."""
+
+    insertion: dict[str, list[float]]
+
+    deletion: dict[str, list[float]]
+
+    areas: dict[str, Areas]
+
+
+class ComparedScores(TypedDict):
+    """Scores of the compared maps."""
+
+    stamp: int
+    """Of the comparison."""
+
+    areas: list[dict[str, Areas] | None]
+    """Of each map ("map") and of its baselines; None where not scored yet."""
+
+
+class Faithfulness(TypedDict, total=False):
+    """Insertion and deletion, as far as they were asked for."""
+
+    asked: Literal["", "map", "compared"]
+    """What is being scored, "" when nothing is."""
+
+    map: MapScores
+
+    compared: ComparedScores
+
+
+# Patterns of attention ---------------------------------------------------------------------------
+
+FamilyName: TypeAlias = Literal["patches", "class"]
+"""Attention among patches, or of the class token to them."""
+
+
+class ClusterInfo(TypedDict):
+    """Heads that attend alike."""
+
+    name: str
+
+    size: int
+    """Heads, those of every image counted."""
+
+    scores: dict[str, float]
+    """How much its heads do each thing, 0 to 1."""
+
+    layers: list[tuple[int, int]]
+    """Layers, and how many of its heads are in each."""
+
+
+class FamilyInfo(TypedDict):
+    """A map of heads, and how good it is."""
+
+    points: int
+
+    images: int
+    """Images that the map was learned from."""
+
+    error: float
+    """Mean squared error with which the codes reconstruct the patterns."""
+
+    pca_error: float
+    """The same of a PCA with as many components."""
+
+    stability: float | None
+    """How far clusters agree over seeds (adjusted Rand index); None where not measured."""
+
+    clusters: list[ClusterInfo]
+
+
+class PatternsInfo(TypedDict):
+    """The map of attention patterns; no family without one."""
+
+    version: int
+    """Grows with every new map."""
+
+    families: dict[str, FamilyInfo]
+    """By ``FamilyName``."""
+
+
+# What is going on --------------------------------------------------------------------------------
+
+
+class Problem(TypedDict):
+    """What went wrong."""
+
+    message: str
+
+    hint: str
+    """What to do, "" where that is in the message."""
+
+    details: str
+    """Traceback of what nobody expected, else ""."""
+
+
+class Status(TypedDict):
+    """What is being computed."""
+
+    state: Literal["idle", "computing", "error"]
+
+    label: str
+    """What, in words; "" when nothing is."""
+
+    progress: float | None
+    """0 to 1; None where it is not known."""
+
+    error: Problem | None
+
+    milliseconds: float | None
+    """That the last result took, waiting included."""
+
+
+# The traits --------------------------------------------------------------------------------------
+
+
+class Results(TypedDict):
+    """What goes from the kernel to the browser; the browser may not change it."""
+
+    decision: Decision | Empty
+
+    accuracy: Accuracy | Empty
+    """Empty without labels."""
+
+    partial: PartialPruning | Empty
+    """Empty until asked for."""
+
+    curves: dict[str, Curve]
+    """By order; those that were asked for."""
+
+    faithfulness: Faithfulness
+
+    status: Status
+
+    _version: int
+    """Grows with every new trace; 0 before the first."""
+
+    _model_info: ModelInfo | Empty
+
+    _picture: Jpeg
+    """What the model sees."""
+
+    _maps: Encoded[MapsByMethod, None]
+    """All methods, or where they are large the selected one."""
+
+    _attention_rows: Encoded[AttentionRows, RowsMetadata]
+    """Of the selected token."""
+
+    _importance_data: Encoded[ImportanceTables, BaselineMetadata]
+
+    _strength_data: Encoded[StrengthTensors, None]
+    """Of the image as it is shown; empty until asked for."""
+
+    _strength_set: Encoded[StrengthOfSet, None]
+    """Empty until asked for."""
+
+    _overview: Overview | Empty
+    """Empty until asked for."""
+
+    _thumbnails: Encoded[Thumbnails, None]
+    """Empty until asked for, and where there are too many images."""
+
+    _comparison: Comparison | ComparisonRequest | Empty
+    """Empty until asked for."""
+
+    _comparison_maps: Encoded[ComparisonMaps, StampMetadata]
+
+    _patterns_info: PatternsInfo | Empty
+
+    _patterns_here: Encoded[PatternsHere, None]
+    """Empty until asked for."""

@@ -1,0 +1,74 @@
+"""What is selected: the traits that go both ways."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, TypedDict
+
+__all__ = [
+    "Colormap",
+    "Direction",
+    "ExplorerSelections",
+    "Head",
+    "Interpolation",
+    "Scale",
+    "Selections",
+]
+
+Head: TypeAlias = tuple[int, int]
+"""A layer and a head of it, both from 0."""
+
+Direction: TypeAlias = Literal["looks_at", "looked_at_by"]
+"""Whether a token's row of the attention is shown, or its column."""
+
+Colormap: TypeAlias = Literal["viridis", "cividis", "magma"]
+
+Interpolation: TypeAlias = Literal["bilinear", "nearest"]
+"""How a map's patches are enlarged to the picture."""
+
+Scale: TypeAlias = Literal["shared", "layer", "sigmoid"]
+"""One color scale for the maps of all layers, one for each, or DAAM's own sigmoid."""
+
+
+class Selections(TypedDict):
+    """What is selected. The session validates it; the browser takes what the session says."""
+
+    target: int | None
+    """Class that is explained; None while there is none, or where the target is no class."""
+
+    selected_layer: int
+
+    selected_head: int
+    """-1 is the mean of the heads."""
+
+    selected_token: int
+    """Index in the sequence, prefix tokens included."""
+
+    selected_image: int
+    """Number in the image set; -1 is the image that was given."""
+
+    direction: Direction
+
+    pruned_heads: list[Head]
+    """Sorted, each once."""
+
+    method: str
+    """Key of one of the methods in ``_model_info``."""
+
+    metric: str
+    """Key of one of the metrics in ``_model_info``."""
+
+    colormap: Colormap
+
+    opacity: float
+    """Of the map over the picture, 0 to 1."""
+
+    interpolation: Interpolation
+
+    scale: Scale
+
+
+class ExplorerSelections(TypedDict):
+    """What is selected in the Explorer only."""
+
+    panels: list[str]
+    """Open panels, in order; ``PANELS`` of ``widgets/explorer.py`` has them all."""

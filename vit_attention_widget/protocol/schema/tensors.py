@@ -1,0 +1,153 @@
+"""What is inside binary data: named tensors with their axes."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias, TypedDict
+
+from .binary import Float, Float32, Uint8
+from .selections import Direction
+
+__all__ = [
+    "AttentionLayer",
+    "AttentionRows",
+    "BaselineMetadata",
+    "ComparisonMaps",
+    "ImportanceTables",
+    "MapsByMethod",
+    "PatternMap",
+    "PatternPictures",
+    "PatternsHere",
+    "RowsMetadata",
+    "StampMetadata",
+    "StrengthOfSet",
+    "StrengthTensors",
+    "Thumbnails",
+]
+
+
+class AttentionRows(TypedDict):
+    """Attention of one token in every head: its row or column, ``rows / 255 * scale``."""
+
+    rows: Annotated[Uint8, "layer, head, token"]
+    """Heads that a layer lacks are 0."""
+
+    scale: Annotated[Float32, "layer, head"]
+    """Largest value of the row."""
+
+
+class RowsMetadata(TypedDict):
+    """Which rows they are."""
+
+    token: int
+    direction: Direction
+
+
+class AttentionLayer(TypedDict):
+    """Attention of every head of a layer: ``attention / 255 * scale``."""
+
+    attention: Annotated[Uint8, "head, query, key"]
+
+    scale: Annotated[Float32, "head, query"]
+    """Largest value of the row."""
+
+
+MapsByMethod: TypeAlias = dict[str, Annotated[Float32, "layer, row, col"]]
+"""Maps by method, not normalized; ``"daam.before"`` is without the pruned heads masked."""
+
+
+ImportanceTables: TypeAlias = dict[str, Annotated[Float32, "layer, head"]]
+"""Importance by metric; NaN where not known yet, no such head, or pruned."""
+
+
+class BaselineMetadata(TypedDict):
+    """What importance is relative to."""
+
+    baseline: float
+    """Probability of the class, or value of the target, with no further head masked."""
+
+
+class StrengthOfHeads(TypedDict):
+    """How strongly heads attend near and far; NaN where a layer has no such head."""
+
+    profile: Annotated[Float32, "layer, head, hop"]
+    """Mean attention over all pairs of patches so many hops apart; hop 0 is the patch itself."""
+
+    entropy: Annotated[Float32, "layer, head"]
+    """Of the profile scaled to sum to 1, in nats."""
+
+    distance: Annotated[Float32, "layer, head"]
+    """Mean attention distance between patches, in pixels of the model input."""
+
+
+class StrengthTensors(StrengthOfHeads, total=False):
+    """The same, and shares of attention, 0 to 1, where there is a class token."""
+
+    class_to_class: Annotated[Float32, "layer, head"]
+    """Of the class token to itself."""
+
+    class_to_patches: Annotated[Float32, "layer, head"]
+    """Of the class token to all patches."""
+
+    patches_to_class: Annotated[Float32, "layer, head"]
+    """Of the mean patch to the class token."""
+
+
+class StrengthOfSet(TypedDict):
+    """Entropy of every head on each image of the set."""
+
+    entropy: Annotated[Float32, "image, layer, head"]
+    """As in ``StrengthOfHeads``, in nats."""
+
+
+class Thumbnails(TypedDict):
+    """Small pictures of the images of the set."""
+
+    thumbnails: Annotated[Uint8, "image, row, col, channel"]
+    """RGB."""
+
+
+class ComparedMaps(TypedDict):
+    """Compared maps, not normalized."""
+
+    maps: Annotated[Float, "item, row, col"]
+
+
+class ComparisonMaps(ComparedMaps, total=False):
+    """Compared maps; in float16 each is divided by its scale."""
+
+    scale: Annotated[Float32, "item"]
+    """Largest absolute value of the map; only with float16."""
+
+
+class StampMetadata(TypedDict):
+    """To which comparison the maps belong: the two come in messages of their own."""
+
+    stamp: int
+
+
+class PatternPictures(TypedDict):
+    """Attention as pictures, each square part relative to its own largest value: 255."""
+
+    pictures: Annotated[Uint8, "item, row, col"]
+
+
+class PatternMap(PatternPictures):
+    """All heads of all images as points; the pictures are the mean patterns of the clusters."""
+
+    points: Annotated[Float, "point, xy"]
+    """From -1 to 1; image by image, each with the heads in order."""
+
+    labels: Annotated[Uint8, "point"]
+    """Cluster of each point."""
+
+    distances: Annotated[Float, "head, head"]
+    """Distance of heads from each other, over all images."""
+
+
+class PatternsHere(TypedDict, total=False):
+    """Where the heads of the shown image lie on the map of each family."""
+
+    patches_points: Annotated[Float32, "head, xy"]
+    patches_labels: Annotated[Uint8, "head"]
+    class_points: Annotated[Float32, "head, xy"]
+    class_labels: Annotated[Uint8, "head"]
