@@ -89,12 +89,12 @@ class Autoencoder(nn.Module):
         """Make it the PCA of some vectors; the networks add nothing yet."""
         mean = vectors.mean(0)
         centred = vectors - mean
-        values, axes = torch.linalg.eigh(centred.T @ centred)
-        axes = axes.flip(1)[:, : len(self.down)].T
+        squares, axes = _principal(centred)
+        axes = axes[: len(self.down)]
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         axes = axes * largest.sign()  # else the sign is the solver's whim
         self.mean.copy_(mean)
-        spread = (values.flip(0)[: len(self.down)].clamp_min(0) / len(vectors)).sqrt()
+        spread = (squares[: len(self.down)] / len(vectors)).sqrt()
         self.spread.copy_(spread.clamp_min(1e-6))
         with torch.no_grad():
             self.down.copy_(axes)
@@ -181,6 +181,15 @@ def fit_autoencoder(
     autoencoder.load_state_dict(best)
     error = _error(autoencoder, judge)
     return Fit(autoencoder.requires_grad_(False), error, pca_error)
+
+
+def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of squares along the principal axes, largest first, and those axes [axis, size]."""
+    if len(centred) < centred.shape[1]:  # eigh of a matrix of low rank takes long, or gives NaN
+        _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
+        return singular**2, axes
+    squares, axes = torch.linalg.eigh(centred.T @ centred)
+    return squares.flip(0).clamp_min(0), axes.flip(1).T
 
 
 def _floats(vectors: Tensor) -> Tensor:
