@@ -5,13 +5,21 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 JS := $(shell find js/src -type f) js/build.mjs js/package.json
 
-.PHONY: demo test build lint check-js browser oldest clean
+# Processes that run tests, a core each. `make test WORKERS=0` runs all in one.
+WORKERS := 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
+
+.PHONY: demo test quick build lint check-js browser oldest clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
 
 test: .stamps/test build lint check-js .stamps/chromium
-	$(BIN)/python -m pytest --doctest-modules vit_attention_widget tests
+	$(PYTEST)
+
+# For every change: what takes seconds and what needs a browser is left out, and so is the linting.
+quick: .stamps/test build
+	$(PYTEST) -m "not slow and not browser"
 
 build: vit_attention_widget/static/explorer.js
 

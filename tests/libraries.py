@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import open_clip
+import pytest
 import torch
 import torchvision
 import transformers as hf
@@ -184,3 +185,11 @@ TINY = [
 ]
 if not hasattr(hf, "DINOv3ViTModel"):  # before transformers 4.56
     TINY = [tiny for tiny in TINY if tiny.name != "hf-dinov3"]
+
+QUICK = {"hf-vit", "hf-dinov2-registers", "hf-siglip", "torchvision", "open-clip", "own"}
+"""One model of a kind: what is tested with all of them is slow with the others."""
+
+MODELS = [
+    pytest.param(tiny, id=tiny.name, marks=() if tiny.name in QUICK else pytest.mark.slow)
+    for tiny in TINY
+]

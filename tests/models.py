@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pytest
 import timm
 import torch
 from timm.layers import set_fused_attn
@@ -198,3 +199,23 @@ TINY = [
 ]
 TINY = [tiny for tiny in TINY if timm.is_model(tiny.architecture)]  # an older timm has fewer
 BY_NAME = {tiny.name: tiny for tiny in TINY}
+
+QUICK = {
+    "vit",
+    "vit-explicit",
+    "vit-non-square",
+    "beit",
+    "relpos",
+    "eva02",
+    "rope-mixed",
+    "dinov2-registers",
+    "siglip",
+    "pe-core",
+}
+"""One model of a kind: what is tested with all of them is slow with the others."""
+
+MODELS = [
+    pytest.param(tiny, id=tiny.name, marks=() if tiny.name in QUICK else pytest.mark.slow)
+    for tiny in TINY
+]
+NAMES = [pytest.param(tiny.name, marks=each.marks) for tiny, each in zip(TINY, MODELS, strict=True)]

@@ -23,6 +23,7 @@ def options(**changed: object) -> argparse.Namespace:
 SMALL = {"img_size": 64, "depth": 3, "embed_dim": 48, "num_heads": 3}
 
 
+@pytest.mark.slow
 def test_every_peer_can_be_run(tmp_path: Path) -> None:
     rows = peers.table("vit_tiny_patch16_224", options(), **SMALL)
     assert len(rows) >= 19
@@ -37,6 +38,7 @@ def test_what_does_not_agree_is_not_timed() -> None:
         scene.checked("a map", torch.arange(9.0), torch.arange(9.0).flip(0))
 
 
+@pytest.mark.slow
 def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(growth, "PATCHES", (196, 256))
     found = growth.measured(options())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import timm
 import torch
-from models import BY_NAME, TINY, TinyModel
+from models import BY_NAME, MODELS, TinyModel
 from snapshots import untouched
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ from vit_attention_widget.errors import (
 SOME = ["vit", "vit-explicit", "deit-distilled", "beit", "eva02", "dinov3", "siglip", "relpos"]
 
 
-@pytest.fixture(params=TINY, ids=lambda tiny: tiny.name)
+@pytest.fixture(params=MODELS)
 def tiny(request: pytest.FixtureRequest) -> TinyModel:
     return request.param
 
@@ -493,7 +493,14 @@ def _its_forward(model: nn.Module) -> nn.Module:
 
 @pytest.mark.filterwarnings("ignore:.*global hooks on modules")  # of compiled blocks, by PyTorch
 @pytest.mark.parametrize("compiled", [_wrapped, _in_place, _block_by_block, _its_forward])
-@pytest.mark.parametrize("name", ["vit", "beit-explicit", "siglip"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit",
+        pytest.param("beit-explicit", marks=pytest.mark.slow),
+        pytest.param("siglip", marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_models(name: str, compiled: Callable[[nn.Module], nn.Module]) -> None:
     """Where compiled code runs, attention cannot be seen: the eager module below runs instead."""
     tiny = BY_NAME[name]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from libraries import TINY, Tiny, adapted
+from libraries import MODELS, TINY, Tiny, adapted
 from snapshots import untouched
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ Maps = dict[str, Tensor]
 LIKENESS = {torch.bfloat16: 0.95, torch.float16: 0.99}
 
 
-@pytest.fixture(params=TINY, ids=lambda tiny: tiny.name)
+@pytest.fixture(params=MODELS)
 def tiny(request: pytest.FixtureRequest) -> Tiny:
     return request.param
 
@@ -185,6 +185,7 @@ COMPILED = {"wrapped": _wrapped, "in-place": _in_place, "blocks": _its_blocks}
 SOME = ["hf-vit", "hf-vit-eager", "hf-siglip-vision", "torchvision", "open-clip", "own"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", COMPILED)
 @pytest.mark.parametrize("name", SOME)
 def test_compiled_models(name: str, how: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from models import BY_NAME, TINY, TinyModel
+from models import BY_NAME, MODELS, NAMES, TinyModel
 from reference.explicit import ExplicitAttention, ExplicitViT
 from torch import Tensor, nn
 from twins import TARGET, agree, twins
@@ -181,7 +181,7 @@ def kept(mode: str, tokens: vaw.TokenLayout) -> Tensor:
     return keep
 
 
-@pytest.mark.parametrize("name", [tiny.name for tiny in TINY])
+@pytest.mark.parametrize("name", NAMES)
 def test_partial_pruning(name: str) -> None:
     pair = twins(name)
     for layer, head in [(0, 1), (2, 0)]:
@@ -229,7 +229,7 @@ def test_partial_pruning_that_makes_no_sense(options: dict[str, object], words: 
 # --- other masks on the same trace ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+@pytest.mark.parametrize("tiny", MODELS)
 def test_remasking_is_tracing_anew(tiny: TinyModel) -> None:
     model, inputs = tiny.build(), tiny.inputs()
     found = vaw.trace(model, inputs, TARGET)

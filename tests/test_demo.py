@@ -41,6 +41,7 @@ def test_the_mask_is_where_the_object_is(kind: str) -> None:
     assert not (differs & ~near.numpy()).any()
 
 
+@pytest.mark.slow
 def test_colour_does_not_tell_the_kind() -> None:
     images, _, labels = vaw.demo.draw(range(1000))
     colours = images.mean((2, 3))
@@ -61,6 +62,7 @@ def test_unknown_kinds_are_refused() -> None:
         vaw.demo.scene(seed=1, kind="dog")
 
 
+@pytest.mark.slow
 def test_the_model_knows_fresh_scenes() -> None:
     assert WEIGHTS.stat().st_size <= 4 * 2**20
     model = vaw.demo.load_model()
@@ -68,6 +70,7 @@ def test_the_model_knows_fresh_scenes() -> None:
     assert accuracy(model, 600, first_seed=FRESH) >= 0.95
 
 
+@pytest.mark.slow
 def test_its_heads_differ() -> None:
     """Some heads matter, most hardly do."""
     table = head_table(vaw.demo.load_model(), count=300, first_seed=FRESH)

@@ -63,6 +63,7 @@ def test_every_method_and_metric_beside_what_knows_nothing() -> None:
     assert without.methods == ("daam", "center", "random")
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_functions() -> None:
     found = whole()
     for start in (0, 8):  # as they are cut into batches
@@ -89,6 +90,7 @@ def test_values_are_those_of_the_functions() -> None:
                 torch.testing.assert_close(found.of(name, metric)[part], values, msg=metric)
 
 
+@pytest.mark.slow
 def test_however_the_images_come() -> None:
     pairs = list(zip(IMAGES, LABELS, strict=True))
     inputs = vaw.describe(model()).prepare(IMAGES)
@@ -106,6 +108,7 @@ def test_however_the_images_come() -> None:
     same(small, whole())
 
 
+@pytest.mark.slow
 def test_steps_and_updates_grow() -> None:
     sizes = []
     found = vaw.evaluate(
@@ -214,6 +217,7 @@ def test_how_often_an_interval_holds_the_truth() -> None:
     assert 180 <= holds <= 199
 
 
+@pytest.mark.slow
 def test_differences_are_taken_image_by_image() -> None:
     found = whole()
     better, low, high = found.against("legrad", "random", "average_precision")
@@ -297,6 +301,7 @@ def test_what_was_not_computed(call: Any, words: str) -> None:
 # What goes wrong ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
     def broken() -> Iterator[Any]:
         yield from zip(IMAGES[:8], LABELS[:8], strict=True)
@@ -325,6 +330,7 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
         vaw.evaluate(model(), dead(), MASKS, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_masks_that_break_keep_what_was_computed() -> None:
     with pytest.warns(UserWarning, match=r"fewer masks than images"):
         found = vaw.evaluate(model(), IMAGES, iter(MASKS[:9]), target=LABELS, **OPTIONS)
@@ -343,6 +349,7 @@ def test_masks_that_break_keep_what_was_computed() -> None:
     assert len(found) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["NaN", "refuses"])
 def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
     def method(trace: vaw.Trace) -> explainers.Attribution:
@@ -363,6 +370,7 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
     assert found.curve("bad", "insertion")[1].isnan().all()
 
 
+@pytest.mark.slow
 def test_it_can_be_cancelled_and_leaves_nothing_behind() -> None:
     seen: list[tuple[float, str]] = []
 
@@ -441,6 +449,7 @@ def test_baselines_are_attributions() -> None:
     assert torch.equal(evaluation.random(second, seed=4).final[0], random.final[1])
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_more_than_before() -> None:
     code = (
         "import sys, vit_attention_widget as vaw\n"

@@ -30,6 +30,7 @@ REAL = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_a_small_report_without_photographs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_small_report_without_photographs(
     assert sum(path.stat().st_size for path in (tmp_path / "plots").iterdir()) < 100_000
 
 
+@pytest.mark.slow
 @REAL
 def test_a_small_report_with_photographs() -> None:
     reports = benchmark.of_photographs(2, 1)
@@ -57,6 +59,7 @@ def test_a_small_report_with_photographs() -> None:
     assert not any(report.found.failed for report in reports)
 
 
+@pytest.mark.slow
 @REAL
 def test_the_published_figures_of_the_pets() -> None:
     """As a slow, literal implementation found them: the border counts as background there."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from models import TINY
+from models import NAMES
 from reference import attention as literal_attention
 from reference import daam as literal_daam
 from reference import gmar as literal_gmar
@@ -81,7 +81,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=[tiny.name for tiny in TINY])
+@pytest.fixture(params=NAMES)
 def pair(request: pytest.FixtureRequest) -> Twins:
     return twins(request.param)
 

@@ -25,6 +25,7 @@ def share(heat: Tensor, mask: Tensor) -> float:
     return float((heat * mask).sum() / heat.sum().clamp_min(1e-12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["relevance", "gradient_rollout"])
 def test_the_bundled_model_turns_to_the_object_that_is_asked_for(method: str) -> None:
     """Two objects side by side: more of the map lies on the one whose class is explained.
@@ -49,6 +50,7 @@ def test_the_bundled_model_turns_to_the_object_that_is_asked_for(method: str) ->
     assert np.mean(right) > 0.7, np.mean(right)
 
 
+@pytest.mark.slow
 @needs_real
 @pytest.mark.parametrize("method", NEW)
 def test_maps_of_photographs_lie_on_the_animal_and_know_the_class(method: str) -> None:

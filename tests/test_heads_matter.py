@@ -13,6 +13,8 @@ from vit_attention_widget.importance.metrics import METRICS
 
 FIRST = 920_000
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:

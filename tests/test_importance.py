@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from models import BY_NAME, TINY
+from models import BY_NAME, NAMES
 from reference.importance import leave_one_out, taylor
 from torch import Tensor, nn
 from twins import TARGET, Twins, agree, twins
@@ -17,7 +17,7 @@ import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError, TargetError
 
 
-@pytest.fixture(params=[tiny.name for tiny in TINY])
+@pytest.fixture(params=NAMES)
 def pair(request: pytest.FixtureRequest) -> Twins:
     return twins(request.param)
 

@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 import transformers as hf
-from libraries import SIZE, TINY, OwnModel, Tiny, adapted
+from libraries import MODELS, SIZE, TINY, OwnModel, Tiny, adapted
 from safetensors.torch import load_file
 from snapshots import untouched
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from vit_attention_widget.errors import ImageError, ParameterError, UnsupportedM
 REAL = Path(__file__).parents[2] / "shared" / "real"
 
 
-@pytest.fixture(params=TINY, ids=lambda tiny: tiny.name)
+@pytest.fixture(params=MODELS)
 def tiny(request: pytest.FixtureRequest) -> Tiny:
     return request.param
 

@@ -210,6 +210,7 @@ def test_features_of_another_length(fitted: tuple[nn.Module, Tensor, MemoryBank]
             fitted[2].vote(features)
 
 
+@pytest.mark.slow
 def test_the_bundled_models_features_know_the_kinds_without_its_classifier() -> None:
     """Neighbours name most scenes rightly, and the map lies on the object more than chance."""
     model = vaw.demo.load_model()

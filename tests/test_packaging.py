@@ -20,6 +20,8 @@ BUNDLES = [
     "compare_view.js",
 ]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

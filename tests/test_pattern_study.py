@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 import timm
 from safetensors.numpy import load
+from test_patterns import points_of
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, ProtocolError
-
-
-@pytest.fixture(scope="module")
-def patterns() -> vaw.AttentionPatterns:
-    scenes = [vaw.demo.scene(seed=s).image for s in range(5)]
-    return vaw.AttentionPatterns(seeds=1).fit(vaw.demo.load_model(), scenes)
 
 
 @pytest.fixture
@@ -52,11 +47,11 @@ def test_heads_of_the_image_are_placed(session: vaw.Session) -> None:
     assert session.wait(60)
     here = load(session._patterns_here)
     family = session.patterns.family()  # type: ignore[union-attr]
-    own = family.heads[:, 0] == 3  # the image is one of the set
-    assert np.allclose(here["patches_points"], family.embedding[own], atol=0.05)
+    assert np.allclose(here["patches_points"], points_of(family, 3), atol=0.05)  # it is of the set
     assert load(session.studies.patterns.thumbnails("patches"))["pictures"].shape == (24, 49, 49)
 
 
+@pytest.mark.slow
 def test_learning_in_the_background_survives_another_image() -> None:
     scenes = [vaw.demo.scene(seed=s).image for s in range(4)]
     session = vaw.Session(vaw.demo.load_model(), scenes[0], image_set=scenes)
@@ -93,6 +88,7 @@ def test_another_models_map_is_refused(patterns: vaw.AttentionPatterns, tmp_path
         vaw.Session(model, vaw.demo.scene(seed=1).image, patterns=patterns)
 
 
+@pytest.mark.slow
 def test_the_widget(patterns: vaw.AttentionPatterns) -> None:
     image = vaw.demo.scene(seed=1).image
     widget = vaw.AttentionPatternMap(vaw.demo.load_model(), image, patterns=patterns)

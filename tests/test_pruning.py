@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from models import BY_NAME, TINY, TinyModel
+from models import BY_NAME, MODELS, TINY, TinyModel
 from renamed import warned
 
 import vit_attention_widget as vaw
@@ -30,7 +30,7 @@ def size(model: torch.nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+@pytest.mark.parametrize("tiny", MODELS)
 def test_a_pruned_model_is_the_masked_one(tiny: TinyModel) -> None:
     model, inputs = tiny.build(), tiny.inputs()
     before = logits(model, inputs)
@@ -43,7 +43,7 @@ def test_a_pruned_model_is_the_masked_one(tiny: TinyModel) -> None:
     assert type(small) is type(model)
 
 
-@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+@pytest.mark.parametrize("tiny", MODELS)
 def test_all_heads_of_a_layer_may_go(tiny: TinyModel) -> None:
     model, inputs = tiny.build(), tiny.inputs()
     gone = {1: list(range(tiny.heads))}
@@ -71,7 +71,7 @@ def test_a_pruned_model_can_be_traced_and_pruned_again(name: str) -> None:
     torch.testing.assert_close(logits(smaller, inputs), expected)
 
 
-@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+@pytest.mark.parametrize("tiny", MODELS)
 def test_it_saves_and_loads(tiny: TinyModel, tmp_path: Path) -> None:
     model, inputs = tiny.build(), tiny.inputs()
     small = vaw.prune_heads(model, HEADS)
@@ -82,6 +82,7 @@ def test_it_saves_and_loads(tiny: TinyModel, tmp_path: Path) -> None:
     assert vaw.pruning_of(loaded) == vaw.pruning_of(small)
 
 
+@pytest.mark.slow
 def test_it_can_be_exported() -> None:
     model = timm.create_model("test_vit", num_classes=10).eval()
     small = vaw.prune_heads(model, HEADS)
@@ -119,6 +120,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         vaw.load_pruned(timm.create_model("test_vit"), path)
 
 
+@pytest.mark.slow
 def test_it_goes_through_onnx(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

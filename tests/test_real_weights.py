@@ -73,6 +73,7 @@ def squeezed(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1
 
 
+@pytest.mark.slow
 def test_the_classes_of_photographs() -> None:
     rows = manifest("imagenet")
     assert len(rows) == 36
@@ -111,6 +112,7 @@ def localization() -> dict[str, tuple[float, float]]:
     return {name: (float(np.mean(hits[name])), float(np.mean(overlaps[name]))) for name in METHODS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_lie_on_the_animal_as_often_as_published(method: str) -> None:
     (hits, overlap), (expected_hits, expected_overlap) = localization()[method], PUBLISHED[method]
@@ -130,6 +132,7 @@ def test_float32_maps_of_a_photograph_agree_with_the_literal_twins() -> None:
     agree(explainers.legrad(trace).values, literal_legrad.legrad(vit, record, target), 1e-4)
 
 
+@pytest.mark.slow
 def test_the_most_important_head_hurts_and_the_least_does_not() -> None:
     model = vit_tiny()
     path = REAL / "imagenet/n02128925_jaguar.JPEG"
@@ -154,6 +157,7 @@ def test_the_most_important_head_hurts_and_the_least_does_not() -> None:
     assert abs(probability(least) - baseline) < 0.005
 
 
+@pytest.mark.slow
 def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
     """The exact metrics by their first and last head; the estimate only by many heads.
 

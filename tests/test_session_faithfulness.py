@@ -52,6 +52,7 @@ def test_pruned_heads_stay_pruned_while_a_map_is_scored(session: vaw.Session) ->
     assert session.faithfulness["map"]["areas"]["map"] == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["methods", "layers", "classes"])
 def test_every_compared_map_is_scored(session: vaw.Session, of: str) -> None:
     session.compare_maps(of)

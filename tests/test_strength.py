@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from models import BY_NAME, TINY
+from models import BY_NAME, NAMES
 from reference import strength as literal
 from torch import Tensor
 from twins import agree, twins
@@ -20,7 +20,7 @@ from vit_attention_widget.strength import run as strength
 PAIRS = [196, 1404, 2496, 3300, 3840, 4140, 4224, 4116, 3840, 3420, 2880, 2244, 1536, 780]
 
 
-@pytest.mark.parametrize("name", [tiny.name for tiny in TINY])
+@pytest.mark.parametrize("name", NAMES)
 def test_strength(name: str) -> None:
     pair = twins(name)
     tokens = pair.trace.tokens

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import timm.data
 import torch
-from models import BY_NAME, TINY
+from models import BY_NAME, NAMES
 from PIL import Image
 from reference.explicit import ExplicitViT, gradients, score
 from torch import Tensor
@@ -26,7 +26,7 @@ from vit_attention_widget.errors import (
 )
 
 
-@pytest.fixture(params=[tiny.name for tiny in TINY])
+@pytest.fixture(params=NAMES)
 def pair(request: pytest.FixtureRequest) -> Twins:
     return twins(request.param)
 
@@ -238,6 +238,7 @@ def test_targets_that_do_not_exist(vit: Twins, target: object, words: str) -> No
 # --- what is kept, progress ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_attention_matrix_is_kept() -> None:
     """Every tensor that the trace holds grows with the number of tokens, not with its square."""
     tiny = BY_NAME["vit-dynamic"]

@@ -155,6 +155,7 @@ def test_mistakes_of_the_constructor() -> None:
     session.close()
 
 
+@pytest.mark.slow
 def test_the_first_view_of_a_vit_b_is_at_most_a_megabyte() -> None:
     explorer = vaw.Explorer(
         timm.create_model("vit_base_patch16_224").eval(), PICTURE, metric="taylor"

@@ -47,6 +47,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "cr, whole windows": (CR, {"img_size": (32, 64), "window_size": 4}),
     "cr": (CR, {"img_size": (40, 24), "window_size": 4}),
 }
+QUICK = {"padded", "any size", "second", "cr"}
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MODELS]
 SIZES = {"any size": (24, 56)}
 
 
@@ -130,7 +132,7 @@ def test_a_place_that_the_grid_has_not() -> None:
 # --- against the twin ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_twin_is_what_the_model_does(name: str) -> None:
     with torch.no_grad():
         for twin, _ in twins_of(name):
@@ -138,7 +140,7 @@ def test_the_twin_is_what_the_model_does(name: str) -> None:
             close(twin.branch(), run(twin.tokens), name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_attention(name: str) -> None:
     found, twins = found_in(name), twins_of(name)
     assert len(found.blocks) == len(twins)
@@ -152,7 +154,7 @@ def test_attention(name: str) -> None:
         close(found.attention(block, head=1), expected[:, :, 1], name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_maps_of_every_patch(name: str) -> None:
     found = found_in(name)
     for block, (twin, attention) in enumerate(twins_of(name)):
@@ -172,7 +174,7 @@ def test_maps_of_every_patch(name: str) -> None:
         close(found.from_patch(block, 1, 1, head=0), twin.from_patch(attention, 1, 1)[:, 0], name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_received(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = found_in(name)
     for block, (twin, attention) in enumerate(twins_of(name)):
@@ -264,7 +266,7 @@ def test_written_out_attention_is_followed(shared: bool) -> None:
 # --- the model -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("training", [False, True])
 def test_the_model_is_untouched(name: str, training: bool) -> None:
     model, inputs = copy.deepcopy(built(name)), inputs_of(name)
@@ -320,6 +322,7 @@ def test_pictures_go_through_the_models_own_preprocessing() -> None:
     assert torch.equal(found.attention(0)[0], found.attention(0)[1])
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_load_timm() -> None:
     code = (
         "import sys, vit_attention_widget as vaw; assert 'timm' not in sys.modules; "

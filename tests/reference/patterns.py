@@ -31,14 +31,14 @@ def shares(rows: int, cols: int, grid: int) -> Tensor:
 
 def patch_vector(attention: Tensor, prefix: int, rows: int, cols: int) -> Tensor:
     """Root of the attention [token, token] from cell to cell: queries by mean, keys by sum."""
-    share = shares(rows, cols, 7)
-    between = attention[prefix:, prefix:]
+    share, patches = shares(rows, cols, 7).tolist(), range(rows * cols)
+    between = attention[prefix:, prefix:].tolist()
+    into = [[sum(between[i][j] * share[j][k] for j in patches) for k in range(49)] for i in patches]
     pooled = torch.zeros(49, 49, dtype=torch.float64)
     for q in range(49):
+        weights = [share[i][q] for i in patches]
         for k in range(49):
-            for i in range(rows * cols):
-                weight = share[i, q] / share[:, q].sum()
-                pooled[q, k] += weight * (between[i] * share[:, k]).sum()
+            pooled[q, k] = sum(weights[i] * into[i][k] for i in patches) / sum(weights)
     return pooled.sqrt().flatten()
 
 
