@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from ..data.items import ImagesLike
 from ..errors import CaptureError, ImageError, ParameterError, TargetError, UnsupportedModelError
 from ..explainers import Attribution
 from ..explainers.by_name import MethodsLike, are_methods, explainers_by_name
@@ -38,7 +39,7 @@ def compare(
     | VisionTransformer
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
-    images: Any = None,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
     methods: MethodsLike | None = None,
@@ -108,7 +109,7 @@ def _compared(
     | VisionTransformer
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
-    images: Any,
+    images: ImagesLike | None,
     target: Any,
     methods: MethodsLike | None,
     layer: int | Sequence[int] | None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
-from ..data.image_sets import kept_inputs, read_once
+from ..data.items import ImagesLike
+from ..data.kept import kept_inputs, read_once
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..tracing.run import trace
@@ -54,7 +54,7 @@ def sources(
     | VisionTransformer
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
-    images: Any,
+    images: ImagesLike | None,
 ) -> list[Source]:
     """One source, or one for each of several models.
 
@@ -68,12 +68,12 @@ def sources(
         return [_source(model_or_trace, images)]
     if not model_or_trace:
         raise ParameterError("There are no models: give {name: model} with at least one.")
-    images = read_once(images)
+    images = None if images is None else read_once(images)
     return [_source(model, images, name) for name, model in model_or_trace.items()]
 
 
 def _source(
-    model_or_trace: nn.Module | VisionTransformer | Trace, images: Any, name: str = ""
+    model_or_trace: nn.Module | VisionTransformer | Trace, images: ImagesLike | None, name: str = ""
 ) -> Source:
     if isinstance(model_or_trace, Trace):
         if images is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..data.image_sets import Batch, batches
-from ..errors import ImageError, JobCancelled, ParameterError, VitAttentionError
+from ..data.masks import next_masks
+from ..data.reader import Batch
+from ..errors import JobCancelled, VitAttentionError
 from ..explainers import Attribution
 from ..models import VisionTransformer
 from ..models.head_index import Heads
@@ -72,36 +72,21 @@ def measured(
     report: Progress | None,
 ) -> Iterator[Part]:
     """A batch of images, in halves where the memory is too small for all."""
-    images, target = batch
     try:
-        found = trace(vit, images, target, head_mask=head_mask)
+        trace_ = trace(vit, *batch.prepared(vit), head_mask=head_mask)
     except RuntimeError as error:
-        if not is_out_of_memory(error) or not _several(images) or len(images) < 2:
+        halves = batch.halves()
+        if not is_out_of_memory(error) or halves is None:
             raise
     else:
-        yield _part(found, _given(images, found, masks), state, report)
+        masked = None
+        if masks is not None:
+            masked = list(zip(batch.images, next_masks(masks, len(batch)), strict=True))
+        yield _part(trace_, masked, state, report)
         return
     release(vit.device)
-    for half in batches(images, target, (len(images) + 1) // 2):
+    for half in halves:
         yield from measured(vit, half, masks, head_mask, state, report)
-
-
-def _given(images: Any, found: Trace, masks: Iterator[Any] | None) -> list[tuple[Any, Any]] | None:
-    """Each image with its mask."""
-    if masks is None:
-        return None
-    each = list(images) if _several(images) else [images]
-    try:
-        own = list(islice(masks, len(each)))
-    except Exception as error:  # they may come from anywhere
-        raise ImageError(f"The masks ended with {type(error).__name__}: {error}.") from error
-    if len(own) < len(each):
-        raise ParameterError("There are fewer masks than images: give one each, or None.")
-    return list(zip(each, own, strict=True))
-
-
-def _several(images: Any) -> bool:
-    return isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
 
 
 def _part(

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
-from ..data.image_sets import batches, count, until_it_breaks
+from ..data.items import ImagesLike, count_images
+from ..data.masks import masks_in_order
+from ..data.reader import batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..explainers import METHODS
 from ..models import VisionTransformer, describe
@@ -31,7 +31,7 @@ _IMAGES_AT_ONCE = 8
 
 def evaluate(
     model: nn.Module | VisionTransformer,
-    images: Any,
+    images: ImagesLike,
     masks: Iterable[Any] | None = None,
     methods: str | Sequence[str] | Mapping[str, Method] | None = None,
     target: Any = None,
@@ -162,7 +162,7 @@ def evaluate(
 
 def evaluate_steps(
     model: nn.Module | VisionTransformer,
-    images: Any,
+    images: ImagesLike,
     masks: Iterable[Any] | None = None,
     methods: str | Sequence[str] | Mapping[str, Method] | None = None,
     target: Any = None,
@@ -186,12 +186,12 @@ def evaluate_steps(
     mask = check_mask(vit, head_mask)
     columns = measures(metrics, masks is not None, fill, steps, unit)
     by_name = methods_by_name(methods)
-    total = count(images)
-    waiting = None if masks is None else iter(_one_each(masks, images))
+    total = count_images(images)
+    waiting = None if masks is None else masks_in_order(masks, images)
     state = State(by_name, columns, unit, interpolation, ignore, seed, max_batch)
     parts: list[Part] = []
     size = min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE)
-    for batch in until_it_breaks(batches(images, target, max(1, size))):
+    for batch in until_error(batches(images, target, max(1, size))):
         failure = batch if isinstance(batch, Exception) else None
         try:
             if not isinstance(batch, Exception):
@@ -206,8 +206,6 @@ def evaluate_steps(
                 raise failure
             yield state.result(parts, failure)
             return
-    if not parts:
-        raise ImageError("There are no images: give at least one.")
 
 
 def methods_by_name(
@@ -232,21 +230,6 @@ def methods_by_name(
     if taken:
         raise ParameterError(f"{taken[0]!r} is the name of a baseline: call the method otherwise.")
     return found
-
-
-def _one_each(masks: Iterable[Any], images: Any) -> Iterable[Any]:
-    """Masks in a row; as many as images, where both can be counted."""
-    if isinstance(masks, str | Image.Image) or getattr(masks, "ndim", 3) == 2:
-        masks = [masks]
-    batched = isinstance(images, list | tuple) and any(
-        isinstance(each, tuple | list | Mapping) or getattr(each, "ndim", 3) == 4 for each in images
-    )
-    total = count(images)
-    if isinstance(masks, Sequence | Tensor | np.ndarray) and not batched:
-        given = len(masks)
-        if isinstance(images, list | tuple | Tensor) and given != total:
-            raise ParameterError(f"{given} masks were given for {total} images: give one each.")
-    return masks
 
 
 def _report(progress: Progress, state: State, total: int | None) -> Progress:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.image_sets import Batch, batches, count, until_it_breaks
+from ..data.items import ImagesLike, count_images
+from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
@@ -53,7 +54,7 @@ _old_names = renamed_keywords({"model": "model_or_trace"})
 @_old_order
 def head_importance(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
     metric: Metric | Sequence[Metric] = "probability",
@@ -163,7 +164,7 @@ def head_importance(
 @_old_order
 def head_importance_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
     metric: Metric | Sequence[Metric] = "probability",
@@ -197,14 +198,14 @@ def head_importance_steps(
     vit = describe(model_or_trace)
     mask = check_mask(vit, head_mask)
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    total, names = count(images), dict[str, None]()
+    total, names = count_images(images), dict[str, None]()
     parts: list[Part] = []
-    for batch in until_it_breaks(batches(images, target, at_once)):
+    for batch in until_error(batches(images, target, at_once)):
         stopped = batch if isinstance(batch, Exception) else None
         try:
             if not isinstance(batch, Exception):
                 done = sum(len(part.baseline) for part in parts)
-                report = progress and _report(progress, done, _size(batch[0]), total)
+                report = progress and _report(progress, done, len(batch), total)
                 steps = _steps(vit, batch, metrics, mask, max_batch, report)
                 for name, part, complete in steps:
                     names[name] = None
@@ -218,8 +219,6 @@ def head_importance_steps(
                 raise stopped
             yield HeadImportance(tuple(parts), metrics, _explained(names), stopped=stopped)
             return
-    if not parts:
-        raise ImageError("There are no images: give at least one.")
 
 
 def _explained(names: Sequence[str] | dict[str, None]) -> str:
@@ -239,18 +238,16 @@ def _steps(
     report: Progress | None,
 ) -> Iterator[tuple[str, Part, bool]]:
     """What is known of a batch of images, ever more of it: target, values, whether that is all."""
-    images, target = batch
     try:
         found = trace(
             vit,
-            images,
-            target,
+            *batch.prepared(vit),
             head_mask=head_mask,
             gradients="taylor" in metrics,
             progress=report if metrics == ("taylor",) else None,
         )
     except RuntimeError as error:
-        halves = _halves(images, target)
+        halves = batch.halves()
         if not is_out_of_memory(error) or halves is None:
             raise
     else:
@@ -318,17 +315,6 @@ def _baseline(found: Trace, labels: Tensor | None) -> Tensor:
 
 def _heads_left(found: Trace) -> int:
     return sum(found.num_heads) - sum(len(heads) for heads in found.head_mask.values())
-
-
-def _halves(images: Any, target: Any) -> list[tuple[Any, Any]] | None:
-    """A batch as two, if it holds several images."""
-    size = _size(images)
-    return None if size < 2 else list(batches(images, target, (size + 1) // 2))
-
-
-def _size(images: Any) -> int:
-    several = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
-    return len(images) if several else 1
 
 
 def _report(progress: Progress, done: int, size: int, total: int | None) -> Progress:

@@ -13,7 +13,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import PIL
@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PIXEL_LIMIT", "ImageSource", "load_image"]
+__all__ = ["PIXEL_LIMIT", "ImageLike", "load_image"]
 
 PIXEL_LIMIT = 100_000_000
 """Most pixels a picture may have: 10,000 x 10,000, 300 MB decoded. Any aspect ratio is fine."""
 
-ImageSource: TypeAlias = (
-    "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8] | torch.Tensor | Any"
+ImageLike: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
+    "| NDArray[np.uint8] | torch.Tensor"
 )
+"""One image: a path, an image file's bytes, an open binary file, a PIL image, or pixels.
+
+Pixels are uint8, [height, width] or [height, width, 1 | 3 | 4], in a tensor also [channel, height,
+width]. Where a model is at hand, a float tensor [3, height, width] is taken as its input.
+"""
 
 _ACCEPTED = (
     "Expected the path of an image file, its bytes, an open binary file, a PIL image, or a uint8 "
@@ -47,7 +53,7 @@ _RUNS_A_PROGRAM = frozenset(
 _warning_lock = threading.Lock()
 
 
-def load_image(source: ImageSource) -> Image.Image:
+def load_image(source: ImageLike) -> Image.Image:
     """Read one picture as the eye sees it: upright, 8 bit, RGB.
 
     Parameters

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..data.image_sets import Batch, batches, count, until_it_breaks
+from ..data.items import ImagesLike, count_images
+from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
@@ -96,7 +97,7 @@ _old_order = reordered_arguments(
 @_old_order
 def image_overview(
     model: nn.Module | VisionTransformer,
-    images: Any,
+    images: ImagesLike,
     target: Any = None,
     *,
     metric: Metric = "probability",
@@ -186,7 +187,7 @@ def image_overview(
 @_old_order
 def image_overview_steps(
     model: nn.Module | VisionTransformer,
-    images: Any,
+    images: ImagesLike,
     target: Any = None,
     *,
     metric: Metric = "probability",
@@ -217,10 +218,10 @@ def image_overview_steps(
             f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
             "classifier."
         )
-    total, report = count(images), progress or no_progress
+    total, report = count_images(images), progress or no_progress
     measured: list[_Measured] = []
     stopped: Exception | None = None
-    for batch in until_it_breaks(batches(images, target, _AT_ONCE)):
+    for batch in until_error(batches(images, target, _AT_ONCE)):
         if isinstance(batch, Exception):
             stopped = batch
         else:
@@ -234,8 +235,6 @@ def image_overview_steps(
                 raise stopped
             break
         yield _together(measured, metric)
-    if not measured:
-        raise ImageError("There are no images: give at least one.")
     found = _together(measured, metric, stopped)
     report(_MEASURING, "laying the images out")
     last = 0.0
@@ -263,13 +262,12 @@ class _Measured:
 def _measured(
     vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
 ) -> list[_Measured]:
-    images, target = batch
     report(0.0, "looking at images")
     try:
-        found = trace(vit, images, target, gradients=metric == "taylor")
+        found = trace(vit, *batch.prepared(vit), gradients=metric == "taylor")
     except RuntimeError as error:
-        several = isinstance(images, list | tuple | Tensor) and len(images) > 1
-        if not is_out_of_memory(error) or not several:
+        halves = batch.halves()
+        if not is_out_of_memory(error) or halves is None:
             raise
     else:
         steps = head_importance_steps(found, metric=metric, max_batch=max_batch, progress=report)
@@ -277,10 +275,9 @@ def _measured(
         report(1.0, "weighing heads")
         best = found.probabilities.max(-1)
         index = found.target.index
-        own = torch.tensor(index) if index is not None and np.ndim(target) == 1 else None
+        own = torch.tensor(index) if index is not None and isinstance(batch.target, list) else None
         return [_Measured(importance, own, best.indices.cpu(), best.values.detach().cpu())]
     release(vit.device)
-    halves = batches(images, target, (len(images) + 1) // 2)
     return [one for half in halves for one in _measured(vit, half, metric, max_batch, report)]
 
 

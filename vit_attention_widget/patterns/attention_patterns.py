@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..data.image_sets import batches, count
+from ..data.items import count_images
+from ..data.reader import batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import Identity, identity
@@ -326,23 +327,11 @@ def _traces(model: Any, images: Any) -> Iterator[tuple[Trace, float]]:
         for i, found in enumerate(given):
             yield found, i / len(given)
         return
-    vit, total, done = describe(model), count(images), 0
-    for batch, _ in batches(images, None, _AT_ONCE):
-        for inputs in _by_size(vit, batch):
+    vit, total, done = describe(model), count_images(images), 0
+    for batch in batches(images, None, _AT_ONCE):
+        for inputs in batch.inputs_by_size(vit):
             yield trace(vit, inputs, gradients=False), done / total if total else 0.0
             done += len(inputs)
-
-
-def _by_size(vit: VisionTransformer, batch: Any) -> Iterator[Tensor]:
-    """A batch as model inputs of one size each; images of different sizes come one by one."""
-    if isinstance(batch, list | tuple):
-        inputs = [vit.prepare(image) for image in batch]
-        if len({one.shape for one in inputs}) == 1:
-            yield torch.cat(inputs)
-        else:
-            yield from inputs
-    else:
-        yield vit.prepare(batch)
 
 
 def _mean(vectors: Tensor, chosen: NDArray[np.bool_], family: Family) -> Floats:

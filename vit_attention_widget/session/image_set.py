@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
 
-from ..data.image_sets import kept_inputs, raw_image
+from ..data.items import ImagesLike
+from ..data.kept import kept_inputs, raw_image, raw_images
 from ..models import VisionTransformer
 from .subject import image_name
 
@@ -25,12 +26,12 @@ class ImageSet:
         Model input [channel, height, width] and class index of each image.
     """
 
-    def __init__(self, given: Any, entries: list[tuple[Tensor, int | None]]) -> None:
+    def __init__(self, given: ImagesLike, entries: list[tuple[Tensor, int | None]]) -> None:
         self.given = given
         self.entries = entries
 
     @classmethod
-    def read(cls, vit: VisionTransformer, images: Any) -> ImageSet:
+    def read(cls, vit: VisionTransformer, images: ImagesLike) -> ImageSet:
         """Read images as input of a model.
 
         Raises
@@ -56,14 +57,8 @@ class ImageSet:
     @property
     def names(self) -> list[str]:
         """File name of each image, "" where one has none; an empty list if no image has a name."""
-        if not isinstance(self.given, list | tuple) or len(self.given) != len(self):
-            return []
-        names = []
-        for item in self.given:
-            image = item.get("image") if isinstance(item, Mapping) else item
-            image = image[0] if isinstance(image, tuple) else image
-            name = image_name(image)
-            names.append("" if name == "image" else name)
+        names = [image_name(image) for image in raw_images(self.given, len(self))]
+        names = ["" if name == "image" else name for name in names]
         return names if any(names) else []
 
     def name(self, index: int) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..comparison.result import Comparison
+from ..data.items import ImagesLike
 from ..errors import ParameterError
 from ..importance.metrics import Metric
 from ..models import describe
@@ -85,7 +86,7 @@ class Session(CheckedSelections):
         image: Any,
         target: Any = None,
         *,
-        image_set: Any = None,
+        image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
         models: Mapping[str, nn.Module] | None = None,
         **selection: Any,

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..data.labelled import Labels, batches, classes_of
-from ..errors import ParameterError, TargetError
+from ..data.items import ImagesLike, count_images, is_image
+from ..data.labels import (
+    Label,
+    LabelsLike,
+    check_label,
+    class_names_of,
+    number_classes,
+    with_labels,
+)
+from ..data.reader import batches
+from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import Identity, identity
 from . import bank_file
@@ -93,8 +101,8 @@ class MemoryBank:
     def fit(
         cls,
         model: nn.Module | VisionTransformer,
-        images: Any,
-        labels: Any = None,
+        images: ImagesLike,
+        labels: LabelsLike | None = None,
         *,
         class_names: Sequence[str] | None = None,
         k: int = 20,
@@ -109,11 +117,12 @@ class MemoryBank:
         model : nn.Module
             A supported Vision Transformer without classifier; it is not changed.
         images : tensor, list, data set or loader
-            Without ``labels`` it has to yield (image, label), or (images, labels) of a batch.
+            Without ``labels`` it has to yield (image, label), (images, labels) of a batch, or
+            mappings with both.
         labels : sequence of int or str, optional
             The class of each image, all by index or all by name.
         class_names : sequence of str, optional
-            What the indices mean.
+            What the indices mean; by default what the data set says in ``.classes``.
         k, temperature
             See the class.
         batch_size : int
@@ -136,15 +145,28 @@ class MemoryBank:
             raise ParameterError(f"batch_size is {batch_size!r}: it must be at least 1.")
         vit = describe(model)
         check_features(vit)
+        if is_image(images):
+            raise ImageError(
+                f"The images are a {type(images).__name__}, but a list, a data set or a loader was "
+                "expected: put a single image into a list."
+            )
         parts: list[Tensor] = []
-        given: Labels = []
-        total = len(labels) if hasattr(labels, "__len__") else 0
-        for inputs, some in batches(vit, images, labels, batch_size):
-            parts.append(F.normalize(features_of(vit, inputs).cpu().float(), dim=-1))
-            given += some
+        classes: list[Label] = []
+        total = count_images(images)
+        pairs = images if labels is None else with_labels(images, labels)
+        for batch in batches(pairs, None, batch_size):
+            if batch.target is None:
+                raise ParameterError(
+                    "The images come without labels: give labels=[...], one for each, or a data "
+                    "set that yields (image, label)."
+                )
+            numbered = enumerate(batch.target, batch.first)
+            classes += [check_label(label, number) for number, label in numbered]
+            features = features_of(vit, batch.inputs(vit)).cpu().float()
+            parts.append(F.normalize(features, dim=-1))
             if progress is not None:
-                progress(len(given) / total if total else 0.0, "remembering images")
-        index, names = classes_of(given, class_names)
+                progress(len(classes) / total if total else 0.0, "remembering images")
+        index, names = number_classes(classes, class_names or class_names_of(images))
         return cls(torch.cat(parts), index, names, identity(vit), k=k, temperature=temperature)
 
     def vote(self, features: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ...data.image_sets import batches
-from ...errors import ImageError, ParameterError
+from ...data.items import ImagesLike
+from ...data.reader import batches
+from ...errors import ParameterError
 from ...importance.head_ablation import removals
 from ...importance.metrics import METRICS, OLD_METRICS, Metric, exact_values
 from ...importance.result import HeadImportance
@@ -120,7 +121,7 @@ _old_names = renamed_keywords({"model": "model_or_trace"})
 @_old_order
 def pruning_curve(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
     order: Order | HeadImportance | HeadsLike = "probability",
@@ -188,7 +189,7 @@ def pruning_curve(
 @_old_order
 def pruning_curve_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
     order: Order | HeadImportance | HeadsLike = "probability",
@@ -265,12 +266,10 @@ class _Chunk:
         return trace(self.vit, self.inputs, self.labels, head_mask=self.mask, gradients=False)
 
 
-def _chunks(vit: VisionTransformer, images: Any, target: Any) -> list[_Chunk]:
+def _chunks(vit: VisionTransformer, images: ImagesLike | None, target: Any) -> list[_Chunk]:
     parts = list(batches(images, target, _IMAGES_AT_ONCE))
-    if not parts:
-        raise ImageError("There are no images: give at least one.")
     alone = len(parts) == 1
-    return [_Chunk(trace(vit, *part, gradients=False), alone) for part in parts]
+    return [_Chunk(trace(vit, *part.prepared(vit), gradients=False), alone) for part in parts]
 
 
 def _order(

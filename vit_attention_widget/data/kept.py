@@ -1,0 +1,73 @@
+"""Images that are read once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..models import VisionTransformer
+from .items import ImagesLike, in_memory, is_image, items
+from .reader import batches, samples
+
+__all__ = ["kept_inputs", "raw_image", "raw_images", "read_once"]
+
+_AT_ONCE = 16
+
+
+def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> list[tuple[Tensor, int | None]]:
+    """Images as (model input [3, height, width] on the CPU, class index or None).
+
+    Raises
+    ------
+    ParameterError
+        If some images have a label and others have none.
+    ImageError
+        If there is none, or one cannot be read.
+    TargetError
+        If a label is no class of the model.
+    """
+    kept: list[tuple[Tensor, int | None]] = []
+    for batch in batches(images, None, _AT_ONCE):
+        inputs, labels = batch.prepared(vit)
+        kept += zip(inputs.cpu(), labels or [None] * len(inputs), strict=True)
+    labelled = [label is not None for _, label in kept]
+    if any(labelled) and not all(labelled):
+        raise ParameterError(
+            "Some images of the set have a label, but others have none, such as image "
+            f"{labelled.index(False)}: give all of them one, or none."
+        )
+    return kept
+
+
+def read_once(images: ImagesLike) -> ImagesLike:
+    """Images that can be read again in the same order: a shuffling loader becomes a list."""
+    again = is_image(images) or in_memory(images) or isinstance(images, Sequence)
+    return images if again else list(samples(images))
+
+
+def raw_images(images: ImagesLike | None, total: int) -> list[Any]:
+    """The images as they were given; none where not all of them are in memory one by one."""
+    if images is None or not in_memory(images):
+        return []
+    raw = [image for item in items(images) for image in item.images]
+    return raw if len(raw) == total else []
+
+
+def raw_image(images: ImagesLike, index: int, total: int) -> Any:
+    """An image as it was given, before any model's preparation.
+
+    Raises
+    ------
+    ParameterError
+        If the set is no list of images.
+    """
+    raw = raw_images(images, total)
+    if not raw:
+        raise ParameterError(
+            "Each model prepares an image by itself, but this one is of a data set that was read "
+            "as one model's input: give image_set as a list of images."
+        )
+    return raw[index]

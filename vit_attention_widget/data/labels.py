@@ -1,0 +1,110 @@
+"""Labels of images: beside them or with them, by index or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import ParameterError
+from .items import ImagesLike, count_images, in_memory, listed
+from .reader import samples
+
+__all__ = ["Label", "LabelsLike", "check_label", "class_names_of", "number_classes", "with_labels"]
+
+Label = int | str
+"""A class by index or name."""
+
+LabelsLike = Sequence[Label] | Tensor | NDArray[Any]
+"""A label for each image."""
+
+
+def with_labels(images: ImagesLike, labels: LabelsLike) -> Iterator[tuple[Any, Label]]:
+    """Images one by one, each with its label of those given beside them, in the same order.
+
+    Raises
+    ------
+    ParameterError
+        If the labels are not as many as the images, or one is neither an index nor a name.
+    """
+    given = listed(labels)
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise ParameterError(f"The labels are {labels!r}: give a list, one for each image.")
+    given = list(given)
+    total = count_images(images) if in_memory(images) else None
+    if total is not None and total != len(given):
+        raise ParameterError(f"{len(given)} labels were given for {total} images: give one each.")
+    count = 0
+    for image, _ in samples(images):
+        if count < len(given):
+            yield image, check_label(given[count], count)
+        count += 1
+        if count > len(given):
+            break
+    if count != len(given):
+        raise ParameterError(
+            f"{len(given)} labels were given, but not as many images: give one each."
+        )
+
+
+def check_label(label: Any, image: int) -> Label:
+    """The label of an image as an int or str.
+
+    Raises
+    ------
+    ParameterError
+        With the number of the image, if its label is neither an index nor a name.
+    """
+    label = listed(label)
+    if isinstance(label, str):
+        return label
+    if isinstance(label, bool) or not hasattr(label, "__index__") or label.__index__() < 0:
+        raise ParameterError(
+            f"Image {image}: the label is {label!r}, but a class index from 0 on or a name was "
+            "expected."
+        )
+    return int(label.__index__())
+
+
+def number_classes(
+    labels: Sequence[Label], class_names: Sequence[str] | None
+) -> tuple[Tensor, list[str]]:
+    """Labels as indices [image] int64, and what the indices are called.
+
+    Raises
+    ------
+    ParameterError
+        If some labels are names and others indices, or ``class_names`` lacks one.
+    """
+    kinds = {isinstance(label, str) for label in labels}
+    if len(kinds) == 2:
+        raise ParameterError("Some labels are names, others are indices: give all of one kind.")
+    names = None if class_names is None else [str(name) for name in class_names]
+    if kinds == {True}:
+        names = names or sorted({str(label) for label in labels})
+        unknown = next((label for label in labels if label not in names), None)
+        if unknown is not None:
+            raise ParameterError(f"The label {unknown!r} is not one of class_names, {names!r}.")
+        return torch.tensor([names.index(str(label)) for label in labels]), names
+    index = torch.tensor([int(label) for label in labels])
+    highest = int(index.max())
+    names = names or [f"class {i}" for i in range(highest + 1)]
+    if highest >= len(names):
+        raise ParameterError(
+            f"A label is {highest}, but there are {len(names)} class_names: give one for each."
+        )
+    return index, names
+
+
+def class_names_of(images: ImagesLike) -> list[str] | None:
+    """What a data set calls its classes (``.classes``, as torchvision's have), if it says so."""
+    data: Any = images
+    while data is not None:
+        names = getattr(data, "classes", None)
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return list(names)
+        data = getattr(data, "dataset", None)  # a loader's, or the one that a subset is of
+    return None

@@ -1,0 +1,222 @@
+"""Images from one picture to a loader, a few at a time and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import ImageError, ParameterError, TargetError
+from ..models import VisionTransformer
+from ..models.classes import class_index
+from .items import ImagesLike, Item, count_images, in_memory, is_image, items, listed
+
+__all__ = ["Batch", "batches", "has_one_each", "samples", "until_error"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the images.
+
+    Attributes
+    ----------
+    images : Tensor or list
+        A float tensor [image, 3, height, width], or a list of images.
+    target : object
+        What is explained: one target for all, a list with one each, or None.
+    first : int
+        Number of the first image among all.
+    is_alone : bool
+        Whether a single image was given, which needs no number in messages.
+    """
+
+    images: Tensor | list[Any]
+    target: Any = None
+    first: int = 0
+    is_alone: bool = False
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def inputs(self, vit: VisionTransformer) -> Tensor:
+        """Model inputs, [image, 3, height, width] on the model's device and in its dtype.
+
+        Raises
+        ------
+        ImageError
+            With the number of the image that cannot be read.
+        """
+        try:
+            return vit.prepare(self.images)
+        except ImageError as error:
+            raise ImageError(self._named(error, vit)) from error
+
+    def inputs_by_size(self, vit: VisionTransformer) -> Iterator[Tensor]:
+        """:meth:`inputs`, one by one where the images differ in size after preprocessing."""
+        if isinstance(self.images, Tensor):
+            yield self.inputs(vit)
+            return
+        parts = [self.part(index, index + 1).inputs(vit) for index in range(len(self))]
+        if len({part.shape for part in parts}) == 1:
+            yield torch.cat(parts)
+        else:
+            yield from parts
+
+    def prepared(self, vit: VisionTransformer) -> tuple[Tensor, Any]:
+        """Model inputs and the target, classes by index where there is one for each image.
+
+        Raises
+        ------
+        ImageError, TargetError
+            With the number of the image that cannot be read or whose class does not exist.
+        """
+        target = self.target
+        if vit.num_classes and isinstance(target, list):
+            target = [self._class_index(number, vit) for number in range(len(target))]
+        return self.inputs(vit), target
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Some of these images."""
+        chosen = slice(start, stop)
+        target = self.target[chosen] if isinstance(self.target, list) else self.target
+        return Batch(self.images[chosen], target, self.first + start, self.is_alone)
+
+    def halves(self) -> tuple[Batch, Batch] | None:
+        """Two smaller batches; None of a single image."""
+        middle = (len(self) + 1) // 2
+        return (self.part(0, middle), self.part(middle, len(self))) if len(self) > 1 else None
+
+    def _class_index(self, number: int, vit: VisionTransformer) -> int:
+        try:
+            return class_index(self.target[number], vit)
+        except TargetError as error:
+            raise TargetError(f"{self._name(number)}{error}") from error
+
+    def _named(self, error: ImageError, vit: VisionTransformer) -> str:
+        if isinstance(self.images, Tensor):  # the message counts from the first of this batch
+            last = self.first + len(self) - 1
+            return f"Images {self.first} to {last}: {error}" if self.first else str(error)
+        for number, image in enumerate(self.images):
+            try:
+                vit.prepare([image])
+            except ImageError as cause:
+                return f"{self._name(number)}{cause}"
+        return str(error)
+
+    def _name(self, number: int) -> str:
+        return "" if self.is_alone else f"Image {self.first + number}: "
+
+
+def batches(images: ImagesLike | None, target: Any, size: int) -> Iterator[Batch]:
+    """Read images with their targets, at most ``size`` at a time.
+
+    Parameters
+    ----------
+    images : image, list, array, tensor, data set or loader
+        See :data:`~.items.ImagesLike`. What a loader yields stays together, so that a batch never
+        holds images of two of the loader's.
+    target : optional
+        Of all images, or a list with one each; None takes the labels that come with them, if any.
+    size : int
+
+    Raises
+    ------
+    ParameterError
+        If targets are given one per image beside a data set, which brings its own order, or
+        if some images of a batch have a label and others have none.
+    TargetError
+        If the targets are not as many as the images.
+    ImageError
+        If there are no images.
+    """
+    if images is None:
+        raise ImageError("There are no images: give at least one.")
+    each = _one_each(images, target)
+    first, waiting = 0, list[Item]()
+
+    def batch(images: Tensor | list[Any], labels: list[Any] | None, alone: bool = False) -> Batch:
+        nonlocal first
+        start, first = first, first + len(images)
+        if each is not None:
+            return Batch(images, each[start:first], start, alone)
+        return Batch(images, labels if target is None else target, start, alone)
+
+    def joined() -> Batch:
+        labels = [None if item.labels is None else item.labels[0] for item in waiting]
+        gathered = [item.images[0] for item in waiting]
+        waiting.clear()
+        return batch(gathered, _complete(labels, first))
+
+    for item in items(images):
+        if not item.is_batch:
+            if is_image(images):
+                yield batch(item.images, item.labels, alone=True)
+                return
+            waiting.append(item)
+            if len(waiting) == size:
+                yield joined()
+            continue
+        if waiting:
+            yield joined()
+        for start in range(0, len(item.images), size):
+            some = slice(start, start + size)
+            labels = None if item.labels is None else _complete(item.labels[some], first)
+            yield batch(item.images[some], labels)
+    if waiting:
+        yield joined()
+    if not first:
+        raise ImageError("There are no images: give at least one.")
+
+
+def samples(images: ImagesLike) -> Iterator[tuple[Any, Any]]:
+    """Read images one by one, each with its label or None."""
+    for item in items(images):
+        yield from zip(item.images, item.labels or [None] * len(item.images), strict=True)
+
+
+def until_error(given: Iterator[Batch]) -> Iterator[Batch | Exception]:
+    """Batches, and at last the error of a data set that breaks; it may raise anything."""
+    try:
+        yield from given
+    except Exception as error:
+        yield error
+
+
+def has_one_each(target: object) -> TypeGuard[Sequence[Any] | Tensor | NDArray[Any]]:
+    """Whether there is a target for each image, rather than one for all."""
+    if isinstance(target, Tensor | np.ndarray):
+        return target.ndim == 1
+    return isinstance(target, Sequence) and not isinstance(target, str)
+
+
+def _one_each(images: ImagesLike, target: Any) -> list[Any] | None:
+    if not has_one_each(target):
+        return None
+    labelled = in_memory(images) and any(item.labels is not None for item in items(images))
+    if labelled or not (is_image(images) or in_memory(images)):
+        raise ParameterError(
+            "Targets were given one per image beside a data set: let it yield (image, label), or "
+            "give one target for all."
+        )
+    count = count_images(images)
+    if count and len(target) != count:
+        raise TargetError(f"{len(target)} targets were given for {count} images: give one each.")
+    return list(listed(target))
+
+
+def _complete(labels: list[Any], first: int) -> list[Any] | None:
+    """Labels of all images of a batch, or None where no image has one."""
+    missing = [number for number, label in enumerate(labels) if label is None]
+    if len(missing) == len(labels):
+        return None
+    if missing:
+        raise ParameterError(
+            f"Some images have a label, but others have none, such as image {first + missing[0]}: "
+            "give all of them one, or none."
+        )
+    return labels
