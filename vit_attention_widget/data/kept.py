@@ -52,7 +52,10 @@ def raw_images(images: ImagesLike | None, total: int) -> list[Any]:
     """The images as they were given; none where not all of them are in memory one by one."""
     if images is None or not in_memory(images):
         return []
-    raw = [image for item in items(images) for image in item.images]
+    each = list(items(images))
+    if any(isinstance(item.images, Tensor) for item in each):  # a batch of some model's input
+        return []
+    raw = [image for item in each for image in item.images]
     return raw if len(raw) == total else []
 
 
