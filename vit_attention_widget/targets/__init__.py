@@ -11,8 +11,8 @@ from ..models.classes import class_index
 from .memory_bank import MemoryBank
 from .of_classes import difference, logit, probability, sum_of
 from .of_features import similarity
-from .resolving import resolve
 from .target import Target, Unbound
+from .user_target import resolve
 
 __all__ = [
     "MemoryBank",
