@@ -140,7 +140,7 @@ def _compared(
                         raise
                     failed[method] = error
                     continue
-                if attribution.target == "any class":
+                if attribution.class_agnostic:
                     class_agnostic[method] = attribution
                 for image in range(trace.batch_size):
                     about = method, _target_name(aimed, image)
