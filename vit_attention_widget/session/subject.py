@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..models import VisionTransformer, describe
-from ..models.images import ImageLike
 from ..models.token_layout import TokenLayout
 
 __all__ = ["Subject", "image_name"]
@@ -29,12 +28,12 @@ class Subject:
     """
 
     vit: VisionTransformer
-    image: ImageLike
+    image: Any
     inputs: Tensor
     tokens: TokenLayout
 
     @classmethod
-    def of(cls, model: nn.Module | VisionTransformer, image: ImageLike) -> Subject:
+    def of(cls, model: nn.Module | VisionTransformer, image: Any) -> Subject:
         """Describe the model and prepare the image.
 
         Raises

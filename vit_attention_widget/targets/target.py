@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..models import VisionTransformer
 
-__all__ = ["Target", "TargetSpec"]
+__all__ = ["Target", "Unbound"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class TargetSpec:
+class Unbound:
     """A target that was asked for; it is bound to a model when one has looked at the images.
 
     Parameters

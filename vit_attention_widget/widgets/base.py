@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,9 +14,7 @@ import traitlets
 from numpy.typing import NDArray
 from torch import nn
 
-from ..data.items import ImagesLike
 from ..errors import ParameterError, ProtocolError, VitAttentionError
-from ..models.images import ImageLike
 from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..protocol.schema.requests import ReplyMessage
@@ -62,14 +61,20 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     own: ClassVar[tuple[str, ...]] = ()
     """Traits that belong to the widget, not to the session, and that the browser may change."""
 
+    _widget_id = traitlets.Unicode().tag(sync=True)
+
+    @traitlets.default("_widget_id")
+    def _new_id(self) -> str:
+        return uuid.uuid4().hex
+
     def __init__(
         self,
         model: nn.Module | None = None,
-        image: ImageLike | None = None,
+        image: Any = None,
         target: Any = None,
         *,
         session: Session | None = None,
-        image_set: ImagesLike | None = None,
+        image_set: Any = None,
         patterns: AttentionPatterns | None = None,
         models: Mapping[str, nn.Module] | None = None,
         **selection: Any,

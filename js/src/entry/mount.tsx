@@ -5,29 +5,23 @@ import type { AnyModel } from "../protocol/model";
 import { Store } from "../state/store";
 import type { ViewProps } from "../ui/view";
 import { Shell } from "../views/shell/shell";
+import { Stores } from "./stores";
 
 interface Host {
   model: AnyModel;
   el: HTMLElement;
-  signal?: AbortSignal;
+  signal: AbortSignal;
 }
 
 /** anywidget's lifecycle for a view that is a function of the store. */
 export function widget(View: ComponentType<ViewProps>, title: string) {
-  const stores = new WeakMap<AnyModel, Store>();
-  const storeOf = (model: AnyModel, signal: AbortSignal) => {
-    const known = stores.get(model);
-    if (known) return known;
-    const store = new Store(model, signal);
-    stores.set(model, store);
-    return store;
-  };
+  const stores = new Stores();
   return {
     initialize({ model, signal }: Host) {
-      storeOf(model, signal ?? new AbortController().signal);
+      stores.open(model, signal);
     },
     render({ model, el, signal }: Host) {
-      const store = storeOf(model, signal ?? new AbortController().signal);
+      const store = stores.find(model) ?? new Store(model, signal); // then for this view alone
       el.classList.add("vaw");
       draw(
         <Shell store={store} title={title}>
@@ -36,7 +30,7 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
         el,
       );
       const close = () => draw(null, el);
-      signal?.addEventListener("abort", close);
+      signal.addEventListener("abort", close);
       return close;
     },
   };

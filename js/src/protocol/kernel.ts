@@ -2,17 +2,11 @@
 
 import type { AnyModel } from "./model";
 
-interface Kernel {
-  isDisposed?: boolean;
-  status?: string;
-}
-
 const GONE = ["dead", "terminating"];
 
 /** False once the host says that the kernel is gone; true where the host does not say. */
-export function kernelAlive(model: AnyModel): boolean {
-  const manager = (model as { widget_manager?: { kernel?: Kernel | null } }).widget_manager;
+export function kernelAlive({ widget_manager: manager }: AnyModel): boolean {
   if (!manager || !("kernel" in manager)) return true;
-  const kernel = manager.kernel;
+  const { kernel } = manager;
   return !!kernel && !kernel.isDisposed && !GONE.includes(kernel.status ?? "");
 }

@@ -1,6 +1,17 @@
 // The part of anywidget's model that the views use; tests and exported pages bring their own.
 
+interface Manager {
+  readonly kernel?: Kernel | null;
+}
+
+export interface Kernel {
+  readonly isDisposed?: boolean;
+  readonly status?: string;
+}
+
 export interface AnyModel {
+  /** What a notebook's models have in common. */
+  readonly widget_manager?: Manager;
   get(name: string): unknown;
   set(name: string, value: unknown): void;
   save_changes(): void;

@@ -500,6 +500,12 @@ export const RESULTS = [
   "_patterns_here",
 ] as const;
 
+/** What a widget says of itself, whichever session it shows. */
+export interface WidgetTraits {
+  /** Unlike that of any other widget: by it a view finds what other views of it hold. */
+  _widget_id: string;
+}
+
 /** A question from the browser. */
 export interface RequestMessage {
   /** Unlike that of any other. */

@@ -45,10 +45,13 @@ export class AttentionCache {
     signal_: AbortSignal,
   ) {
     const stop = effect(() => {
-      source.traits._version.value;
-      if (source.info.value) this.restart();
+      if (source.traits._version.value > 0) this.restart();
     });
-    const stopRows = effect(() => this.keep(source.kernelRows.value));
+    const stopRows = effect(() => {
+      const rows = source.kernelRows.value;
+      if (rows) this.keep(rows);
+      else this.drop(); // another image or model is being looked at
+    });
     signal_.addEventListener("abort", () => {
       stop();
       stopRows();
@@ -143,11 +146,7 @@ export class AttentionCache {
     return this.rows.get(`${token} ${direction}`);
   }
 
-  private keep(rows: Rows | null): void {
-    if (!rows) {
-      this.rows.clear(); // another image or model is being looked at
-      return;
-    }
+  private keep(rows: Rows): void {
     const key = `${rows.token} ${rows.direction}`;
     this.rows.delete(key);
     this.rows.set(key, rows);
@@ -158,13 +157,18 @@ export class AttentionCache {
     }
   }
 
-  private restart(): void {
+  private drop(): void {
     this.abort.abort();
-    this.abort = new AbortController();
     this.layers.clear();
     this.rows.clear();
-    this.keep(this.source.kernelRows.peek()); // it came before the version it belongs to
     this.filled.value = this.filled.peek() + 1;
+  }
+
+  private restart(): void {
+    this.drop();
+    this.abort = new AbortController();
+    const rows = this.source.kernelRows.peek();
+    if (rows) this.keep(rows); // they came before the version that they belong to
     const info = this.source.info.peek();
     if (info && info.num_tokens <= STREAMED_TOKENS) this.stream(info.num_layers, this.abort.signal);
   }

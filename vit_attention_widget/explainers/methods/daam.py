@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from ...support.deprecation import renamed_keywords
 from ...tracing.trace import Trace
-from ..attribution import Attribution
+from ..attribution import Attribution, attribution
 
 __all__ = ["daam"]
 
 
-@renamed_keywords({"norm": "normalize"})
-def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -> Attribution:
+def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Attribution:
     r"""The class token's head output taken apart by key patch, weighted by gradient, summed up.
 
     For each block: :math:`M_l[n] = \mathrm{relu}\big(\sum_{h,c} \mathrm{relu}(\alpha_{h,c})
@@ -22,7 +20,7 @@ def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -
     Parameters
     ----------
     trace : Trace
-    normalize : bool
+    norm : bool
         Min-max each block's map before adding (off in the authors' code, and here).
     signed : bool, optional
         Keep the sign of alpha. By default only for the target of a
@@ -57,10 +55,10 @@ def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -
             block = block + (attention * weighted).sum((1, 2))
         block = block.relu()
         block[:, : trace.tokens.num_prefix] = 0
-        if normalize:
+        if norm:
             patches = block[:, trace.tokens.num_prefix :]
             low, high = patches.amin(-1, keepdim=True), patches.amax(-1, keepdim=True)
             block = torch.where(high > low, (block - low) / (high - low), 0)
         total = block if total is None else total + block
         maps.append(total)
-    return Attribution.from_layers(trace, maps, "daam")
+    return attribution(trace, maps, "daam")

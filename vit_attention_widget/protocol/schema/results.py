@@ -45,6 +45,7 @@ __all__ = [
     "Problem",
     "Results",
     "Status",
+    "WidgetTraits",
 ]
 
 
@@ -484,3 +485,10 @@ class Results(TypedDict):
 
     _patterns_here: Encoded[PatternsHere, None]
     """Empty until asked for."""
+
+
+class WidgetTraits(TypedDict):
+    """What a widget says of itself, whichever session it shows."""
+
+    _widget_id: str
+    """Unlike that of any other widget: by it a view finds what other views of it hold."""

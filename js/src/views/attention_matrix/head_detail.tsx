@@ -81,7 +81,7 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
       <div class="vaw-stack">
         <p class="vaw-reads" data-testid="matrix-says">
           {key < 0 || value === undefined
-            ? `${name}: rows are queries, columns are keys`
+            ? `${name}: rows look, columns are looked at`
             : `${tokenName(info, query)} gives ${number(value)} to ${tokenName(info, key)}`}
         </p>
         <MatrixCanvas
@@ -121,10 +121,8 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
 }
 
 export function HeadDetailView({ store }: { store: Store }) {
-  const { selected_layer, selected_head } = store.traits;
-  const head = headName(selected_layer.value, selected_head.value);
   return (
-    <Panel title={`Attention matrix: ${head}`} name="head-detail">
+    <Panel title="One head in full" name="head-detail">
       <HeadDetail store={store} />
     </Panel>
   );

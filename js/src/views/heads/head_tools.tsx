@@ -15,10 +15,10 @@ export function PruneTools({ store }: { store: Store }) {
         <button
           type="button"
           data-testid="prune-selected"
-          title={`${pruned ? "restore" : "prune"} ${headName(layer, head)} (p)`}
+          title={`${pruned ? "put back" : "prune"} ${headName(layer, head)} (p)`}
           onClick={() => store.togglePruned(layer, head)}
         >
-          {pruned ? "restore" : "prune"}
+          {pruned ? "put back" : "prune"}
         </button>
       )}
       {brushed > 0 && (
@@ -63,16 +63,15 @@ export function PruneTools({ store }: { store: Store }) {
   );
 }
 
-/** Accuracy on the labeled images, before and after pruning. */
+/** Accuracy on the labelled images, before and after pruning. */
 export function LiveAccuracy({ store }: { store: Store }) {
-  const accuracy = store.traits.accuracy.value;
-  if (!("count" in accuracy)) return null;
-  const changed = accuracy.after !== null;
+  const found = store.traits.accuracy.value;
+  if (!("count" in found)) return null;
+  const changed = found.after !== null;
   return (
     <span class="vaw-accuracy" data-testid="accuracy" aria-live="polite">
-      accuracy {percent(accuracy.before)}
-      {changed && <b class="vaw-changed"> → {percent(accuracy.after ?? 0)}</b>} (n ={" "}
-      {accuracy.count})
+      right on {percent(found.before)} of {found.count} labelled images
+      {changed && <b class="vaw-changed"> → {percent(found.after ?? 0)}</b>}
     </span>
   );
 }

@@ -1,0 +1,126 @@
+// One store a widget, with proxies as anywidget's host makes them.
+
+import { effect } from "@preact/signals";
+import { act } from "preact/test-utils";
+import { describe, expect, it } from "vitest";
+import { widget } from "../src/entry/mount";
+import type { AnyModel } from "../src/protocol/model";
+import type { Store } from "../src/state/store";
+import { FakeModel, settle } from "./fake";
+
+/** What anywidget 0.11 hands out: a new object each time, which leads to the same model. */
+function proxy(model: FakeModel, manager: object): AnyModel {
+  return {
+    get: model.get.bind(model),
+    set: model.set.bind(model),
+    save_changes: model.save_changes.bind(model),
+    send: model.send.bind(model),
+    on: model.on.bind(model),
+    off: model.off.bind(model),
+    widget_manager: manager,
+  };
+}
+
+function hosted() {
+  const manager = {};
+  const model = new FakeModel({ _widget_id: "a" });
+  const stores: Store[] = [];
+  const view = widget(({ store }) => {
+    if (!stores.includes(store)) stores.push(store);
+    return null;
+  }, "widget");
+  const life = new AbortController();
+  const show = async (of = model, within: object = manager) => {
+    const closing = new AbortController();
+    const el = document.createElement("div");
+    const host = { model: proxy(of, within), el, signal: closing.signal };
+    await act(() => {
+      view.render(host);
+    });
+    return closing;
+  };
+  const initialize = (of = model, within: object = manager) =>
+    view.initialize({
+      model: proxy(of, within),
+      el: document.createElement("div"),
+      signal: life.signal,
+    });
+  return { model, view, stores, life, show, initialize };
+}
+
+const asked = ({ sent }: FakeModel) => sent.filter(({ method }) => method === "attention").length;
+
+describe("mounting", () => {
+  it("has one store for all views of a widget, which asks for each layer once", async () => {
+    const { model, stores, show, initialize } = hosted();
+    initialize();
+    await show();
+    await show();
+    await settle();
+    expect(stores).toHaveLength(1);
+    expect(asked(model)).toBe(2);
+  });
+
+  it("keeps the store when a view is closed, and lets it go with the model", async () => {
+    const { model, stores, life, show, initialize } = hosted();
+    initialize();
+    (await show()).abort();
+    expect(model.listening).toBeGreaterThan(0);
+    await show();
+    expect(stores).toHaveLength(1);
+    life.abort();
+    expect(model.listening).toBe(0);
+    initialize();
+    await show();
+    expect(stores).toHaveLength(2);
+  });
+
+  it("undoes in one view what another one did", async () => {
+    const { model, stores, show, initialize } = hosted();
+    initialize();
+    await show();
+    await show();
+    const [store] = stores;
+    let undoable = 0;
+    effect(() => {
+      undoable = store?.history.undoable.value.length ?? 0;
+    });
+    await act(() => store?.togglePruned(1, 0));
+    expect(undoable).toBe(1);
+    await act(() => store?.undo());
+    expect(model.values.pruned_heads).toEqual([]);
+  });
+
+  it("tells widgets apart, and copies of one in two notebooks", async () => {
+    const { stores, show, initialize } = hosted();
+    initialize();
+    initialize(new FakeModel({ _widget_id: "b" }));
+    const other = {};
+    initialize(new FakeModel({ _widget_id: "a" }), other);
+    await show();
+    await show(new FakeModel({ _widget_id: "b" }));
+    await show(new FakeModel({ _widget_id: "a" }), other);
+    expect(stores).toHaveLength(3);
+  });
+
+  it("does without ids where a host hands the same object to every view", async () => {
+    const { stores, view } = hosted();
+    const model = new FakeModel();
+    const el = document.createElement("div");
+    const host = { model, el, signal: new AbortController().signal };
+    await act(() => {
+      view.initialize(host);
+      view.render(host);
+      view.render({ ...host, el: document.createElement("div") });
+    });
+    expect(stores).toHaveLength(1);
+  });
+
+  it("shows what a host renders without having initialized it", async () => {
+    const { model, stores, show } = hosted();
+    const closing = await show();
+    expect(stores).toHaveLength(1);
+    closing.abort();
+    expect(model.listening).toBe(0);
+  });
+});

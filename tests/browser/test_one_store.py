@@ -1,0 +1,63 @@
+"""Two views of one widget in JupyterLab: they share what they hold, and ask the kernel once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+
+from .jupyterlab import Lab, opened
+
+pytestmark = pytest.mark.browser
+
+CELLS = [
+    """
+import collections
+import vit_attention_widget as vaw
+
+explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+requests = collections.Counter()
+explorer.on_msg(lambda _, content, buffers: requests.update([content.get("method")]))
+explorer.wait()
+explorer
+""",
+    "explorer",
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    path = tmp_path_factory.mktemp("store") / "store.ipynb"
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    with opened(path, tmp_path_factory) as lab:
+        lab.page.set_viewport_size({"width": 1280, "height": 2400})
+        lab.run_all(200)
+        view(lab, 1).locator("[data-testid=heads-canvas]").wait_for(timeout=30_000)
+        yield lab
+
+
+def view(lab: Lab, number: int):  # type: ignore[no-untyped-def]
+    return lab.page.locator(".jp-OutputArea .vaw-root").nth(number)
+
+
+def test_each_layer_is_sent_once(lab: Lab) -> None:
+    layers = lab.python("print(explorer._model_info['num_layers'])")
+    assert layers == "6"
+    assert lab.until("print(requests['attention'])", layers) == layers
+    lab.page.wait_for_timeout(1000)
+    assert lab.python("print(requests['attention'])") == layers
+
+
+def test_one_view_undoes_what_was_done_in_another(lab: Lab) -> None:
+    view(lab, 0).locator("[data-testid=prune-3-1]").click()
+    assert lab.until("print(explorer.pruned_heads)", "[(3, 1)]") == "[(3, 1)]"
+    view(lab, 1).locator("[data-testid=undo]").click()
+    assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
+    lab.screenshot("one-store")
+
+
+def test_nothing_went_wrong(lab: Lab) -> None:
+    assert lab.errors == []
