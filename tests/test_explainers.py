@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,24 +50,24 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {},
         {"head_fusion": "max"},
         {"head_fusion": "min"},
-        {"alpha": 0.25},
+        {"residual_weight": 0.25},
         {"discard_ratio": 0.6},
     ],
     "gmar": [
         {},
-        {"norm": "l2"},
+        {"gradient_norm": "l2"},
         {"update": "paper"},
-        {"norm": "l2", "update": "paper", "alpha": 0.5},
-        {"alpha": 2.0},
+        {"gradient_norm": "l2", "update": "paper", "residual_weight": 0.5},
+        {"residual_weight": 2.0},
     ],
-    "daam": [{}, {"norm": True}, {"signed": True}],
+    "daam": [{}, {"normalize": True}, {"signed": True}],
     "legrad": [{}, {"start": 1}, {"readout": "mean"}, {"readout": "cls"}],
     "relevance": [{}],
     "gradient_rollout": [
         {},
         {"head_fusion": "max"},
         {"head_fusion": "min"},
-        {"alpha": 0.1},
+        {"residual_weight": 0.1},
         {"discard_ratio": 0.5},
         {"head_fusion": "max", "discard_ratio": 0.9},
     ],
@@ -220,15 +221,15 @@ def test_query_chunks_do_not_change_a_map(method: str, monkeypatch: pytest.Monke
         ("rollout", {"discard_ratio": 1.0}, r"1\.0.*below 1"),
         ("rollout", {"discard_ratio": -0.1}, r"-0\.1"),
         ("rollout", {"discard_ratio": float("nan")}, "nan"),
-        ("rollout", {"alpha": -1}, "-1.*at least 0"),
-        ("gmar", {"norm": "l3"}, "'l3'.*'l1' or 'l2'"),
+        ("rollout", {"residual_weight": -1}, "-1.*at least 0"),
+        ("gmar", {"gradient_norm": "l3"}, "'l3'.*'l1' or 'l2'"),
         ("gmar", {"update": "chain"}, "'chain'.*'rollout' or 'paper'"),
-        ("gmar", {"alpha": -0.5}, r"-0\.5"),
-        ("gmar", {"alpha": -0.5, "update": "paper"}, r"-0\.5"),
-        ("gmar", {"alpha": float("nan")}, "nan"),
+        ("gmar", {"residual_weight": -0.5}, r"-0\.5"),
+        ("gmar", {"residual_weight": -0.5, "update": "paper"}, r"-0\.5"),
+        ("gmar", {"residual_weight": float("nan")}, "nan"),
         ("gradient_rollout", {"head_fusion": "median"}, "'median'.*'mean', 'max' or 'min'"),
         ("gradient_rollout", {"discard_ratio": 1.5}, r"1\.5.*below 1"),
-        ("gradient_rollout", {"alpha": -1}, "-1.*at least 0"),
+        ("gradient_rollout", {"residual_weight": -1}, "-1.*at least 0"),
         ("gradcam", {"tokens": "inside"}, "'inside'.*'normed', 'before' or 'after'"),
         ("legrad", {"readout": "max"}, "'max'.*'model', 'mean' or 'cls'"),
         ("legrad", {"start": 3}, "3.*0 to 2"),
@@ -244,3 +245,40 @@ def test_options_that_do_not_exist(method: str, options: dict[str, Any], words: 
 def test_unknown_keywords_are_refused(method: str) -> None:
     with pytest.raises(TypeError, match="target_layer"):
         explainers.METHODS[method](twins("vit").trace, target_layer=-1)
+
+
+@pytest.mark.parametrize(
+    ("method", "old", "new"),
+    [
+        ("rollout", {"alpha": 0.5}, {"residual_weight": 0.5}),
+        ("gradient_rollout", {"alpha": 0.5}, {"residual_weight": 0.5}),
+        ("gmar", {"norm": "l2", "alpha": 0.5}, {"gradient_norm": "l2", "residual_weight": 0.5}),
+        ("daam", {"norm": True}, {"normalize": True}),
+    ],
+)
+def test_old_keywords_work_for_one_release(
+    method: str, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    trace, explain = twins("vit").trace, explainers.METHODS[method]
+    with pytest.warns(DeprecationWarning, match="is now"):
+        maps = explain(trace, **old)
+    assert torch.equal(maps.values, explain(trace, **new).values)
+
+
+def test_maps_leave_the_notebook_and_come_back(tmp_path: Path) -> None:
+    trace = twins("vit").trace
+    maps = explainers.daam(trace)
+    maps.save(tmp_path / "maps.safetensors")
+    again = explainers.Attribution.load(tmp_path / "maps.safetensors")
+    assert torch.equal(again.values, maps.values)
+    assert (again.method, again.target) == (maps.method, maps.target)
+    table = maps.to_dataframe()
+    assert list(table) == ["image", "layer", "row", "col", "value"]
+    assert len(table) == maps.values.numel()
+    assert maps.to_xarray()["value"].dims == ("image", "layer", "row", "col")
+    assert maps.plot(layer=0).get_title() == maps.target
+    with pytest.raises(ParameterError, match="no layer"):
+        maps.plot(layer=99)
+    assert "data:image/png" in maps._repr_html_()
+    assert explainers.rollout(trace).class_agnostic
+    assert not maps.class_agnostic

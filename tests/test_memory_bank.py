@@ -11,6 +11,7 @@ from models import BY_NAME
 from reference import daam as literal_daam
 from reference import memory_bank as literal
 from reference.explicit import ExplicitViT
+from renamed import warned
 from snapshots import untouched
 from torch import Tensor, nn
 from twins import agree
@@ -227,3 +228,12 @@ def test_the_bundled_models_features_know_the_kinds_without_its_classifier() -> 
         for heat, s in zip(maps, fresh, strict=True)
     ]
     assert sum(gains) / len(gains) > 1.5
+
+
+def test_old_names(fitted: tuple[nn.Module, Tensor, MemoryBank]) -> None:
+    bank = fitted[2]
+    with warned("MemoryBank.identity is now MemoryBank.fingerprint"):
+        assert bank.identity is bank.fingerprint
+    with warned("MemoryBank(who=...) is now MemoryBank(fingerprint=...)"):
+        again: Any = MemoryBank
+        again(bank.features, bank.labels, bank.class_names, who=bank.fingerprint)

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 METHODS: dict[str, Callable[[vaw.Trace], Tensor]] = {
     "rollout": lambda trace: explainers.rollout(trace).final,
     "gmar l1": lambda trace: explainers.gmar(trace).final,
-    "gmar l2": lambda trace: explainers.gmar(trace, norm="l2").final,
+    "gmar l2": lambda trace: explainers.gmar(trace, gradient_norm="l2").final,
     "daam": lambda trace: explainers.daam(trace).final,
     "legrad": lambda trace: explainers.legrad(trace).final,
     "legrad last two": lambda trace: explainers.legrad(trace, start=10).final,

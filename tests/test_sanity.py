@@ -69,7 +69,7 @@ def test_maps_change_with_the_weights_and_the_user_s_model_does_not() -> None:
     assert found.methods == ("legrad", "daam", "rollout", "center", "random")
     assert found.unchanged == ("center", "random")  # they never look at the model
     assert (found.correlation[:, 3:] == 1).all()
-    assert (found.correlation[0, 2] == 1).all()  # rollout knows no class
+    assert (found.correlation[0, 2] == 1).all()  # rollout is class-agnostic
     assert float(found.mean("legrad")[0]) < 0.99
     again = evaluation.sanity_check(model, scenes, ["legrad", "daam", "rollout"])
     assert torch.equal(found.correlation, again.correlation)
@@ -83,7 +83,7 @@ def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
     def edges(trace: vaw.Trace) -> vaw.explainers.Attribution:
         """Shows the picture's own brightness, whatever the model thinks."""
         grid = torch.nn.functional.avg_pool2d(trace.inputs.mean(1), 8)
-        return vaw.explainers.Attribution(grid[:, None], "edges", "any class")
+        return vaw.explainers.Attribution(grid[:, None], "edges")
 
     found = evaluation.sanity_check(model, scene.image, {"edges": edges})
     assert "edges" in found.unchanged

@@ -10,6 +10,7 @@ import pytest
 import torch
 from models import BY_NAME
 from PIL import Image
+from renamed import warned
 from snapshots import untouched
 from torch import Tensor, nn
 from twins import TARGET, twins
@@ -55,7 +56,7 @@ def headless(name: str = "vit") -> tuple[nn.Module, Tensor]:
     ],
 )
 def test_scores_gradients_and_names(
-    target: targets.Unbound, score: Callable[[Tensor], Tensor], name: str
+    target: targets.TargetSpec, score: Callable[[Tensor], Tensor], name: str
 ) -> None:
     model, inputs = named()
     with untouched(model):
@@ -115,7 +116,7 @@ def test_they_say_what_was_asked_for_before_a_model_is_known() -> None:
         (lambda: targets.similarity(torch.ones(16)), "classifier of 5 classes.*reset_classifier"),
     ],
 )
-def test_what_does_not_exist(target: Callable[[], targets.Unbound], words: str) -> None:
+def test_what_does_not_exist(target: Callable[[], targets.TargetSpec], words: str) -> None:
     model, inputs = named()
     with untouched(model), pytest.raises(TargetError, match=words):
         vaw.trace(model, inputs, target())
@@ -200,3 +201,17 @@ def test_references_that_do_not_fit(reference: object, error: type[Exception], w
     model, inputs = headless()
     with untouched(model), pytest.raises(error, match=words):
         vaw.trace(model, inputs, targets.similarity(reference))
+
+
+def test_old_names() -> None:
+    package = "vit_attention_widget.targets"
+    with warned(f"{package}.Unbound is now {package}.TargetSpec"):
+        assert targets.Unbound is targets.TargetSpec
+    with warned(f"{package}.resolve is now {package}.user_target.resolve"):
+        assert callable(targets.resolve)
+    with warned(f"{package}.class_index is now vit_attention_widget.models.classes.class_index"):
+        assert targets.class_index(2, twins("vit").trace.model) == 2
+    with warned("ImageInput.normalisation is now ImageInput.normalization"):
+        assert len(twins("vit").trace.model.normalisation) == 2
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        getattr(targets, "nothing")  # noqa: B009

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from . import errors, explainers, targets
 from .comparison.result import Comparison
 from .comparison.run import compare
+from .data.items import ImagesLike
 from .importance.run import HeadImportance, head_importance, head_importance_steps
 from .models import adapt, describe, zero_shot
+from .models.images import ImageLike
 from .models.token_layout import TokenLayout
 from .overview.run import ImageOverview, image_overview, image_overview_steps
 from .patterns import AttentionPatterns
@@ -56,7 +58,9 @@ __all__ = [
     "HeadImportance",
     "HeadImportanceGrid",
     "HeadStrengthView",
+    "ImageLike",
     "ImageOverview",
+    "ImagesLike",
     "PartialPruning",
     "PruningCurve",
     "Session",

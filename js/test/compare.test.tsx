@@ -164,7 +164,7 @@ describe("comparisons", () => {
     );
     const same = [[1, 1], [1, 1]]; // biome-ignore format: a table
     const classes = { ...CLASSES, correlation: same, keys: [1, 0] };
-    expect(says(INFO, classes, null)).toContain("knows no class");
+    expect(says(INFO, classes, null)).toContain("class-agnostic");
     expect(says(INFO, { ...METHODS, keys: ["daam"] }, null)).toContain("One map alone");
     expect([tag(METHODS, 1), tag({ ...METHODS, of: "layers", keys: [0, 1, 2] }, 1)]).toEqual([
       "B",

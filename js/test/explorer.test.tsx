@@ -150,8 +150,8 @@ describe("moving a panel", () => {
     await press(find("move-film"), "ArrowUp");
     expect(model.values.panels).toEqual(["picture", "decision", "film", "heads"]);
     expect(document.activeElement).toBe(find("move-film"));
-    expect(find("move-film").getAttribute("aria-label")).toBe("move film, 3 of 4");
-    expect(root.querySelector(".vaw-aloud")?.textContent).toBe("film is 3 of 4");
+    expect(find("move-film").getAttribute("aria-label")).toBe("move layers, 3 of 4");
+    expect(root.querySelector(".vaw-aloud")?.textContent).toBe("layers is 3 of 4");
     await press(find("move-picture"), "ArrowUp");
     expect(model.values.panels).toEqual(["picture", "decision", "film", "heads"]);
   });

@@ -252,7 +252,7 @@ describe("pruning curve", () => {
   it("counts on labelled images", async () => {
     const { model } = await show();
     await act(() => model.kernel("accuracy", { before: 0.9, after: null, count: 20 }));
-    expect(find("accuracy").textContent).toBe("right on 90 % of 20 labelled images");
+    expect(find("accuracy").textContent).toBe("accuracy 90 % (n = 20)");
     await act(() => model.kernel("accuracy", { before: 0.9, after: 0.4, count: 20 }));
     expect(find("accuracy").textContent).toContain("→ 40 %");
   });

@@ -156,7 +156,7 @@ describe("the view", () => {
     expect(find("pattern-thumbnail")).toBeTruthy();
     expect(find("clusters").querySelectorAll("li")).toHaveLength(2);
     expect(find("pattern-quality").textContent).toBe(
-      "2 images; codes 20 % closer than PCA's; clusters agree 0.91 over seeds",
+      "2 images; reconstruction error 20 % below PCA; cluster stability (ARI) 0.91",
     );
     const chips = [...find("alike").querySelectorAll("button")];
     expect(chips.map((chip) => chip.textContent)).toEqual(["1.1", "0.0", "0.1"]);

@@ -50,7 +50,7 @@ describe("inspector", () => {
   it("says what is shown, and walks by arrows", async () => {
     const { model } = await show(Inspector);
     expect(root.textContent).toContain("class token");
-    expect(root.textContent).toContain("looks at");
+    expect(root.textContent).toContain("attends to");
     const picture = root.querySelector(".vaw-picture") as HTMLElement;
     await press(picture, "ArrowRight");
     expect(model.values.selected_token).toBe(2);
@@ -79,7 +79,7 @@ describe("inspector", () => {
     const { model } = await show(Inspector);
     expect(root.querySelector(".vaw-chip")?.textContent).toContain("class");
     const lookedAt = [...root.querySelectorAll('[role="radio"]')].find(
-      (b) => b.textContent === "is looked at by",
+      (b) => b.textContent === "attended by",
     );
     await click(lookedAt as Element);
     expect(model.values.direction).toBe("looked_at_by");

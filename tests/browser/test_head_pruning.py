@@ -46,7 +46,7 @@ def test_prune_by_click_and_undo(lab: Lab) -> None:
     lab.python("grid.wait()")
     accuracy = lab.page.locator(f"{GRID} [data-testid=accuracy]").first
     accuracy.get_by_text("→").wait_for()
-    assert "labelled images" in accuracy.inner_text()
+    assert "(n = " in accuracy.inner_text()
     found = json.loads(lab.python("import json; print(json.dumps(grid.accuracy))"))
     assert found["count"] == 60
     assert found["after"] < found["before"]  # the head that matters most

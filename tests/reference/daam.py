@@ -13,7 +13,7 @@ def daam(
     vit: ExplicitViT,
     record: Record,
     target: list[int] | Tensor,
-    norm: bool = False,
+    normalize: bool = False,
     signed: bool = False,
 ) -> Tensor:
     """[B, L, patches]: the block maps added up."""
@@ -30,7 +30,7 @@ def daam(
             weight = alpha[:, :, query] if signed else alpha[:, :, query].relu()
             block += (weight[:, :, None] * unlocked).sum(dim=(1, 3)).detach()
         block = block.relu()[:, prefix:]
-        if norm:
+        if normalize:
             low, high = block.amin(-1, keepdim=True), block.amax(-1, keepdim=True)
             flat = high == low  # a map without any contrast adds nothing
             block = torch.where(flat, 0.0, (block - low) / torch.where(flat, 1.0, high - low))

@@ -9,12 +9,12 @@ from .explicit import ExplicitViT, Record, gradients, score
 from .readout import read_out_rows
 
 
-def head_weights(record: Record, target: list[int], norm: str) -> list[Tensor]:
+def head_weights(record: Record, target: list[int], gradient_norm: str) -> list[Tensor]:
     """Per layer [B, H]: the size of dy/dA of each head, as a share of the layer's."""
     weights = []
     for gradient in gradients(score(record.logits, target), record.attention):
         flat = gradient.flatten(2)
-        size = flat.abs().sum(-1) if norm == "l1" else flat.pow(2).sum(-1).sqrt()
+        size = flat.abs().sum(-1) if gradient_norm == "l1" else flat.pow(2).sum(-1).sqrt()
         for b in range(size.shape[0]):
             if size[b].sum() == 0:
                 size[b] = 1.0
@@ -26,13 +26,13 @@ def gmar(
     vit: ExplicitViT,
     record: Record,
     target: list[int],
-    norm: str = "l1",
+    gradient_norm: str = "l1",
     update: str = "rollout",
-    alpha: float = 1.0,
+    residual_weight: float = 1.0,
     weights: list[Tensor] | None = None,
 ) -> Tensor:
     """[B, L, patches]."""
-    weights = head_weights(record, target, norm) if weights is None else weights
+    weights = head_weights(record, target, gradient_norm) if weights is None else weights
     maps = []
     rolled: Tensor | None = None
     for attention, w in zip(record.attention, weights, strict=True):
@@ -42,9 +42,9 @@ def gmar(
         if rolled is None:
             rolled = identity
         if update == "paper":
-            rolled = rolled @ fused + alpha * identity
+            rolled = rolled @ fused + residual_weight * identity
         else:
-            step = fused + alpha * identity
+            step = fused + residual_weight * identity
             rolled = (step / step.sum(dim=-1, keepdim=True)) @ rolled
         maps.append(read_out_rows(vit, rolled, record))
     return torch.stack(maps, dim=1)

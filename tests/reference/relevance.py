@@ -32,9 +32,9 @@ def gradient_rollout(
     target: list[int],
     head_fusion: str = "mean",
     discard_ratio: float = 0.0,
-    alpha: float = 1.0,
+    residual_weight: float = 1.0,
 ) -> Tensor:
-    """R <- rownorm(relu(fuse(A * dy/dA)) + alpha I) R, [B, L, patches]."""
+    """R <- rownorm(relu(fuse(A * dy/dA)) + residual_weight I) R, [B, L, patches]."""
     tokens = record.attention[0].shape[-1]
     identity = torch.eye(tokens, dtype=torch.float64)
     rolled = identity.expand(len(target), -1, -1)
@@ -42,7 +42,7 @@ def gradient_rollout(
     by_attention = gradients(score(record.logits, target), record.attention)
     for attention, gradient in zip(record.attention, by_attention, strict=True):
         fused = fuse(attention.detach() * gradient, head_fusion).clamp_min(0)
-        step = discard(fused, discard_ratio, vit.prefix) + alpha * identity
+        step = discard(fused, discard_ratio, vit.prefix) + residual_weight * identity
         rolled = (step / step.sum(dim=-1, keepdim=True)) @ rolled
         maps.append(read_out_rows(vit, rolled, record))
     return torch.stack(maps, dim=1)

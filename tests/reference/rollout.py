@@ -35,15 +35,15 @@ def rollout(
     record: Record,
     head_fusion: str = "mean",
     discard_ratio: float = 0.0,
-    alpha: float = 1.0,
+    residual_weight: float = 1.0,
 ) -> Tensor:
-    """R <- rownorm(A + alpha I) R; after each layer the read-out row, [B, L, patches]."""
+    """R <- rownorm(A + residual_weight I) R; after each layer the read-out row, [B, L, patches]."""
     maps = []
     rolled: Tensor | None = None
     for attention in record.attention:
         tokens = attention.shape[-1]
         fused = discard(fuse(attention.detach(), head_fusion), discard_ratio, vit.prefix)
-        update = fused + alpha * torch.eye(tokens, dtype=fused.dtype)
+        update = fused + residual_weight * torch.eye(tokens, dtype=fused.dtype)
         update = update / update.sum(dim=-1, keepdim=True)
         rolled = update if rolled is None else update @ rolled
         maps.append(read_out_rows(vit, rolled, record))

@@ -16,7 +16,7 @@ from ..models import VisionTransformer
 from ..models.head_index import layer_index
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, reporting
-from ..targets import resolve
+from ..targets.user_target import resolve
 from ..tracing.trace import Trace
 from .grid import on_finest_grid
 from .result import Comparison, MapOf
@@ -140,7 +140,7 @@ def _compared(
                         raise
                     failed[method] = error
                     continue
-                if attribution.target == "any class":
+                if attribution.class_agnostic:
                     class_agnostic[method] = attribution
                 for image in range(trace.batch_size):
                     about = method, _target_name(aimed, image)

@@ -68,4 +68,4 @@ def _everywhere(trace: Trace, grids: Tensor, method: str) -> Attribution:
     """The same map after every layer."""
     dtype = torch.float64 if trace.inputs.dtype == torch.float64 else torch.float32
     values = grids.to(dtype).to(trace.inputs.device)[:, None].repeat(1, trace.num_layers, 1, 1)
-    return Attribution(values, method, "any class")
+    return Attribution(values, method)

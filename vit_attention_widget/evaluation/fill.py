@@ -32,7 +32,7 @@ def filled(trace: Trace, fill: Fill = "blur", *, seed: int = 0) -> Tensor:
             sigma of 5 in 224 pixels leaves many objects to be named; give a function for it)
     mean    the picture's own mean colour
     noise   normal noise with the mean and the spread of the picture's own colours
-    zero    0 in the model's input: the mean colour of its normalisation, RISE's for deletion
+    zero    0 in the model's input: the mean colour of its normalization, RISE's for deletion
     black   black, as Chefer et al. and Grad-CAM++ hide things
     ======= ======================================================================================
 
@@ -75,7 +75,7 @@ def filled(trace: Trace, fill: Fill = "blur", *, seed: int = 0) -> Tensor:
         made = torch.zeros_like(wide)
     elif fill == "black":
         mean, std = (
-            torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in trace.model.normalisation
+            torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in trace.model.normalization
         )
         made = (-mean / std).to(wide).expand_as(wide)
     else:

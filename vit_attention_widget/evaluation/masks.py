@@ -113,5 +113,5 @@ def _transformed(
         return np.zeros(tuple(inputs.shape[-2:]), bool)
     levels = (part * 255).astype(np.uint8)
     seen = vit.transform(Image.fromarray(np.repeat(levels[..., None], 3, 2)))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in vit.normalisation)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in vit.normalization)
     return np.asarray(((seen.float().cpu() * std + mean).mean(0) > 0.5).numpy())

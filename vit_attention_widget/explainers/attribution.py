@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..results.drawing import axes_or_new
+from ..results.heat_map import heat_maps
+from ..results.html import block
+from ..results.named_values import NamedValues
 from ..tracing.trace import Trace
 
-__all__ = ["Attribution", "attribution"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Attribution"]
+
+_ANY_CLASS = "any class"
+_MAPS = 24
+"""At most so many layers in a notebook's picture."""
 
 
-@dataclass(frozen=True)
-class Attribution:
+@dataclass(frozen=True, eq=False)
+class Attribution(NamedValues):
     """A map for each layer: how the explanation stands after that layer.
 
     Attributes
     ----------
     values : Tensor
-        [batch, layer, row, col], not normalised for display.
+        [image, layer, row, col], in the method's own units.
     method : str
         Name of the explainer.
     target : str
-        What was explained; ``"any class"`` for methods that know no target.
+        What was explained; ``"any class"`` for class-agnostic methods.
     """
 
-    values: Tensor
+    kind = "attribution"
+    axes = ("image", "layer", "row", "col")
+
+    values: Tensor = field(repr=False)
     method: str
-    target: str
+    target: str = _ANY_CLASS
+
+    @classmethod
+    def from_layers(
+        cls, trace: Trace, layers: list[Tensor], method: str, *, class_agnostic: bool = False
+    ) -> Attribution:
+        """Maps from one tensor [batch, token] a layer; prefix tokens are dropped."""
+        values = trace.tokens.to_grid(torch.stack(layers, 1).detach())
+        return cls(values, method, _ANY_CLASS if class_agnostic else trace.target.name)
+
+    @property
+    def class_agnostic(self) -> bool:
+        """Whether the maps are the same for every class."""
+        return self.target == _ANY_CLASS
 
     @property
     def final(self) -> Tensor:
         """The map after the last layer, [batch, row, col]."""
         return self.values[:, -1]
 
-    def upsample(self, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
+    def upsample(
+        self, size: tuple[int, int], mode: Literal["bilinear", "nearest"] = "bilinear"
+    ) -> Tensor:
         """The final map at (height, width) pixels, [batch, height, width].
 
         ``mode`` is ``"bilinear"`` or ``"nearest"``.
@@ -48,10 +78,37 @@ class Attribution:
         maps = F.interpolate(self.final[:, None], size=size, mode=mode, align_corners=corners)
         return maps[:, 0]
 
+    def plot(self, ax: Axes | None = None, *, image: int = 0, layer: int = -1) -> Axes:
+        """Draw the map of an image after a layer. Needs matplotlib.
 
-def attribution(
-    trace: Trace, layers: list[Tensor], method: str, *, by_class: bool = True
-) -> Attribution:
-    """Fold one [batch, token] tensor a layer into an :class:`Attribution`."""
-    values = trace.tokens.to_grid(torch.stack(layers, 1).detach())
-    return Attribution(values, method, trace.target.name if by_class else "any class")
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        image, layer : int
+            Negative ones count from the end.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            If there is no such image or layer, or matplotlib is not installed.
+        """
+        images, layers = self.values.shape[:2]
+        for name, index, size in (("image", image, images), ("layer", layer, layers)):
+            if not -size <= index < size:
+                raise ParameterError(
+                    f"There is no {name} {index}: the maps have {size}, 0 to {size - 1}."
+                )
+        ax = axes_or_new(ax)
+        drawn = ax.imshow(self.values[image, layer].float().cpu().numpy(), cmap="viridis")
+        ax.figure.colorbar(drawn, ax=ax, label=self.method)
+        ax.set(title=self.target, xticks=[], yticks=[])
+        return ax
+
+    def _repr_html_(self) -> str:
+        layers = [f"layer {layer}" for layer in range(self.values.shape[1])]
+        title = f"{self.method}, {self.target}: {self._title()}"
+        return block(title, heat_maps(self.values[0], layers, limit=_MAPS))

@@ -37,7 +37,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         pool: str,
         num_classes: int,
         image_size: int | tuple[int, int],
-        normalisation: tuple[Sequence[float], Sequence[float]],
+        normalization: tuple[Sequence[float], Sequence[float]],
         project: Callable[[Tensor], Tensor] | None = None,
         forward: Callable[[Tensor], Tensor] | None = None,
         class_names: Sequence[str] | None = None,
@@ -59,15 +59,15 @@ class AdaptedVisionTransformer(VisionTransformer):
         self._prefix = tuple(prefix)
         self._readout, self._project, self._forward = readout, project, forward or model
         self._size, self._any_size, self._crop = pair(image_size), any_size, crop
-        self._normalisation = normalisation
+        self._normalization = normalization
 
     @property
-    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation of the input."""
-        return self._normalisation
+        return self._normalization
 
     def transform(self, image: Image.Image) -> Tensor:
-        """Resize the shorter side, crop the middle, normalise."""
+        """Resize the shorter side, crop the middle, normalize."""
         height, width = self._size
         scale = max(height / image.height, width / image.width) / self._crop
         size = round(image.width * scale), round(image.height * scale)
@@ -75,7 +75,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
         pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)
-        mean, std = (torch.tensor(v)[:, None, None] for v in self._normalisation)
+        mean, std = (torch.tensor(v)[:, None, None] for v in self._normalization)
         return (pixels - mean) / std
 
     def tokens(self, inputs: Tensor) -> TokenLayout:
@@ -166,7 +166,7 @@ def adapt(
     pool : {"class", "mean", "attention_pool", "max"}
         What the readout reads.
     image_size, mean, std
-        Of the model's input; images are resized, cropped and normalised so.
+        Of the model's input; images are resized, cropped and normalized so.
     num_classes : int, optional
         Found from the last linear layer by default; 0 for a model that returns features.
     class_names : sequence of str, optional
@@ -231,7 +231,7 @@ def adapt(
         pool=pool,
         num_classes=num_classes,
         image_size=image_size,
-        normalisation=(mean, std),
+        normalization=(mean, std),
         class_names=class_names,
         num_heads=num_heads,
         name=type(model).__name__ + note(wrappers),

@@ -11,14 +11,14 @@ from ..errors import ParameterError
 from .libraries import describe
 from .vision_transformer import VisionTransformer
 
-__all__ = ["Identity", "identity"]
+__all__ = ["ModelFingerprint", "fingerprint"]
 
 _SAMPLES = 16
 """Values of each parameter that are compared."""
 
 
 @dataclass(frozen=True)
-class Identity:
+class ModelFingerprint:
     """A model by name, heads of each layer, and a few values of every weight."""
 
     name: str
@@ -35,7 +35,7 @@ class Identity:
 
         ``what`` begins the message: what was made of the model; ``advice`` ends it.
         """
-        other = identity(model)
+        other = fingerprint(model)
         if other.num_heads != self.num_heads:
             why = f"it has {sum(self.num_heads)} heads, yours {sum(other.num_heads)}"
         elif other.samples.shape != self.samples.shape:
@@ -49,11 +49,11 @@ class Identity:
         )
 
 
-def identity(model: nn.Module | VisionTransformer) -> Identity:
-    """The identity of a model."""
+def fingerprint(model: nn.Module | VisionTransformer) -> ModelFingerprint:
+    """The fingerprint of a model."""
     vit = describe(model)
     samples = []
     for _, value in sorted(vit.model.named_parameters()):
         flat = value.detach().flatten()
         samples.append(flat[:: max(1, flat.numel() // _SAMPLES)][:_SAMPLES].float().cpu())
-    return Identity(vit.name, tuple(vit.num_heads), torch.cat(samples))
+    return ModelFingerprint(vit.name, tuple(vit.num_heads), torch.cat(samples))

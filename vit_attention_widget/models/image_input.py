@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ImageError
-from .images import load_image
+from ..support.deprecation import renamed_attribute
+from .images import ImageLike, load_image
 from .tensor_input import check_model_input
 
 __all__ = ["ImageInput"]
@@ -45,10 +46,12 @@ class ImageInput(ABC):
 
     @property
     @abstractmethod
-    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation of the model's input, per channel, on a scale of 0 to 1."""
 
-    def prepare(self, images: Any) -> Tensor:
+    normalisation = renamed_attribute("normalization")
+
+    def prepare(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
         """Turn images into model inputs on the model's device and in its dtype.
 
         Parameters
@@ -70,15 +73,14 @@ class ImageInput(ABC):
         if isinstance(images, Tensor) and images.is_floating_point():
             inputs = check_model_input(images)
             return inputs.detach().to(self.device, self.dtype)
-        if not isinstance(images, list | tuple):
-            images = [images]
-        if not images:
+        several = images if isinstance(images, list | tuple) else [cast(ImageLike, images)]
+        if not several:
             raise ImageError("The list of images is empty: give at least one.")
         parts = [
             check_model_input(image)
             if isinstance(image, Tensor) and image.is_floating_point()
             else self.transform(load_image(image))[None]
-            for image in images
+            for image in several
         ]
         sizes = {tuple(part.shape[1:]) for part in parts}
         if len(sizes) > 1:
@@ -91,7 +93,7 @@ class ImageInput(ABC):
     def picture(self, inputs: Tensor) -> list[Image.Image]:
         """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""
         mean, std = (
-            torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in self.normalisation
+            torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in self.normalization
         )
         pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
         arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()

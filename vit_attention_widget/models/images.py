@@ -264,7 +264,7 @@ def _wrong_array(kind: str, dtype: str, shape: list[int]) -> ImageError:
     if "float" in dtype:
         advice = (
             "A float tensor [3, height, width] or [batch, 3, height, width] is taken as model "
-            "input, already normalised: torch.from_numpy makes one. A picture with values in 0..1 "
+            "input, already normalized: torch.from_numpy makes one. A picture with values in 0..1 "
             "becomes uint8 by (values * 255).round()."
         )
     elif dtype == "uint16":

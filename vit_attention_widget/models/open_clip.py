@@ -75,7 +75,7 @@ def describe(model: nn.Module) -> VisionTransformer:
         pool="class" if tower.pool_type == "tok" else "mean",
         num_classes=0,
         image_size=tower.image_size,
-        normalisation=(mean or _CLIP[0], std or _CLIP[1]),
+        normalization=(mean or _CLIP[0], std or _CLIP[1]),
         name=type(model).__name__,
     )
     described.text = _text(model)

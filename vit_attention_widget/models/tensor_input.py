@@ -16,7 +16,7 @@ def check_model_input(tensor: torch.Tensor, channels: int = 3) -> torch.Tensor:
     ----------
     tensor
         ``[channel, height, width]`` or ``[batch, channel, height, width]``, floating point, already
-        normalised as the model expects.
+        normalized as the model expects.
     channels
         How many input channels the model has.
 
@@ -35,7 +35,7 @@ def check_model_input(tensor: torch.Tensor, channels: int = 3) -> torch.Tensor:
     shape = list(tensor.shape)
     if not tensor.is_floating_point():
         raise ImageError(
-            f"Got a tensor of {tensor.dtype} {shape} as model input. {expected}, normalised; "
+            f"Got a tensor of {tensor.dtype} {shape} as model input. {expected}, normalized; "
             "pass a uint8 picture [height, width, 3] to have the model's own preprocessing applied."
         )
     if tensor.ndim not in (3, 4) or tensor.shape[-3] != channels:
@@ -54,7 +54,7 @@ def check_model_input(tensor: torch.Tensor, channels: int = 3) -> torch.Tensor:
         raise ImageError(
             f"The model input holds {int(broken.sum())} NaN or infinite values (image "
             f"{_listed(images)} of {len(batch)}). Expected finite numbers; look for a division by "
-            "zero in the normalisation or an overflow of half precision."
+            "zero in the normalization or an overflow of half precision."
         )
     return batch
 

@@ -101,9 +101,9 @@ class ZeroShot(VisionTransformer):
         return self._tower.transform(image)
 
     @property
-    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
         """Of the tower's input."""
-        return self._tower.normalisation
+        return self._tower.normalization
 
 
 def zero_shot(

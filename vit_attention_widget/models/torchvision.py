@@ -43,6 +43,6 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         pool="class",
         num_classes=linear[-1].out_features if linear else 0,
         image_size=model.image_size,
-        normalisation=IMAGENET,
+        normalization=IMAGENET,
         crop=_CROP,
     )

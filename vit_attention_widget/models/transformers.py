@@ -23,7 +23,7 @@ _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757771
 _CORES = ("vit", "deit", "beit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vision_model")
 _LISTS = ("layers", "encoder.layer", "encoder.layers", "model.layer", "layer")
 _NORMS = ("layernorm", "norm", "post_layernorm")
-_NORMALISATION = {"dinov2": IMAGENET, "dinov2_with_registers": IMAGENET, "dinov3_vit": IMAGENET}
+_NORMALIZATION = {"dinov2": IMAGENET, "dinov2_with_registers": IMAGENET, "dinov3_vit": IMAGENET}
 _ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 _SHIFTED = (
     "its attention runs inside shifted windows, on grids that shrink stage by stage (of timm's "
@@ -85,7 +85,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         pool=pool,
         num_classes=classes,
         image_size=config.image_size,
-        normalisation=_CLIP if family == "clip" else _NORMALISATION.get(kind, HALVES),
+        normalization=_CLIP if family == "clip" else _NORMALIZATION.get(kind, HALVES),
         class_names=names,
         rows=(0, 1) if hasattr(model, "distillation_classifier") else None,
         any_size=kind in _ANY_SIZE or _interpolates(core),

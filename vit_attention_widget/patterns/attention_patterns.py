@@ -15,8 +15,8 @@ from ..data.items import count_images
 from ..data.reader import batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
-from ..models.fingerprint import Identity, identity
-from ..support.deprecation import renamed_keywords
+from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, no_progress
 from ..tracing.run import trace
 from ..tracing.trace import Trace
@@ -82,6 +82,8 @@ class AttentionPatterns:
     3
     """
 
+    identity = renamed_attribute("fingerprint")
+
     def __init__(
         self, latent: int = 32, *, seed: int = 0, clusters: int | None = None, seeds: int = 3
     ) -> None:
@@ -92,13 +94,13 @@ class AttentionPatterns:
             raise ParameterError(f"clusters is {clusters}: at least 1 was expected.")
         self.latent, self.seed, self.num_clusters, self.seeds = latent, seed, clusters, seeds
         self.families: dict[str, PatternFamily] = {}
-        self.identity: Identity | None = None
+        self.fingerprint: ModelFingerprint | None = None
 
     def __repr__(self) -> str:
-        if self.identity is None:
+        if self.fingerprint is None:
             return "<AttentionPatterns, not fitted yet>"
         parts = [f"{len(f)} heads in {len(f.clusters)} clusters ({n})" for n, f in self]
-        return f"<AttentionPatterns of {self.identity.name}: {', '.join(parts)}>"
+        return f"<AttentionPatterns of {self.fingerprint.name}: {', '.join(parts)}>"
 
     def __iter__(self) -> Iterator[tuple[str, PatternFamily]]:
         return iter(self.families.items())
@@ -133,7 +135,9 @@ class AttentionPatterns:
         ImageError, UnsupportedModelError
         """
         report = progress or no_progress
-        who, blocks = _collect(model_or_trace, images, lambda f, label: report(f * _LOOKING, label))
+        model_fingerprint, blocks = _collect(
+            model_or_trace, images, lambda f, label: report(f * _LOOKING, label)
+        )
         families = {}
         for i, (name, found) in enumerate(blocks.items()):
 
@@ -141,7 +145,7 @@ class AttentionPatterns:
                 report(_LOOKING + (i + fraction) / len(blocks) * (1 - _LOOKING), label)
 
             families[name] = self._learn(name, found, part)
-        self.families, self.identity = families, who
+        self.families, self.fingerprint = families, model_fingerprint
         return self
 
     def _learn(self, name: str, found: HeadBlocks, report: Progress) -> PatternFamily:
@@ -250,8 +254,8 @@ class AttentionPatterns:
     def check(self, model: nn.Module | VisionTransformer) -> None:
         """Raise :class:`ParameterError` unless the map was made of this model."""
         self.family()
-        assert self.identity is not None
-        self.identity.check(model)
+        assert self.fingerprint is not None
+        self.fingerprint.check(model)
 
     def summary(self) -> str:
         """What was found, as lines for a person."""
@@ -292,24 +296,24 @@ class AttentionPatterns:
 
 def _collect(
     model: nn.Module | VisionTransformer | Trace | Sequence[Trace], images: Any, report: Progress
-) -> tuple[Identity, dict[str, HeadBlocks]]:
+) -> tuple[ModelFingerprint, dict[str, HeadBlocks]]:
     """Blocks of all heads of all images, their vectors in 8 bits."""
     parts: dict[str, list[HeadBlocks]] = {}
-    who: Identity | None = None
+    model_fingerprint: ModelFingerprint | None = None
     first = 0
     for found, fraction in _traces(model, images):
         report(fraction, f"looking at image {first}")
-        if who is None:
-            who = identity(found.model)
+        if model_fingerprint is None:
+            model_fingerprint = fingerprint(found.model)
         else:
-            who.check(found.model)
+            model_fingerprint.check(found.model)
         for name, blocks in head_blocks(found).items():
             heads = blocks.heads + torch.tensor([first, 0, 0])
             parts.setdefault(name, []).append(HeadBlocks(blocks.levels, blocks.scores, heads))
         first += found.batch_size
-    if who is None:
+    if model_fingerprint is None:
         raise ImageError("There are no images: give at least one.")
-    return who, {
+    return model_fingerprint, {
         name: HeadBlocks(
             torch.cat([p.vectors for p in several]),
             torch.cat([p.scores for p in several]),

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..models.fingerprint import Identity
+from ..models.fingerprint import ModelFingerprint
 from .autoencoder import Autoencoder
 from .clusters import Cluster
 from .pattern_family import PatternFamily
@@ -30,10 +30,10 @@ _ARRAYS = ("heads", "embedding", "codes", "labels", "scores")
 
 def save(patterns: AttentionPatterns, path: str | Path) -> None:
     """Write fitted patterns."""
-    assert patterns.identity is not None
-    tensors: dict[str, Tensor] = {"model": patterns.identity.samples}
+    assert patterns.fingerprint is not None
+    tensors: dict[str, Tensor] = {"model": patterns.fingerprint.samples}
     about: dict[str, Any] = {
-        "model": {"name": patterns.identity.name, "num_heads": patterns.identity.num_heads},
+        "model": {"name": patterns.fingerprint.name, "num_heads": patterns.fingerprint.num_heads},
         "latent": patterns.latent,
         "seed": patterns.seed,
         "clusters": patterns.num_clusters,
@@ -76,7 +76,9 @@ def load(patterns: AttentionPatterns, path: str | Path) -> None:
     patterns.families = {
         name: _family(name, kept, tensors) for name, kept in about["families"].items()
     }
-    patterns.identity = Identity(model["name"], tuple(model["num_heads"]), tensors["model"])
+    patterns.fingerprint = ModelFingerprint(
+        model["name"], tuple(model["num_heads"]), tensors["model"]
+    )
 
 
 def _family(name: str, about: dict[str, Any], tensors: dict[str, Tensor]) -> PatternFamily:

@@ -13,7 +13,7 @@ from ..models import VisionTransformer, describe
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..support.progress import Progress
-from ..targets import resolve
+from ..targets.user_target import resolve
 from ..tracing.masking import masked_heads
 
 __all__ = ["accuracy"]

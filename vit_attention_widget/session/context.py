@@ -13,6 +13,7 @@ import torch
 
 from ..errors import ParameterError, ProtocolError, VitAttentionError
 from ..models import VisionTransformer
+from ..models.images import ImageLike
 from ..protocol.schema.results import Problem
 from ..support.progress import Progress
 from ..tracing.trace import Trace
@@ -132,7 +133,7 @@ class Context:
         return self.images().name(self.opened)
 
     @property
-    def raw_image(self) -> Any:
+    def raw_image(self) -> ImageLike:
         """What is looked at before any model's own preparation, as each model has its own."""
         return self.own_image if self.opened < 0 else self.images().raw(self.opened)
 

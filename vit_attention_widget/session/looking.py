@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
 from ..errors import VitAttentionError
 from ..models import describe
+from ..models.images import ImageLike
 from . import payloads
 from .context import Context
 from .description import describe_subject
@@ -58,7 +58,7 @@ class Looking:
         context.report()
         self._start()
 
-    def look_at(self, *, model: nn.Module | None = None, image: Any = None) -> None:
+    def look_at(self, *, model: nn.Module | None = None, image: ImageLike | None = None) -> None:
         """Change the model, the image or both; selections that still exist are kept.
 
         Raises

@@ -54,10 +54,10 @@ METHOD_HINTS = {
                 "layer by itself. Selvaraju et al. 2017."),
     "attention_gradient": ("attention x gradient", "The class token's attention where it raises "
                            "the class, each layer by itself. After Chefer et al. 2021."),
-    "rollout": ("rollout", "Attention multiplied through the layers. Knows no class. "
+    "rollout": ("rollout", "Attention multiplied through the layers. Class-agnostic. "
                 "Abnar and Zuidema 2020."),
     "attention": ("attention", "Raw attention of the class token, each layer by itself. "
-                  "Knows no class."),
+                  "Class-agnostic."),
 }  # fmt: skip
 
 CLASS_AGNOSTIC = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}

@@ -15,6 +15,7 @@ from ..errors import ParameterError
 from ..importance.metrics import Metric
 from ..models import describe
 from ..models.head_index import head_pairs
+from ..models.images import ImageLike
 from ..overview.run import ImageOverview
 from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
@@ -83,7 +84,7 @@ class Session(CheckedSelections):
     def __init__(
         self,
         model: nn.Module,
-        image: Any,
+        image: ImageLike,
         target: Any = None,
         *,
         image_set: ImagesLike | None = None,
@@ -134,7 +135,7 @@ class Session(CheckedSelections):
         self.look_at(model=model)
 
     @property
-    def image(self) -> Any:
+    def image(self) -> ImageLike:
         """The image as it was given, or the model input of the selected one of the set.
 
         Assign another one to look at it.
@@ -142,10 +143,10 @@ class Session(CheckedSelections):
         return self._context.subject.image
 
     @image.setter
-    def image(self, image: Any) -> None:
+    def image(self, image: ImageLike) -> None:
         self.look_at(image=image)
 
-    def look_at(self, *, model: nn.Module | None = None, image: Any = None) -> None:
+    def look_at(self, *, model: nn.Module | None = None, image: ImageLike | None = None) -> None:
         """Change the model, the image or both; selections that still exist are kept.
 
         Raises

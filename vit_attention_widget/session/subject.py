@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..models import VisionTransformer, describe
+from ..models.images import ImageLike
 from ..models.token_layout import TokenLayout
 
 __all__ = ["Subject", "image_name"]
@@ -28,12 +29,12 @@ class Subject:
     """
 
     vit: VisionTransformer
-    image: Any
+    image: ImageLike
     inputs: Tensor
     tokens: TokenLayout
 
     @classmethod
-    def of(cls, model: nn.Module | VisionTransformer, image: Any) -> Subject:
+    def of(cls, model: nn.Module | VisionTransformer, image: ImageLike) -> Subject:
         """Describe the model and prepare the image.
 
         Raises

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import ParameterError
-from ..models.fingerprint import Identity
+from ..models.fingerprint import ModelFingerprint
 
 if TYPE_CHECKING:
     from .memory_bank import MemoryBank
@@ -23,7 +23,7 @@ _KEY = "vit_attention_widget.memory_bank"
 def save(bank: MemoryBank, path: str | Path) -> None:
     """Write a bank."""
     about = {
-        "model": {"name": bank.identity.name, "num_heads": bank.identity.num_heads},
+        "model": {"name": bank.fingerprint.name, "num_heads": bank.fingerprint.num_heads},
         "class_names": bank.class_names,
         "k": bank.k,
         "temperature": bank.temperature,
@@ -31,7 +31,7 @@ def save(bank: MemoryBank, path: str | Path) -> None:
     tensors = {
         "features": bank.features.contiguous(),
         "labels": bank.labels.contiguous(),
-        "model": bank.identity.samples.contiguous(),
+        "model": bank.fingerprint.samples.contiguous(),
     }
     save_file(tensors, path, {_KEY: json.dumps(about)})
 
@@ -60,7 +60,7 @@ def load(path: str | Path) -> dict[str, Any]:
         "features": features,
         "labels": labels,
         "class_names": names,
-        "who": Identity(model["name"], tuple(model["num_heads"]), tensors["model"]),
+        "fingerprint": ModelFingerprint(model["name"], tuple(model["num_heads"]), tensors["model"]),
         "k": about["k"],
         "temperature": about["temperature"],
     }

@@ -21,10 +21,11 @@ from ..data.labels import (
 from ..data.reader import batches
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
-from ..models.fingerprint import Identity, identity
+from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..support.deprecation import renamed_attribute, renamed_keywords
 from . import bank_file
 from .of_features import check_features, features_of, whole
-from .target import Target, Unbound
+from .target import Target, TargetSpec
 
 __all__ = ["MemoryBank"]
 
@@ -50,7 +51,7 @@ class MemoryBank:
         How many neighbours vote.
     temperature : float
         T of the vote.
-    identity : Identity
+    fingerprint : ModelFingerprint
         Of the model whose features they are.
 
     Notes
@@ -71,12 +72,15 @@ class MemoryBank:
     torch.Size([1, 10, 10])
     """
 
+    identity = renamed_attribute("fingerprint")
+
+    @renamed_keywords({"who": "fingerprint"})
     def __init__(
         self,
         features: Tensor,
         labels: Tensor,
         class_names: Sequence[str],
-        who: Identity,
+        fingerprint: ModelFingerprint,
         *,
         k: int = 20,
         temperature: float = 0.07,
@@ -86,11 +90,11 @@ class MemoryBank:
         if not temperature > 0:  # NaN too
             raise ParameterError(f"temperature is {temperature!r}: it must be above 0.")
         self.features, self.labels, self.class_names = features, labels, list(class_names)
-        self.identity, self.k, self.temperature = who, k, float(temperature)
+        self.fingerprint, self.k, self.temperature = fingerprint, k, float(temperature)
 
     def __repr__(self) -> str:
         return (
-            f"<MemoryBank of {self.identity.name}: {len(self)} images, {len(self.class_names)} "
+            f"<MemoryBank of {self.fingerprint.name}: {len(self)} images, {len(self.class_names)} "
             f"classes, {self.k} neighbours vote>"
         )
 
@@ -167,7 +171,7 @@ class MemoryBank:
             if progress is not None:
                 progress(len(classes) / total if total else 0.0, "remembering images")
         index, names = number_classes(classes, class_names or class_names_of(images))
-        return cls(torch.cat(parts), index, names, identity(vit), k=k, temperature=temperature)
+        return cls(torch.cat(parts), index, names, fingerprint(vit), k=k, temperature=temperature)
 
     def vote(self, features: Tensor) -> Tensor:
         """What the neighbours of features [batch, dim] say: votes [batch, class], not normalised.
@@ -206,7 +210,7 @@ class MemoryBank:
             found.append((product - low) / (high - low) if high > low else flat)
         return torch.stack(found)
 
-    def target(self, label: int | str | None = None) -> Unbound:
+    def target(self, label: int | str | None = None) -> TargetSpec:
         r"""What makes an image one of its class: its features, each dimension by its importance.
 
         The weights are those of the image as the model sees it, and then constant:
@@ -219,7 +223,7 @@ class MemoryBank:
 
         Returns
         -------
-        Unbound
+        TargetSpec
             To be given as ``target``. :func:`~..explainers.daam` keeps the sign of the channels'
             weights for it, as the authors do.
 
@@ -235,7 +239,7 @@ class MemoryBank:
 
         def bind(logits: Tensor, vit: VisionTransformer) -> Target:
             check_features(vit)
-            self.identity.check(vit, "This memory bank was made", "Fit one on yours.")
+            self.fingerprint.check(vit, "This memory bank was made", "Fit one on yours.")
             features = logits.detach()
             voted = self.vote(features).argmax(-1).tolist()
             index = None if wanted is None else [wanted] * len(voted)
@@ -250,7 +254,7 @@ class MemoryBank:
             name = f"{', '.join(names)} (by {count} of {len(self)} images)"
             return Target(score, name, signed=True)
 
-        return Unbound(f"{said} (by {min(self.k, len(self))} of {len(self)} images)", bind)
+        return TargetSpec(f"{said} (by {min(self.k, len(self))} of {len(self)} images)", bind)
 
     def save(self, path: str | Path) -> None:
         """Write the bank as safetensors; see :meth:`load`."""
@@ -275,7 +279,7 @@ class MemoryBank:
         """
         found = cls(**bank_file.load(path))
         if model is not None:
-            found.identity.check(model, "This memory bank was made", "Fit one on yours.")
+            found.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
         return found
 
     def _unit(self, features: Tensor) -> Tensor:

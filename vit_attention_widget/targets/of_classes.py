@@ -11,12 +11,12 @@ from torch import Tensor
 from ..errors import TargetError
 from ..models import VisionTransformer
 from ..models.classes import class_index, class_indices, class_names, no_class, picked
-from .target import Target, Unbound
+from .target import Target, TargetSpec
 
 __all__ = ["difference", "logit", "logit_of", "probability", "sum_of"]
 
 
-def logit(classes: Any = None) -> Unbound:
+def logit(classes: Any = None) -> TargetSpec:
     """The logit of a class: what a class given by index or name means too.
 
     Parameters
@@ -31,12 +31,12 @@ def logit(classes: Any = None) -> Unbound:
     >>> vaw.trace(model, image, vaw.targets.logit("star")).target.name
     'star'
     """
-    return Unbound(
+    return TargetSpec(
         _said(classes), lambda logits, vit: logit_of(class_indices(classes, logits, vit), vit)
     )
 
 
-def probability(classes: Any = None) -> Unbound:
+def probability(classes: Any = None) -> TargetSpec:
     r"""The probability of a class, :math:`\mathrm{softmax}(\mathrm{logits})_c`.
 
     Its gradient is that of the logit less the other classes' logits, weighted by their
@@ -63,10 +63,10 @@ def probability(classes: Any = None) -> Unbound:
 
         return Target(score, f"probability of {class_names(index, vit)}")
 
-    return Unbound(f"probability of {_said(classes)}", bind)
+    return TargetSpec(f"probability of {_said(classes)}", bind)
 
 
-def difference(classes: Any, others: Any) -> Unbound:
+def difference(classes: Any, others: Any) -> TargetSpec:
     """The logit of one class less that of another: why this one, and not that one.
 
     Parameters
@@ -104,10 +104,10 @@ def difference(classes: Any, others: Any) -> Unbound:
         names = [f"{vit.class_name(this)}, not {vit.class_name(that)}" for this, that in pairs]
         return Target(score, "; ".join(dict.fromkeys(names)))
 
-    return Unbound(f"{_said(classes)}, not {_said(others)}", bind)
+    return TargetSpec(f"{_said(classes)}, not {_said(others)}", bind)
 
 
-def sum_of(classes: Sequence[int | str]) -> Unbound:
+def sum_of(classes: Sequence[int | str]) -> TargetSpec:
     """The sum of the logits of several classes, the same ones for every image.
 
     Parameters
@@ -149,7 +149,7 @@ def sum_of(classes: Sequence[int | str]) -> Unbound:
 
         return Target(score, " + ".join(vit.class_name(i) for i in index))
 
-    return Unbound(" + ".join(_said(c) for c in given), bind)
+    return TargetSpec(" + ".join(_said(c) for c in given), bind)
 
 
 def logit_of(index: tuple[int, ...], vit: VisionTransformer) -> Target:

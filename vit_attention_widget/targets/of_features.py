@@ -13,12 +13,12 @@ from torch import Tensor
 from ..errors import CaptureError, TargetError
 from ..models import VisionTransformer
 from ..models.eval_mode import evaluating
-from .target import Target, Unbound
+from .target import Target, TargetSpec
 
 __all__ = ["check_features", "features_of", "similarity", "whole"]
 
 
-def similarity(reference: Any) -> Unbound:
+def similarity(reference: Any) -> TargetSpec:
     r"""Cosine of the model's features with those of another image, or with a vector of your own.
 
     :math:`y = f \cdot g / (\lVert f \rVert \lVert g \rVert)`: what in this image makes it like that
@@ -63,7 +63,7 @@ def similarity(reference: Any) -> Unbound:
 
         return Target(score, name)
 
-    return Unbound(name, bind)
+    return TargetSpec(name, bind)
 
 
 def check_features(vit: VisionTransformer) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..models import VisionTransformer
 
-__all__ = ["Target", "Unbound"]
+__all__ = ["Target", "TargetSpec"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Unbound:
+class TargetSpec:
     """A target that was asked for; it is bound to a model when one has looked at the images.
 
     Parameters

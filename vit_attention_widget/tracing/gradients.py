@@ -37,7 +37,7 @@ def output_gradients(
         ends, seeds = zip(*seeded, strict=True)
         gradients = torch.autograd.grad(ends, outputs, seeds, retain_graph=True, allow_unused=True)
         return [
-            torch.zeros_like(record.out) if g is None else g.masked_fill(record.silent, 0)
+            torch.zeros_like(record.out) if g is None else g.masked_fill(record.masked, 0)
             for g, record in zip(gradients, recorded.layers, strict=True)
         ]
 

@@ -29,7 +29,7 @@ class LayerRecord:
     block: BlockCall
 
     @cached_property
-    def silent(self) -> Tensor:
+    def masked(self) -> Tensor:
         """Heads that put out nothing, as those that are masked do: [batch, head, 1, 1] bool."""
         return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
 

@@ -15,7 +15,7 @@ from ..models import VisionTransformer, describe, zero_shot
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
 from ..support.progress import Progress
-from ..targets import resolve
+from ..targets.user_target import resolve
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import sort_calls
 from .trace import Trace

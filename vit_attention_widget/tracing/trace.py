@@ -18,7 +18,8 @@ from ..capture.function_mode import AttentionCall
 from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.token_layout import TokenLayout
-from ..targets import Target, resolve
+from ..targets import Target
+from ..targets.user_target import resolve
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
 from .gradients import output_gradients, token_gradients

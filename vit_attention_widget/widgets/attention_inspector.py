@@ -1,4 +1,4 @@
-"""Click a patch and see what it looks at, and what looks at it, in every head."""
+"""Click a patch and see what it attends to, and what attends to it, in every head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["AttentionInspector"]
 
 
 class AttentionInspector(SessionWidget):
-    """Click a patch and see what it looks at, and what looks at it, in every head.
+    """Click a patch and see what it attends to, and what attends to it, in every head.
 
     Parameters, traits and errors are those of :class:`~.base.SessionWidget`.
     """

@@ -14,7 +14,9 @@ import traitlets
 from numpy.typing import NDArray
 from torch import nn
 
+from ..data.items import ImagesLike
 from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..models.images import ImageLike
 from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..protocol.schema.requests import ReplyMessage
@@ -70,11 +72,11 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     def __init__(
         self,
         model: nn.Module | None = None,
-        image: Any = None,
+        image: ImageLike | None = None,
         target: Any = None,
         *,
         session: Session | None = None,
-        image_set: Any = None,
+        image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
         models: Mapping[str, nn.Module] | None = None,
         **selection: Any,

@@ -9,6 +9,7 @@ import traitlets
 from torch import nn
 
 from ..errors import ParameterError
+from ..models.images import ImageLike
 from .base import SessionWidget
 
 __all__ = ["PANELS", "USUAL_PANELS", "Explorer"]
@@ -64,7 +65,7 @@ class Explorer(SessionWidget):
     def __init__(
         self,
         model: nn.Module | None = None,
-        image: Any = None,
+        image: ImageLike | None = None,
         target: Any = None,
         *,
         panels: Sequence[str] = USUAL_PANELS,

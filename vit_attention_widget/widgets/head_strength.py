@@ -1,4 +1,4 @@
-"""How far heads look: entropy and mean attention distance by layer, and the reach of one head."""
+"""Attention distance and entropy of every head by layer, and the reach of one head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["HeadStrengthView"]
 
 
 class HeadStrengthView(SessionWidget):
-    """How far heads look: entropy and mean attention distance by layer, and the reach of one head.
+    """Attention distance and entropy of every head by layer, and the reach of one head.
 
     With ``image_set=`` the entropy of a head is compared with that on the other images. Parameters,
     traits and errors are those of :class:`~.base.SessionWidget`.

@@ -129,7 +129,7 @@ export function says(info: ModelInfo, comparison: Comparison, item: number | nul
   }
   if (item === null) {
     if (comparison.of === "classes" && least.r > 0.99999) {
-      return "All maps are the same: this method knows no class.";
+      return "All maps are the same: this method is class-agnostic.";
     }
     const best = `Most alike: ${name(most.i)} and ${name(most.j)} (${rho(most.r)}).`;
     if (pairs.length < 2) return best;

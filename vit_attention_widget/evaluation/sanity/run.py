@@ -44,7 +44,7 @@ def sanity_check(
     patch embedding; after each stage the maps are made again, of the same images and the same
     class, and compared with the original ones by Spearman's rank correlation over the patches.
     A map that stays what it was shows something of the image, or of the architecture, that the
-    model did not have to learn. Methods that know no class (raw attention, rollout) cannot change
+    model did not have to learn. Class-agnostic methods (raw attention, rollout) cannot change
     at the first stage; they must at the later ones.
 
     New weights are normal with the mean and the spread of the tensor that they replace (ours: the

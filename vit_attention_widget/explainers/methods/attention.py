@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from ...errors import ParameterError
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 
-__all__ = ["attention", "fuse_heads"]
+__all__ = ["HeadFusion", "attention", "fuse_heads"]
+
+HeadFusion = Literal["mean", "max", "min"]
+"""How the heads of a layer become one."""
 
 
-def attention(trace: Trace, *, head_fusion: str = "mean") -> Attribution:
+def attention(trace: Trace, *, head_fusion: HeadFusion = "mean") -> Attribution:
     """Attention from the class token (without one: the mean over patches) to each patch.
 
-    It knows no class. The last layer of many ViTs peaks off the object; see it beside others.
+    Class-agnostic. The last layer of many ViTs peaks off the object; see it beside others.
     Heads that are masked are left out: the map is that of the model without them.
 
     Parameters
@@ -37,13 +42,13 @@ def attention(trace: Trace, *, head_fusion: str = "mean") -> Attribution:
     """
     queries = trace.readout.queries
     maps = [
-        fuse_heads(trace.attention(layer, query=queries), head_fusion, record.silent).mean(1)
+        fuse_heads(trace.attention(layer, query=queries), head_fusion, record.masked).mean(1)
         for layer, record in enumerate(trace.layers)
     ]
-    return attribution(trace, maps, "attention", by_class=False)
+    return Attribution.from_layers(trace, maps, "attention", class_agnostic=True)
 
 
-def fuse_heads(weights: Tensor, how: str, silent: Tensor) -> Tensor:
+def fuse_heads(weights: Tensor, how: HeadFusion, masked: Tensor) -> Tensor:
     """One matrix of the heads of a layer.
 
     Parameters
@@ -51,9 +56,9 @@ def fuse_heads(weights: Tensor, how: str, silent: Tensor) -> Tensor:
     weights : Tensor
         [batch, head, query, key].
     how : {"mean", "max", "min"}
-        Over the heads that are not silent.
-    silent : Tensor
-        [batch, head, 1, 1] bool: heads that give nothing on, and so are left out.
+        Over the heads that are not masked.
+    masked : Tensor
+        [batch, head, 1, 1] bool: masked heads, which are left out.
 
     Returns
     -------
@@ -70,15 +75,15 @@ def fuse_heads(weights: Tensor, how: str, silent: Tensor) -> Tensor:
     if not weights.shape[1]:  # a layer whose heads were all cut out
         return weights.new_zeros(weights.shape[0], *weights.shape[2:])
     if how == "mean":
-        left = (~silent).sum(1).clamp_min(1)
-        return _filled(weights, silent, 0).sum(1) / left
+        left = (~masked).sum(1).clamp_min(1)
+        return _filled(weights, masked, 0).sum(1) / left
     if how == "max":
-        fused = _filled(weights, silent, -torch.inf).amax(1)
+        fused = _filled(weights, masked, -torch.inf).amax(1)
     else:
-        fused = _filled(weights, silent, torch.inf).amin(1)
-    return fused.masked_fill(silent.all(1), 0)
+        fused = _filled(weights, masked, torch.inf).amin(1)
+    return fused.masked_fill(masked.all(1), 0)
 
 
-def _filled(weights: Tensor, silent: Tensor, value: float) -> Tensor:
-    """The weights with a value for heads that are silent; no copy is made where none is."""
-    return weights.masked_fill(silent, value) if silent.any() else weights
+def _filled(weights: Tensor, masked: Tensor, value: float) -> Tensor:
+    """The weights with a value for masked heads; no copy is made where there are none."""
+    return weights.masked_fill(masked, value) if masked.any() else weights

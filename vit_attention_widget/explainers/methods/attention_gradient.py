@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 from .attention import fuse_heads
 
 __all__ = ["attention_gradient", "times_gradient"]
@@ -37,26 +37,26 @@ def attention_gradient(trace: Trace) -> Attribution:
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.explainers.attention_gradient(found).final.shape
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.attention_gradient(trace).final.shape
     torch.Size([1, 10, 10])
     """
     queries = trace.readout.queries
     maps = []
     for layer, record in enumerate(trace.layers):
-        silent = record.silent
+        masked = record.masked
         if len(queries) == 1:
             row = _weighted(trace, layer, queries).relu()
-            maps.append(fuse_heads(row, "mean", silent)[:, 0])
+            maps.append(fuse_heads(row, "mean", masked)[:, 0])
             continue
         total: Tensor | None = None
         for rows, product in times_gradient(trace, layer):
             prefix = max(0, queries[0] - rows.start)  # these rows feed no readout
-            part = fuse_heads(product[:, :, prefix:].relu(), "mean", silent).sum(1)
+            part = fuse_heads(product[:, :, prefix:].relu(), "mean", masked).sum(1)
             total = part if total is None else total + part
         assert total is not None
         maps.append(total / len(queries))
-    return attribution(trace, maps, "attention_gradient")
+    return Attribution.from_layers(trace, maps, "attention_gradient")
 
 
 def times_gradient(trace: Trace, layer: int) -> Iterator[tuple[slice, Tensor]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from ...support.deprecation import renamed_keywords
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 
 __all__ = ["daam"]
 
 
-def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Attribution:
+@renamed_keywords({"norm": "normalize"})
+def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -> Attribution:
     r"""The class token's head output taken apart by key patch, weighted by gradient, summed up.
 
     For each block: :math:`M_l[n] = \mathrm{relu}\big(\sum_{h,c} \mathrm{relu}(\alpha_{h,c})
@@ -20,7 +22,7 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Att
     Parameters
     ----------
     trace : Trace
-    norm : bool
+    normalize : bool
         Min-max each block's map before adding (off in the authors' code, and here).
     signed : bool, optional
         Keep the sign of alpha. By default only for the target of a
@@ -55,10 +57,10 @@ def daam(trace: Trace, *, norm: bool = False, signed: bool | None = None) -> Att
             block = block + (attention * weighted).sum((1, 2))
         block = block.relu()
         block[:, : trace.tokens.num_prefix] = 0
-        if norm:
+        if normalize:
             patches = block[:, trace.tokens.num_prefix :]
             low, high = patches.amin(-1, keepdim=True), patches.amax(-1, keepdim=True)
             block = torch.where(high > low, (block - low) / (high - low), 0)
         total = block if total is None else total + block
         maps.append(total)
-    return attribution(trace, maps, "daam")
+    return Attribution.from_layers(trace, maps, "daam")

@@ -8,7 +8,7 @@ from torch import Tensor
 from ...capture.function_mode import AttentionCall, Capture
 from ...errors import ParameterError
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 
 __all__ = ["gradcam"]
 
@@ -57,8 +57,8 @@ def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.explainers.gradcam(found).final.shape
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.gradcam(trace).final.shape
     torch.Size([1, 10, 10])
     """
     if tokens not in ("normed", "before", "after"):
@@ -76,7 +76,7 @@ def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
             z, gradient = _inside(trace, layer, tokens == "normed")
         weights = gradient[:, trace.tokens.num_prefix :].mean(1, keepdim=True)
         maps.append((z.detach() * weights).sum(-1).relu())
-    return attribution(trace, maps, "gradcam")
+    return Attribution.from_layers(trace, maps, "gradcam")
 
 
 def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
@@ -84,10 +84,10 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
     record, block = trace.layers[layer], trace.model.blocks[layer]
 
     def mask(call: AttentionCall) -> Tensor:
-        return call.out.masked_fill(silent, 0)
+        return call.out.masked_fill(masked, 0)
 
     with torch.inference_mode(False), torch.enable_grad(), trace.rerunning():
-        silent = record.silent  # heads that were masked stay so
+        masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         with Capture(trace.model.model, {block: 0}, mask) as capture:
             after = record.block.run_again(block, inputs)

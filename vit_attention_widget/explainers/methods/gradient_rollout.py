@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from ...support.deprecation import renamed_keywords
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
-from .attention import fuse_heads
+from ..attribution import Attribution
+from .attention import HeadFusion, fuse_heads
 from .attention_gradient import times_gradient
 from .rollout import Rows, chain, discarding
 
 __all__ = ["gradient_rollout"]
 
 
+@renamed_keywords({"alpha": "residual_weight"})
 def gradient_rollout(
-    trace: Trace, *, head_fusion: str = "mean", discard_ratio: float = 0.0, alpha: float = 1.0
+    trace: Trace,
+    *,
+    head_fusion: HeadFusion = "mean",
+    discard_ratio: float = 0.0,
+    residual_weight: float = 1.0,
 ) -> Attribution:
     r"""Rollout in which each entry of the attention counts by how much it raises the target.
 
@@ -28,10 +34,10 @@ def gradient_rollout(
         How the heads of a layer become one matrix; masked heads are left out.
     discard_ratio : float
         Share of the smallest entries of each layer's matrix set to 0 before the identity is
-        added, in [0, 1). The column of the class token is never dropped; rows are renormalised.
-    alpha : float
-        Weight of the identity, at least 0. A gradient has a scale of its own, so a smaller weight
-        lets the attention count for more.
+        added, in [0, 1). The column of the class token is never dropped; rows are renormalized.
+    residual_weight : float
+        :math:`\alpha`, the weight of the identity, at least 0. A gradient has a scale of its own,
+        so a smaller weight lets the attention count for more.
 
     Returns
     -------
@@ -54,15 +60,15 @@ def gradient_rollout(
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.explainers.gradient_rollout(found, alpha=0.1).final.shape
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.gradient_rollout(trace, residual_weight=0.1).final.shape
     torch.Size([1, 10, 10])
     """
 
     def fused(layer: int) -> Rows:
-        silent = trace.layers[layer].silent
+        masked = trace.layers[layer].masked
         for rows, product in times_gradient(trace, layer):
-            yield rows, fuse_heads(product, head_fusion, silent).relu()
+            yield rows, fuse_heads(product, head_fusion, masked).relu()
 
     kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
-    return attribution(trace, chain(trace, kept, alpha), "gradient_rollout")
+    return Attribution.from_layers(trace, chain(trace, kept, residual_weight), "gradient_rollout")

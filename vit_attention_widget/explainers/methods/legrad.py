@@ -10,7 +10,7 @@ from torch import Tensor
 from ...errors import ParameterError
 from ...tracing.layer_record import LayerRecord
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 from ..pooled import empty_prompt, pool_map, without_what_says_nothing
 
 __all__ = ["legrad"]
@@ -79,7 +79,7 @@ def legrad(
             maps.append(total)
         if empty is not None:
             maps = without_what_says_nothing(trace, maps, start, empty)
-    return attribution(trace, maps, "legrad")
+    return Attribution.from_layers(trace, maps, "legrad")
 
 
 def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tensor]:
@@ -103,7 +103,7 @@ def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tenso
             gradients = torch.autograd.grad(scores, outs)
         for layer, gradient in zip(part, gradients, strict=True):
             record = trace.layers[layer]
-            moving = gradient.masked_fill(record.silent, 0)  # a masked head moves nothing
+            moving = gradient.masked_fill(record.masked, 0)  # a masked head moves nothing
             yield _mean_relu(record, moving) / trace.tokens.num_tokens
 
 
@@ -126,7 +126,7 @@ def _read(trace: Trace, tokens: Tensor, readout: str) -> Tensor:
 def _mean_relu(record: LayerRecord, gradient: Tensor) -> Tensor:
     """Sum over queries, mean over heads of relu(dO V^T), in chunks of queries."""
     v = record.v.detach()
-    left = (~record.silent).sum(1)[:, 0].clamp_min(1)
+    left = (~record.masked).sum(1)[:, 0].clamp_min(1)
     total = v.new_zeros(v.shape[0], v.shape[2])
     for part in gradient.split(record.rows_at_once, dim=2):
         total = total + (part @ v.transpose(-2, -1)).relu().sum(1).sum(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
+from ..attribution import Attribution
 from .attention import fuse_heads
 from .attention_gradient import times_gradient
 from .rollout import Rows, chain
@@ -30,7 +30,7 @@ def relevance(trace: Trace) -> Attribution:
 
     Notes
     -----
-    The mean is over the heads that are not masked. No row is renormalised, so the map grows with
+    The mean is over the heads that are not masked. No row is renormalized, so the map grows with
     the layers and with the scale of the target.
     The authors' earlier method (CVPR 2021, arXiv 2012.09838) puts relevance from layer-wise
     propagation in the attention's place; that needs rules for every kind of module and is not here.
@@ -40,14 +40,14 @@ def relevance(trace: Trace) -> Attribution:
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.explainers.relevance(found).final.shape
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.relevance(trace).final.shape
     torch.Size([1, 10, 10])
     """
 
     def fused(layer: int) -> Rows:
-        silent = trace.layers[layer].silent
+        masked = trace.layers[layer].masked
         for rows, product in times_gradient(trace, layer):
-            yield rows, fuse_heads(product.relu(), "mean", silent)
+            yield rows, fuse_heads(product.relu(), "mean", masked)
 
-    return attribution(trace, chain(trace, fused, 1.0, normalise=False), "relevance")
+    return Attribution.from_layers(trace, chain(trace, fused, 1.0, normalize=False), "relevance")

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...support.deprecation import renamed_keywords
 from ...tracing.trace import Trace
-from ..attribution import Attribution, attribution
-from .attention import fuse_heads
+from ..attribution import Attribution
+from .attention import HeadFusion, fuse_heads
 
-__all__ = ["Rows", "chain", "discarding", "rollout"]
+__all__ = ["Rows", "chain", "check_residual_weight", "discarding", "rollout"]
 
 Rows = Iterator[tuple[slice, Tensor]]
 """A matrix [batch, query, key], a few query rows at a time."""
@@ -21,14 +22,19 @@ Fuse = Callable[[int], Rows]
 """The matrix of a layer."""
 
 
+@renamed_keywords({"alpha": "residual_weight"})
 def rollout(
-    trace: Trace, *, head_fusion: str = "mean", discard_ratio: float = 0.0, alpha: float = 1.0
+    trace: Trace,
+    *,
+    head_fusion: HeadFusion = "mean",
+    discard_ratio: float = 0.0,
+    residual_weight: float = 1.0,
 ) -> Attribution:
     r"""Attention multiplied through the layers, with the residual connection as an identity.
 
     :math:`R_l = \mathrm{rownorm}(\bar A_l + \alpha I)\, R_{l-1}`; the map is the class-token row
-    of :math:`R_l` over the patches (Abnar and Zuidema 2020, eq. 1, alpha = 1). It knows no class.
-    Without a class token the row is weighted as the readout weighs its tokens.
+    of :math:`R_l` over the patches (Abnar and Zuidema 2020, eq. 1, :math:`\alpha = 1`).
+    Class-agnostic. Without a class token the row is weighted as the readout weighs its tokens.
 
     Parameters
     ----------
@@ -38,9 +44,9 @@ def rollout(
         are all masked passes on what it is given.
     discard_ratio : float
         Share of the smallest entries of each layer's matrix set to 0 before the identity is
-        added, in [0, 1). The column of the class token is never dropped; rows are renormalised.
-    alpha : float
-        Weight of the identity, at least 0.
+        added, in [0, 1). The column of the class token is never dropped; rows are renormalized.
+    residual_weight : float
+        :math:`\alpha`, the weight of the identity, at least 0.
 
     Returns
     -------
@@ -49,24 +55,26 @@ def rollout(
 
     Notes
     -----
-    Two slips of widely copied code are avoided: rows (not columns) are renormalised, with the
+    Two slips of widely copied code are avoided: rows (not columns) are renormalized, with the
     identity in place, and what is discarded never includes the class token.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> found = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
-    >>> vaw.explainers.rollout(found, head_fusion="max", discard_ratio=0.9).final.shape
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> vaw.explainers.rollout(trace, head_fusion="max", discard_ratio=0.9).final.shape
     torch.Size([1, 10, 10])
     """
 
     def fused(layer: int) -> Rows:
-        silent = trace.layers[layer].silent
+        masked = trace.layers[layer].masked
         for rows, weights in trace.attention_chunks(layer):
-            yield rows, fuse_heads(weights, head_fusion, silent)
+            yield rows, fuse_heads(weights, head_fusion, masked)
 
     kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
-    return attribution(trace, chain(trace, kept, alpha), "rollout", by_class=False)
+    return Attribution.from_layers(
+        trace, chain(trace, kept, residual_weight), "rollout", class_agnostic=True
+    )
 
 
 def discarding(fused: Fuse, ratio: float, num_prefix: int) -> Fuse:
@@ -91,15 +99,16 @@ def discarding(fused: Fuse, ratio: float, num_prefix: int) -> Fuse:
     return kept
 
 
-def chain(trace: Trace, fused: Fuse, alpha: float, *, normalise: bool = True) -> list[Tensor]:
-    """Readout rows of ``R_l = rownorm(A_l + alpha I) R_{l-1}`` for every l, each [batch, token].
+def chain(
+    trace: Trace, fused: Fuse, residual_weight: float, *, normalize: bool = True
+) -> list[Tensor]:
+    """Readout rows of ``R_l = rownorm(A_l + a I) R_{l-1}`` for every l, each [batch, token].
 
     The rows are carried down from layer l to layer 0, all of them together, so each layer's
     matrix is formed once, a few query rows at a time, and never multiplied with another.
-    Without ``normalise`` the rows of ``A_l + alpha I`` are taken as they are.
+    Without ``normalize`` the rows of ``A_l + a I`` are taken as they are.
     """
-    if not alpha >= 0:  # NaN too
-        raise ParameterError(f"alpha is {alpha}: the weight of the identity is at least 0.")
+    check_residual_weight(residual_weight)
     start = trace.readout.weights()
     if start.dtype in (torch.float16, torch.bfloat16):
         start = start.float()  # what many layers add to is often small beside what it is added to
@@ -109,13 +118,19 @@ def chain(trace: Trace, fused: Fuse, alpha: float, *, normalise: bool = True) ->
         moved = torch.zeros_like(carried)
         for rows, weights in fused(layer):
             share = carried[:, :, rows]
-            if normalise:
-                total = weights.sum(-1) + alpha
+            if normalize:
+                total = weights.sum(-1) + residual_weight
                 share = share / torch.where(total > 0, total, 1)[:, None]
             moved += share @ weights.to(share)
-            moved[:, :, rows] += alpha * share
+            moved[:, :, rows] += residual_weight * share
         carried = moved
     return list(carried.unbind(1))
+
+
+def check_residual_weight(weight: float) -> None:
+    """Raise :class:`ParameterError` unless the weight of the identity is at least 0."""
+    if not weight >= 0:  # NaN too
+        raise ParameterError(f"residual_weight is {weight}: it is at least 0.")
 
 
 def _discard(matrix: Tensor, ratio: float, num_prefix: int) -> Tensor:

@@ -62,7 +62,7 @@ def attend_rows(
     -------
     Tensor or None
         [batch, head, row, head_dim]; None if queries and keys are more than projections
-        (normalised, rotated).
+        (normalized, rotated).
     """
     norms = (getattr(attention, "q_norm", None), getattr(attention, "k_norm", None))
     plain = all(norm is None or isinstance(norm, nn.Identity) for norm in norms)

@@ -31,7 +31,7 @@ class TimmInput(ImageInput):
         return config
 
     @property
-    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation from the model's data configuration."""
         return self._data_config["mean"], self._data_config["std"]
 
@@ -40,7 +40,7 @@ class TimmInput(ImageInput):
         return create_transform(**self._data_config, is_training=False)
 
     def transform(self, image: Image.Image) -> Tensor:
-        """Resize, crop and normalise as the model's data configuration says."""
+        """Resize, crop and normalize as the model's data configuration says."""
         tensor: Tensor = self._transform(image)
         return tensor
 

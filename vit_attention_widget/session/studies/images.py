@@ -20,6 +20,7 @@ from ...protocol.schema.tensors import Thumbnails
 from ...protocol.tensors import encode
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
+from ..context import Context
 from ..lanes import Lane
 from ..payloads import picture_bytes
 from ..selections import IMAGE_METRICS
@@ -40,7 +41,7 @@ _THUMBNAILS, _SIDE, _BYTES = 400, 48, 600_000
 class ImageStudy(Study):
     """All images of the set, which are laid out when that is asked for."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.overview: ImageOverview | None = None
         self._request: object = None  # the latest one to lay out

@@ -81,7 +81,7 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
       <div class="vaw-stack">
         <p class="vaw-reads" data-testid="matrix-says">
           {key < 0 || value === undefined
-            ? `${name}: rows look, columns are looked at`
+            ? `${name}: rows are queries, columns are keys`
             : `${tokenName(info, query)} gives ${number(value)} to ${tokenName(info, key)}`}
         </p>
         <MatrixCanvas
@@ -121,8 +121,10 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
 }
 
 export function HeadDetailView({ store }: { store: Store }) {
+  const { selected_layer, selected_head } = store.traits;
+  const head = headName(selected_layer.value, selected_head.value);
   return (
-    <Panel title="One head in full" name="head-detail">
+    <Panel title={`Attention matrix: ${head}`} name="head-detail">
       <HeadDetail store={store} />
     </Panel>
   );

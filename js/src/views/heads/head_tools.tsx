@@ -15,10 +15,10 @@ export function PruneTools({ store }: { store: Store }) {
         <button
           type="button"
           data-testid="prune-selected"
-          title={`${pruned ? "put back" : "prune"} ${headName(layer, head)} (p)`}
+          title={`${pruned ? "restore" : "prune"} ${headName(layer, head)} (p)`}
           onClick={() => store.togglePruned(layer, head)}
         >
-          {pruned ? "put back" : "prune"}
+          {pruned ? "restore" : "prune"}
         </button>
       )}
       {brushed > 0 && (
@@ -63,15 +63,16 @@ export function PruneTools({ store }: { store: Store }) {
   );
 }
 
-/** Accuracy on the labelled images, before and after pruning. */
+/** Accuracy on the labeled images, before and after pruning. */
 export function LiveAccuracy({ store }: { store: Store }) {
-  const found = store.traits.accuracy.value;
-  if (!("count" in found)) return null;
-  const changed = found.after !== null;
+  const accuracy = store.traits.accuracy.value;
+  if (!("count" in accuracy)) return null;
+  const changed = accuracy.after !== null;
   return (
     <span class="vaw-accuracy" data-testid="accuracy" aria-live="polite">
-      right on {percent(found.before)} of {found.count} labelled images
-      {changed && <b class="vaw-changed"> → {percent(found.after ?? 0)}</b>}
+      accuracy {percent(accuracy.before)}
+      {changed && <b class="vaw-changed"> → {percent(accuracy.after ?? 0)}</b>} (n ={" "}
+      {accuracy.count})
     </span>
   );
 }

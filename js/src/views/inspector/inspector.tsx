@@ -14,12 +14,12 @@ import { TokenChips } from "./token_chips";
 const DIRECTIONS = [
   {
     key: "looks_at",
-    label: "looks at",
+    label: "attends to",
     hint: "The token's row of the attention matrix: where it takes information from.",
   },
   {
     key: "looked_at_by",
-    label: "is looked at by",
+    label: "attended by",
     hint: "The token's column of the attention matrix: who takes information from it.",
   },
 ] as const;

@@ -27,7 +27,11 @@ const REST_MS = 70;
 
 const FAMILIES = [
   { key: "patches", label: "among patches", hint: "attention of patches to patches" },
-  { key: "class", label: "class token", hint: "what the class token looks at, and what at it" },
+  {
+    key: "class",
+    label: "class token",
+    hint: "what the class token attends to, and what attends to it",
+  },
 ] as const;
 
 export function PatternMapView({ store }: { store: Store }) {
@@ -274,9 +278,11 @@ function qualityOf({ error, pca_error, stability, images }: FamilyInfo): string 
   const gain = pca_error > 0 ? 1 - error / pca_error : 0;
   const words = [
     `${images} ${images === 1 ? "image" : "images"}`,
-    gain >= 0.005 ? `codes ${percent(gain)} closer than PCA's` : "codes no better than PCA's",
+    gain >= 0.005
+      ? `reconstruction error ${percent(gain)} below PCA`
+      : "reconstruction error no lower than PCA",
   ];
-  if (stability !== null) words.push(`clusters agree ${stability.toFixed(2)} over seeds`);
+  if (stability !== null) words.push(`cluster stability (ARI) ${stability.toFixed(2)}`);
   return words.join("; ");
 }
 

@@ -55,9 +55,9 @@ export function Thumbnail(props: ThumbnailProps) {
 
 /** What the two axes of a thumbnail are. */
 export const READING: Record<FamilyName, string> = {
-  patches: "rows look, columns are looked at; patches in 7 × 7 cells; square roots",
+  patches: "rows are queries, columns are keys; patches in 7 × 7 cells; square roots",
   class:
-    "left: what the class token looks at; right: what looks at it; square roots, each on its own scale",
+    "left: what the class token attends to; right: what attends to it; square roots, each on its own scale",
 };
 
 interface AlikeProps {

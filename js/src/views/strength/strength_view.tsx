@@ -170,7 +170,7 @@ export function StrengthPlots({ store }: { store: Store }) {
 
 export function StrengthView({ store }: { store: Store }) {
   return (
-    <Panel title="How far heads look" name="strength">
+    <Panel title="Attention distance and entropy" name="strength">
       <StrengthPlots store={store} />
     </Panel>
   );

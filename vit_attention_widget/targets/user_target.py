@@ -12,7 +12,7 @@ from ..errors import TargetError
 from ..models import VisionTransformer
 from ..models.classes import class_indices, no_class
 from .of_classes import logit_of
-from .target import Target, Unbound
+from .target import Target, TargetSpec
 
 __all__ = ["resolve"]
 
@@ -22,7 +22,7 @@ def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
 
     Parameters
     ----------
-    target : None, int, str, sequence of int, callable, Unbound or Target
+    target : None, int, str, sequence of int, callable, TargetSpec or Target
         None is the predicted class of each image. A class is given by index or name, one for all
         images or one each. A callable takes logits [batch, class] and returns [batch].
     logits : Tensor
@@ -33,7 +33,7 @@ def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
     TargetError
         If the class does not exist, or the callable returns another shape.
     """
-    if isinstance(target, Unbound):
+    if isinstance(target, TargetSpec):
         return target.bind(logits, vit)
     if isinstance(target, Target):
         if target.index is None:
