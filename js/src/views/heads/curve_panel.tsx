@@ -1,9 +1,9 @@
 // What is left of the decision as ever more heads are removed, in several orders.
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
-import type { Curve } from "../../protocol/schema";
+import type { Curve, ModelInfo } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";
@@ -18,45 +18,33 @@ const OTHERS = [
 ];
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 4"];
 
+/** How a curve is drawn, in the plot and in its legend. */
+function strokeOf(key: string, index: number): { colour: string; dash: string } {
+  const colour = index % 2 ? "var(--vaw-hurts)" : "var(--vaw-accent)";
+  return {
+    colour: key === "random" ? "var(--vaw-muted)" : colour,
+    dash: DASHES[index % DASHES.length] ?? "",
+  };
+}
+
+type Order = ModelInfo["metrics"][number] | (typeof OTHERS)[number];
+
 export function CurvePanel({ store }: { store: Store }) {
   const [ref, width] = useWidth<HTMLDivElement>(560);
   const figure = useRef<HTMLDivElement>(null);
-  const over = useSignal<number | null>(null);
+  /** How many heads are removed where the pointer is. */
+  const removed = useSignal<number | null>(null);
   const info = store.info.value;
   if (!info) return null;
   const curves = Object.entries(store.traits.curves.value);
   const orders = [...info.metrics, ...OTHERS];
-  const total = headCount(info.num_heads);
-  const first = curves[0]?.[1];
-  const x = linear(0, total, LEFT, width - RIGHT, 6);
-  const y = linear(0, 1, HEIGHT - BOTTOM, TOP);
   const name = (key: string) => orders.find((order) => order.key === key)?.label ?? key;
-  const stepAt = (event: PointerEvent) => {
-    const box = (event.currentTarget as Element).getBoundingClientRect();
-    const share = (event.clientX - box.left - LEFT) / (width - RIGHT - LEFT);
-    return Math.max(0, Math.min(total, Math.round(share * total)));
-  };
-  const n = over.value;
   return (
     <div class="vaw-curves">
       <div class="vaw-row">
         <span class="vaw-muted">remove heads by</span>
-        <span class="vaw-chips">
-          {orders.map(({ key, label, hint }) => (
-            <button
-              type="button"
-              class="vaw-chip"
-              key={key}
-              title={hint}
-              data-testid={`curve-${key}`}
-              aria-pressed={key in store.traits.curves.value}
-              onClick={() => store.request("curve", { order: key })}
-            >
-              {label}
-            </button>
-          ))}
-        </span>
-        {first && (
+        <OrderChips store={store} orders={orders} />
+        {curves.length > 0 && (
           <SaveMenu
             figure={figure}
             name="curve"
@@ -66,65 +54,17 @@ export function CurvePanel({ store }: { store: Store }) {
       </div>
       <div ref={figure}>
         <div ref={ref} />
-        {first === undefined ? (
+        {curves.length === 0 ? (
           <p class="vaw-muted">
             Choose an order: heads are removed one after another, the least important first.
           </p>
         ) : (
-          <svg
+          <CurvePlot
+            curves={curves}
+            total={headCount(info.num_heads)}
             width={width}
-            height={HEIGHT}
-            role="img"
-            aria-label={`${first.metric} against heads removed`}
-            data-testid="curve"
-            onPointerMove={(event) => {
-              over.value = stepAt(event);
-            }}
-            onPointerLeave={() => {
-              over.value = null;
-            }}
-          >
-            <YAxis y={y} width={width} />
-            <XAxis
-              labels={numbered(x)}
-              title={`heads removed (${first.metric} left)`}
-              width={width}
-              height={HEIGHT}
-            />
-            <line
-              x1={LEFT}
-              x2={width - RIGHT}
-              y1={y.at(first.values[0] ?? 0)}
-              y2={y.at(first.values[0] ?? 0)}
-              stroke="var(--vaw-accent)"
-              stroke-dasharray="2 3"
-            />
-            {curves.map(([key, curve], i) => (
-              <polyline
-                key={key}
-                points={curve.values.map((value, at) => `${x.at(at)},${y.at(value)}`).join(" ")}
-                fill="none"
-                stroke={
-                  key === "random"
-                    ? "var(--vaw-muted)"
-                    : i % 2
-                      ? "var(--vaw-hurts)"
-                      : "var(--vaw-accent)"
-                }
-                stroke-width="1.6"
-                stroke-dasharray={DASHES[i % DASHES.length]}
-              />
-            ))}
-            {n !== null && (
-              <line
-                x1={x.at(n)}
-                x2={x.at(n)}
-                y1={TOP}
-                y2={HEIGHT - BOTTOM}
-                stroke="var(--vaw-muted)"
-              />
-            )}
-          </svg>
+            removed={removed}
+          />
         )}
       </div>
       {curves.map(([key, curve], i) => (
@@ -133,14 +73,100 @@ export function CurvePanel({ store }: { store: Store }) {
           store={store}
           curve={curve}
           label={name(key)}
-          dash={DASHES[i % DASHES.length] ?? ""}
-          colour={
-            key === "random" ? "var(--vaw-muted)" : i % 2 ? "var(--vaw-hurts)" : "var(--vaw-accent)"
-          }
-          at={n}
+          {...strokeOf(key, i)}
+          removed={removed.value}
         />
       ))}
     </div>
+  );
+}
+
+function OrderChips({ store, orders }: { store: Store; orders: readonly Order[] }) {
+  return (
+    <span class="vaw-chips">
+      {orders.map(({ key, label, hint }) => (
+        <button
+          type="button"
+          class="vaw-chip"
+          key={key}
+          title={hint}
+          data-testid={`curve-${key}`}
+          aria-pressed={key in store.traits.curves.value}
+          onClick={() => store.request("curve", { order: key })}
+        >
+          {label}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+interface PlotProps {
+  curves: readonly (readonly [key: string, curve: Curve])[];
+  /** All heads of the model. */
+  total: number;
+  width: number;
+  removed: Signal<number | null>;
+}
+
+function CurvePlot({ curves, total, width, removed }: PlotProps) {
+  const first = curves[0]?.[1];
+  if (!first) return null;
+  const x = linear(0, total, LEFT, width - RIGHT, 6);
+  const y = linear(0, 1, HEIGHT - BOTTOM, TOP);
+  const whole = y.at(first.values[0] ?? 0);
+  const pointer = removed.value === null ? null : x.at(removed.value);
+  const removedAt = (event: PointerEvent) => {
+    const box = (event.currentTarget as Element).getBoundingClientRect();
+    const share = (event.clientX - box.left - LEFT) / (width - RIGHT - LEFT);
+    return Math.max(0, Math.min(total, Math.round(share * total)));
+  };
+  return (
+    <svg
+      width={width}
+      height={HEIGHT}
+      role="img"
+      aria-label={`${first.metric} against heads removed`}
+      data-testid="curve"
+      onPointerMove={(event) => {
+        removed.value = removedAt(event);
+      }}
+      onPointerLeave={() => {
+        removed.value = null;
+      }}
+    >
+      <YAxis y={y} width={width} />
+      <XAxis
+        labels={numbered(x)}
+        title={`heads removed (${first.metric} left)`}
+        width={width}
+        height={HEIGHT}
+      />
+      <line
+        x1={LEFT}
+        x2={width - RIGHT}
+        y1={whole}
+        y2={whole}
+        stroke="var(--vaw-accent)"
+        stroke-dasharray="2 3"
+      />
+      {curves.map(([key, curve], i) => {
+        const { colour, dash } = strokeOf(key, i);
+        return (
+          <polyline
+            key={key}
+            points={curve.values.map((value, step) => `${x.at(step)},${y.at(value)}`).join(" ")}
+            fill="none"
+            stroke={colour}
+            stroke-width="1.6"
+            stroke-dasharray={dash}
+          />
+        );
+      })}
+      {pointer !== null && (
+        <line x1={pointer} x2={pointer} y1={TOP} y2={HEIGHT - BOTTOM} stroke="var(--vaw-muted)" />
+      )}
+    </svg>
   );
 }
 
@@ -151,12 +177,12 @@ function CurveRow(props: {
   label: string;
   dash: string;
   colour: string;
-  at: number | null;
+  removed: number | null;
 }) {
-  const { store, curve, label, dash, colour, at } = props;
+  const { store, curve, label, dash, colour, removed } = props;
   const last = curve.values.length - 1;
   const harmless = lastHarmless(curve);
-  const shown = at === null ? harmless : Math.min(at, last);
+  const shown = removed === null ? harmless : Math.min(removed, last);
   return (
     <div class="vaw-row vaw-curve-row">
       <svg width="28" height="8" aria-hidden="true">
