@@ -20,7 +20,7 @@ from torch import nn
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation, explainers
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
-from vit_attention_widget.statistics.bootstrap import bootstrap
+from vit_attention_widget.statistics.intervals import bootstrap
 
 COUNT = 10
 SCENES = [vaw.demo.scene(seed=2_000_000 + seed) for seed in range(COUNT)]

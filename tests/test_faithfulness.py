@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.evaluation import perturbed
+from vit_attention_widget.evaluation import occlusion
 
 MODELS = ["vit", "vit-non-square", "vit-dynamic-padded", "siglip"]
 
@@ -415,7 +415,7 @@ def test_perturbation_scores() -> None:
 
 def test_whole_and_empty_pictures_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     given = case("vit")
-    held = perturbed.Perturbed(given.trace)
+    held = occlusion.Perturbed(given.trace)
     forward, passes = type(given.trace.model).forward, []
     monkeypatch.setattr(
         type(given.trace.model),

@@ -13,8 +13,8 @@ from snapshots import untouched
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.evaluation.sanity.randomize import randomize_weights
 from vit_attention_widget.evaluation.sanity.run import rank_correlation
+from vit_attention_widget.evaluation.sanity.weights import randomize_weights
 
 
 @pytest.mark.parametrize("levels", [None, 3])

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from ..support.deprecation import renamed_names
 from .baselines import BASELINES, center, random
-from .faithfulness import (
+from .fill import FILLS, filled
+from .localization import average_precision, energy_inside, iou, pointing_game
+from .masks import place_mask
+from .metrics import FAITHFULNESS, LOCALIZATION, METRICS
+from .perturbation import (
     Curve,
     average_drop,
     deletion,
@@ -16,10 +20,6 @@ from .faithfulness import (
     negative_perturbation,
     positive_perturbation,
 )
-from .fill import FILLS, filled
-from .localization import average_precision, energy_inside, iou, pointing_game
-from .masks import place_mask
-from .metrics import FAITHFULNESS, LOCALIZATION, METRICS
 from .result import Evaluation
 from .run import evaluate, evaluate_steps
 from .sanity.result import SanityCheck

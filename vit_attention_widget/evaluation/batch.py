@@ -23,7 +23,7 @@ from .baselines import BASELINES, center, random
 from .maps import checked_maps, to_pixels
 from .masks import place_mask
 from .metrics import Measure
-from .perturbed import Perturbed
+from .occlusion import Perturbed
 from .result import Evaluation, Part
 
 __all__ = ["Method", "State", "measured"]

@@ -10,7 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import ParameterError
-from .faithfulness import (
+from .fill import FILLS, Fill, fill_name
+from .localization import average_precision, energy_inside, iou, pointing_game
+from .occlusion import Perturbed
+from .perturbation import (
     FRACTIONS,
     Curve,
     average_drop,
@@ -21,9 +24,6 @@ from .faithfulness import (
     negative_perturbation,
     positive_perturbation,
 )
-from .fill import FILLS, Fill, fill_name
-from .localization import average_precision, energy_inside, iou, pointing_game
-from .perturbed import Perturbed
 
 __all__ = ["FAITHFULNESS", "LOCALIZATION", "METRICS", "Measure", "Metric", "measures"]
 

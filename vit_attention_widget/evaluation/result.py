@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..results.csv_file import write_csv
-from ..statistics.bootstrap import bootstrap
+from ..statistics.intervals import bootstrap
 from ..support.deprecation import renamed_attribute, renamed_choice
 from .baselines import BASELINES, OLD_NAMES
 
@@ -81,7 +81,7 @@ class Evaluation:
     def interval(self, method: str, metric: str, level: float = 0.95) -> tuple[float, float]:
         """Interval of :meth:`mean` over the images by bootstrap; NaN for a single image.
 
-        See :func:`~..statistics.bootstrap.bootstrap`.
+        See :func:`~..statistics.intervals.bootstrap`.
         """
         return bootstrap(self.of(method, metric), level)
 

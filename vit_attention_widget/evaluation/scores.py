@@ -9,9 +9,9 @@ from ..explainers import Attribution
 from ..models.head_index import index_among
 from ..support.progress import Progress
 from ..tracing.trace import Trace
-from .faithfulness import Curve, checked_steps, deletion, insertion
 from .fill import Fill
-from .perturbed import Perturbed
+from .occlusion import Perturbed
+from .perturbation import Curve, checked_steps, deletion, insertion
 
 __all__ = ["Scores", "scores_of"]
 

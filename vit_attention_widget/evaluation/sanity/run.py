@@ -21,8 +21,8 @@ from ..baselines import center, random
 from ..batch import Method
 from ..maps import checked_maps
 from ..run import methods_by_name
-from .randomize import copied, kept_target, randomize_weights
 from .result import SanityCheck
+from .weights import copied, kept_target, randomize_weights
 
 __all__ = ["rank_correlation", "sanity_check"]
 

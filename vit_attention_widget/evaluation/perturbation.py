@@ -13,7 +13,7 @@ from ..support.progress import Progress
 from ..tracing.trace import Trace
 from .fill import Fill
 from .maps import checked_maps, min_max, pixel_ranks, to_pixels
-from .perturbed import Perturbed, Span
+from .occlusion import Perturbed, Span
 
 __all__ = [
     "Curve",
