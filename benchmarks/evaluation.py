@@ -39,16 +39,16 @@ class Report:
     """One table: what was looked at, and what came of it."""
 
     title: str
-    found: vaw.Evaluation
+    evaluation: vaw.Evaluation
     minutes: float
 
 
 def timed(title: str, run: Callable[[], vaw.Evaluation]) -> Report:
     started = time.perf_counter()
-    found = run()
+    table = run()
     minutes = (time.perf_counter() - started) / 60
-    print(f"{title}: {len(found)} images, {minutes:.1f} minutes", flush=True)
-    return Report(title, found, minutes)
+    print(f"{title}: {len(table)} images, {minutes:.1f} minutes", flush=True)
+    return Report(title, table, minutes)
 
 
 def of_scenes(count: int, steps: int, fill_scenes: int) -> list[Report]:
@@ -61,7 +61,7 @@ def of_scenes(count: int, steps: int, fill_scenes: int) -> list[Report]:
     return [
         timed(
             "Bundled model, scenes",
-            lambda: vaw.evaluate(model, pictures, masks, target=labels, steps=steps),
+            lambda: vaw.evaluate(model, pictures, labels, masks=masks, steps=steps),
         ),
         timed(
             "Bundled model, scenes: what hidden patches become",
@@ -84,7 +84,7 @@ def of_photographs(steps: int, limit: int | None) -> list[Report]:
             lambda: vaw.evaluate(
                 model,
                 [squeezed(REAL / row["file"]) for row in pets],
-                [squeezed_mask(REAL / row["mask"]) for row in pets],
+                masks=[squeezed_mask(REAL / row["mask"]) for row in pets],
                 metrics=LOCALIZATION,
                 ignore=128,
             ),
@@ -102,15 +102,15 @@ def of_photographs(steps: int, limit: int | None) -> list[Report]:
     ]
 
 
-def of_forgetting(images: int, real: bool) -> dict[str, SanityCheck]:
-    """What is left of the maps when the models forget."""
+def of_randomized_weights(images: int, real: bool) -> dict[str, SanityCheck]:
+    """What is left of the maps as the models' weights are randomized."""
     scenes = [vaw.demo.scene(seed=FIRST_SEED + i).image for i in range(images)]
-    found = {"bundled model": evaluation.sanity_check(vaw.demo.load_model(), scenes)}
+    checks = {"bundled model": evaluation.sanity_check(vaw.demo.load_model(), scenes)}
     if real:
         rows = [row for row in manifest() if row["file"].startswith("imagenet/")]
         photographs = [REAL / row["file"] for row in rows[:images]]
-        found["ViT-Tiny/16"] = evaluation.sanity_check(vit_tiny(), photographs)
-    return found
+        checks["ViT-Tiny/16"] = evaluation.sanity_check(vit_tiny(), photographs)
+    return checks
 
 
 def vit_tiny() -> nn.Module:
@@ -146,7 +146,7 @@ def measure(options: argparse.Namespace) -> tuple[list[Report], dict[str, Sanity
     skipped = [] if real else ["photographs of pets and of ImageNet: ../shared/real is not there"]
     if real:
         reports += of_photographs(options.steps, options.photographs)
-    return reports, of_forgetting(options.sanity_images, real), skipped
+    return reports, of_randomized_weights(options.sanity_images, real), skipped
 
 
 def main(arguments: Sequence[str] | None = None) -> str:

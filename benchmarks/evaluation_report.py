@@ -41,47 +41,48 @@ def page(
         "",
     ]
     for report in reports:
-        lines += [f"**{report.title}** ({len(report.found)} images, {_time(report.minutes)})", ""]
-        for columns in _groups(report.found.metrics):
-            lines += [*table(report.found, columns), ""]
-        lines += [*sentences(report.found), ""]
+        images, duration = len(report.evaluation), _time(report.minutes)
+        lines += [f"**{report.title}** ({images} images, {duration})", ""]
+        for columns in _groups(report.evaluation.metrics):
+            lines += [*table(report.evaluation, columns), ""]
+        lines += [*sentences(report.evaluation), ""]
     for name, check in checks.items():
-        lines += [*forgotten(name, check), ""]
+        lines += [*what_is_left(name, check), ""]
     lines += [f"Skipped: {what}." for what in skipped]
     return "\n".join(lines).rstrip()
 
 
-def table(found: Evaluation, columns: Sequence[str]) -> list[str]:
+def table(evaluation: Evaluation, columns: Sequence[str]) -> list[str]:
     """Methods by metrics."""
-    heads = [f"{metric} {ARROWS[found.better[metric]]}" for metric in columns]
+    heads = [f"{metric} {ARROWS[evaluation.better[metric]]}" for metric in columns]
     lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(columns)}"]
-    best = {metric: _best(found, metric) for metric in columns}
-    for method in found.methods:
+    best = {metric: _best(evaluation, metric) for metric in columns}
+    for method in evaluation.methods:
         cells = []
         for metric in columns:
-            low, high = found.interval(method, metric)
-            value = f"{found.mean(method, metric):.2f}"
+            low, high = evaluation.interval(method, metric)
+            value = f"{evaluation.mean(method, metric):.2f}"
             value = f"**{value}**" if method == best[metric] else value
-            behind = method != "center" and found.against(method, "center", metric)[0] <= 0
+            behind = method != "center" and evaluation.against(method, "center", metric)[0] <= 0
             span = f" [{low:.2f}, {high:.2f}]" if low == low else ""
             cells.append(f"{value}{'†' if behind else ''}{span}")
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return lines
 
 
-def sentences(found: Evaluation) -> list[str]:
+def sentences(evaluation: Evaluation) -> list[str]:
     """Where a paper's method is behind or ahead of rollout and of the center, image by image."""
     lines = []
     for other in ("rollout", "center"):
-        for method in (m for m in PAPERS if m in found.methods):
+        for method in (m for m in PAPERS if m in evaluation.methods):
             behind, ahead = [], []
-            for metric in found.metrics:
-                mean, low, high = found.against(method, other, metric)
+            for metric in evaluation.metrics:
+                mean, low, high = evaluation.against(method, other, metric)
                 if high < 0:
                     behind.append(f"{metric} ({mean:+.3f})")
                 elif low > 0:
                     ahead.append(metric)
-            unclear = len(found.metrics) - len(behind) - len(ahead)
+            unclear = len(evaluation.metrics) - len(behind) - len(ahead)
             parts = [f"ahead by {', '.join(ahead)}" if ahead else "ahead by nothing"]
             parts.append(f"**behind by {', '.join(behind)}**" if behind else "behind by nothing")
             parts += [f"{unclear} undecided"] if unclear else []
@@ -89,14 +90,14 @@ def sentences(found: Evaluation) -> list[str]:
     return lines
 
 
-def forgotten(name: str, check: SanityCheck) -> list[str]:
+def what_is_left(name: str, check: SanityCheck) -> list[str]:
     """The sanity check as a table: a few stages, and what is flagged."""
     every = len(check.stages)
     shown = sorted({0, 1, every // 2, every - 2, every - 1})
     stages = " | ".join(check.stages[at] for at in shown)
-    images = check.correlation.shape[2]
+    images = check.values.shape[2]
     lines = [
-        f"**{name}, made random from the top down** (rank correlation with the original map, mean "
+        f"**{name}, randomized from the top down** (rank correlation with the original map, mean "
         f"of {images} images)",
         "",
         f"| | {stages} | |",
@@ -117,20 +118,20 @@ def draw(reports: Sequence[Report], checks: Mapping[str, SanityCheck], folder: P
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    curved = [r for r in reports if {"insertion", "deletion"} <= set(r.found.metrics)]
+    curved = [r for r in reports if {"insertion", "deletion"} <= set(r.evaluation.metrics)]
     with mpl.rc_context({"font.size": 8}):
         for name, report in zip(("scenes", "photographs"), curved, strict=False):
             figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
             for metric, ax in zip(("insertion", "deletion"), axes, strict=True):
-                report.found.plot(metric, ax=ax)
+                report.evaluation.plot(ax, metric=metric)
             save(figure, folder / f"{name}.png")
         size = 4.5 * len(checks), 3.6
         figure, axes = plt.subplots(
             1, len(checks), figsize=size, layout="constrained", squeeze=False
         )
         for (title, check), ax in zip(checks.items(), axes[0], strict=True):
-            check.plot(ax=ax).set_title(title, fontsize=9)
-        save(figure, folder / "forgetting.png")
+            check.plot(ax).set_title(title, fontsize=9)
+        save(figure, folder / "randomized.png")
 
 
 def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:
@@ -139,10 +140,10 @@ def _groups(metrics: Sequence[str]) -> Iterable[list[str]]:
     return [group for group in ([m for m in metrics if m not in located], located) if group]
 
 
-def _best(found: Evaluation, metric: str) -> str:
-    sign = -1 if found.better[metric] == "lower" else 1
-    known = [m for m in found.methods if not math.isnan(found.mean(m, metric))]
-    return max(known, key=lambda m: sign * found.mean(m, metric))
+def _best(evaluation: Evaluation, metric: str) -> str:
+    sign = -1 if evaluation.better[metric] == "lower" else 1
+    known = [m for m in evaluation.methods if not math.isnan(evaluation.mean(m, metric))]
+    return max(known, key=lambda m: sign * evaluation.mean(m, metric))
 
 
 def _time(minutes: float) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation, explainers
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
-from vit_attention_widget.statistics.intervals import bootstrap
+from vit_attention_widget.statistics.intervals import bootstrap_interval
 
 COUNT = 10
 SCENES = [vaw.demo.scene(seed=2_000_000 + seed) for seed in range(COUNT)]
@@ -38,7 +38,7 @@ def model() -> nn.Module:
 
 @cache
 def whole() -> vaw.Evaluation:
-    return vaw.evaluate(model(), IMAGES, MASKS, target=LABELS, **OPTIONS)
+    return vaw.evaluate(model(), IMAGES, masks=MASKS, target=LABELS, **OPTIONS)
 
 
 def same(found: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-5) -> None:
@@ -50,7 +50,7 @@ def same(found: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-
 
 
 def test_every_method_and_metric_beside_what_knows_nothing() -> None:
-    found = vaw.evaluate(model(), IMAGES[0], MASKS[0], steps=3)
+    found = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], steps=3)
     assert found.methods == (*explainers.METHODS, "center", "random")
     assert found.metrics == tuple(evaluation.METRICS)
     assert found.values.shape == (1, len(found.methods), len(evaluation.METRICS))
@@ -101,29 +101,26 @@ def test_however_the_images_come() -> None:
         "batches": ([(inputs[:6], LABELS[:6]), (inputs[6:], LABELS[6:])], MASKS, None),
     }
     for name, (images, masks, target) in ways.items():
-        found = vaw.evaluate(model(), images, masks, target=target, **OPTIONS)
+        found = vaw.evaluate(model(), images, masks=masks, target=target, **OPTIONS)
         assert found.error is None, name
         same(found, whole())
-    small = vaw.evaluate(model(), IMAGES, MASKS, target=LABELS, **OPTIONS, max_batch=3)
+    small = vaw.evaluate(model(), IMAGES, masks=MASKS, target=LABELS, **OPTIONS, max_batch=3)
     same(small, whole())
 
 
 @pytest.mark.slow
-def test_steps_and_updates_grow() -> None:
-    sizes = []
-    found = vaw.evaluate(
-        model(), IMAGES, MASKS, target=LABELS, **OPTIONS, on_update=lambda e: sizes.append(len(e))
-    )
-    assert sizes == [8, 10]
-    assert len(found) == 10
-    first = next(vaw.evaluate_steps(model(), IMAGES, MASKS, target=LABELS, **OPTIONS))
+def test_steps_grow() -> None:
+    steps = list(vaw.evaluate_steps(model(), IMAGES, LABELS, masks=MASKS, **OPTIONS))
+    assert [len(each) for each in steps] == [8, 10]
+    same(steps[-1], whole())
+    first = next(vaw.evaluate_steps(model(), IMAGES, LABELS, masks=MASKS, **OPTIONS))
     torch.testing.assert_close(first.values, whole().values[:8])
 
 
 def test_several_fills_have_a_column_each() -> None:
     found = vaw.evaluate(
-        model(), IMAGES[:2], MASKS[:2], "daam", metrics=["deletion", "increase", "energy"],
-        fill=("blur", "mean", "noise"), steps=3,
+        model(), IMAGES[:2], masks=MASKS[:2], methods="daam",
+        metrics=["deletion", "increase", "energy"], fill=("blur", "mean", "noise"), steps=3,
     )  # fmt: skip
     assert found.metrics == (
         "deletion (blur)", "deletion (mean)", "deletion (noise)",
@@ -159,8 +156,10 @@ def test_a_perfect_map_beats_all_at_localization() -> None:
     perfect = torch.zeros(1, 1, 10, 10)
     perfect[..., 2:5, 3:6] = 1
     found = vaw.evaluate(
-        model(), IMAGES[0], mask,
-        {"perfect": lambda t: explainers.Attribution(perfect, "", ""), **explainers.METHODS},
+        model(), IMAGES[0], masks=mask,
+        methods={
+            "perfect": lambda t: explainers.Attribution(perfect, "", ""), **explainers.METHODS
+        },
         metrics=evaluation.LOCALIZATION, interpolation="nearest",
     )  # fmt: skip
     for metric in evaluation.LOCALIZATION:
@@ -170,7 +169,9 @@ def test_a_perfect_map_beats_all_at_localization() -> None:
 
 def test_images_without_a_mask_or_an_object_are_left_out() -> None:
     masks = [MASKS[0], None, np.zeros((80, 80), bool)]
-    found = vaw.evaluate(model(), IMAGES[:3], masks, "daam", metrics=["pointing", "increase"])
+    found = vaw.evaluate(
+        model(), IMAGES[:3], masks=masks, methods="daam", metrics=["pointing", "increase"]
+    )
     assert found.of("daam", "pointing").isnan().tolist() == [False, True, True]
     assert not found.of("daam", "increase").isnan().any()
     rows = {(r["method"], r["metric"]): r for r in found.rows()}
@@ -180,7 +181,7 @@ def test_images_without_a_mask_or_an_object_are_left_out() -> None:
 
 
 def test_one_image_has_means_but_no_intervals() -> None:
-    found = vaw.evaluate(model(), IMAGES[0], MASKS[0], "daam", metrics="energy")
+    found = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], methods="daam", metrics="energy")
     assert found.mean("daam", "energy") > 0
     assert np.isnan(found.interval("daam", "energy")).all()
     assert "[" not in found.summary().split("\n", 1)[1]
@@ -191,20 +192,20 @@ def test_one_image_has_means_but_no_intervals() -> None:
 
 def test_bootstrap_intervals() -> None:
     values = torch.tensor(np.random.default_rng(0).normal(3, 2, 400))
-    low, high = bootstrap(values)
+    low, high = bootstrap_interval(values)
     half = 1.96 * float(values.std()) / 20
     assert low == pytest.approx(float(values.mean()) - half, abs=0.05)
     assert high == pytest.approx(float(values.mean()) + half, abs=0.05)
-    assert bootstrap(values) == (low, high)
-    narrow = bootstrap(values, 0.5)
+    assert bootstrap_interval(values) == (low, high)
+    narrow = bootstrap_interval(values, 0.5)
     assert low < narrow[0] < narrow[1] < high
     with_nan = torch.cat([values, torch.full((50,), torch.nan)])
-    assert bootstrap(with_nan) == (low, high)
-    assert bootstrap(torch.full((30,), 0.25)) == (0.25, 0.25)
-    assert np.isnan(bootstrap(values[:1])).all()
+    assert bootstrap_interval(with_nan) == (low, high)
+    assert bootstrap_interval(torch.full((30,), 0.25)) == (0.25, 0.25)
+    assert np.isnan(bootstrap_interval(values[:1])).all()
     for level in (0.0, 1.0, 95):
         with pytest.raises(ParameterError, match=r"level is"):
-            bootstrap(values, level)
+            bootstrap_interval(values, level)
 
 
 def test_how_often_an_interval_holds_the_truth() -> None:
@@ -212,7 +213,7 @@ def test_how_often_an_interval_holds_the_truth() -> None:
     rng = np.random.default_rng(1)
     holds = 0
     for _ in range(200):
-        low, high = bootstrap(torch.tensor((rng.random(40) < 0.3).astype(float)))
+        low, high = bootstrap_interval(torch.tensor((rng.random(40) < 0.3).astype(float)))
         holds += low <= 0.3 <= high
     assert 180 <= holds <= 199
 
@@ -256,10 +257,10 @@ def test_pictures() -> None:
     curves = found.plot()
     assert [line.get_label().split()[0] for line in curves.lines] == list(found.methods)
     assert "shown" in curves.get_xlabel()
-    means = found.plot("pointing")
+    means = found.plot(metric="pointing")
     labels = [tick.get_text() for tick in means.get_yticklabels()]
     assert labels[-1] == max(found.methods, key=lambda m: found.mean(m, "pointing"))
-    assert "first" in found.plot("positive", ax=means).get_ylabel()
+    assert "top-1" in found.plot(means, metric="positive").get_ylabel()
 
 
 def test_curves() -> None:
@@ -278,7 +279,7 @@ def test_the_summary_says_what_a_method_does_not_beat() -> None:
         return explainers.Attribution(-found.values, "backwards", found.target)
 
     methods = {"backwards": backwards, "legrad": explainers.legrad}
-    found = vaw.evaluate(model(), IMAGES, MASKS, methods, metrics="energy")
+    found = vaw.evaluate(model(), IMAGES, masks=MASKS, methods=methods, metrics="energy")
     text = found.summary()
     assert "No better than random by energy: backwards." in text
     assert "No better than random by energy: backwards, legrad." not in text
@@ -309,7 +310,7 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
         yield IMAGES[9], 3
 
     with pytest.warns(UserWarning, match=r"ended early.*first 8"):
-        found = vaw.evaluate(model(), broken(), MASKS, **OPTIONS)
+        found = vaw.evaluate(model(), broken(), masks=MASKS, **OPTIONS)
     assert isinstance(found.error, ImageError)
     torch.testing.assert_close(found.values, whole().values[:8])
     assert "Stopped early" in found.summary()
@@ -319,7 +320,7 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match="the disk is gone"):
-        found = vaw.evaluate(model(), dying(), MASKS, **OPTIONS)
+        found = vaw.evaluate(model(), dying(), masks=MASKS, **OPTIONS)
     assert isinstance(found.error, OSError)
 
     def dead() -> Iterator[Any]:
@@ -327,13 +328,13 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
         yield
 
     with pytest.raises(OSError, match="at once"):
-        vaw.evaluate(model(), dead(), MASKS, **OPTIONS)
+        vaw.evaluate(model(), dead(), masks=MASKS, **OPTIONS)
 
 
 @pytest.mark.slow
 def test_masks_that_break_keep_what_was_computed() -> None:
     with pytest.warns(UserWarning, match=r"fewer masks than images"):
-        found = vaw.evaluate(model(), IMAGES, iter(MASKS[:9]), target=LABELS, **OPTIONS)
+        found = vaw.evaluate(model(), IMAGES, masks=iter(MASKS[:9]), target=LABELS, **OPTIONS)
     assert len(found) == 8
 
     def dying() -> Iterator[Any]:
@@ -341,11 +342,11 @@ def test_masks_that_break_keep_what_was_computed() -> None:
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match=r"masks ended with OSError: the disk is gone"):
-        found = vaw.evaluate(model(), IMAGES, dying(), target=LABELS, **OPTIONS)
+        found = vaw.evaluate(model(), IMAGES, masks=dying(), target=LABELS, **OPTIONS)
     assert len(found) == 8
     wrong = [*MASKS[:8], np.ones((3, 3), bool), MASKS[9]]
     with pytest.warns(UserWarning, match=r"3 x 3"):
-        found = vaw.evaluate(model(), IMAGES, wrong, target=LABELS, **OPTIONS)
+        found = vaw.evaluate(model(), IMAGES, masks=wrong, target=LABELS, **OPTIONS)
     assert len(found) == 8
 
 
@@ -360,7 +361,7 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
 
     with pytest.warns(UserWarning, match="bad could not explain some images"):
         found = vaw.evaluate(
-            model(), IMAGES, MASKS, {"bad": method, "legrad": explainers.legrad},
+            model(), IMAGES, masks=MASKS, methods={"bad": method, "legrad": explainers.legrad},
             target=LABELS, metrics=SOME, steps=4,
         )  # fmt: skip
     assert set(found.failed) == {"bad"}
@@ -378,7 +379,7 @@ def test_it_can_be_cancelled_and_leaves_nothing_behind() -> None:
         seen.append((fraction, label))
 
     with untouched(model()):
-        vaw.evaluate(model(), IMAGES, MASKS, progress=watch, **OPTIONS)
+        vaw.evaluate(model(), IMAGES, masks=MASKS, progress=watch, **OPTIONS)
     assert seen[-1][0] == pytest.approx(1)
     assert all(0 <= fraction <= 1 for fraction, _ in seen)
     assert "of 10" in seen[0][1]
@@ -389,7 +390,7 @@ def test_it_can_be_cancelled_and_leaves_nothing_behind() -> None:
             raise JobCancelled("enough")
 
     with untouched(model()), pytest.raises(JobCancelled):
-        vaw.evaluate(model(), IMAGES, MASKS, progress=stop, **OPTIONS)
+        vaw.evaluate(model(), IMAGES, masks=MASKS, progress=stop, **OPTIONS)
 
 
 def test_a_model_in_training_mode_is_left_in_it() -> None:
@@ -407,7 +408,7 @@ def test_a_model_in_training_mode_is_left_in_it() -> None:
     [
         ({"metrics": "sharpness"}, r"'sharpness'.*insertion"),
         ({"metrics": []}, "No metric"),
-        ({"metrics": "pointing"}, r"pointing compares with true masks: give masks="),
+        ({"metrics": "pointing"}, r"pointing compares with ground-truth masks: give masks="),
         ({"methods": "lime"}, r"'lime'.*daam"),
         ({"methods": {"center": evaluation.center}}, "'center' is the name of a baseline"),
         ({"fill": "pink"}, "'pink'.*blur"),

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from models import BY_NAME
 
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.comparison.result import Comparison, MapOf
 from vit_attention_widget.errors import ImageError
 from vit_attention_widget.evaluation import Evaluation, SanityCheck
+from vit_attention_widget.evaluation.fill import completely_hidden
+from vit_attention_widget.evaluation.masks import place_mask
 from vit_attention_widget.evaluation.result import Part
 from vit_attention_widget.explainers import METHODS
 
@@ -102,3 +105,85 @@ def test_the_old_maps_and_picture_of_a_comparison() -> None:
     with warned(r"Comparison\.plot\(scale\) is now Comparison\.plot\(ax, scale=\.\.\.\)"):
         axes = found.plot("rank")
     plt.close(axes.figure)
+
+
+def test_the_old_order_of_an_evaluation() -> None:
+    model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
+    options = {"metrics": ["average_drop", "energy"]}
+    expected = vaw.evaluate(model, scene.image, 3, masks=scene.mask, methods="daam", **options)
+    new = re.escape("evaluate(model_or_trace, images, target, masks=..., methods=..., metrics=...)")
+    with warned(new):
+        found = vaw.evaluate(model, scene.image, scene.mask, "daam", 3, options["metrics"])
+    assert torch.equal(found.values, expected.values)
+    with warned(new):
+        found = vaw.evaluate(
+            model, [scene.image], [scene.mask], methods="daam", target=3, **options
+        )
+    assert torch.equal(found.values, expected.values)
+    with warned(re.escape("evaluate_steps(model_or_trace, images, target,")):
+        found = next(vaw.evaluate_steps(model, scene.image, None, "daam", metrics="increase"))
+    assert found.metrics == ("increase",)
+
+
+@pytest.mark.parametrize("target", [3, "star", [3], torch.tensor([3]), None])
+def test_a_target_is_no_mask(target: Any) -> None:
+    scene = vaw.demo.scene(seed=1)
+    found = vaw.evaluate(
+        vaw.demo.load_model(), [scene.image], target, methods="daam", metrics="increase"
+    )
+    assert len(found) == 1
+
+
+def test_updates_are_steps() -> None:
+    scene = vaw.demo.scene(seed=1)
+    sizes: list[int] = []
+    with warned(r"evaluate\(on_update=\.\.\.\) is now a loop over evaluate_steps"):
+        vaw.evaluate(
+            vaw.demo.load_model(), scene.image, methods="daam", metrics="increase",
+            on_update=lambda found: sizes.append(len(found)),
+        )  # fmt: skip
+    assert sizes == [1]
+
+
+def test_the_old_order_of_a_sanity_check() -> None:
+    tiny = BY_NAME["vit"]
+    model, inputs = tiny.build(), tiny.inputs()
+    expected = evaluation.sanity_check(model, inputs, 1, methods="daam")
+    new = re.escape("sanity_check(model_or_trace, images, target, methods=...)")
+    for call in (("daam", 1), (["daam"], 1)):
+        with warned(new):
+            found = evaluation.sanity_check(model, inputs, *call)
+        assert torch.equal(found.values, expected.values)
+    with warned(r"SanityCheck\.correlation is now SanityCheck\.values"):
+        assert found.correlation is found.values
+
+
+def test_pictures_of_a_metric() -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    with warned(r"Evaluation\.plot\(metric\) is now Evaluation\.plot\(ax, metric=\.\.\.\)"):
+        table().plot("energy")
+
+
+def test_helpers_have_an_address_of_their_own() -> None:
+    with warned(r"evaluation\.filled is now .*evaluation\.fill\.completely_hidden"):
+        assert evaluation.filled is completely_hidden
+    with warned(r"evaluation\.place_mask is now .*evaluation\.masks\.place_mask"):
+        assert evaluation.place_mask is place_mask
+
+
+def test_the_score_of_a_perturbation() -> None:
+    trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    maps = evaluation.center(trace)
+    with warned("score='first' is now score='top1'"):
+        old = evaluation.positive_perturbation(trace, maps, score="first")  # type: ignore[arg-type]
+    assert torch.equal(old.values, evaluation.positive_perturbation(trace, maps).values)
+
+
+def test_warnings_are_about_the_users_line() -> None:
+    def images() -> Any:
+        yield vaw.demo.scene(seed=1).image
+        raise OSError("gone")
+
+    with pytest.warns(UserWarning, match="ended early") as record:
+        vaw.evaluate(vaw.demo.load_model(), images(), methods="daam", max_batch=1)
+    assert [each.filename for each in record] == [__file__]

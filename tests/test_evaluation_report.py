@@ -46,7 +46,7 @@ def test_a_small_report_without_photographs(
     assert "insertion (noise) ↑" in text
     assert "deletion ↓" in text
     assert [path.name for path in sorted((tmp_path / "plots").iterdir())] == [
-        "forgetting.png", "scenes.png",
+        "randomized.png", "scenes.png",
     ]  # fmt: skip
     assert sum(path.stat().st_size for path in (tmp_path / "plots").iterdir()) < 100_000
 
@@ -55,8 +55,8 @@ def test_a_small_report_without_photographs(
 @REAL
 def test_a_small_report_with_photographs() -> None:
     reports = benchmark.of_photographs(2, 1)
-    assert [len(report.found) for report in reports] == [1, 1]
-    assert not any(report.found.failed for report in reports)
+    assert [len(report.evaluation) for report in reports] == [1, 1]
+    assert not any(report.evaluation.failed for report in reports)
 
 
 @pytest.mark.slow
@@ -67,8 +67,8 @@ def test_the_published_figures_of_the_pets() -> None:
     found = vaw.evaluate(
         benchmark.vit_tiny(),
         [benchmark.squeezed(benchmark.REAL / row["file"]) for row in pets],
-        [benchmark.squeezed_mask(benchmark.REAL / row["mask"]) == 255 for row in pets],
-        list(PUBLISHED),
+        masks=[benchmark.squeezed_mask(benchmark.REAL / row["mask"]) == 255 for row in pets],
+        methods=list(PUBLISHED),
         metrics=["pointing", "iou_mean"],
     )
     assert len(found) == 26
@@ -80,11 +80,11 @@ def test_the_published_figures_of_the_pets() -> None:
         assert found.mean("center", metric) >= best - 0.005
 
 
-def test_the_table_marks_what_is_best_and_what_the_centre_beats() -> None:
+def test_the_table_marks_what_is_best_and_what_the_center_beats() -> None:
     scenes = [vaw.demo.scene(seed=benchmark.FIRST_SEED + i) for i in range(6)]
     found = vaw.evaluate(
-        vaw.demo.load_model(), [s.image for s in scenes], [s.mask for s in scenes],
-        ["daam", "rollout"], metrics="average_precision",
+        vaw.demo.load_model(), [s.image for s in scenes], masks=[s.mask for s in scenes],
+        methods=["daam", "rollout"], metrics="average_precision",
     )  # fmt: skip
     lines = {line.split(" | ")[0].strip("| "): line for line in table(found, found.metrics)}
     assert sum("**" in line for line in lines.values()) == 1

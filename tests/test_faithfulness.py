@@ -19,7 +19,8 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.evaluation import occlusion
+from vit_attention_widget.evaluation.fill import completely_hidden
+from vit_attention_widget.evaluation.occlusion import Occluder
 
 MODELS = ["vit", "vit-non-square", "vit-dynamic-padded", "siglip"]
 
@@ -45,7 +46,7 @@ def case(name: str) -> SimpleNamespace:
 
 def pictures(given: SimpleNamespace, fill: str) -> list[tuple[Any, ...]]:
     """(run, picture, label, map, fill) of each, for the twins."""
-    fills = evaluation.filled(given.trace, fill)
+    fills = completely_hidden(given.trace, fill)
     each = zip(given.inputs, given.labels, given.maps, fills, strict=True)
     return [(given.run, x.numpy(), label, m.numpy(), f.numpy()) for x, label, m, f in each]
 
@@ -224,7 +225,7 @@ def test_equal_values_are_ordered_at_random_but_always_alike() -> None:
 def test_a_constant_map_shows_nothing() -> None:
     given = case("vit")
     flat = torch.full_like(given.maps, 4.0)
-    empty = evaluation.filled(given.trace, "zero")
+    empty = completely_hidden(given.trace, "zero")
     for i, (run, picture, label, _, _) in enumerate(pictures(given, "zero")):
         whole = literal.probability(run, picture, label)
         left = literal.probability(run, empty[i].numpy(), label)
@@ -262,7 +263,7 @@ def test_batches_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("name", ["vit", "vit-non-square"])
 def test_blur_agrees_with_the_literal_twin(name: str) -> None:
     given = case(name)
-    found = evaluation.filled(given.trace, "blur")
+    found = completely_hidden(given.trace, "blur")
     sigma = 1.5 * given.size[0], 1.5 * given.size[1]
     for x, blurred in zip(given.inputs, found, strict=True):
         np.testing.assert_allclose(blurred, literal.blur(x.numpy(), sigma), atol=1e-12)
@@ -271,24 +272,24 @@ def test_blur_agrees_with_the_literal_twin(name: str) -> None:
 def test_fills() -> None:
     given = case("vit")
     inputs, trace = given.inputs, given.trace
-    mean = evaluation.filled(trace, "mean")
+    mean = completely_hidden(trace, "mean")
     torch.testing.assert_close(mean[:, :, 3, 4], inputs.mean((2, 3)))
-    assert (evaluation.filled(trace, "zero") == 0).all()
-    black = evaluation.filled(trace, "black")
+    assert (completely_hidden(trace, "zero") == 0).all()
+    black = completely_hidden(trace, "black")
     (picture,) = trace.model.picture(black[:1])
     assert np.asarray(picture).max() == 0
-    noise = evaluation.filled(trace, "noise", seed=4)
+    noise = completely_hidden(trace, "noise", seed=4)
     assert torch.equal(
-        noise[1:], evaluation.filled(vaw.trace(given.model, inputs[1:]), "noise", seed=5)
+        noise[1:], completely_hidden(vaw.trace(given.model, inputs[1:]), "noise", seed=5)
     )
     torch.testing.assert_close(noise.mean((2, 3)), inputs.mean((2, 3)), atol=0.2, rtol=0)
     torch.testing.assert_close(noise.std((2, 3)), inputs.std((2, 3)), atol=0.1, rtol=0.1)
-    own = evaluation.filled(trace, lambda x: x * 0.5)
+    own = completely_hidden(trace, lambda x: x * 0.5)
     assert torch.equal(own, inputs * 0.5)
     with pytest.raises(ParameterError, match=r"'grey'.*blur, mean, noise, zero, black"):
-        evaluation.filled(trace, "grey")
+        completely_hidden(trace, "grey")
     with pytest.raises(ParameterError, match=r"\[2, 3\].*same size"):
-        evaluation.filled(trace, lambda x: x.mean((2, 3)))
+        completely_hidden(trace, lambda x: x.mean((2, 3)))
 
 
 def test_a_target_that_is_no_class_is_measured_itself() -> None:
@@ -409,13 +410,13 @@ def test_options_that_do_not_exist(options: dict[str, Any], words: str) -> None:
 
 def test_perturbation_scores() -> None:
     given = case("vit")
-    with pytest.raises(ParameterError, match=r"'logit'.*'first' or 'probability'"):
+    with pytest.raises(ParameterError, match=r"'logit'.*'top1' or 'probability'"):
         evaluation.positive_perturbation(given.trace, given.maps, score="logit")
 
 
 def test_whole_and_empty_pictures_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     given = case("vit")
-    held = occlusion.Perturbed(given.trace)
+    held = Occluder(given.trace)
     forward, passes = type(given.trace.model).forward, []
     monkeypatch.setattr(
         type(given.trace.model),

@@ -13,7 +13,8 @@ from torch import Tensor
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import ImageError, ParameterError
-from vit_attention_widget.evaluation import energy_inside, iou, place_mask, pointing_game
+from vit_attention_widget.evaluation import energy_inside, iou, pointing_game
+from vit_attention_widget.evaluation.masks import place_mask
 
 FUNCTIONS = {
     "pointing": pointing_game,

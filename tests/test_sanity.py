@@ -13,8 +13,8 @@ from snapshots import untouched
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.evaluation.sanity.run import rank_correlation
 from vit_attention_widget.evaluation.sanity.weights import randomize_weights
+from vit_attention_widget.statistics.ranks import paired_rank_correlation
 
 
 @pytest.mark.parametrize("levels", [None, 3])
@@ -23,7 +23,7 @@ def test_rank_correlation(levels: int | None) -> None:
     first, second = rng.normal(size=(2, 4, 5, 6))
     if levels:
         first, second = np.floor(levels * rng.random((2, 4, 5, 6)))
-    found = rank_correlation(torch.from_numpy(first), torch.from_numpy(second))
+    found = paired_rank_correlation(torch.from_numpy(first), torch.from_numpy(second))
     for i in range(4):
         expected = spearmanr(first[i].flatten(), second[i].flatten()).statistic
         assert float(found[i]) == pytest.approx(expected)
@@ -32,10 +32,10 @@ def test_rank_correlation(levels: int | None) -> None:
 
 def test_rank_correlation_of_constant_maps() -> None:
     flat, other = torch.zeros(1, 3, 3), torch.arange(9.0).view(1, 3, 3)
-    assert float(rank_correlation(other, flat)) == 0
-    assert rank_correlation(flat, other).isnan()
-    assert float(rank_correlation(other, other**3)) == 1
-    assert float(rank_correlation(other, -other)) == -1
+    assert float(paired_rank_correlation(other, flat)) == 0
+    assert paired_rank_correlation(flat, other).isnan()
+    assert float(paired_rank_correlation(other, other**3)) == 1
+    assert float(paired_rank_correlation(other, -other)) == -1
 
 
 def test_the_weights_of_the_copy_are_randomized_from_the_top_down() -> None:
@@ -64,17 +64,17 @@ def test_maps_change_with_the_weights_and_the_user_s_model_does_not() -> None:
     model = vaw.demo.load_model()
     scenes = [vaw.demo.scene(seed=seed).image for seed in (1, 2, 3)]
     with untouched(model):
-        found = evaluation.sanity_check(model, scenes, ["legrad", "daam", "rollout"])
-    assert found.correlation.shape == (8, 5, 3)
+        found = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"])
+    assert found.values.shape == (8, 5, 3)
     assert found.methods == ("legrad", "daam", "rollout", "center", "random")
     assert found.unchanged == ("center", "random")  # they never look at the model
-    assert (found.correlation[:, 3:] == 1).all()
-    assert (found.correlation[0, 2] == 1).all()  # rollout is class-agnostic
+    assert (found.values[:, 3:] == 1).all()
+    assert (found.values[0, 2] == 1).all()  # rollout is class-agnostic
     assert float(found.mean("legrad")[0]) < 0.99
-    again = evaluation.sanity_check(model, scenes, ["legrad", "daam", "rollout"])
-    assert torch.equal(found.correlation, again.correlation)
-    other = evaluation.sanity_check(model, scenes, ["legrad", "daam", "rollout"], seed=1)
-    assert not torch.equal(found.correlation, other.correlation)
+    again = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"])
+    assert torch.equal(found.values, again.values)
+    other = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"], seed=1)
+    assert not torch.equal(found.values, other.values)
 
 
 def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
@@ -83,9 +83,9 @@ def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
     def edges(trace: vaw.Trace) -> vaw.explainers.Attribution:
         """Shows the picture's own brightness, whatever the model thinks."""
         grid = torch.nn.functional.avg_pool2d(trace.inputs.mean(1), 8)
-        return vaw.explainers.Attribution(grid[:, None], "edges")
+        return vaw.explainers.Attribution(grid[:, None], "edges", "class-agnostic")
 
-    found = evaluation.sanity_check(model, scene.image, {"edges": edges})
+    found = evaluation.sanity_check(model, scene.image, methods={"edges": edges})
     assert "edges" in found.unchanged
     assert "UNCHANGED" in found.summary()
     assert len(found.rows()) == 8 * 3
@@ -99,7 +99,7 @@ def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
 def test_weights_of_other_models_are_randomized_too(name: str) -> None:
     model, inputs = BY_NAME[name].build(), BY_NAME[name].inputs()
     with untouched(model):
-        found = evaluation.sanity_check(model, inputs, ["rollout", "daam"])
+        found = evaluation.sanity_check(model, inputs, methods=["rollout", "daam"])
     assert found.stages[0] == "readout"
     assert set(found.unchanged) >= {"center", "random"}
 
@@ -109,8 +109,8 @@ def test_prompts_and_adapted_models() -> None:
     model, inputs = tiny.build(), tiny.inputs()
     model.reset_classifier(0)
     prompts = vaw.zero_shot(model, ["a", "b"], features=torch.randn(2, 16).double())
-    found = evaluation.sanity_check(prompts, inputs, "daam")
-    assert found.correlation.shape == (5, 3, 2)
+    found = evaluation.sanity_check(prompts, inputs, methods="daam")
+    assert found.values.shape == (5, 3, 2)
 
     class Mine(torch.nn.Module):
         def __init__(self) -> None:
@@ -128,12 +128,12 @@ def test_prompts_and_adapted_models() -> None:
 
     mine = adapted(Mine())
     with pytest.raises(ParameterError, match="describe_copy=lambda copy"):
-        evaluation.sanity_check(mine, inputs, "daam")
-    found = evaluation.sanity_check(mine, inputs, "daam", describe_copy=adapted)
-    plain = evaluation.sanity_check(tiny.build(), inputs, "daam")
-    torch.testing.assert_close(found.correlation, plain.correlation)
-    with pytest.raises(ParameterError, match="belongs to the model itself"):
-        evaluation.sanity_check(mine, inputs, "daam", describe_copy=lambda _: mine)
+        evaluation.sanity_check(mine, inputs, methods="daam")
+    found = evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=adapted)
+    plain = evaluation.sanity_check(tiny.build(), inputs, methods="daam")
+    torch.testing.assert_close(found.values, plain.values)
+    with pytest.raises(ParameterError, match="holds on to the model itself"):
+        evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=lambda _: mine)
 
 
 def test_it_can_be_cancelled() -> None:
@@ -143,7 +143,7 @@ def test_it_can_be_cancelled() -> None:
         raise JobCancelled("enough")
 
     with untouched(model), pytest.raises(JobCancelled):
-        evaluation.sanity_check(model, vaw.demo.scene(seed=1).image, "daam", progress=stop)
+        evaluation.sanity_check(model, vaw.demo.scene(seed=1).image, methods="daam", progress=stop)
 
 
 def test_a_limit_that_does_not_exist() -> None:

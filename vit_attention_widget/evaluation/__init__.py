@@ -1,25 +1,18 @@
-"""How faithful maps are to a model, how well they lie on the object, and whether they depend on it.
+"""How faithful maps are to a model, whether they lie on the object and depend on the weights.
 
-:func:`evaluate` makes the table; the functions it is made of can be called by themselves.
+:func:`evaluate` makes a table of methods by metrics; each metric is a function of its own, too.
 """
 
 from __future__ import annotations
 
 from ..support.deprecation import renamed_names
 from .baselines import BASELINES, center, random
-from .fill import FILLS, filled
+from .curve import Curve
+from .fill import FILLS
 from .localization import average_precision, energy_inside, iou, pointing_game
-from .masks import place_mask
+from .map_as_mask import average_drop, increase
 from .metrics import FAITHFULNESS, LOCALIZATION, METRICS
-from .perturbation import (
-    Curve,
-    average_drop,
-    deletion,
-    increase,
-    insertion,
-    negative_perturbation,
-    positive_perturbation,
-)
+from .perturbation import deletion, insertion, negative_perturbation, positive_perturbation
 from .result import Evaluation
 from .run import evaluate, evaluate_steps
 from .sanity.result import SanityCheck
@@ -43,12 +36,10 @@ __all__ = [
     "energy_inside",
     "evaluate",
     "evaluate_steps",
-    "filled",
     "increase",
     "insertion",
     "iou",
     "negative_perturbation",
-    "place_mask",
     "pointing_game",
     "positive_perturbation",
     "random",
@@ -56,4 +47,12 @@ __all__ = [
     "scores_of",
 ]
 
-__getattr__ = renamed_names(__name__, {"LOCALISATION": "LOCALIZATION", "centre": "center"})
+__getattr__ = renamed_names(
+    __name__,
+    {
+        "LOCALISATION": "LOCALIZATION",
+        "centre": "center",
+        "filled": "fill.completely_hidden",
+        "place_mask": "masks.place_mask",
+    },
+)

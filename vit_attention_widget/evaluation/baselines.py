@@ -1,15 +1,19 @@
-"""Maps that know nothing of the model: what a method must beat before it says anything."""
+"""Maps that do not depend on the model: a method must beat them before it shows anything."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
+from ..explainers.by_name import Explainer, MethodsLike, explainers_by_name
+from ..support.deprecation import renamed_choice
 from ..tracing.trace import Trace
 
-__all__ = ["BASELINES", "OLD_NAMES", "center", "random"]
+__all__ = ["BASELINES", "OLD_NAMES", "center", "methods_without_baselines", "random"]
 
 BASELINES = ("center", "random")
 """Always evaluated beside the methods."""
@@ -18,17 +22,22 @@ OLD_NAMES = {"centre": "center"}
 
 
 def center(trace: Trace, *, sigma: float = 0.25) -> Attribution:
-    r"""A Gaussian at the center of the picture, the same for every image.
+    r"""A Gaussian at the center of the image, the same for every image.
 
-    :math:`\exp\big(-\frac{1}{2\sigma^2}(u^2 + v^2)\big)`, u and v the distance of a patch's middle
-    from the center in heights and widths of the picture. Photographers put what they mean in the
-    middle: on many sets this beats every method.
+    :math:`\exp\big(-\frac{1}{2\sigma^2}(u^2 + v^2)\big)`, where u and v are the distances of a
+    patch's center from the image's, in image heights and widths. Photographers put their subject
+    in the middle: on many data sets this map beats every method.
 
     Parameters
     ----------
     trace : Trace
     sigma : float
-        In heights and widths of the picture, above 0.
+        In image heights and widths, above 0.
+
+    Raises
+    ------
+    ParameterError
+        If ``sigma`` is not above 0.
 
     Examples
     --------
@@ -40,11 +49,11 @@ def center(trace: Trace, *, sigma: float = 0.25) -> Attribution:
     if not sigma > 0:
         raise ParameterError(f"sigma is {sigma}: the width of the Gaussian is above 0.")
     rows, cols = trace.tokens.rows, trace.tokens.cols
-    u, v = (  # in this form exactly symmetrical
+    u, v = (  # in this form exactly symmetric
         (2 * torch.arange(n, dtype=torch.float64) + 1 - n) / (2 * n) for n in (rows, cols)
     )
     grid = torch.exp(-(u[:, None] ** 2 + v**2) / (2 * sigma**2))
-    return _everywhere(trace, grid.expand(trace.batch_size, rows, cols), "center")
+    return _for_every_layer(trace, grid.expand(trace.batch_size, rows, cols), "center")
 
 
 def random(trace: Trace, *, seed: int = 0) -> Attribution:
@@ -54,17 +63,39 @@ def random(trace: Trace, *, seed: int = 0) -> Attribution:
     ----------
     trace : Trace
     seed : int
-        Image i takes seed + i; no other random numbers are touched.
+        Image i is drawn with seed + i; the global random state is not touched.
     """
     grids = []
     for index in range(trace.batch_size):
         generator = torch.Generator().manual_seed(seed + index)
         shape = trace.tokens.rows, trace.tokens.cols
         grids.append(torch.rand(shape, generator=generator, dtype=torch.float64))
-    return _everywhere(trace, torch.stack(grids), "random")
+    return _for_every_layer(trace, torch.stack(grids), "random")
 
 
-def _everywhere(trace: Trace, grids: Tensor, method: str) -> Attribution:
+def methods_without_baselines(methods: MethodsLike | None) -> dict[str, Explainer]:
+    """Methods by name, without the baselines, which are always evaluated.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such explainer, or a function has the name of a baseline.
+    """
+    if isinstance(methods, str):
+        methods = [methods]
+    if methods is not None and not isinstance(methods, Mapping):
+        names = [renamed_choice("methods", name, OLD_NAMES) for name in methods]
+        methods = [name for name in dict.fromkeys(names) if name not in BASELINES]
+    if methods is not None and not methods:
+        return {}
+    explainers = explainers_by_name(methods)
+    taken = [name for name in explainers if name in BASELINES]
+    if taken:
+        raise ParameterError(f"{taken[0]!r} is the name of a baseline: name the method otherwise.")
+    return explainers
+
+
+def _for_every_layer(trace: Trace, grids: Tensor, method: str) -> Attribution:
     """The same map after every layer."""
     dtype = torch.float64 if trace.inputs.dtype == torch.float64 else torch.float32
     values = grids.to(dtype).to(trace.inputs.device)[:, None].repeat(1, trace.num_layers, 1, 1)

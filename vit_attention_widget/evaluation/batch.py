@@ -1,9 +1,8 @@
-"""What is measured of a few images at a time."""
+"""All methods by all metrics, on one batch of images after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,48 +11,69 @@ from torch import Tensor
 from ..data.masks import next_masks
 from ..data.reader import Batch
 from ..errors import JobCancelled, VitAttentionError
-from ..explainers import Attribution
+from ..explainers.by_name import Explainer
 from ..models import VisionTransformer
 from ..models.head_index import Heads
-from ..support.progress import Progress
+from ..support.progress import Progress, over_images
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .baselines import BASELINES, center, random
-from .maps import checked_maps, to_pixels
-from .masks import place_mask
-from .metrics import Measure
-from .occlusion import Perturbed
+from .columns import Column
+from .maps import Interpolation, checked_maps, to_pixels
+from .masks import MaskLike, place_mask
+from .occlusion import Occluder
 from .result import Evaluation, Part
 
-__all__ = ["Method", "State", "measured"]
-
-Method = Callable[[Trace], Attribution]
+__all__ = ["Evaluator"]
 
 
-@dataclass
-class State:
-    """What is asked for, and how far things are."""
+class Evaluator:
+    """What is evaluated, and what is known so far.
 
-    methods: Mapping[str, Method]
-    columns: tuple[Measure, ...]
-    unit: str
-    interpolation: str
-    ignore: int | None
-    seed: int
-    max_batch: int | None
-    done: int = 0
-    failed: dict[str, Exception] = field(default_factory=dict)
+    Parameters
+    ----------
+    methods : mapping
+        Explainers by name; the baselines come after them.
+    columns : sequence of Column
+    masks : iterator, optional
+        Masks of the images, in their order.
+    interpolation : {"bilinear", "nearest"}
+    ignore : int, optional
+    seed : int
+    max_batch : int, optional
+    total : int, optional
+        Number of all images, where it is known.
+    progress : callable
+        Over all images.
+    """
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Methods, then baselines."""
-        return (*self.methods, *BASELINES)
+    def __init__(
+        self,
+        methods: Mapping[str, Explainer],
+        columns: Sequence[Column],
+        masks: Iterator[MaskLike] | None,
+        *,
+        interpolation: Interpolation,
+        ignore: int | None,
+        seed: int,
+        max_batch: int | None,
+        total: int | None,
+        progress: Progress,
+    ) -> None:
+        self.methods, self.columns, self.masks = methods, columns, masks
+        self.interpolation, self.ignore = interpolation, ignore
+        self.seed, self.max_batch = seed, max_batch
+        self.total, self.progress = total, progress
+        self.names = (*methods, *BASELINES)
+        self.done = 0
+        self.parts: list[Part] = []
+        self.failed: dict[str, Exception] = {}
 
-    def result(self, parts: list[Part], error: Exception | None = None) -> Evaluation:
+    def result(self, error: Exception | None = None) -> Evaluation:
         """What is known so far."""
         return Evaluation(
-            tuple(parts),
+            tuple(self.parts),
             self.names,
             tuple(column.name for column in self.columns),
             {column.name: column.metric.better for column in self.columns},
@@ -62,91 +82,96 @@ class State:
             dict(self.failed),
         )
 
+    def evaluate_batch(
+        self, vit: VisionTransformer, batch: Batch, head_mask: Heads
+    ) -> Iterator[None]:
+        """Evaluate a batch, in halves where memory is short; yields after each part."""
+        try:
+            traced = trace(vit, *batch.prepared(vit), head_mask=head_mask)
+        except RuntimeError as error:
+            halves = batch.halves()
+            if not is_out_of_memory(error) or halves is None:
+                raise
+        else:
+            self.evaluate_trace(traced, batch.images)
+            yield
+            return
+        release(vit.device)
+        for half in halves:
+            yield from self.evaluate_batch(vit, half, head_mask)
 
-def measured(
-    vit: VisionTransformer,
-    batch: Batch,
-    masks: Iterator[Any] | None,
-    head_mask: Heads,
-    state: State,
-    report: Progress | None,
-) -> Iterator[Part]:
-    """A batch of images, in halves where the memory is too small for all."""
-    try:
-        trace_ = trace(vit, *batch.prepared(vit), head_mask=head_mask)
-    except RuntimeError as error:
-        halves = batch.halves()
-        if not is_out_of_memory(error) or halves is None:
-            raise
-    else:
-        masked = None
-        if masks is not None:
-            masked = list(zip(batch.images, next_masks(masks, len(batch)), strict=True))
-        yield _part(trace_, masked, state, report)
-        return
-    release(vit.device)
-    for half in halves:
-        yield from measured(vit, half, masks, head_mask, state, report)
+    def evaluate_trace(self, trace: Trace, images: Sequence[Any] | Tensor) -> None:
+        """Evaluate a trace.
 
+        Parameters
+        ----------
+        trace : Trace
+        images : sequence or Tensor
+            What each of the trace's images was made from, which tells how its mask is preprocessed.
+        """
+        report = over_images(self.progress, self.done, trace.batch_size, self.total)
+        located = self._placed_masks(trace, images)
+        occluder = Occluder(
+            trace,
+            seed=self.seed,
+            first=self.done,
+            max_batch=self.max_batch,
+            progress=report,
+            expected=len(self.names) * trace.batch_size * sum(c.variants for c in self.columns),
+        )
+        shape = (trace.batch_size, len(self.names), len(self.columns))
+        values = torch.full(shape, torch.nan, dtype=torch.float64)
+        curves: dict[str, list[Tensor | None]] = {c.name: [] for c in self.columns if c.fractions}
+        for row, name in enumerate(self.names):
+            maps = self._maps(trace, name)
+            for index, column in enumerate(self.columns):
+                if maps is None:
+                    if column.name in curves:
+                        curves[column.name].append(None)
+                elif located is not None and column.metric.needs_masks:
+                    heat = to_pixels(trace, maps, self.interpolation)
+                    values[:, row, index] = column.locate(heat, *located)
+                else:
+                    values[:, row, index], curve = column.measure(occluder, maps)
+                    if curve is not None:
+                        curves[column.name].append(curve.values)
+            report((row + 1) / len(self.names), name)  # localization alone hides no patches
+        self.done += trace.batch_size
+        self.parts.append(Part(values, {name: _stacked(each) for name, each in curves.items()}))
 
-def _part(
-    found: Trace, given: list[tuple[Any, Any]] | None, state: State, report: Progress | None
-) -> Part:
-    located = [column for column in state.columns if column.metric.needs_masks]
-    placed = None
-    if given is not None and located:
-        both = [
-            place_mask(found.model, image, mask, inputs, state.ignore)
-            for (image, mask), inputs in zip(given, found.inputs, strict=True)
+    def _placed_masks(
+        self, trace: Trace, images: Sequence[Any] | Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """Objects and pixels that count, [batch, height, width]; the masks are used up."""
+        if self.masks is None:
+            return None
+        masks = next_masks(self.masks, len(images))
+        if not any(column.metric.needs_masks for column in self.columns):
+            return None
+        placed = [
+            place_mask(trace.model, image, mask, inputs, self.ignore)
+            for image, mask, inputs in zip(images, masks, trace.inputs, strict=True)
         ]
-        placed = torch.stack([on for on, _ in both]), torch.stack([counts for _, counts in both])
-    held = Perturbed(
-        found,
-        seed=state.seed,
-        first=state.done,
-        max_batch=state.max_batch,
-        progress=report,
-        expected=len(state.names) * found.batch_size * sum(c.variants for c in state.columns),
-    )
-    shape = (found.batch_size, len(state.names), len(state.columns))
-    values = torch.full(shape, torch.nan, dtype=torch.float64)
-    curves: dict[str, list[Tensor | None]] = {c.name: [] for c in state.columns if c.fractions}
-    for row, name in enumerate(state.names):
-        maps = _map_of(found, name, state)
-        for at, column in enumerate(state.columns):
-            if maps is None:
-                if column.name in curves:
-                    curves[column.name].append(None)
-            elif placed is not None and column.metric.needs_masks:
-                heat = to_pixels(found, maps, state.interpolation)
-                values[:, row, at] = column.locate(heat, *placed)
-            else:
-                values[:, row, at], curve = column.measure(held, maps)
-                if curve is not None:
-                    curves[column.name].append(curve.values)
-        if report is not None:  # localization alone runs no model, but can be cancelled too
-            report((row + 1) / len(state.names), name)
-    state.done += found.batch_size
-    return Part(values, {name: _stacked(each) for name, each in curves.items()})
+        objects, counted = zip(*placed, strict=True)
+        return torch.stack(objects), torch.stack(counted)
+
+    def _maps(self, trace: Trace, name: str) -> Tensor | None:
+        """A method's maps, or None, and a note of why, where it cannot explain the images."""
+        if name == "center":
+            return checked_maps(trace, center(trace))
+        if name == "random":
+            return checked_maps(trace, random(trace, seed=self.seed + self.done))
+        try:
+            return checked_maps(trace, self.methods[name](trace))
+        except JobCancelled:
+            raise
+        except VitAttentionError as error:
+            self.failed.setdefault(name, error)
+            return None
 
 
-def _map_of(found: Trace, name: str, state: State) -> Tensor | None:
-    """The final map, or None (and a note of why) where the method cannot explain the images."""
-    if name == "center" and name not in state.methods:
-        return checked_maps(found, center(found))
-    if name == "random" and name not in state.methods:
-        return checked_maps(found, random(found, seed=state.seed + state.done))
-    try:
-        return checked_maps(found, state.methods[name](found))
-    except JobCancelled:
-        raise
-    except VitAttentionError as error:
-        state.failed.setdefault(name, error)
-        return None
-
-
-def _stacked(each: list[Tensor | None]) -> Tensor:
-    """[image, method, point]; NaN where a method failed."""
-    known = next(curve for curve in each if curve is not None)
-    full = [torch.full_like(known, torch.nan) if curve is None else curve for curve in each]
+def _stacked(curves: list[Tensor | None]) -> Tensor:
+    """[image, method, fraction]; NaN where a method failed."""
+    known = next(curve for curve in curves if curve is not None)
+    full = [torch.full_like(known, torch.nan) if curve is None else curve for curve in curves]
     return torch.stack(full, 1).float()

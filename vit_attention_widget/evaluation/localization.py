@@ -1,10 +1,12 @@
 """Does a map lie on the object? Maps and masks at pixels, [batch, height, width].
 
-A mask without a pixel of the object has nothing to be found: its values are NaN. All of them are
-the same for a map and any rising linear function of it.
+Where a mask is empty there is nothing to localize, and values are NaN. All metrics are invariant
+under increasing linear functions of a map.
 """
 
 from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -13,7 +15,9 @@ from torch import Tensor
 from ..errors import ParameterError
 from .maps import min_max
 
-__all__ = ["average_precision", "energy_inside", "iou", "pointing_game"]
+__all__ = ["Threshold", "average_precision", "energy_inside", "iou", "pointing_game"]
+
+Threshold: TypeAlias = Literal["mean", "best"]
 
 
 def pointing_game(
@@ -21,8 +25,8 @@ def pointing_game(
 ) -> Tensor:
     """Whether the maximum lies on the object (Zhang et al. 2018, "Excitation Backprop").
 
-    Where several pixels share the maximum it is the share of them that lie on the object (ours):
-    a constant map scores the object's share of the picture, as guessing does.
+    Where several pixels share the maximum it is the share of them that lie on the object (ours), so
+    that a constant map scores the object's share of the image, as chance does.
 
     Parameters
     ----------
@@ -33,8 +37,8 @@ def pointing_game(
     counted : Tensor, optional
         [batch, height, width] bool: pixels that count, such as all but a border.
     tolerance : int
-        Within so many pixels of the object is a hit too. The source allows 15, made for
-        bounding boxes; true masks need none.
+        A maximum within so many pixels of the object is a hit too. The source allows 15, for
+        bounding boxes; segmentation masks need none.
 
     Returns
     -------
@@ -54,26 +58,27 @@ def pointing_game(
     1.0
     """
     maps, masks, counted = _checked(maps, masks, counted)
-    near = _grown(masks, tolerance)
+    near = _dilated(masks, tolerance)
     top = torch.where(counted, maps, -torch.inf).flatten(1).amax(1)[:, None, None]
-    at = (maps == top) & counted
-    hits = (at & near).flatten(1).double().sum(1) / at.flatten(1).sum(1)
-    return _known(hits, masks)
+    maxima = (maps == top) & counted
+    hits = (maxima & near).flatten(1).double().sum(1) / maxima.flatten(1).sum(1)
+    return _nan_without_object(hits, masks)
 
 
 def energy_inside(maps: Tensor, masks: Tensor, counted: Tensor | None = None) -> Tensor:
-    r"""Share of the map that lies on the object (Score-CAM: Wang et al. 2020).
+    r"""Share of the map that lies on the object: the energy-based pointing game.
 
-    :math:`\sum_{object} m / \sum m` with m the map from 0 at its least to 1 at its most, as the
-    authors' code has it. A constant map scores the object's share of the picture (ours).
+    :math:`\sum_{object} m / \sum m` (Score-CAM: Wang et al. 2020), with m the map scaled from 0 at
+    its minimum to 1 at its maximum, as in the authors' code. A constant map scores the object's
+    share of the image (ours).
 
-    Parameters and returns are those of :func:`pointing_game`.
+    Parameters, returns and errors are those of :func:`pointing_game`.
     """
     maps, masks, counted = _checked(maps, masks, counted)
     scaled = _scaled(maps, counted)
     inside = (scaled * masks).flatten(1).sum(1)
     total = scaled.flatten(1).sum(1)
-    return _known(inside / total, masks)
+    return _nan_without_object(inside / total, masks)
 
 
 def iou(
@@ -81,67 +86,70 @@ def iou(
     masks: Tensor,
     counted: Tensor | None = None,
     *,
-    threshold: str = "mean",
+    threshold: Threshold = "mean",
 ) -> Tensor:
-    r"""Overlap of what the map marks with the object: :math:`|M \cap O| / |M \cup O|`.
+    r"""Overlap of the thresholded map M with the object O: :math:`|M \cap O| / |M \cup O|`.
 
     Parameters
     ----------
     threshold : {"mean", "best"}
-        ``"mean"``: M is where the map exceeds its mean, which Chefer et al. (2021) segment by; a
-        constant map marks nothing and scores 0. ``"best"``: the largest overlap of all thresholds
-        (M is where the map is at least t), an upper bound that no user can choose without the
-        mask.
+        ``"mean"``: M is where the map exceeds its mean, which is how Chefer et al. (2021) segment;
+        a constant map marks nothing and scores 0. ``"best"``: the largest overlap over all
+        thresholds (M is where the map is at least t), an upper bound that cannot be reached
+        without knowing the mask.
 
-    The others, and what is returned, are those of :func:`pointing_game`.
+    The other parameters, returns and errors are those of :func:`pointing_game`.
     """
-    if threshold not in ("mean", "best"):
+    if threshold not in get_args(Threshold):
         raise ParameterError(f"The threshold is {threshold!r}: choose 'mean' or 'best'.")
     maps, masks, counted = _checked(maps, masks, counted)
     if threshold == "mean":
-        of = maps.masked_fill(~counted, 0).flatten(1).sum(1) / counted.flatten(1).sum(1)
+        mean = maps.masked_fill(~counted, 0).flatten(1).sum(1) / counted.flatten(1).sum(1)
         least = torch.where(counted, maps, torch.inf).flatten(1).amin(1)
         top = torch.where(counted, maps, -torch.inf).flatten(1).amax(1)
-        above = (maps > of[:, None, None]) & (top > least)[:, None, None]  # the mean is rounded
+        above = (maps > mean[:, None, None]) & (top > least)[:, None, None]  # the mean is rounded
         marked = above & counted
         union = (marked | masks).flatten(1).sum(1)
-        return _known((marked & masks).flatten(1).double().sum(1) / union, masks)
-    found = []
-    for hit, false, size in _by_threshold(maps, masks, counted):
-        found.append((hit / (size + false)).max())
-    return _known(torch.stack(found), masks)
+        overlap = (marked & masks).flatten(1).double().sum(1) / union
+        return _nan_without_object(overlap, masks)
+    best = [
+        (hits / (size + false_alarms)).max()
+        for hits, false_alarms, size in _by_threshold(maps, masks, counted)
+    ]
+    return _nan_without_object(torch.stack(best), masks)
 
 
 def average_precision(maps: Tensor, masks: Tensor, counted: Tensor | None = None) -> Tensor:
-    r"""Area below precision over recall, each pixel being a retrieved item.
+    r"""Area under the precision-recall curve of the pixels, the map being their score.
 
-    :math:`\sum_n (R_n - R_{n-1}) P_n` over the distinct values of the map, from the highest down:
-    scikit-learn's ``average_precision_score``. Chefer et al. (2021) report it as mAP, there over
-    object and background. A constant map scores the object's share of the picture.
+    :math:`\sum_n (R_n - R_{n-1}) P_n` over the distinct values of the map, from the highest down,
+    as scikit-learn's ``average_precision_score``. Chefer et al. (2021) report it as mAP, over
+    object and background. A constant map scores the object's share of the image.
 
-    Parameters and returns are those of :func:`pointing_game`.
+    Parameters, returns and errors are those of :func:`pointing_game`.
     """
     maps, masks, counted = _checked(maps, masks, counted)
-    found = []
-    for hit, false, size in _by_threshold(maps, masks, counted):
-        precision = hit / (hit + false)
-        gain = torch.diff(hit, prepend=hit.new_zeros(1)) / size
-        found.append((gain * precision).sum())
-    return _known(torch.stack(found), masks)
+    areas = []
+    for hits, false_alarms, size in _by_threshold(maps, masks, counted):
+        precision = hits / (hits + false_alarms)
+        gained_recall = torch.diff(hits, prepend=hits.new_zeros(1)) / size
+        areas.append((gained_recall * precision).sum())
+    return _nan_without_object(torch.stack(areas), masks)
 
 
 def _by_threshold(
     maps: Tensor, masks: Tensor, counted: Tensor
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each image: object and other pixels at or above each distinct value, and its size."""
-    found = []
+    """For each image: pixels on and off the object at or above each distinct value; its size."""
+    by_image = []
     for heat, mask, counts in zip(maps, masks, counted, strict=True):
         values, order = heat[counts].sort(descending=True)
-        on = mask[counts][order].double()
+        on_object = mask[counts][order].double()
         last = torch.ones_like(values, dtype=torch.bool)
         last[:-1] = values[1:] != values[:-1]  # equal values are one threshold
-        found.append((on.cumsum(0)[last], (1 - on).cumsum(0)[last], on.sum()))
-    return found
+        hits, false_alarms = on_object.cumsum(0)[last], (1 - on_object).cumsum(0)[last]
+        by_image.append((hits, false_alarms, on_object.sum()))
+    return by_image
 
 
 def _scaled(maps: Tensor, counted: Tensor) -> Tensor:
@@ -152,22 +160,22 @@ def _scaled(maps: Tensor, counted: Tensor) -> Tensor:
     return torch.where(flat[:, None, None], 1.0, scaled) * counted
 
 
-def _grown(masks: Tensor, by: int) -> Tensor:
-    """Masks with all that lies within ``by`` pixels of them."""
-    if by < 0:
-        raise ParameterError(f"The tolerance is {by} pixels: it is at least 0.")
-    if by == 0:
+def _dilated(masks: Tensor, radius: int) -> Tensor:
+    """Masks with all pixels within ``radius`` of them."""
+    if radius < 0:
+        raise ParameterError(f"The tolerance is {radius} pixels: it is at least 0.")
+    if radius == 0:
         return masks
-    height, grown = masks.shape[1], masks.clone()
-    for down in range(-min(by, height - 1), min(by, height - 1) + 1):
-        across = int((by**2 - down**2) ** 0.5)
+    height, dilated = masks.shape[1], masks.clone()
+    for down in range(-min(radius, height - 1), min(radius, height - 1) + 1):
+        across = int((radius**2 - down**2) ** 0.5)
         wide = F.max_pool1d(masks.float(), 2 * across + 1, 1, across) > 0
         start, stop = max(0, down), height + min(0, down)
-        grown[:, start:stop] |= wide[:, start - down : stop - down]
-    return grown
+        dilated[:, start:stop] |= wide[:, start - down : stop - down]
+    return dilated
 
 
-def _known(values: Tensor, masks: Tensor) -> Tensor:
+def _nan_without_object(values: Tensor, masks: Tensor) -> Tensor:
     """NaN where there is no object to be found."""
     return torch.where(masks.flatten(1).any(1), values.double(), torch.nan)
 
@@ -180,10 +188,10 @@ def _checked(maps: Tensor, masks: Tensor, counted: Tensor | None) -> tuple[Tenso
     if maps.ndim != 3 or not maps.shape == masks.shape == counted.shape:
         raise ParameterError(
             f"The maps are {list(maps.shape)}, the masks {list(masks.shape)} and the pixels that "
-            f"count {list(counted.shape)}: all must be [batch, height, width], in one size."
+            f"count {list(counted.shape)}: all must be [batch, height, width], of one size."
         )
     if not bool(torch.isfinite(maps).all()):
         raise ParameterError("A map holds NaN or infinite values: it points nowhere.")
     if not bool(counted.flatten(1).any(1).all()):
-        raise ParameterError("In one of the pictures no pixel counts: leave it out.")
+        raise ParameterError("In one of the images no pixel counts: leave the image out.")
     return maps.detach().cpu().double(), masks.cpu() & counted.cpu(), counted.cpu()

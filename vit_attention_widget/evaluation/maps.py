@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -10,9 +12,10 @@ from ..errors import ParameterError
 from ..explainers import Attribution
 from ..tracing.trace import Trace
 
-__all__ = ["checked_maps", "min_max", "pixel_ranks", "to_pixels"]
+__all__ = ["Interpolation", "Unit", "checked_maps", "min_max", "pixel_ranks", "to_pixels"]
 
-UNITS = ("patch", "pixel")
+Unit = Literal["patch", "pixel"]
+Interpolation = Literal["bilinear", "nearest"]
 
 
 def checked_maps(trace: Trace, maps: Attribution | Tensor) -> Tensor:
@@ -40,37 +43,37 @@ def checked_maps(trace: Trace, maps: Attribution | Tensor) -> Tensor:
     if bool(broken.any()):
         index = int(broken.nonzero()[0])
         raise ParameterError(
-            f"There are NaN or infinite values in {name} of image {index}: it has no order. Look "
-            "for a division by zero in the method, or overflow in half precision."
+            f"There are NaN or infinite values in {name} of image {index}, so its patches cannot "
+            "be ranked: look for a division by zero in the method, or overflow in half precision."
         )
     return values
 
 
-def to_pixels(trace: Trace, maps: Tensor, mode: str = "bilinear") -> Tensor:
+def to_pixels(trace: Trace, maps: Tensor, interpolation: Interpolation = "bilinear") -> Tensor:
     """Maps [batch, row, col] at the pixels of the model's input, [batch, height, width]."""
-    if mode not in ("bilinear", "nearest"):
-        raise ParameterError(f"The mode is {mode!r}: choose 'bilinear' or 'nearest'.")
+    if interpolation not in get_args(Interpolation):
+        raise ParameterError(f"interpolation is {interpolation!r}: choose 'bilinear' or 'nearest'.")
     tokens, (height, width) = trace.tokens, trace.inputs.shape[-2:]
-    corners = False if mode == "bilinear" else None
+    corners = False if interpolation == "bilinear" else None
     size = (tokens.image_height, tokens.image_width)
-    large = F.interpolate(maps[:, None], size=size, mode=mode, align_corners=corners)
-    # A model may pad its input to whole patches, or leave out what is no whole patch.
+    large = F.interpolate(maps[:, None], size=size, mode=interpolation, align_corners=corners)
+    # A model may pad its input to whole patches, or ignore pixels beyond the last whole patch.
     missing = (0, max(0, width - size[1]), 0, max(0, height - size[0]))
     return F.pad(large, missing, mode="replicate")[:, 0, :height, :width]
 
 
-def pixel_ranks(trace: Trace, maps: Tensor, unit: str = "patch", seed: int = 0) -> Tensor:
-    """For each pixel the place of its unit in the order from the most to the least relevant.
+def pixel_ranks(trace: Trace, maps: Tensor, unit: Unit = "patch", seed: int = 0) -> Tensor:
+    """For each pixel the rank of its patch (or of itself), the most relevant first.
 
-    Equal values are ordered at random, the same way each time: in the order of rows they would
-    favour the top of the picture, and many maps are 0 over large parts.
+    Ties are broken at random, in the same way each time: breaking them by row would favor the top
+    of the image, and many maps are 0 over large areas.
 
     Returns
     -------
     Tensor
         [batch, height, width], int64, 0 for the most relevant patch (or pixel).
     """
-    if unit not in UNITS:
+    if unit not in get_args(Unit):
         raise ParameterError(f"The unit is {unit!r}: choose 'patch' or 'pixel'.")
     grid = maps if unit == "patch" else to_pixels(trace, maps)
     flat = grid.flatten(1)
@@ -89,7 +92,7 @@ def pixel_ranks(trace: Trace, maps: Tensor, unit: str = "patch", seed: int = 0) 
 
 
 def min_max(maps: Tensor) -> Tensor:
-    """Each map [batch, ...] on a scale from 0 to 1; a constant map becomes 0."""
+    """Each map [batch, ...] scaled from 0 to 1; a constant map becomes 0."""
     flat = maps.flatten(1)
     shape = (-1, *[1] * (maps.ndim - 1))
     low, high = flat.amin(1).view(shape), flat.amax(1).view(shape)

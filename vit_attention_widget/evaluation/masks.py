@@ -1,9 +1,10 @@
-"""Masks of objects, brought to the pixels that the model sees."""
+"""Masks of objects, at the pixels of the model's input."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,23 +16,26 @@ from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.images import load_image
 
-__all__ = ["place_mask"]
+__all__ = ["MaskLike", "are_masks", "place_mask"]
+
+MaskLike: TypeAlias = NDArray[Any] | Tensor | Image.Image | str | os.PathLike[str] | None
+"""A mask of an image or of the model's input, or None for an image without one."""
 
 
 def place_mask(
-    vit: VisionTransformer, image: Any, mask: Any, inputs: Tensor, ignore: int | None = None
+    vit: VisionTransformer, image: Any, mask: MaskLike, inputs: Tensor, ignore: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Where the object is in the model's input, and which pixels count.
+    """Which pixels of the model's input are on the object, and which count at all.
 
     Parameters
     ----------
     vit : VisionTransformer
     image : image or float tensor
-        What the model's input was made of.
+        What the model's input was made from.
     mask : array, tensor, PIL image or path, or None
-        [height, width] of the picture, which then goes through the preprocessing that the picture
-        went through, or of the model's input. bool; or numbers from 0 to 1, or from 0 to 255,
-        whose upper half is the object. None: there is no mask.
+        [height, width] of the image, in which case the mask is preprocessed as the image was, or
+        of the model's input. bool; or numbers from 0 to 1 or from 0 to 255, of which the upper half
+        is the object. None: the image has no mask.
     inputs : Tensor
         [3, height, width], the model's input.
     ignore : int, optional
@@ -40,12 +44,14 @@ def place_mask(
     Returns
     -------
     tuple of Tensor
-        Object and pixels that count, [height, width] bool each.
+        The object, and the pixels that count; [height, width] bool each.
 
     Raises
     ------
     ParameterError
-        If the mask has neither size, or its values are of no known scale.
+        If the mask has neither size, or its values are on no known scale.
+    ImageError
+        If the mask's file cannot be read.
     """
     height, width = inputs.shape[-2:]
     if mask is None:
@@ -53,29 +59,39 @@ def place_mask(
         return nothing, ~nothing
     array = _array(mask)
     ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
-    on = _object(array, ignored)
+    on_object = _object(array, ignored)
     is_input = isinstance(image, Tensor) and image.is_floating_point()
     size = (height, width) if is_input else load_image(image).size[::-1]
     if array.shape == size and not is_input:
-        on, ignored = (_transformed(vit, each, inputs) for each in (on, ignored))
+        on_object, ignored = (_preprocessed(vit, each, inputs) for each in (on_object, ignored))
     elif array.shape != (height, width):
-        own = "" if is_input else f" nor that of its picture, {size[0]} x {size[1]}"
+        other = "" if is_input else f" nor that of its image, {size[0]} x {size[1]}"
         raise ParameterError(
             f"A mask is {' x '.join(map(str, array.shape))} (height x width), which is not the "
-            f"size of the model's input, {height} x {width}{own}: resize it with the nearest "
-            "pixel's value, or give the picture that it belongs to."
+            f"size of the model's input, {height} x {width}{other}: resize it by nearest "
+            "neighbor, or give the image that it belongs to."
         )
-    found, counted = torch.from_numpy(on), torch.from_numpy(~ignored)
-    return found & counted, counted
+    counted = torch.from_numpy(~ignored)
+    return torch.from_numpy(on_object) & counted, counted
 
 
-def _array(mask: Any) -> NDArray[Any]:
+def are_masks(value: object) -> bool:
+    """Whether a value can only be masks, and is no target."""
+    if isinstance(value, Image.Image | os.PathLike | Iterator):
+        return True
+    if isinstance(value, list | tuple):
+        return any(are_masks(each) for each in value)
+    return getattr(value, "ndim", 0) >= 2
+
+
+def _array(mask: MaskLike) -> NDArray[Any]:
     if isinstance(mask, str | os.PathLike):
+        path = os.fspath(mask)
         try:
-            with Image.open(mask) as opened:
+            with Image.open(path) as opened:
                 mask = opened.convert("L") if opened.mode == "RGB" else opened.copy()
         except OSError as error:
-            raise ImageError(f"The mask {os.fspath(mask)!r} cannot be read: {error}.") from error
+            raise ImageError(f"The mask {path!r} cannot be read: {error}.") from error
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu()
     array = np.asarray(mask)
@@ -89,12 +105,13 @@ def _array(mask: Any) -> NDArray[Any]:
 
 
 def _object(array: NDArray[Any], ignored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a mask of any scale says that the object is."""
     if array.dtype == bool:
         return np.array(array)
-    seen = array[~ignored]
-    if np.isnan(seen.astype(np.float64)).any():
-        raise ParameterError("A mask holds NaN: mark what does not count by `ignore=`.")
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+    counted = array[~ignored]
+    if np.isnan(counted.astype(np.float64)).any():
+        raise ParameterError("A mask holds NaN: mark pixels that do not count by ignore=.")
+    low, high = (float(counted.min()), float(counted.max())) if counted.size else (0.0, 0.0)
     if low >= 0 and high <= 1:
         return np.asarray(array > 0.5)
     if low >= 0 and 127 < high <= 255:
@@ -105,13 +122,13 @@ def _object(array: NDArray[Any], ignored: NDArray[np.bool_]) -> NDArray[np.bool_
     )
 
 
-def _transformed(
-    vit: VisionTransformer, part: NDArray[np.bool_], inputs: Tensor
+def _preprocessed(
+    vit: VisionTransformer, mask: NDArray[np.bool_], inputs: Tensor
 ) -> NDArray[np.bool_]:
-    """A mask of the picture, resized and cropped by the model's own preprocessing."""
-    if not part.any():
+    """A mask of the image, resized and cropped by the model's own preprocessing."""
+    if not mask.any():
         return np.zeros(tuple(inputs.shape[-2:]), bool)
-    levels = (part * 255).astype(np.uint8)
+    levels = (mask * 255).astype(np.uint8)
     seen = vit.transform(Image.fromarray(np.repeat(levels[..., None], 3, 2)))
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in vit.normalization)
     return np.asarray(((seen.float().cpu() * std + mean).mean(0) > 0.5).numpy())

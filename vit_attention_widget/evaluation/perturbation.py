@@ -1,99 +1,91 @@
-"""Does the decision depend on what a map marks? Hide it, or show nothing else, and see."""
+"""Does the decision depend on what a map marks? Hide patches in the map's order, and see.
+
+Deletion and insertion (RISE) and the two perturbation tests of Chefer et al. are the same loop:
+patches are ranked by the map, and the model is run on images of which the patches of some ranks
+are hidden.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
-from ..support.progress import Progress
+from ..support.deprecation import renamed_choice
+from ..support.progress import ProgressLike, reporting
 from ..tracing.trace import Trace
+from .curve import Curve
 from .fill import Fill
-from .maps import checked_maps, min_max, pixel_ranks, to_pixels
-from .occlusion import Perturbed, Span
+from .maps import Unit, checked_maps, pixel_ranks
+from .occlusion import Occluder, Span
 
 __all__ = [
-    "Curve",
-    "average_drop",
+    "FRACTIONS",
+    "PerturbationScore",
+    "checked_steps",
     "deletion",
-    "increase",
     "insertion",
     "negative_perturbation",
+    "occluding",
     "positive_perturbation",
 ]
 
 FRACTIONS = tuple(k / 10 for k in range(1, 10))
 """Chefer et al. hide 10 %, 20 %, ... 90 %."""
 
-
-@dataclass(frozen=True)
-class Curve:
-    """What the model says as ever more of the pictures is hidden or shown.
-
-    Attributes
-    ----------
-    fractions : Tensor
-        [point], the share of the patches that is hidden (or, for insertion, shown).
-    values : Tensor
-        [batch, point].
-    """
-
-    fractions: Tensor
-    values: Tensor
-
-    @property
-    def area(self) -> Tensor:
-        """[batch], the mean height of each curve, by trapezoids: in [0, 1] for probabilities."""
-        width = self.fractions[-1] - self.fractions[0]
-        return torch.trapezoid(self.values, self.fractions, dim=1) / width
+PerturbationScore: TypeAlias = Literal["top1", "probability"]
 
 
 def deletion(
-    trace: Trace | Perturbed,
+    trace: Trace | Occluder,
     maps: Attribution | Tensor,
     *,
     fill: Fill = "zero",
     steps: int = 20,
-    unit: str = "patch",
+    unit: Unit = "patch",
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Curve:
-    r"""Probability of the class as the most relevant patches go first (RISE: Petsiuk et al. 2018).
+    r"""Probability of the class as the most relevant patches are hidden (RISE).
 
-    With :math:`x_k` the picture whose :math:`n_k = \mathrm{round}(k P / K)` most relevant of P
-    patches are filled, the values are :math:`p(c \mid x_k)`, k = 0 ... K; the area is
-    :math:`\frac{1}{K} \sum_{k=1}^{K} \frac{p_{k-1} + p_k}{2}` for equal steps. Lower is better.
+    Petsiuk et al. 2018. Let :math:`x_k` be the image whose :math:`n_k = \mathrm{round}(k P / K)`
+    most relevant of P patches are hidden, k = 0 ... K. The values are :math:`p(c \mid x_k)`, and
+    for equal steps the area is :math:`\frac{1}{K} \sum_{k=1}^{K} \frac{p_{k-1} + p_k}{2}`. Lower is
+    better.
 
     Parameters
     ----------
     trace : Trace
-        Its images, target and masked heads. Where the target is not a class, its own value
-        takes the probability's place, and the area has its range.
+        Its images, target and masked heads. Where the target is not a class, the target's own
+        value takes the place of the probability, and the area has its range.
     maps : Attribution or Tensor
-        [batch, row, col]; of an attribution the final map.
+        [batch, row, col]; of an attribution the map after the last layer.
     fill : str or callable
-        What hidden patches become: see :func:`~.fill.filled`.
+        What hidden patches become: ``"blur"``, ``"mean"``, ``"noise"``, ``"zero"``, ``"black"``
+        (see :func:`~.fill.completely_hidden`), or a function of the model's input.
     steps : int
-        K; a cost of K - 1 forward passes an image, and two that serve all maps of a trace.
+        K. Costs K - 1 forward passes an image, and two that all maps of a trace share.
     unit : {"patch", "pixel"}
-        What is hidden one after the other. Whole patches are ours: what a Vision Transformer
-        reads. ``"pixel"`` orders the pixels of the upsampled map, as RISE does.
+        What is hidden one after the other. Whole patches are our choice, being what a Vision
+        Transformer reads; ``"pixel"`` orders the pixels of the upsampled map, as RISE does.
     seed : int
         Of the order of equal values and of noise.
     max_batch : int, optional
         At most so many images run at once; chosen from the free memory by default.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------
     Curve
-        ``.values`` [batch, K + 1] and ``.area`` [batch], both in [0, 1].
+        ``.values`` [image, K + 1] and ``.area`` [image], both in [0, 1].
 
     Raises
     ------
@@ -109,202 +101,148 @@ def deletion(
     torch.Size([1, 6])
     """
     steps = checked_steps(steps)
-    held = _perturbed(trace, seed, max_batch, progress, steps + 1)
-    ranks = pixel_ranks(held.trace, checked_maps(held.trace, maps), unit, held.seed)
-    total = int(ranks.max()) + 1
-    counts = [round(k * total / steps) for k in range(steps + 1)]
-    values = held.hidden(ranks, [(0, n) for n in counts], fill).value
-    return Curve(_shares(counts, total), values)
+    with occluding(trace, steps + 1, seed, max_batch, progress) as occluder:
+        ranks, total = _ranked(occluder, maps, unit)
+        counts = [round(k * total / steps) for k in range(steps + 1)]
+        outcome = occluder.run_hidden(ranks, [(0, n) for n in counts], fill)
+    return Curve(_shares(counts, total), outcome.value)
 
 
 def insertion(
-    trace: Trace | Perturbed,
+    trace: Trace | Occluder,
     maps: Attribution | Tensor,
     *,
     fill: Fill = "blur",
     steps: int = 20,
-    unit: str = "patch",
+    unit: Unit = "patch",
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Curve:
-    """Probability of the class as the most relevant patches come first (RISE).
+    """Probability of the class as the most relevant patches are shown (RISE).
 
-    As :func:`deletion`, but it begins with the fill alone, and patches of the picture take its
-    place. Higher is better. How good a map can be depends on the fill: compare under one.
+    As :func:`deletion`, but everything is hidden at first, and the most relevant patches appear
+    one after the other. Higher is better. How high a map can score depends on the fill: compare
+    maps under the same one. Parameters and errors are those of :func:`deletion`.
     """
     steps = checked_steps(steps)
-    held = _perturbed(trace, seed, max_batch, progress, steps + 1)
-    ranks = pixel_ranks(held.trace, checked_maps(held.trace, maps), unit, held.seed)
-    total = int(ranks.max()) + 1
-    counts = [round(k * total / steps) for k in range(steps + 1)]
-    values = held.hidden(ranks, [(n, total) for n in counts], fill).value
-    return Curve(_shares(counts, total), values)
+    with occluding(trace, steps + 1, seed, max_batch, progress) as occluder:
+        ranks, total = _ranked(occluder, maps, unit)
+        counts = [round(k * total / steps) for k in range(steps + 1)]
+        outcome = occluder.run_hidden(ranks, [(n, total) for n in counts], fill)
+    return Curve(_shares(counts, total), outcome.value)
 
 
 def positive_perturbation(
-    trace: Trace | Perturbed,
+    trace: Trace | Occluder,
     maps: Attribution | Tensor,
     *,
     fill: Fill = "black",
-    score: str = "first",
-    unit: str = "patch",
+    score: PerturbationScore = "top1",
+    unit: Unit = "patch",
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Curve:
-    r"""Whether the class still comes first as the most relevant patches go (Chefer et al. 2021).
+    r"""Whether the class is still predicted as the most relevant patches are hidden.
 
-    The :math:`\lfloor f P \rfloor` most relevant of P patches are filled, f = 0.1, 0.2, ... 0.9;
-    the value is :math:`[\arg\max_c p(c \mid x_f) = \mathrm{target}]`, whose mean over images is
-    the accuracy that Chefer et al. draw, and LeGrad's paper after them (its evaluation is not
-    among its published code). Lower is better. How the nine values become an area is not in
-    Chefer's code either; here it is the mean height by trapezoids (ours), which for one image is
-    near the share of fractions at which its class survives.
+    The positive perturbation test of Chefer et al. (2021). The :math:`\lfloor f P \rfloor` most
+    relevant of P patches are hidden, f = 0.1, 0.2, ... 0.9. The value is
+    :math:`[\arg\max_c p(c \mid x_f) = \mathrm{target}]`, whose mean over images is the accuracy
+    that Chefer et al. plot, and the LeGrad paper after them (whose evaluation code is not
+    published). Lower is better. Chefer's code does not say how the nine values become an area; here
+    it is the mean height by the trapezoidal rule (ours), which for a single image is close to the
+    share of the fractions at which its class survives.
 
-    It is deletion with another fill, over 10 to 90 %, and with the decision instead of the
-    probability.
+    The test is :func:`deletion` from 10 to 90 %, with another fill, and with the top-1 decision in
+    place of the probability.
 
     Parameters
     ----------
-    score : {"first", "probability"}
-        ``"first"``: 1 while the class comes first. Where the target is not a class, its own value
-        is taken in either case.
+    score : {"top1", "probability"}
+        ``"top1"``: 1 while the class is the predicted one, else 0. Where the target is not a class,
+        its own value is taken in either case.
     unit : {"patch", "pixel"}
-        Whole patches are ours; ``"pixel"`` is what Chefer et al. hide.
+        Whole patches are our choice; Chefer et al. hide pixels.
 
-    The others are those of :func:`deletion`.
+    The other parameters, and the errors, are those of :func:`deletion`.
 
     Returns
     -------
     Curve
-        ``.values`` [batch, 9] and ``.area`` [batch], in [0, 1].
+        ``.values`` [image, 9] and ``.area`` [image], in [0, 1].
     """
     return _perturbation(trace, maps, False, fill, score, unit, seed, max_batch, progress)
 
 
 def negative_perturbation(
-    trace: Trace | Perturbed,
+    trace: Trace | Occluder,
     maps: Attribution | Tensor,
     *,
     fill: Fill = "black",
-    score: str = "first",
-    unit: str = "patch",
+    score: PerturbationScore = "top1",
+    unit: Unit = "patch",
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Curve:
-    """Whether the class still comes first as the least relevant patches go (Chefer et al. 2021).
+    """Whether the class is still predicted as the least relevant patches are hidden.
 
-    As :func:`positive_perturbation`, from the other end. Higher is better. With one fill it is
-    insertion read backwards.
+    The negative perturbation test of Chefer et al. (2021): :func:`positive_perturbation` in
+    opposite order. Higher is better. With the same fill it is :func:`insertion` read backwards.
     """
     return _perturbation(trace, maps, True, fill, score, unit, seed, max_batch, progress)
 
 
-def average_drop(
-    trace: Trace | Perturbed,
-    maps: Attribution | Tensor,
-    *,
-    fill: Fill = "zero",
-    max_batch: int | None = None,
-    progress: Progress | None = None,
-) -> Tensor:
-    r"""Share of the probability that is lost where only what the map marks is seen.
-
-    :math:`\max(0, Y - O) / Y` (Grad-CAM++: Chattopadhay et al. 2018, there times 100 and averaged
-    over images), Y the probability of the class and O that of
-    :math:`m x + (1 - m) \cdot \mathrm{fill}`, m the map at pixels, from 0 at its least to 1 at
-    its most. Lower is better; maps that mark much are favoured. A constant map shows nothing
-    (ours).
-
-    Parameters
-    ----------
-    fill : str or callable
-        ``"zero"`` multiplies the model's input by the map, as pytorch-grad-cam does; ``"black"``
-        multiplies the picture, as Grad-CAM++ does.
-
-    The others are those of :func:`deletion`.
-
-    Returns
-    -------
-    Tensor
-        [batch], in [0, 1]; NaN where Y is not above 0, which happens for targets that are no
-        class.
-    """
-    held = _perturbed(trace, 0, max_batch, progress, 2)
-    whole, shown = held.whole().value[:, 0], _shown(held, maps, fill)
-    drop = ((whole - shown) / whole).clamp_min(0)
-    return torch.where(whole > 0, drop, torch.nan)
-
-
-def increase(
-    trace: Trace | Perturbed,
-    maps: Attribution | Tensor,
-    *,
-    fill: Fill = "zero",
-    max_batch: int | None = None,
-    progress: Progress | None = None,
-) -> Tensor:
-    """1 where the probability rises when only what the map marks is seen, else 0 (Grad-CAM++).
-
-    Y < O in the words of :func:`average_drop`; its mean over images is the share of them. Higher
-    is better.
-    """
-    held = _perturbed(trace, 0, max_batch, progress, 2)
-    return (_shown(held, maps, fill) > held.whole().value[:, 0]).double()
-
-
-def _shown(held: Perturbed, maps: Attribution | Tensor, fill: Fill) -> Tensor:
-    """The value of each picture seen through its map, [batch]."""
-    grid = checked_maps(held.trace, maps)
-    inputs, nothing = held.trace.inputs, held.fill(fill)
-    share = min_max(to_pixels(held.trace, grid))[:, None].to(inputs)
-    return held.run(1, lambda i, _: nothing[i] + share[i] * (inputs[i] - nothing[i])).value[:, 0]
-
-
 def _perturbation(
-    trace: Trace | Perturbed,
+    trace: Trace | Occluder,
     maps: Attribution | Tensor,
     least_first: bool,
     fill: Fill,
-    score: str,
-    unit: str,
+    score: PerturbationScore,
+    unit: Unit,
     seed: int,
     max_batch: int | None,
-    progress: Progress | None,
+    progress: ProgressLike,
 ) -> Curve:
-    if score not in ("first", "probability"):
-        raise ParameterError(f"The score is {score!r}: choose 'first' or 'probability'.")
-    held = _perturbed(trace, seed, max_batch, progress, len(FRACTIONS))
-    ranks = pixel_ranks(held.trace, checked_maps(held.trace, maps), unit, held.seed)
-    total = int(ranks.max()) + 1
-    counts = [int(total * k / 10) for k in range(1, 10)]
-    spans: list[Span] = [(total - n, total) if least_first else (0, n) for n in counts]
-    found = held.hidden(ranks, spans, fill)
-    return Curve(
-        torch.tensor(FRACTIONS, dtype=torch.float64),
-        found.first if score == "first" else found.value,
-    )
+    score = renamed_choice("score", score, {"first": "top1"})
+    if score not in get_args(PerturbationScore):
+        raise ParameterError(f"The score is {score!r}: choose 'top1' or 'probability'.")
+    with occluding(trace, len(FRACTIONS), seed, max_batch, progress) as occluder:
+        ranks, total = _ranked(occluder, maps, unit)
+        counts = [int(total * k / 10) for k in range(1, 10)]
+        spans: list[Span] = [(total - n, total) if least_first else (0, n) for n in counts]
+        outcome = occluder.run_hidden(ranks, spans, fill)
+    fractions = torch.tensor(FRACTIONS, dtype=torch.float64)
+    return Curve(fractions, outcome.predicted if score == "top1" else outcome.value)
 
 
-def _perturbed(
-    trace: Trace | Perturbed,
+@contextmanager
+def occluding(
+    trace: Trace | Occluder,
+    variants: int,
     seed: int,
     max_batch: int | None,
-    progress: Progress | None,
-    variants: int,
-) -> Perturbed:
-    """What was given, or one of its own; what was given knows its seed, batch and progress."""
-    if isinstance(trace, Perturbed):
-        return trace
-    return Perturbed(
-        trace,
-        seed=seed,
-        max_batch=max_batch,
-        progress=progress,
-        expected=variants * trace.batch_size,
-    )
+    progress: ProgressLike,
+) -> Iterator[Occluder]:
+    """An occluder for a trace; one that is given has its own seed, batch size and progress."""
+    if isinstance(trace, Occluder):
+        yield trace
+        return
+    with reporting(progress) as report:
+        yield Occluder(
+            trace,
+            seed=seed,
+            max_batch=max_batch,
+            progress=report,
+            expected=variants * trace.batch_size,
+        )
+
+
+def _ranked(occluder: Occluder, maps: Attribution | Tensor, unit: Unit) -> tuple[Tensor, int]:
+    """Ranks of the pixels [batch, height, width], and how many there are."""
+    ranks = pixel_ranks(occluder.trace, checked_maps(occluder.trace, maps), unit, occluder.seed)
+    return ranks, int(ranks.max()) + 1
 
 
 def _shares(counts: list[int], total: int) -> Tensor:

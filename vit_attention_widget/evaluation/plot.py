@@ -8,62 +8,55 @@ from ..results.drawing import axes_or_new
 from .baselines import BASELINES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .result import Evaluation
-    from .sanity.result import SanityCheck
 
-__all__ = ["plot_curves", "plot_means", "plot_stages"]
+__all__ = ["line_style", "plot_curves", "plot_means"]
 
-_COLOURS = [f"C{k}" for k in range(10) if k != 7]
-"""matplotlib's own but grey, which the baselines have."""
+_COLORS = [f"C{k}" for k in range(10) if k != 7]
+"""matplotlib's own but gray, which the baselines have."""
 
 
-def plot_curves(found: Evaluation, metric: str, ax: Any) -> Any:
-    """The mean curve of each method; baselines dashed and grey."""
+def plot_curves(evaluation: Evaluation, metric: str, ax: Axes | None) -> Axes:
+    """The mean curve of each method; baselines dashed or dotted in gray."""
     ax = axes_or_new(ax)
-    for place, method in enumerate(found.methods):
-        fractions, values = found.curve(method, metric)
-        label = f"{method} {found.mean(method, metric):.3f}"
-        ax.plot(
-            fractions.numpy(), values.numpy(), linewidth=1.2, label=label, **_look(method, place)
-        )
+    for index, method in enumerate(evaluation.methods):
+        fractions, values = evaluation.curve(method, metric)
+        label = f"{method} {evaluation.mean(method, metric):.3f}"
+        style = line_style(method, index)
+        ax.plot(fractions.numpy(), values.numpy(), linewidth=1.2, label=label, **style)
     shown = "shown" if metric.startswith("insertion") else "hidden"
-    what = "class first" if metric.startswith(("positive", "negative")) else "probability"
-    ax.set(xlabel=f"share of patches {shown}", ylabel=what)
-    ax.set_title(f"{metric} ({found.better[metric]} is better), {len(found)} images", fontsize=9)
+    top1 = metric.startswith(("positive", "negative"))
+    ylabel = "top-1 accuracy" if top1 else "probability"
+    ax.set(xlabel=f"share of patches {shown}", ylabel=ylabel)
+    ax.set_title(_title(evaluation, metric), fontsize=9)
     ax.legend(fontsize=7)
     return ax
 
 
-def plot_means(found: Evaluation, metric: str, ax: Any) -> Any:
+def plot_means(evaluation: Evaluation, metric: str, ax: Axes | None) -> Axes:
     """The mean of each method with its interval, the best at the top."""
     ax = axes_or_new(ax)
-    sign = -1 if found.better[metric] == "lower" else 1
-    methods = sorted(found.methods, key=lambda m: sign * found.mean(m, metric))
-    for place, method in enumerate(methods):
-        mean, (low, high) = found.mean(method, metric), found.interval(method, metric)
-        colour = "gray" if method in BASELINES else "C0"
+    sign = -1 if evaluation.better[metric] == "lower" else 1
+    methods = sorted(evaluation.methods, key=lambda m: sign * evaluation.mean(m, metric))
+    for row, method in enumerate(methods):
+        mean, (low, high) = evaluation.mean(method, metric), evaluation.interval(method, metric)
+        color = "gray" if method in BASELINES else "C0"
         if low == low:
-            ax.plot([low, high], [place, place], linewidth=1.2, color=colour)
-        ax.plot([mean], [place], marker="o", markersize=4, color=colour)
+            ax.plot([low, high], [row, row], linewidth=1.2, color=color)
+        ax.plot([mean], [row], marker="o", markersize=4, color=color)
     ax.set_yticks(range(len(methods)), methods, fontsize=7)
-    ax.set_title(f"{metric} ({found.better[metric]} is better), {len(found)} images", fontsize=9)
+    ax.set_title(_title(evaluation, metric), fontsize=9)
     return ax
 
 
-def plot_stages(found: SanityCheck, ax: Any) -> Any:
-    """Rank correlation with the original map, from the top layer down."""
-    ax = axes_or_new(ax)
-    for place, method in enumerate(found.methods):
-        values, look = found.mean(method), _look(method, place)
-        ax.plot(range(len(values)), values.numpy(), linewidth=1.2, label=method, **look)
-    ax.set_xticks(range(len(found.stages)), found.stages, rotation=90, fontsize=7)
-    ax.axhline(0, linewidth=0.5, color="gray")
-    ax.set(ylabel="rank correlation with the original map", xlabel="made random, from the top to")
-    ax.legend(fontsize=7)
-    return ax
-
-
-def _look(method: str, place: int) -> dict[str, Any]:
+def line_style(method: str, index: int) -> dict[str, Any]:
+    """How the line of a method is drawn: in a color of its own, or in gray if a baseline's."""
     if method not in BASELINES:
-        return {"color": _COLOURS[place % len(_COLOURS)]}
+        return {"color": _COLORS[index % len(_COLORS)]}
     return {"linestyle": "--" if method == "center" else ":", "color": "gray"}
+
+
+def _title(evaluation: Evaluation, metric: str) -> str:
+    return f"{metric} ({evaluation.better[metric]} is better), {len(evaluation)} images"

@@ -1,4 +1,4 @@
-"""The table of an evaluation: methods by metrics, how sure each value is, and the ways out."""
+"""The table of an evaluation: methods by metrics, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -6,52 +6,65 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..errors import ParameterError
+from ..errors import ParameterError, VitAttentionError
 from ..results.csv_file import write_csv
-from ..statistics.intervals import bootstrap
-from ..support.deprecation import renamed_attribute, renamed_choice
+from ..results.html import block, notes, table
+from ..results.named_values import NamedValues, Variable
+from ..results.optional import optional
+from ..statistics.intervals import bootstrap_interval
+from ..support.deprecation import renamed_attribute, renamed_choice, reordered_arguments
 from .baselines import BASELINES, OLD_NAMES
+from .metrics import Better
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["Evaluation", "Part"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the images: values [image, method, metric], curves [image, method, point]."""
+    """Some of the images: values [image, method, metric], curves [image, method, fraction]."""
 
     values: Tensor
     curves: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, eq=False)
+class Evaluation(NamedValues):
     """How well maps explain a model's decisions, for each method, metric and image.
 
     Attributes
     ----------
     methods : tuple of str
-        The explainers, then the baselines that know nothing of the model.
+        The explainers, then the baselines, which do not depend on the model.
     metrics : tuple of str
     better : dict
         ``"higher"`` or ``"lower"`` for each metric.
     fractions : dict
-        For each metric that is the area of a curve, the shares at which the curve is known.
+        For each metric that is the area of a curve, the fractions at which the curve is known.
     error : Exception or None
-        What ended the evaluation early, e.g. an error of a data set; all that was computed before
-        is here.
+        What ended the evaluation early, e.g. an error of a data set; the values are those of the
+        images before.
     failed : dict
-        Methods that could not explain an image, with the first error; their values are NaN there.
+        Methods that could not explain some images, with the first error; their values are NaN
+        there.
     """
+
+    kind = "evaluation"
+    axes = ("image", "method", "metric")
+    table_axes = ("image", "method")
 
     parts: Sequence[Part] = field(repr=False)
     methods: tuple[str, ...]
     metrics: tuple[str, ...]
-    better: Mapping[str, str] = field(repr=False)
+    better: Mapping[str, Better] = field(repr=False)
     fractions: Mapping[str, tuple[float, ...]] = field(repr=False)
     error: Exception | None = None
     failed: Mapping[str, Exception] = field(default_factory=dict)
@@ -63,12 +76,12 @@ class Evaluation:
 
     @cached_property
     def values(self) -> Tensor:
-        """[image, method, metric]; NaN where a value does not exist."""
+        """[image, method, metric], float64; NaN where a value does not exist."""
         return torch.cat([part.values for part in self.parts])
 
     def __getitem__(self, metric: str) -> Tensor:
         """Values of a metric, [image, method]."""
-        return self.values[:, :, self.metrics.index(self._checked(metric))]
+        return self.values[:, :, self.metrics.index(self._metric(metric))]
 
     def of(self, method: str, metric: str) -> Tensor:
         """Values of a method and a metric, [image]."""
@@ -79,60 +92,60 @@ class Evaluation:
         return float(self.of(method, metric).nanmean())
 
     def interval(self, method: str, metric: str, level: float = 0.95) -> tuple[float, float]:
-        """Interval of :meth:`mean` over the images by bootstrap; NaN for a single image.
+        """Bootstrap interval of :meth:`mean` over the images; NaN for a single image.
 
-        See :func:`~..statistics.intervals.bootstrap`.
+        See :func:`~..statistics.intervals.bootstrap_interval`.
         """
-        return bootstrap(self.of(method, metric), level)
+        return bootstrap_interval(self.of(method, metric), level)
 
     def against(
         self, method: str, other: str, metric: str, level: float = 0.95
     ) -> tuple[float, float, float]:
         """How much better a method is than another: mean difference, lower and upper end.
 
-        Differences are taken image by image, which tells methods apart that the intervals of
-        their means do not. Above 0 the method is better, whichever way the metric points.
+        Differences are taken image by image; that tells methods apart whose means have overlapping
+        intervals. Above 0 the method is better, whichever direction of the metric is.
 
         Examples
         --------
         >>> import vit_attention_widget as vaw
         >>> scenes = [vaw.demo.scene(seed=seed) for seed in range(3)]
-        >>> found = vaw.evaluate(
+        >>> table = vaw.evaluate(
         ...     vaw.demo.load_model(),
         ...     [scene.image for scene in scenes],
-        ...     [scene.mask for scene in scenes],
+        ...     masks=[scene.mask for scene in scenes],
         ...     methods="legrad",
         ...     metrics="average_precision",
         ... )
-        >>> found.against("legrad", "random", "average_precision")[0] > 0
+        >>> table.against("legrad", "random", "average_precision")[0] > 0
         True
         """
         difference = self._gain(method, other, metric)
-        return float(difference.nanmean()), *bootstrap(difference, level)
+        return float(difference.nanmean()), *bootstrap_interval(difference, level)
 
     def curve(self, method: str, metric: str) -> tuple[Tensor, Tensor]:
-        """Shares hidden or shown, and the mean over images at each: [point] and [point].
+        """Fractions hidden (or shown), and the mean over images at each: [fraction] both.
 
         Raises
         ------
         ParameterError
-            If the metric is no area of a curve.
+            If the metric is not the area of a curve.
         """
-        if self._checked(metric) not in self.fractions:
+        if self._metric(metric) not in self.fractions:
             known = ", ".join(self.fractions) or "none of those computed"
             raise ParameterError(f"{metric} has no curve; these have: {known}.")
-        values = torch.cat([part.curves[metric] for part in self.parts])
-        return torch.tensor(self.fractions[metric]), values[:, self._method(method)].nanmean(0)
+        mean = self._curves(metric)[:, self._method(method)].nanmean(0)
+        return torch.tensor(self.fractions[metric]), mean
 
-    # Out of the notebook ---------------------------------------------------------------------
+    # Tables and pictures --------------------------------------------------------------------------
 
     def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
-        """One dict a method and metric: mean, its interval, and how many images have a value."""
-        found = []
+        """One dict for each method and metric: mean, interval, and how many images have a value."""
+        rows = []
         for method in self.methods:
             for metric in self.metrics:
                 low, high = self.interval(method, metric, level)
-                found.append(
+                rows.append(
                     {
                         "method": method,
                         "metric": metric,
@@ -143,103 +156,182 @@ class Evaluation:
                         "images": int((~self.of(method, metric).isnan()).sum()),
                     }
                 )
-        return found
+        return rows
 
     def image_rows(self) -> list[dict[str, Any]]:
-        """One dict an image and method, with each metric."""
-        table = self.values.tolist()
+        """One dict for each image and method, with the value of each metric."""
+        by_image = self.values.tolist()
         return [
             {"image": i, "method": method, **dict(zip(self.metrics, values, strict=True))}
-            for i, of_image in enumerate(table)
-            for method, values in zip(self.methods, of_image, strict=True)
+            for i, by_method in enumerate(by_image)
+            for method, values in zip(self.methods, by_method, strict=True)
         ]
 
-    def to_dataframe(self, *, by_image: bool = False) -> Any:
-        """:meth:`rows`, or :meth:`image_rows`, as a table. Needs pandas."""
-        import pandas as pd
+    def to_dataframe(self, *, by_image: bool = False) -> DataFrame:
+        """:meth:`rows`, or :meth:`image_rows`, as a pandas table.
 
-        return pd.DataFrame(self.image_rows() if by_image else self.rows())
+        Raises
+        ------
+        ParameterError
+            If pandas is not installed.
+        """
+        pandas = optional("pandas", "to_dataframe()")
+        return pandas.DataFrame(self.image_rows() if by_image else self.rows())
 
     def to_csv(self, path: str | Path, *, by_image: bool = False) -> None:
-        """Write :meth:`rows`, or :meth:`image_rows`, as a table."""
+        """Write :meth:`rows`, or :meth:`image_rows`, as a table.
+
+        Raises
+        ------
+        ParameterError
+            If the file cannot be written.
+        """
         write_csv(path, self.image_rows() if by_image else self.rows())
 
-    def plot(self, metric: str | None = None, *, ax: Any = None) -> Any:
+    @reordered_arguments("self", "metric", moved=lambda args: isinstance(args[0], str))
+    def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> Axes:
         """Draw the mean curves of a metric, or its means with their intervals. Needs matplotlib.
 
         Parameters
         ----------
+        ax : matplotlib.axes.Axes, optional
         metric : str, optional
             The first by default.
-        ax : matplotlib.axes.Axes, optional
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            If the metric was not computed, or matplotlib is not installed.
         """
         from .plot import plot_curves, plot_means
 
-        metric = self._checked(metric or self.metrics[0])
+        metric = self._metric(metric or self.metrics[0])
         return (plot_curves if metric in self.fractions else plot_means)(self, metric, ax)
 
     def summary(self) -> str:
-        """The table as text, then what does not beat a map that knows nothing of the model."""
+        """The table as text, and which methods are no better than a baseline."""
         width = max(map(len, self.methods))
         lines = [f"{len(self)} image(s); mean and 95 % bootstrap interval over images"]
         for metric in self.metrics:
             lines += ["", f"{metric} ({self.better[metric]} is better)"]
-            sign = -1 if self.better[metric] == "lower" else 1
-            ranked = sorted(
-                self.methods, key=lambda m: _last(sign * self.mean(m, metric)), reverse=True
-            )
-            for method in ranked:
-                low, high = self.interval(method, metric)
-                span = f"  [{low:.3f}, {high:.3f}]" if low == low else ""
-                lines.append(f"  {method:<{width}}  {self.mean(method, metric):.3f}{span}")
-        beaten = self._beaten()
-        lines += ["", *beaten] if beaten else []
-        for method, error in self.failed.items():
-            lines.append(f"{method} failed: {error}")
-        if self.error is not None:
-            lines.append(f"Stopped early: {self.error}")
-        return "\n".join(lines)
+            for method in self._ranked(metric):
+                mean = self._mean_and_interval(method, metric)
+                lines.append(f"  {method:<{width}}  {mean}")
+        remarks = self._remarks()
+        return "\n".join([*lines, "", *remarks] if remarks else lines)
+
+    def _repr_html_(self) -> str:
+        arrows = {"higher": "↑", "lower": "↓"}
+        columns = {
+            f"{metric} {arrows[self.better[metric]]}": [
+                self._mean_and_interval(method, metric) for method in self.methods
+            ]
+            for metric in self.metrics
+        }
+        title = f"Evaluation of {len(self)} image(s): mean and 95 % bootstrap interval"
+        shown = table({"method": self.methods, **columns}, limit=len(self.methods))
+        return block(title, shown, notes(self._remarks()))
+
+    def _mean_and_interval(self, method: str, metric: str) -> str:
+        low, high = self.interval(method, metric)
+        interval = f"  [{low:.3f}, {high:.3f}]" if low == low else ""
+        return f"{self.mean(method, metric):.3f}{interval}"
+
+    def _ranked(self, metric: str) -> list[str]:
+        """Methods by their means, the best first, those without one last."""
+        sign = -1 if self.better[metric] == "lower" else 1
+        scores = {method: sign * self.mean(method, metric) for method in self.methods}
+        known = {method: x if x == x else float("-inf") for method, x in scores.items()}
+        return sorted(self.methods, key=lambda method: known[method], reverse=True)
+
+    def _remarks(self) -> list[str]:
+        """What does not beat a baseline, and what went wrong."""
+        remarks = []
+        for baseline in (each for each in BASELINES if each in self.methods):
+            for metric in self.metrics:
+                behind = [
+                    method
+                    for method in self.methods
+                    if method not in BASELINES
+                    and self._gain(method, baseline, metric).nanmean() <= 0
+                ]
+                if behind:
+                    remarks.append(f"No better than {baseline} by {metric}: {', '.join(behind)}.")
+        remarks += [f"{method} failed: {error}" for method, error in self.failed.items()]
+        return [*remarks, f"Stopped early: {self.error}"] if self.error is not None else remarks
 
     def _gain(self, method: str, other: str, metric: str) -> Tensor:
         """How much better a method is than another for each image."""
         difference = self.of(method, metric) - self.of(other, metric)
         return -difference if self.better[metric] == "lower" else difference
 
-    def _beaten(self) -> list[str]:
-        found = []
-        for base in (b for b in BASELINES if b in self.methods):
-            for metric in self.metrics:
-                behind = [
-                    method
-                    for method in self.methods
-                    if method not in BASELINES and self._gain(method, base, metric).nanmean() <= 0
-                ]
-                if behind:
-                    found.append(f"No better than {base} by {metric}: {', '.join(behind)}.")
-        return found
+    def _curves(self, metric: str) -> Tensor:
+        """[image, method, fraction]."""
+        return torch.cat([part.curves[metric] for part in self.parts])
 
     def _method(self, method: str) -> int:
         method = renamed_choice("method", method, OLD_NAMES)
         if method not in self.methods:
             raise ParameterError(
-                f"{method!r} was not evaluated, but {', '.join(self.methods)}: ask for it by "
+                f"{method!r} was not evaluated, but {', '.join(self.methods)} were: ask for it by "
                 f"methods=[{method!r}, ...]."
             )
         return self.methods.index(method)
 
-    def _checked(self, metric: str) -> str:
+    def _metric(self, metric: str) -> str:
         if metric not in self.metrics:
             raise ParameterError(
-                f"{metric!r} was not computed, but {', '.join(self.metrics)}: ask for it by "
+                f"{metric!r} was not computed, but {', '.join(self.metrics)} were: ask for it by "
                 f"metrics=[{metric!r}, ...]."
             )
         return metric
 
+    # What the shared tables and files are made of -------------------------------------------------
 
-def _last(value: float) -> float:
-    """NaN as the worst."""
-    return value if value == value else float("-inf")
+    def _variables(self) -> Mapping[str, Variable]:
+        values = {metric: Variable(("image", "method"), self[metric]) for metric in self.metrics}
+        curves = {
+            f"{metric} curve": Variable(("image", "method", f"{metric} fraction"), curve)
+            for metric, curve in ((each, self._curves(each)) for each in self.fractions)
+        }
+        return {**values, **curves}
+
+    def _coords(self) -> Mapping[str, Sequence[Any]]:
+        fractions = {f"{metric} fraction": each for metric, each in self.fractions.items()}
+        return {"method": self.methods, **fractions}
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        curves = {f"curve {metric}": self._curves(metric) for metric in self.fractions}
+        about = {
+            "methods": self.methods,
+            "metrics": self.metrics,
+            "better": dict(self.better),
+            "fractions": dict(self.fractions),
+            "error": None if self.error is None else _said(self.error),
+            "failed": {method: _said(error) for method, error in self.failed.items()},
+        }
+        return {"values": self.values, **curves}, about
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Evaluation:
+        curves = {metric: tensors[f"curve {metric}"] for metric in about["fractions"]}
+        error = about["error"]
+        return cls(
+            (Part(tensors["values"], curves),),
+            tuple(about["methods"]),
+            tuple(about["metrics"]),
+            about["better"],
+            {metric: tuple(each) for metric, each in about["fractions"].items()},
+            None if error is None else VitAttentionError(error),
+            {method: VitAttentionError(text) for method, text in about["failed"].items()},
+        )
+
+
+def _said(error: Exception) -> str:
+    """An error as a file keeps it."""
+    ours = isinstance(error, VitAttentionError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"

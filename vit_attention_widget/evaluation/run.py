@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -13,103 +12,119 @@ from ..data.items import ImagesLike, count_images
 from ..data.masks import masks_in_order
 from ..data.reader import batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
-from ..explainers import METHODS
+from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
-from ..models.head_index import HeadsLike, check_mask
-from ..support.deprecation import renamed_choice
-from ..support.progress import Progress
-from .baselines import BASELINES, OLD_NAMES
-from .batch import Method, State, measured
+from ..models.head_index import Heads, HeadsLike, check_mask
+from ..support.deprecation import renamed_keywords, reordered_arguments, warn_renamed
+from ..support.progress import ProgressLike, reporting
+from ..support.warn import warn_caller
+from ..tracing.model_or_trace import check_nothing_beside_trace
+from ..tracing.trace import Trace
+from .baselines import methods_without_baselines
+from .batch import Evaluator
+from .columns import requested_columns
 from .fill import Fill
-from .metrics import measures
-from .result import Evaluation, Part
+from .maps import Interpolation, Unit
+from .masks import MaskLike, are_masks
+from .result import Evaluation
 
-__all__ = ["evaluate", "evaluate_steps", "methods_by_name"]
+__all__ = ["evaluate", "evaluate_steps"]
 
 _IMAGES_AT_ONCE = 8
 
 
+def _has_masks(args: Sequence[Any]) -> bool:
+    """Whether the arguments after the images are masks, methods, ..., as they used to be."""
+    return len(args) > 1 or are_masks(args[0])
+
+
+_old_order = reordered_arguments(
+    "model_or_trace", "images", "masks", "methods", "target", "metrics", moved=_has_masks
+)
+_old_names = renamed_keywords({"model": "model_or_trace"})
+
+
+@_old_names
+@_old_order
 def evaluate(
-    model: nn.Module | VisionTransformer,
-    images: ImagesLike,
-    masks: Iterable[Any] | None = None,
-    methods: str | Sequence[str] | Mapping[str, Method] | None = None,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: ImagesLike | None = None,
     target: Any = None,
-    metrics: str | Sequence[str] | None = None,
     *,
+    masks: MaskLike | Iterable[MaskLike] = None,
+    methods: MethodsLike | None = None,
+    metrics: str | Sequence[str] | None = None,
     fill: Fill | Sequence[Fill] | None = None,
     steps: int = 20,
-    unit: str = "patch",
-    interpolation: str = "bilinear",
+    unit: Unit = "patch",
+    interpolation: Interpolation = "bilinear",
     ignore: int | None = None,
     head_mask: HeadsLike | None = None,
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
     on_update: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
     """How faithful maps are to a model's decisions, and how well they lie on the object.
 
-    A map at the center of the picture and a random one, which know nothing of the model, are
-    always evaluated beside the methods.
+    Two baselines that do not depend on the model, a Gaussian at the center of the image and a
+    random map, are always evaluated beside the methods.
 
     ================= ====== ===================================================================
-    metric            better what, and the function that says exactly what
+    metric            better what it measures, and the function that defines it
     ================= ====== ===================================================================
-    insertion         higher probability as relevant patches appear: :func:`.insertion`
-    deletion          lower  probability as relevant patches go: :func:`.deletion`
-    positive          lower  class first as relevant patches go: :func:`.positive_perturbation`
-    negative          higher class first as others go: :func:`.negative_perturbation`
-    average_drop      lower  probability lost seen through the map: :func:`.average_drop`
-    increase          higher share of images more probable so: :func:`.increase`
+    insertion         higher probability as relevant patches are shown: :func:`.insertion`
+    deletion          lower  probability as relevant patches are hidden: :func:`.deletion`
+    positive          lower  top-1 as relevant patches are hidden: :func:`.positive_perturbation`
+    negative          higher top-1 as irrelevant ones are hidden: :func:`.negative_perturbation`
+    average_drop      lower  probability lost through the map: :func:`.average_drop`
+    increase          higher share of images more probable through the map: :func:`.increase`
     pointing          higher maximum on the object: :func:`.pointing_game`
     iou_mean          higher overlap of (map > its mean) with the object: :func:`.iou`
     iou_best          higher overlap at the best threshold: :func:`.iou`
     energy            higher share of the map on the object: :func:`.energy_inside`
-    average_precision higher pixels ranked by the map: :func:`.average_precision`
+    average_precision higher area under the precision-recall curve: :func:`.average_precision`
     ================= ====== ===================================================================
 
     Parameters
     ----------
-    model : nn.Module
-        It is not changed.
-    images : image, float tensor, list, data set or loader
+    model_or_trace : nn.Module or Trace
+        A model with ``images``; it is not changed. A trace has its own images and masked heads.
+    images : image, float tensor, list, data set or loader, optional
         As for :func:`~vit_attention_widget.head_importance`.
+    target : optional
+        What is explained and measured: a class index or name, or one per image. None is the label
+        that comes with an image, or the predicted class; for a trace its own target.
     masks : iterable of masks, optional
-        One for each image, in its order: an array, tensor, PIL image or path of the picture's
-        size (it then goes through the picture's own preprocessing) or of the model input's; bool,
-        0 to 1 or 0 to 255. None in it: that image has no mask. Without a mask, or where no object
-        is in it, localization is NaN and left out of the means.
-    methods : str, sequence of str or dict, optional
+        Ground-truth masks of the objects, one for each image in the same order: an array, tensor,
+        PIL image or path, of the image's size (the mask is preprocessed as the image is) or of the
+        size of the model's input; bool, 0 to 1 or 0 to 255. An image without a mask has None. For
+        images without a mask, or with an empty one, localization is NaN, which means ignore.
+    methods : str, sequence of str or mapping, optional
         Names of explainers, or functions of a trace by name, such as
         ``{"last two": lambda t: vaw.explainers.legrad(t, start=10)}``. All explainers by default.
-    target : optional
-        What is explained and measured: a class index or name, or one per image; None is the label
-        that comes with an image, or the predicted class.
     metrics : str or sequence of str, optional
-        All that can be computed by default; those from ``pointing`` on need masks.
+        By default all that can be computed; those from ``pointing`` on need masks.
     fill : str or callable, or several, optional
-        What hidden patches become (:func:`.filled`); by default what each metric's source takes.
-        With several, each metric that hides patches has a column for each.
+        What hidden patches become (see :func:`.deletion`); by default what the source of each
+        metric uses. With several fills, a metric that hides patches has a column for each.
     steps : int
         Of the curves of insertion and deletion.
     unit : {"patch", "pixel"}
         What is hidden one after the other.
     interpolation : {"bilinear", "nearest"}
-        How maps come to pixels for localization.
+        How maps are upsampled to pixels for localization.
     ignore : int, optional
         Value of the masks where pixels do not count.
-    head_mask : dict or iterable of (layer, head), optional
-        Heads that are masked: ``{layer: [heads]}`` or pairs.
+    head_mask : dict or pairs, optional
+        ``{layer: [heads]}`` or (layer, head) pairs that are masked.
     seed : int
         Of the random map, of noise, and of the order of equal values.
     max_batch : int, optional
         At most so many images run at once; chosen from the free memory by default.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
-    on_update : callable, optional
-        Called with what is known so far, after every few images; see also :func:`evaluate_steps`.
 
     Returns
     -------
@@ -124,128 +139,119 @@ def evaluate(
     -----
     UserWarning
         If a data set raises after the first images: the result holds those, and the error in
-        ``.error``. If a method cannot explain an image: its values are NaN there, and the error
-        is in ``.failed``.
+        ``.error``. If a method cannot explain some images: its values are NaN there, and the first
+        error is in ``.failed``.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
-    >>> scene = vaw.demo.scene(seed=1)
-    >>> found = vaw.evaluate(vaw.demo.load_model(), scene.image, scene.mask, ["legrad"], steps=4)
-    >>> found.methods
+    >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
+    >>> table = vaw.evaluate(model, scene.image, masks=scene.mask, methods=["legrad"], steps=4)
+    >>> table.methods
     ('legrad', 'center', 'random')
-    >>> found.mean("legrad", "average_precision") > found.mean("random", "average_precision")
+    >>> table.mean("legrad", "average_precision") > table.mean("random", "average_precision")
     True
     """
-    every = evaluate_steps(
-        model, images, masks, methods, target, metrics,
-        fill=fill, steps=steps, unit=unit, interpolation=interpolation, ignore=ignore,
-        head_mask=head_mask, seed=seed, max_batch=max_batch, progress=progress,
+    evaluations = evaluate_steps(
+        model_or_trace, images, target,
+        masks=masks, methods=methods, metrics=metrics, fill=fill, steps=steps, unit=unit,
+        interpolation=interpolation, ignore=ignore, head_mask=head_mask, seed=seed,
+        max_batch=max_batch, progress=progress,
     )  # fmt: skip
     if on_update is not None:
-        every = _told(every, on_update)
-    found = deque(every, maxlen=1)[0]
-    if found.error is not None:
-        warnings.warn(
-            f"The images ended early ({type(found.error).__name__}: {found.error}): this is "
-            f"the evaluation of the first {len(found)}.",
-            stacklevel=2,
+        warn_renamed("evaluate(on_update=...)", "a loop over evaluate_steps(...)")
+        evaluations = _passed_on(evaluations, on_update)
+    evaluation = deque(evaluations, maxlen=1)[0]
+    if evaluation.error is not None:
+        warn_caller(
+            f"The images ended early ({type(evaluation.error).__name__}: {evaluation.error}): "
+            f"this is the evaluation of the first {len(evaluation)}."
         )
-    for method, error in found.failed.items():
-        warnings.warn(
+    for method, error in evaluation.failed.items():
+        warn_caller(
             f"{method} could not explain some images ({type(error).__name__}: {error}): its "
-            "values are NaN there.",
-            stacklevel=2,
+            "values are NaN there."
         )
-    return found
+    return evaluation
 
 
+@_old_names
+@_old_order
 def evaluate_steps(
-    model: nn.Module | VisionTransformer,
-    images: ImagesLike,
-    masks: Iterable[Any] | None = None,
-    methods: str | Sequence[str] | Mapping[str, Method] | None = None,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: ImagesLike | None = None,
     target: Any = None,
-    metrics: str | Sequence[str] | None = None,
     *,
+    masks: MaskLike | Iterable[MaskLike] = None,
+    methods: MethodsLike | None = None,
+    metrics: str | Sequence[str] | None = None,
     fill: Fill | Sequence[Fill] | None = None,
     steps: int = 20,
-    unit: str = "patch",
-    interpolation: str = "bilinear",
+    unit: Unit = "patch",
+    interpolation: Interpolation = "bilinear",
     ignore: int | None = None,
     head_mask: HeadsLike | None = None,
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
 
-    Stop whenever it is enough; what was yielded stays.
+    Stop whenever it is enough; what was yielded stays. Parameters and errors are those of
+    :func:`evaluate`.
     """
-    vit = describe(model)
-    mask = check_mask(vit, head_mask)
-    columns = measures(metrics, masks is not None, fill, steps, unit)
-    by_name = methods_by_name(methods)
-    total = count_images(images)
-    waiting = None if masks is None else masks_in_order(masks, images)
-    state = State(by_name, columns, unit, interpolation, ignore, seed, max_batch)
-    parts: list[Part] = []
-    size = min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE)
-    for batch in until_error(batches(images, target, max(1, size))):
+    columns = requested_columns(metrics, fill, steps, unit, have_masks=masks is not None)
+    explainers = methods_without_baselines(methods)
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images, head_mask=head_mask)
+        images = model_or_trace.inputs
+    elif images is None:
+        raise ImageError("There are no images: give evaluate(model, images), or a trace.")
+    following_masks = None if masks is None else masks_in_order(masks, images)
+    with reporting(progress) as report:
+        evaluator = Evaluator(
+            explainers,
+            columns,
+            following_masks,
+            interpolation=interpolation,
+            ignore=ignore,
+            seed=seed,
+            max_batch=max_batch,
+            total=count_images(images),
+            progress=report,
+        )
+        if isinstance(model_or_trace, Trace):
+            trace = model_or_trace if target is None else model_or_trace.retarget(target)
+            evaluator.evaluate_trace(trace, model_or_trace.inputs)
+            yield evaluator.result()
+        else:
+            vit = describe(model_or_trace)
+            yield from _of_images(evaluator, vit, images, target, check_mask(vit, head_mask))
+
+
+def _of_images(
+    evaluator: Evaluator, vit: VisionTransformer, images: ImagesLike, target: Any, head_mask: Heads
+) -> Iterator[Evaluation]:
+    """A few images at a time; an error after the first images ends the evaluation, not more."""
+    size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))
+    for batch in until_error(batches(images, target, size)):
         failure = batch if isinstance(batch, Exception) else None
         try:
             if not isinstance(batch, Exception):
-                report = progress and _report(progress, state, total)
-                for part in measured(vit, batch, waiting, mask, state, report):
-                    parts.append(part)
-                    yield state.result(parts)
+                for _ in evaluator.evaluate_batch(vit, batch, head_mask):
+                    yield evaluator.result()
         except (ImageError, TargetError, ParameterError) as error:
             failure = error
         if failure is not None:
-            if not parts:
+            if not evaluator.parts:
                 raise failure
-            yield state.result(parts, failure)
+            yield evaluator.result(failure)
             return
 
 
-def methods_by_name(
-    methods: str | Sequence[str] | Mapping[str, Method] | None,
-) -> dict[str, Method]:
-    """Explainers by name; baselines are left out, being there anyway."""
-    if methods is None:
-        return dict(METHODS)
-    if isinstance(methods, Mapping):
-        found = dict(methods)
-    else:
-        names = [methods] if isinstance(methods, str) else list(dict.fromkeys(methods))
-        names = [renamed_choice("methods", name, OLD_NAMES) for name in names]
-        for name in names:
-            if name not in METHODS and name not in BASELINES:
-                raise ParameterError(
-                    f"There is no method {name!r}: choose from {', '.join(METHODS)}, or give "
-                    "functions of a trace by name."
-                )
-        found = {name: METHODS[name] for name in names if name not in BASELINES}
-    taken = [name for name in found if name in BASELINES]
-    if taken:
-        raise ParameterError(f"{taken[0]!r} is the name of a baseline: call the method otherwise.")
-    return found
-
-
-def _report(progress: Progress, state: State, total: int | None) -> Progress:
-    """Progress over all images from that over the next few."""
-
-    def report(fraction: float, label: str) -> None:
-        size = min(_IMAGES_AT_ONCE, max(1, (total or 0) - state.done))
-        share = min(1.0, (state.done + fraction * size) / total) if total else 0.0
-        progress(share, f"{label}, image {state.done}" + (f" of {total}" if total else ""))
-
-    return report
-
-
-def _told(
-    every: Iterator[Evaluation], on_update: Callable[[Evaluation], None]
+def _passed_on(
+    evaluations: Iterator[Evaluation], on_update: Callable[[Evaluation], None]
 ) -> Iterator[Evaluation]:
-    for found in every:
-        on_update(found)
-        yield found
+    for evaluation in evaluations:
+        on_update(evaluation)
+        yield evaluation

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["block", "table"]
+__all__ = ["block", "notes", "table"]
 
 _ROWS = 10
 """So many rows of a table are shown, so that a notebook stays small."""
@@ -38,6 +38,11 @@ def table(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, limit: int = _
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     more = f"<div>... and {total - limit} more rows</div>" if total > limit else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def notes(lines: Sequence[str]) -> str:
+    """Sentences below a table, one a line."""
+    return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
 def _cell(value: Any) -> str:

@@ -100,8 +100,8 @@ def read_tensors(
 def _check(path: str | Path, kind: str, header: Mapping[str, str], hint: str) -> None:
     """Raise unless a file with this header can be read as this kind."""
     if _key(kind) not in header:
-        own = [key.removeprefix(_PREFIX) for key in header if key.startswith(_PREFIX)]
-        kinds = [_spoken(name) for name in own if name != _VERSION]
+        names = [key.removeprefix(_PREFIX) for key in header if key.startswith(_PREFIX)]
+        kinds = [_spoken(name) for name in names if name != _VERSION]
         held = f"{kinds[0]}, not {_spoken(kind)}" if kinds else f"no {_spoken(kind)}"
         raise ParameterError(f"{path} holds {held}" + (f": {hint}." if hint else "."))
     version = header.get(_PREFIX + _VERSION, "1")

@@ -1,1 +1,1 @@
-"""Rank correlation and bootstrap intervals."""
+"""Statistics of results: ranks and rank correlation, confidence intervals."""

@@ -1,4 +1,4 @@
-"""How sure a mean over images is."""
+"""Confidence intervals of means over images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from torch import Tensor
 
 from ..errors import ParameterError
 
-__all__ = ["bootstrap"]
+__all__ = ["bootstrap_interval"]
 
-RESAMPLES = 2000
-_AT_ONCE = 4_000_000
+_RESAMPLES = 2000
+_VALUES_AT_ONCE = 4_000_000
 
 
-def bootstrap(values: Tensor, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of [image] values; NaN are left out.
+def bootstrap_interval(values: Tensor, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of values [image]; NaN values are ignored.
 
-    2,000 resamples of the images with replacement (Efron 1979), whose generator is its own: values
-    of the same number of images meet the same resamples. It makes no assumption about how values
-    are spread, which shares of 0 and 1 need; below some 20 images it is too narrow.
+    The images are resampled 2,000 times with replacement (Efron 1979), by a generator of its own:
+    two sets of values over the same number of images see the same resamples. No assumption is made
+    about the distribution of the values, which matters for values that are 0 or 1. With fewer than
+    some 20 images the interval is too narrow.
 
     Returns
     -------
@@ -38,10 +39,10 @@ def bootstrap(values: Tensor, level: float = 0.95, seed: int = 0) -> tuple[float
     if len(known) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    size = max(1, _AT_ONCE // len(known))
+    size = max(1, _VALUES_AT_ONCE // len(known))
     means: list[NDArray[np.float64]] = []
-    for start in range(0, RESAMPLES, size):
-        drawn = rng.integers(len(known), size=(min(size, RESAMPLES - start), len(known)))
+    for start in range(0, _RESAMPLES, size):
+        drawn = rng.integers(len(known), size=(min(size, _RESAMPLES - start), len(known)))
         means.append(known[drawn].mean(1))
     low, high = np.quantile(np.concatenate(means), [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)

@@ -1,82 +1,93 @@
-"""Does a map depend on what the model has learned? Make it forget, from the top layer down."""
+"""Do maps depend on what the model has learned? Randomize it from the top layer down."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...data.items import ImagesLike
 from ...errors import JobCancelled, ParameterError, VitAttentionError
-from ...models import VisionTransformer, describe
-from ...statistics.ranks import average_ranks
-from ...support.progress import Progress
+from ...explainers.by_name import Explainer, MethodsLike, are_methods
+from ...models import VisionTransformer
+from ...statistics.ranks import paired_rank_correlation
+from ...support.deprecation import renamed_keywords, reordered_arguments
+from ...support.progress import Progress, ProgressLike, reporting
+from ...support.warn import warn_caller
+from ...tracing.model_or_trace import check_nothing_beside_trace
 from ...tracing.run import trace
 from ...tracing.trace import Trace
-from ..baselines import center, random
-from ..batch import Method
+from ..baselines import center, methods_without_baselines, random
 from ..maps import checked_maps
-from ..run import methods_by_name
 from .result import SanityCheck
 from .weights import copied, kept_target, randomize_weights
 
-__all__ = ["rank_correlation", "sanity_check"]
+__all__ = ["sanity_check"]
 
 
+def _has_methods(args: Sequence[Any]) -> bool:
+    """Whether the arguments after the images are methods and a target, as they used to be."""
+    return len(args) > 1 or are_methods(args[0])
+
+
+@renamed_keywords({"model": "model_or_trace"})
+@reordered_arguments("model_or_trace", "images", "methods", "target", moved=_has_methods)
 def sanity_check(
-    model: nn.Module | VisionTransformer,
-    images: Any,
-    methods: str | Sequence[str] | Mapping[str, Method] | None = None,
+    model_or_trace: nn.Module | VisionTransformer | Trace,
+    images: ImagesLike | None = None,
     target: Any = None,
     *,
+    methods: MethodsLike | None = None,
     limit: float = 0.5,
     seed: int = 0,
     describe_copy: Callable[[nn.Module], VisionTransformer] | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> SanityCheck:
-    """Cascading randomisation of the weights (Adebayo et al. 2018, "Sanity Checks", section 4.1).
+    """Cascading randomization of the weights (Adebayo et al. 2018, "Sanity Checks", section 4.1).
 
-    The readout's weights are drawn anew, then those of the last block too, and so on down to the
-    patch embedding; after each stage the maps are made again, of the same images and the same
-    class, and compared with the original ones by Spearman's rank correlation over the patches.
-    A map that stays what it was shows something of the image, or of the architecture, that the
-    model did not have to learn. Class-agnostic methods (raw attention, rollout) cannot change
-    at the first stage; they must at the later ones.
+    The weights of the readout are randomized, then those of the last block too, and so on down to
+    the patch embedding. After each stage the maps are made again, for the same images and the same
+    class, and compared with the original ones by Spearman's rank correlation over the patches. A
+    map that stays as it was shows something about the image or the architecture that the model did
+    not have to learn. Class-agnostic methods (raw attention, rollout) cannot change after the
+    first stage, as they do not use the readout; they must after the later ones.
 
-    New weights are normal with the mean and the spread of the tensor that they replace (ours: the
-    source draws them as they are initialised, which a model does not tell). The center and the
-    random map, which do not look at the model, are flagged by design.
+    The new weights are normal, with the mean and standard deviation of the tensor that they
+    replace. That is our choice: the source draws them from their initialization, which a trained
+    model does not tell. The baselines, which do not depend on the model, are flagged by design.
 
     Parameters
     ----------
-    model : nn.Module
-        A deep copy is made random; the model itself and the global random numbers are untouched.
-    images : image, float tensor, or list of images
+    model_or_trace : nn.Module or Trace
+        A model with ``images``; a trace has its own images and masked heads. The weights of a deep
+        copy are randomized; neither the model nor the global random state is touched.
+    images : image, float tensor or list of images, optional
         A handful: all are traced together, once a stage.
-    methods : str, sequence of str or dict, optional
-        As for :func:`.evaluate`.
     target : optional
-        As for :func:`~vit_attention_widget.trace`: None is the class that the whole model
-        predicts, which stays the target.
+        As for :func:`~vit_attention_widget.trace`. None is the class that the trained model
+        predicts, which stays the target; for a trace its own target.
+    methods : str, sequence of str or mapping, optional
+        As for :func:`.evaluate`.
     limit : float
-        Flag maps whose correlation at the last stage is larger, between 0 and 1 (ours).
+        Maps that correlate more than this after the last stage are flagged; between 0 and 1
+        (ours).
     seed : int
-        Of the new weights.
+        Of the new weights and of the random map.
     describe_copy : callable, optional
-        How to describe a copy of a model that was described by :func:`~vit_attention_widget.adapt`,
-        whose functions hold on to the model itself: ``lambda copy: vaw.adapt(copy, ...)``.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+        Describes a copy of a model that was described by :func:`~vit_attention_widget.adapt` with
+        functions that hold on to the model itself: ``lambda copy: vaw.adapt(copy, ...)``.
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------
     SanityCheck
-        ``.unchanged`` names the maps that do not depend on the weights.
+        ``.values`` [stage, method, image]; ``.unchanged`` names the methods whose maps do not
+        depend on the weights.
 
     Raises
     ------
@@ -85,67 +96,72 @@ def sanity_check(
     Warns
     -----
     UserWarning
-        If one of all explainers cannot explain the images: it is left out. A method that was
+        If, of all explainers, one cannot explain the images: it is skipped. A method that was
         asked for by name raises instead.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
     >>> model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1)
-    >>> vaw.evaluation.sanity_check(model, scene.image, "legrad").unchanged
+    >>> vaw.evaluation.sanity_check(model, scene.image, methods="legrad").unchanged
     ('center', 'random')
     """
     if not 0 < limit < 1:
         raise ParameterError(f"limit is {limit}: a correlation between 0 and 1 was expected.")
-    vit = describe(model)
-    every: dict[str, Method] = {
-        **methods_by_name(methods), "center": center, "random": partial(random, seed=seed)
-    }  # fmt: skip
-    original = trace(vit, images, target)
-    forgetful = copied(vit, original, describe_copy)
-    before = _maps(original, every, keep_going=methods is None)
-    every = {name: every[name] for name in before}
-    names = tuple(before)
-    found: list[Tensor] = []
+    explainers: dict[str, Explainer] = {
+        **methods_without_baselines(methods),
+        "center": center,
+        "random": partial(random, seed=seed),
+    }
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images)
+        original = model_or_trace if target is None else model_or_trace.retarget(target)
+    else:
+        original = trace(model_or_trace, images, target)
+    with reporting(progress) as report:
+        copy = copied(original.model, original, describe_copy)
+        before = _maps(original, explainers, skip_failing=methods is None)
+        explainers = {name: explainers[name] for name in before}
+        return _checked(original, copy, explainers, before, limit, seed, report)
+
+
+def _checked(
+    original: Trace,
+    copy: VisionTransformer,
+    explainers: Mapping[str, Explainer],
+    before: Mapping[str, Tensor],
+    limit: float,
+    seed: int,
+    report: Progress,
+) -> SanityCheck:
+    correlations: list[Tensor] = []
     stages: list[str] = []
-    for stage in randomize_weights(forgetful, original, seed):
-        if progress is not None:
-            progress(len(stages) / (vit.num_layers + 2), f"{stage} made random")
-        after = _maps(trace(forgetful, original.inputs, kept_target(original)), every)
-        found.append(torch.stack([rank_correlation(before[n], after[n]) for n in names]))
+    for stage in randomize_weights(copy, original, seed):
+        report(len(stages) / (copy.num_layers + 2), f"{stage} randomized")
+        randomized = trace(
+            copy, original.inputs, kept_target(original), head_mask=original.head_mask
+        )
+        after = _maps(randomized, explainers)
+        correlations.append(
+            torch.stack([paired_rank_correlation(before[n], after[n]) for n in explainers])
+        )
         stages.append(stage)
-    if progress is not None:
-        progress(1.0, "done")
-    return SanityCheck(torch.stack(found), tuple(stages), names, limit)
-
-
-def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's correlation of each pair of maps [batch, ...]; equal values share their rank.
-
-    0 where the second map alone is constant: nothing is left of the first. NaN where the first is.
-    """
-    a, b = (
-        torch.from_numpy(np.stack([average_ranks(each) for each in maps.flatten(1).cpu().numpy()]))
-        for maps in (first, second)
-    )
-    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    spread = (a.square().sum(1) * b.square().sum(1)).sqrt()
-    found = torch.where(spread > 0, (a * b).sum(1) / spread.clamp_min(1e-300), 0)
-    return torch.where(a.square().sum(1) > 0, found.clamp(-1, 1), torch.nan)
+    report(1.0, "done")
+    return SanityCheck(torch.stack(correlations), tuple(stages), tuple(explainers), limit)
 
 
 def _maps(
-    found: Trace, methods: Mapping[str, Method], keep_going: bool = False
+    trace: Trace, explainers: Mapping[str, Explainer], skip_failing: bool = False
 ) -> dict[str, Tensor]:
-    """The final map of each method; those that cannot explain the images may be left out."""
+    """The maps of each method after the last layer; methods that cannot explain may be skipped."""
     maps: dict[str, Tensor] = {}
-    for name, method in methods.items():
+    for name, explain in explainers.items():
         try:
-            maps[name] = checked_maps(found, method(found))
+            maps[name] = checked_maps(trace, explain(trace))
         except JobCancelled:
             raise
         except VitAttentionError as error:
-            if not keep_going:
+            if not skip_failing:
                 raise
-            warnings.warn(f"{name} is left out: {error}", stacklevel=3)
+            warn_caller(f"{name} is skipped: {error}")
     return maps

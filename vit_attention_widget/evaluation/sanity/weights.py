@@ -1,10 +1,9 @@
-"""A copy of a model that forgets what it has learned, layer by layer."""
+"""A copy of a model whose weights are randomized layer by layer."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from torch import nn
 from ...errors import ParameterError, UnsupportedModelError
 from ...models import VisionTransformer, describe
 from ...models.text_prompts import ZeroShot
+from ...targets import Target
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 
@@ -23,34 +23,57 @@ def copied(
     original: Trace,
     describe_copy: Callable[[nn.Module], VisionTransformer] | None,
 ) -> VisionTransformer:
-    """A deep copy of the model with a description of its own that says the same."""
+    """A deep copy of the model, with a description of its own that gives the same logits.
+
+    Raises
+    ------
+    ParameterError
+        If the description holds on to the original model.
+    """
     model = copy.deepcopy(vit.model)
     advice = (
-        f"The description of {vit.name} belongs to the model itself, and a copy of the model must "
-        "forget: give describe_copy=lambda copy: vaw.adapt(copy, ...)."
+        f"The description of {vit.name} holds on to the model itself, but the weights of a copy "
+        "are randomized: give describe_copy=lambda copy: vaw.adapt(copy, ...)."
     )
     try:
-        found = (describe_copy or describe)(model)
+        described = (describe_copy or describe)(model)
     except UnsupportedModelError as error:
         raise ParameterError(advice) from error
     if isinstance(vit, ZeroShot):
-        found = ZeroShot(found, vit.class_names or (), vit._texts, vit._scale)
-    before = original.logits
-    after = trace(found, original.inputs, kept_target(original), gradients=False).logits
-    own = {id(parameter) for parameter in model.parameters()}
+        described = ZeroShot(described, vit.class_names or (), vit._texts, vit._scale)
+    again = trace(
+        described,
+        original.inputs,
+        kept_target(original),
+        head_mask=original.head_mask,
+        gradients=False,
+    )
+    before, after = original.logits, again.logits
     same = before.shape == after.shape and torch.allclose(before, after, rtol=1e-3, atol=1e-3)
-    if not same or {id(p) for block in found.blocks for p in block.parameters()} - own:
+    of_copy = {id(parameter) for parameter in model.parameters()}
+    in_blocks = {id(p) for block in described.blocks for p in block.parameters()}
+    if not same or in_blocks - of_copy:
         raise ParameterError(advice)
-    return found
+    return described
 
 
-def kept_target(original: Trace) -> Any:
-    """The target: a class stays that class, where a random model would predict another."""
+def kept_target(original: Trace) -> Target | tuple[int, ...]:
+    """The target of the original, where a randomized model would predict another class."""
     return original.target if original.target.index is None else original.target.index
 
 
-def randomize_weights(vit: VisionTransformer, found: Trace, seed: int) -> Iterator[str]:
-    """Draw the weights of a copy anew, from the readout down; yields what has just forgotten."""
+def randomize_weights(vit: VisionTransformer, trace: Trace, seed: int) -> Iterator[str]:
+    """Draw the weights of a copy anew, from the readout down; yields what was drawn last.
+
+    Parameters
+    ----------
+    vit : VisionTransformer
+        The copy.
+    trace : Trace
+        Of the original model.
+    seed : int
+        The global random state is not touched.
+    """
     generator = torch.Generator().manual_seed(seed)
     done: set[int] = set()
 
@@ -60,11 +83,11 @@ def randomize_weights(vit: VisionTransformer, found: Trace, seed: int) -> Iterat
                 continue
             done.add(id(parameter))
             wide = parameter.detach().cpu().double()
-            drawn = torch.randn(wide.shape, generator=generator, dtype=torch.float64)
-            fresh = wide.mean() + wide.std(correction=0) * drawn
-            parameter.data.copy_(fresh.to(parameter.dtype))
+            normal = torch.randn(wide.shape, generator=generator, dtype=torch.float64)
+            drawn = wide.mean() + wide.std(correction=0) * normal
+            parameter.data.copy_(drawn.to(parameter.dtype))
 
-    draw(_readout_parameters(vit, found))
+    draw(_readout_parameters(vit, trace))
     yield "readout"
     for layer in reversed(range(vit.num_layers)):
         draw(list(vit.blocks[layer].parameters()))
@@ -73,15 +96,16 @@ def randomize_weights(vit: VisionTransformer, found: Trace, seed: int) -> Iterat
     yield "embedding"
 
 
-def _readout_parameters(vit: VisionTransformer, found: Trace) -> list[nn.Parameter]:
-    """Those that move the logits when the tokens after the last block stay as they are."""
-    inside = {id(p) for block in vit.blocks for p in block.parameters()}
-    outside = [p for p in vit.model.parameters() if id(p) not in inside and p.is_floating_point()]
+def _readout_parameters(vit: VisionTransformer, trace: Trace) -> list[nn.Parameter]:
+    """Those on which the logits depend when the tokens after the last block are fixed."""
+    in_blocks = {id(p) for block in vit.blocks for p in block.parameters()}
+    outside = [p for p in vit.model.parameters() if id(p) not in in_blocks]
+    outside = [p for p in outside if p.is_floating_point()]
     for parameter in outside:
         parameter.requires_grad_(True)
     with torch.inference_mode(False), torch.enable_grad():
-        logits = vit.readout(found.layers[-1].output.detach().clone())
+        logits = vit.readout(trace.layers[-1].output.detach().clone())
         if not logits.requires_grad:  # it has no weights, or those of another model
             return []
-        moved = torch.autograd.grad(logits.sum(), outside, allow_unused=True)
-    return [p for p, gradient in zip(outside, moved, strict=True) if gradient is not None]
+        gradients = torch.autograd.grad(logits.sum(), outside, allow_unused=True)
+    return [p for p, gradient in zip(outside, gradients, strict=True) if gradient is not None]
