@@ -268,6 +268,13 @@ def test_a_trace_without_gradients(vit: Twins) -> None:
     assert not any(record.out.requires_grad for record in found.layers)
 
 
+def test_progress_may_be_a_bar(vit: Twins, capsys: pytest.CaptureFixture[str]) -> None:
+    vaw.trace(vit.model, vit.inputs, progress=True)
+    assert "running the model" in capsys.readouterr().err
+    with pytest.raises(ParameterError, match="progress is 3"):
+        vaw.trace(vit.model, vit.inputs, progress=3)
+
+
 def test_progress_rises_to_one(vit: Twins) -> None:
     seen: list[tuple[float, str]] = []
     vaw.trace(vit.model, vit.inputs, progress=lambda *report: seen.append(report))

@@ -1,1 +1,1 @@
-"""See every attention call of a forward pass, and patch nothing."""
+"""Observe every attention call of a forward pass without changing the model."""

@@ -1,4 +1,4 @@
-"""Run compiled parts of a model as they were written."""
+"""Run compiled models eagerly for the duration of a block of code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import nn
 __all__ = ["eagerly", "is_compiled"]
 
 _lock = threading.Lock()
-_bodies = 0
+_open_blocks = 0
 _stance = ExitStack()
 
 
 def is_compiled(model: nn.Module) -> bool:
-    """Whether ``torch.compile`` was used on a model, on a module in it, or on one's forward."""
+    """Whether ``torch.compile`` was applied to a model, to a module in it, or to a ``forward``."""
     if "torch._dynamo" not in sys.modules:
         return False
     return any(
@@ -31,24 +31,30 @@ def is_compiled(model: nn.Module) -> bool:
 
 @contextmanager
 def eagerly(model: nn.Module | None = None) -> Iterator[None]:
-    """Run the body without compiled code: a model's, if it has any; by default whoever's.
+    """Run eagerly what ``torch.compile`` has compiled, inside the ``with`` block.
 
-    Attention cannot be seen inside a compiled graph, nor can one be made while it is looked for.
-    The switch is PyTorch's own and holds for all
-    threads; where bodies overlap, the last one turns it back.
+    Attention inside a compiled graph cannot be observed, and no graph can be compiled while
+    attention is observed. PyTorch's switch for this affects all threads; if several blocks
+    overlap, the last one to end switches compiled code on again.
+
+    Parameters
+    ----------
+    model : nn.Module, optional
+        Do nothing unless this model has compiled parts. By default compiled code is switched off
+        wherever it comes from.
     """
-    global _bodies
+    global _open_blocks
     if not ("torch._dynamo" in sys.modules if model is None else is_compiled(model)):
         yield
         return
     with _lock:
-        if _bodies == 0:
+        if _open_blocks == 0:
             _stance.enter_context(torch.compiler.set_stance("force_eager"))
-        _bodies += 1
+        _open_blocks += 1
     try:
         yield
     finally:
         with _lock:
-            _bodies -= 1
-            if _bodies == 0:
+            _open_blocks -= 1
+            if _open_blocks == 0:
                 _stance.close()

@@ -1,15 +1,15 @@
-"""See every attention call of a forward pass, without touching the model.
+"""Observe every attention call of a forward pass without changing the model.
 
-A :class:`torch.overrides.TorchFunctionMode` meets ``scaled_dot_product_attention`` (PyTorch's
-multi-head attention, and, in modules without a fused path, the products around an explicit softmax)
-as they are called, so fused kernels stay on. Which module is calling is known from PyTorch's global
-module hooks, which live beside the model, not on it, and answer only the thread that set them.
+A :class:`torch.overrides.TorchFunctionMode` intercepts ``scaled_dot_product_attention``, PyTorch's
+multi-head attention and, in modules without a fused path, the products before and after the
+softmax. Fused kernels stay in use. PyTorch's global module hooks tell which module is running; they
+are not attached to the model, and they ignore all threads but the one that set them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,22 +22,32 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 from .multi_head_attention import multi_head_attention
-from .written_out_attention import ExplicitAttention
+from .written_out_attention import WrittenOutAttention
 
-__all__ = ["AttentionCall", "BlockCall", "Capture"]
+__all__ = ["AttentionCall", "BlockCall", "Capture", "rerun_with_head_outputs"]
 
-# PyTorch leaves a removed global hook's entry behind in here.
+# PyTorch does not remove a global hook's entry in here together with the hook.
 _WITH_KWARGS: dict[int, bool] = getattr(module_hooks, "_global_forward_hooks_with_kwargs", {})
 
 
 @dataclass
 class AttentionCall:
-    """One attention call as it was seen.
+    """One attention call: ``out = softmax(q k^T * scale + bias) v``.
 
-    ``q``, ``k``, ``v``, ``out`` are [batch, head, token, head_dim]; the attention is
-    ``softmax(q k^T * scale + bias)``; ``bias`` broadcasts to [batch, head, query, key] or is None.
+    Attributes
+    ----------
+    path : str
+        Name of the calling module inside the model.
+    block : int or None
+        Index of the block that it belongs to; None outside all blocks.
+    q, k, v, out : Tensor
+        [batch, head, token, head_dim].
+    scale : float
+    bias : Tensor or None
+        Broadcasts to [batch, head, query, key]; a boolean one marks the entries to keep.
     """
 
     path: str
@@ -52,30 +62,39 @@ class AttentionCall:
 
 @dataclass
 class BlockCall:
-    """What a block was given and what it returned, enough to run it again.
+    """The arguments and the output of a block, enough to run it again.
 
-    ``normed`` is what its first norm made of the input, where a gradient can be had by it.
+    Attributes
+    ----------
+    input : Tensor
+        Tokens before the block, [batch, token, dim].
+    args, kwargs
+        The other positional arguments, and all keyword arguments.
+    output : Tensor
+        Tokens after the block, [batch, token, dim].
+    normed : Tensor or None
+        Output of the block's first norm, if it is part of an autograd graph.
     """
 
     input: Tensor
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
     output: Tensor
     normed: Tensor | None = None
 
     @property
-    def other_kwargs(self) -> dict[str, Any]:
+    def other_kwargs(self) -> dict[str, object]:
         """Keyword arguments besides the input."""
         return {name: value for name, value in self.kwargs.items() if value is not self.input}
 
-    def run_again(self, block: nn.Module, tokens: Tensor) -> Tensor:
-        """What the block returns for other tokens [batch, token, dim], called as it was here."""
+    def rerun(self, block: nn.Module, tokens: Tensor) -> Tensor:
+        """Run the block on other tokens [batch, token, dim] with the same further arguments."""
         result: Tensor | tuple[Tensor, ...] = block(tokens, *self.args, **self.other_kwargs)
         return result[0] if isinstance(result, tuple) else result
 
 
 class Capture(TorchFunctionMode):
-    """Record attention and block calls of the forward passes run inside the ``with`` block.
+    """Observe the attention and block calls of forward passes run inside the ``with`` block.
 
     Parameters
     ----------
@@ -84,14 +103,14 @@ class Capture(TorchFunctionMode):
     blocks : mapping of nn.Module to int
         Its transformer blocks, with their indices.
     on_attention : callable, optional
-        Called with each :class:`AttentionCall`; a tensor it returns takes the place of the head
-        outputs ``out`` [batch, head, token, head_dim]. This is how heads are masked.
+        Called with each :class:`AttentionCall`. If it returns a tensor, this replaces the head
+        outputs [batch, head, token, head_dim], for instance to mask heads.
     on_block : callable, optional
-        Called with the index of each block once it has run.
+        Called with the index of each block after it has run.
     constants : bool
-        Treat parameters as constants, so that an autograd graph holds activations only.
+        Treat parameters as constants, so that the autograd graph contains only activations.
     keep : bool
-        Keep the calls in ``attention_calls`` and ``block_calls``.
+        Store the calls in ``attention_calls`` and ``block_calls``.
     """
 
     def __init__(
@@ -114,12 +133,12 @@ class Capture(TorchFunctionMode):
         self._on_block = on_block
         self._constants = constants
         self._keep = keep
-        self._explicit = ExplicitAttention()
+        self._written_out = WrittenOutAttention()
         self._stack: list[nn.Module] = []
         self._inputs: dict[int, tuple[Any, ...]] = {}
         self._normed: dict[int, Tensor] = {}
-        self._left: BlockCall | None = None
-        self._handles: list[Any] = []
+        self._last_block: BlockCall | None = None
+        self._handles: list[RemovableHandle] = []
         self._thread = 0
 
     def __enter__(self) -> Capture:
@@ -131,7 +150,7 @@ class Capture(TorchFunctionMode):
         super().__enter__()
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         super().__exit__(*exc_info)
         for handle in self._handles:
             handle.remove()
@@ -139,22 +158,22 @@ class Capture(TorchFunctionMode):
         self._stack.clear()
         self._inputs.clear()
         self._normed.clear()
-        self._explicit.clear()
+        self._written_out.clear()
 
     @property
     def module(self) -> nn.Module | None:
-        """The innermost module that is running now."""
+        """The innermost module that is running."""
         return self._stack[-1] if self._stack else None
 
     @property
     def block(self) -> int | None:
-        """Index of the block that is running now."""
+        """Index of the block that is running, or None."""
         return next((self._blocks[m] for m in self._stack if m in self._blocks), None)
 
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Any,
+        types: Collection[type],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
@@ -165,14 +184,14 @@ class Capture(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             return self._fused(func, args, kwargs)
         if func is F.multi_head_attention_forward:
-            answered = multi_head_attention(args, kwargs, self._seen)
-            if answered is not None:
-                return answered
+            output = multi_head_attention(args, kwargs, self._record)
+            if output is not None:
+                return output
         result = func(*args, **kwargs)
         if self._stack:
-            found = self._explicit.follow(func, args, kwargs, result)
-            if found is not None:
-                return self._seen(found.q, found.k, found.v, result, found.scale, found.bias)
+            whole = self._written_out.follow(func, args, result)
+            if whole is not None:
+                return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
         return result
 
     def _fused(
@@ -180,46 +199,53 @@ class Capture(TorchFunctionMode):
     ) -> Tensor:
         out = func(*args, **kwargs)
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-        given = dict(zip(names, args, strict=False)) | kwargs
-        q, k, v = given["query"], given["key"], given["value"]
-        scale = given.get("scale")
-        bias = given.get("attn_mask")
-        if given.get("is_causal"):
+        arguments = dict(zip(names, args, strict=False)) | kwargs
+        q, k, v = arguments["query"], arguments["key"], arguments["value"]
+        scale = arguments.get("scale")
+        bias = arguments.get("attn_mask")
+        if arguments.get("is_causal"):
             bias = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
-        return self._seen(q, k, v, out, q.shape[-1] ** -0.5 if scale is None else scale, bias)
+        return self._record(q, k, v, out, q.shape[-1] ** -0.5 if scale is None else scale, bias)
 
-    def _seen(
+    def _record(
         self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Tensor | None
     ) -> Tensor:
-        if k.shape[-3] != q.shape[-3]:  # grouped-query attention: one key head serves several
+        if (
+            k.shape[-3] != q.shape[-3]
+        ):  # grouped-query attention: several query heads share a key head
             groups = q.shape[-3] // k.shape[-3]
             k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
         module = self.module
         path = self._paths.get(module, "") if module is not None else ""
         call = AttentionCall(path, self.block, q, k, v, out, scale, bias)
-        replaced = self._on_attention(call) if self._on_attention else None
-        if replaced is not None:
-            call.out = replaced
+        replacement = self._on_attention(call) if self._on_attention else None
+        if replacement is not None:
+            call.out = replacement
         if self._keep:
             self.attention_calls.append(call)
         return call.out
 
-    def _enter_module(self, module: nn.Module, args: Any) -> None:
+    def _enter_module(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != self._thread:
             return
-        if self._left is not None:
-            # The user's own hooks on a block run after ours: what follows is given their output.
-            if args and isinstance(args[0], Tensor) and args[0].shape == self._left.output.shape:
-                self._left.output = args[0]
-            self._left = None
+        if self._last_block is not None:
+            # Hooks on a block run after this one and may change the output: the next module's
+            # input shows it.
+            if (
+                args
+                and isinstance(args[0], Tensor)
+                and args[0].shape == self._last_block.output.shape
+            ):
+                self._last_block.output = args[0]
+            self._last_block = None
         self._drop_stale(module)
         self._stack.append(module)
         index = self._blocks.get(module)
         if index is not None and args:
-            self._inputs[index] = args  # before the user's own hooks change them
+            self._inputs[index] = args  # before hooks on the block change them
 
     def _drop_stale(self, module: nn.Module) -> None:
-        """Forget modules that raised and so never left; the model is outermost, no block nests."""
+        """Drop modules that raised and were never left. Blocks do not nest in each other."""
         if module is self._model:
             self._stack.clear()
         elif module in self._blocks:
@@ -227,8 +253,8 @@ class Capture(TorchFunctionMode):
             if start is not None:
                 del self._stack[start:]
 
-    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        # Another thread may call this without the keyword arguments, while we are on our way out.
+    def _leave_module(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+        # While the hooks are removed, another thread may call this without keyword arguments.
         if threading.get_ident() != self._thread or not self._stack:
             return
         kwargs, output = rest
@@ -236,7 +262,7 @@ class Capture(TorchFunctionMode):
             pass
         index = self._blocks.get(module)
         if index is None:
-            self._note_norm(module, args, output)
+            self._store_norm(module, args, output)
             return
         args = self._inputs.pop(index, args)
         if self._keep:
@@ -245,17 +271,17 @@ class Capture(TorchFunctionMode):
             normed = self._normed.pop(index, None)
             call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed)
             self.block_calls[index] = call
-            self._left = call if module._forward_hooks else None
+            self._last_block = call if module._forward_hooks else None
         if self._on_block:
             self._on_block(index)
 
-    def _note_norm(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Keep what the first norm of a block makes of the block's own input."""
+    def _store_norm(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        """Store the output of the norm that a block applies to its input."""
         block = self.block
         if not self._keep or block is None or block in self._normed or not args:
             return
-        given = self._inputs.get(block)
-        is_first = given is not None and args[0] is given[0]
+        block_args = self._inputs.get(block)
+        is_first = block_args is not None and args[0] is block_args[0]
         if is_first and "norm" in type(module).__name__.lower() and output.requires_grad:
             self._normed[block] = output
 
@@ -268,15 +294,28 @@ def _constant(value: Any) -> Any:
     return value
 
 
-def rerun_block(
+def rerun_with_head_outputs(
     model: nn.Module, block: nn.Module, call: BlockCall, head_outputs: Tensor
 ) -> Tensor:
-    """Run a block again on its recorded input, with other head outputs put in place of its own.
+    """Run a block again on its recorded input with its head outputs replaced.
 
-    This works for a block of any form, at the price of the whole block.
+    This works for every block, but computes all of it.
+
+    Parameters
+    ----------
+    model, block : nn.Module
+    call : BlockCall
+        The recorded call of that block.
+    head_outputs : Tensor
+        [batch, head, token, head_dim]; the batch may be a multiple of the recorded one.
+
+    Returns
+    -------
+    Tensor
+        Tokens after the block, [batch, token, dim].
     """
     inputs = call.input.detach()
     if head_outputs.shape[0] != inputs.shape[0]:
         inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
     with Capture(model, {block: 0}, lambda _: head_outputs):
-        return call.run_again(block, inputs)
+        return call.rerun(block, inputs)

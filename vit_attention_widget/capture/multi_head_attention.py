@@ -1,7 +1,7 @@
-"""PyTorch's own multi-head attention, step by step, so that its queries, keys and values are seen.
+"""PyTorch's multi-head attention, step by step, so that queries, keys and values can be observed.
 
-``F.multi_head_attention_forward`` hides its steps from a function mode, which meets it as a whole.
-The steps here are those that it takes, in the same order, so that the results are the same.
+A function mode sees ``F.multi_head_attention_forward`` as a single call. The steps here are the
+same in the same order, so the results are bit-equal.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,30 +19,37 @@ __all__ = ["multi_head_attention"]
 
 _SIGNATURE = inspect.signature(F.multi_head_attention_forward)
 
-Seen = Callable[[Tensor, Tensor, Tensor, Tensor, float, "Tensor | None"], Tensor]
-"""Takes q, k, v, head outputs [batch, head, token, head_dim], scale and bias; gives the outputs."""
+OnAttention: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, float, Tensor | None], Tensor]
+"""Takes q, k, v and head outputs, each [batch, head, token, head_dim], scale and bias; returns the
+head outputs to go on with."""
 
 
 def multi_head_attention(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], seen: Seen
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], on_attention: OnAttention
 ) -> tuple[Tensor, Tensor | None] | None:
-    """What ``F.multi_head_attention_forward`` returns; None where it is asked for something rarer.
+    """Compute what ``F.multi_head_attention_forward`` returns, reporting the attention.
 
     Parameters
     ----------
     args, kwargs
-        Of the call; query, key and value are [token, batch, dim].
-    seen : callable
-        Told of the head outputs; what it returns takes their place.
+        Those of the call; query, key and value are [token, batch, dim].
+    on_attention : callable
+        Called with the attention; the head outputs it returns replace the computed ones.
+
+    Returns
+    -------
+    tuple of (Tensor, Tensor or None) or None
+        Output [token, batch, dim] and attention weights. None if the call uses an option that is
+        not implemented here.
     """
-    given = _SIGNATURE.bind(*args, **kwargs)
-    given.apply_defaults()
-    a = given.arguments
+    call = _SIGNATURE.bind(*args, **kwargs)
+    call.apply_defaults()
+    a = call.arguments
     query = a["query"]
-    rare = ("bias_k", "bias_v", "key_padding_mask", "static_k", "static_v")
+    not_implemented = ("bias_k", "bias_v", "key_padding_mask", "static_k", "static_v")
     mask = a["attn_mask"]
     if (
-        any(a[name] is not None for name in rare)
+        any(a[name] is not None for name in not_implemented)
         or a["add_zero_attn"]
         or a["use_separate_proj_weight"]
         or a["is_causal"]
@@ -69,7 +76,7 @@ def multi_head_attention(
         weights = weights.mean(1) if a["average_attn_weights"] else weights
     else:
         out = F.scaled_dot_product_attention(q4, k4, v4, None if mask is None else mask[None, None])
-    out = seen(q4, k4, v4, out, (dim // heads) ** -0.5, mask)
+    out = on_attention(q4, k4, v4, out, (dim // heads) ** -0.5, mask)
     joined = out.permute(2, 0, 1, 3).reshape(tokens * batch, dim)
     projected = F.linear(joined, a["out_proj_weight"], a["out_proj_bias"])
     return projected.view(tokens, batch, -1), weights
@@ -78,25 +85,22 @@ def multi_head_attention(
 def _projected(
     query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None
 ) -> list[Tensor]:
+    """Queries, keys and values, [token, batch, dim]; equal inputs are projected together."""
     dim = query.shape[-1]
     if query is key is value:
-        packed = F.linear(query, weight, bias).unflatten(-1, (3, dim))
-        return list(packed.unsqueeze(0).transpose(0, -2).squeeze(-2).contiguous())
+        return _unpacked(F.linear(query, weight, bias), 3)
     parts = [(query, 1), (key, 2)] if key is value else [(query, 1), (key, 1), (value, 1)]
     sizes = [count * dim for _, count in parts]
     biases = [None] * len(parts) if bias is None else bias.split(sizes)
-    found: list[Tensor] = []
+    projections: list[Tensor] = []
     for (tokens, count), w, b in zip(parts, weight.split(sizes), biases, strict=True):
-        projected = F.linear(tokens, w, b)
-        found += (
-            [projected]
-            if count == 1
-            else list(
-                projected.unflatten(-1, (2, dim))
-                .unsqueeze(0)
-                .transpose(0, -2)
-                .squeeze(-2)
-                .contiguous()
-            )
-        )
-    return found
+        projections += _unpacked(F.linear(tokens, w, b), count)
+    return projections
+
+
+def _unpacked(packed: Tensor, count: int) -> list[Tensor]:
+    """Split the last axis into ``count`` tensors of its own memory each."""
+    if count == 1:
+        return [packed]
+    split = packed.unflatten(-1, (count, packed.shape[-1] // count))
+    return list(split.unsqueeze(0).transpose(0, -2).squeeze(-2).contiguous())

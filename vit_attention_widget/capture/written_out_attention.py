@@ -1,8 +1,8 @@
-"""Recognise attention that is written out: ``softmax(q @ k.T * scale + bias) @ v``.
+"""Recognize attention that is written out as ``softmax(q @ k.T * scale + bias) @ v``.
 
-Modules without a fused path (or built while timm's fused attention was off) show only tensor
-operations. This follows the scores from the product of queries and keys, through scaling, biases
-and dropout, to the product with the values.
+Modules without a fused path (or built while timm's fused attention was off) consist of tensor
+operations only. The scores are followed from the product of queries and keys through scaling,
+biases and dropout to the product with the values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["ExplicitAttention", "Followed"]
+__all__ = ["PartialAttention", "WrittenOutAttention"]
 
 _PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__}
 _SUMS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
@@ -34,95 +34,123 @@ _UNCHANGED = {
 
 
 @dataclass(frozen=True)
-class Followed:
-    """Scores (``weights`` False) or attention (True) on their way, and what they came from."""
+class PartialAttention:
+    """What is known of an attention while it is being computed.
+
+    Attributes
+    ----------
+    q, k, v : Tensor
+        [batch, head, token, head_dim]; ``v`` is valid once the attention is complete.
+    scale : float
+    bias : Tensor or None
+        As in ``softmax(q k^T * scale + bias)``.
+    normalized : bool
+        Whether the softmax has been taken.
+    """
 
     q: Tensor
     k: Tensor
     v: Tensor
     scale: float = 1.0
     bias: Tensor | None = None
-    weights: bool = False
+    normalized: bool = False
 
 
-class ExplicitAttention:
-    """Follows tensors by identity during one forward pass; holds at most one layer's scores."""
+class WrittenOutAttention:
+    """Follows scores by the identity of their tensor; holds on to one layer's at most."""
 
     def __init__(self) -> None:
-        self._tensor: Tensor | None = None  # kept alive, so that its identity stays its own
-        self._followed: Followed | None = None
+        self._scores: Tensor | None = None  # kept alive, so that no other tensor gets its identity
+        self._partial: PartialAttention | None = None
 
     def clear(self) -> None:
-        """Forget the tensor followed last."""
-        self._tensor = self._followed = None
+        """Stop following."""
+        self._scores = self._partial = None
 
     def follow(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> Followed | None:
-        """Look at one call; what led to it is returned when it was the product with the values."""
+        self, func: Callable[..., Any], args: tuple[Any, ...], result: object
+    ) -> PartialAttention | None:
+        """Take note of one call of a tensor function.
+
+        Parameters
+        ----------
+        func, args, result
+            The function, its positional arguments, and what it returned.
+
+        Returns
+        -------
+        PartialAttention or None
+            The whole attention if this call was its product with the values.
+        """
         if not args or not isinstance(result, Tensor) or result.ndim not in (4, 5):
             return None
-        known = self._followed if args[0] is self._tensor else None
-        if result.ndim == 5 and (known is None or func not in _SUMS | _VIEWS):
-            return None  # only masks of windows are added in five axes
+        partial = self._partial if args[0] is self._scores else None
+        if result.ndim == 5 and (partial is None or func not in _SUMS | _VIEWS):
+            return None  # only the masks of windows are added with five axes
         if func in _PRODUCTS:
             a, b = args[:2]
-            if known is not None and known.weights:
+            if partial is not None and partial.normalized:
                 self.clear()
-                return replace(known, v=b)
+                return replace(partial, v=b)
             if isinstance(b, Tensor) and b.ndim == 4 and a.shape[-1] == b.shape[-2]:
                 k = b.transpose(-2, -1)
-                self._tensor, self._followed = result, Followed(a, k, k)
+                self._scores, self._partial = result, PartialAttention(a, k, k)
             return None
-        if known is None:
+        if partial is None:
             return None
-        following = _step(known, func, args, result)
-        if following is None:
+        advanced = _advanced(partial, func, args, result)
+        if advanced is None:
             self.clear()
         else:
-            self._tensor, self._followed = result, following
+            self._scores, self._partial = result, advanced
         return None
 
 
-def _step(known: Followed, func: Any, args: tuple[Any, ...], result: Tensor) -> Followed | None:
+def _advanced(
+    partial: PartialAttention, func: Callable[..., Any], args: tuple[Any, ...], result: Tensor
+) -> PartialAttention | None:
+    """The attention after a function was applied to its scores or weights; None if unknown."""
     if func in _SOFTMAXES:
-        return replace(known, weights=True)
-    if func in _SUMS and not known.weights:
-        bias = args[1] if known.bias is None else known.bias + args[1]
-        return replace(known, bias=bias)
+        return replace(partial, normalized=True)
+    if func in _SUMS and not partial.normalized:
+        bias = args[1] if partial.bias is None else partial.bias + args[1]
+        return replace(partial, bias=bias)
     if func in _SCALINGS | _DIVISIONS and isinstance(args[1], int | float):
         factor = args[1] if func in _SCALINGS else 1 / args[1]
-        bias = None if known.bias is None else known.bias * factor
-        return replace(known, scale=known.scale * factor, bias=bias)
-    if func in _SCALINGS and not known.weights and _is_one_a_head(args[1], known.q):
-        bias = None if known.bias is None else known.bias * args[1]
-        return replace(known, q=known.q * args[1], bias=bias)
-    if func in _VIEWS and not known.weights:
-        return _regrouped(known, args[0], result)
-    if func is Tensor.masked_fill and not known.weights:
+        bias = None if partial.bias is None else partial.bias * factor
+        return replace(partial, scale=partial.scale * factor, bias=bias)
+    if func in _SCALINGS and not partial.normalized and _is_per_head(args[1], partial.q):
+        bias = None if partial.bias is None else partial.bias * args[1]
+        return replace(partial, q=partial.q * args[1], bias=bias)
+    if func in _VIEWS and not partial.normalized:
+        return _regrouped(partial, args[0], result)
+    if func is Tensor.masked_fill and not partial.normalized:
         mask = torch.zeros_like(args[1], dtype=result.dtype).masked_fill(*args[1:3])
-        return replace(known, bias=mask if known.bias is None else known.bias + mask)
+        return replace(partial, bias=mask if partial.bias is None else partial.bias + mask)
     if func in _UNCHANGED:
-        return known
+        return partial
     return None
 
 
-def _is_one_a_head(factor: Any, q: Tensor) -> bool:
-    """Whether a factor of the scores is one of the queries just as well, as in cosine attention."""
+def _is_per_head(factor: object, q: Tensor) -> bool:
+    """Whether a factor is one number per head, as in cosine attention, and so can scale ``q``."""
     if not isinstance(factor, Tensor) or factor.ndim > 4:
         return False
     return factor.numel() == 1 or factor.shape[-3:] == (q.shape[-3], 1, 1)
 
 
-def _regrouped(known: Followed, scores: Tensor, result: Tensor) -> Followed | None:
-    """Follow scores whose axes before the heads are split (images, windows) or joined again."""
+def _regrouped(
+    partial: PartialAttention, scores: Tensor, result: Tensor
+) -> PartialAttention | None:
+    """Follow scores whose axes before the heads (images, windows) are split or joined."""
     if scores.shape[-3:] != result.shape[-3:]:
         return None
-    bias = known.bias
+    bias = partial.bias
     if bias is not None and bias.ndim > 3:
-        own = bias.shape[-3:]
+        per_window = bias.shape[-3:]
         if bias.shape[:-3].numel() == 1:
-            bias = bias.reshape(own)
-        else:  # one of several for each window, or for each image and window
-            bias = bias.expand(*scores.shape[:-3], *own).reshape(*result.shape[:-3], *own)
-    return replace(known, bias=bias)
+            bias = bias.reshape(per_window)
+        else:  # different for each window, or for each image and window
+            bias = bias.expand(*scores.shape[:-3], *per_window)
+            bias = bias.reshape(*result.shape[:-3], *per_window)
+    return replace(partial, bias=bias)

@@ -106,9 +106,9 @@ def _run_block(trace: Trace, layer: int, tokens: Tensor, rows: list[int] | None)
         if short is not None:
             return trace.block_rows.finish(layer, tokens[:, rows], short)
     if not mask and rows is None:
-        return call.run_again(block, tokens)
+        return call.rerun(block, tokens)
     try:
         with Capture(block, {block: layer}, on_attention, constants=False, keep=False):
-            return call.run_again(block, tokens)
+            return call.rerun(block, tokens)
     except _AttentionDone as done:
         return trace.block_rows.finish(layer, tokens[:, rows], done.out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from ..errors import TokenLayoutError
 
@@ -114,7 +114,7 @@ class TokenLayout:
             )
         return values[..., self.num_prefix :].unflatten(-1, (self.rows, self.cols))
 
-    def check(self, token: int) -> int:
+    def check(self, token: SupportsIndex) -> int:
         """``token`` as an int; :class:`TokenLayoutError` unless it is an index of the sequence."""
         index = operator.index(token) if hasattr(token, "__index__") else -1
         if not 0 <= index < self.num_tokens:

@@ -1,1 +1,1 @@
-"""One forward pass, kept as q, k, v and head outputs of every layer, and its gradients."""
+"""One forward pass, recorded as q, k, v and head outputs of every layer, and its gradients."""

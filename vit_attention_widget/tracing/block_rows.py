@@ -1,22 +1,23 @@
-"""Blocks of a forward pass, for a few of their tokens and at the price of those."""
+"""Recompute parts of a block for a few of its tokens, at the cost of those alone."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from ..capture.function_mode import rerun_block
+from ..capture.function_mode import rerun_with_head_outputs
 from .forward_pass import ForwardPass
 
 __all__ = ["BlockRows"]
 
 
 class BlockRows:
-    """Parts of the recorded blocks for some rows; a row is one token of [batch, token, dim].
+    """Recomputes parts of the recorded blocks for some rows of the tokens [batch, token, dim].
 
-    What follows the attention in a block works token by token. The model's description spells it
-    out for blocks of known kinds, and is checked against what the block itself computed before it
-    is relied on. A block of any other kind is run again whole, which is slower and always right.
+    The part of a block after its attention acts on each token separately. For known types of
+    blocks the model's description implements that part; it is compared with what the block itself
+    computed before it is used. A block of any other type is run again as a whole, which is slower
+    but works for every block.
     """
 
     def __init__(self, forward_pass: ForwardPass) -> None:
@@ -25,31 +26,31 @@ class BlockRows:
         self._can_attend: dict[int, bool] = {}
 
     def of(self, forward_pass: ForwardPass) -> BlockRows:
-        """The blocks in another pass of the same model; which kinds can be finished is known."""
+        """The blocks in another pass of the same model, with what is known of their types."""
         rows = BlockRows(forward_pass)
         rows._can_finish = self._can_finish
         return rows
 
     def can_finish(self, layer: int) -> bool:
-        """Whether :meth:`finish` gives what the block does; tried once for each kind of block."""
+        """Whether :meth:`finish` reproduces the block; tested once for each type of block."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
         if _is_altered(block):
             return False
-        kind = tuple(type(module) for module in block.modules())
-        if kind not in self._can_finish:
+        types = tuple(type(module) for module in block.modules())
+        if types not in self._can_finish:
             row = [0]
             with torch.no_grad():
                 finished = recorded.model.finish_block(
                     block, record.input[:, row], record.out[:, :, row]
                 )
-            self._can_finish[kind] = finished is not None and _agree(
+            self._can_finish[types] = finished is not None and _are_close(
                 finished, record.output[:, row]
             )
-        return self._can_finish[kind]
+        return self._can_finish[types]
 
     def finish(self, layer: int, inputs: Tensor, head_outputs: Tensor) -> Tensor:
-        """The rest of a block after its attention, if :meth:`can_finish`.
+        """Apply the part of a block after its attention. Requires :meth:`can_finish`.
 
         Parameters
         ----------
@@ -72,15 +73,15 @@ class BlockRows:
     def replace_head_outputs(
         self, layer: int, head_outputs: Tensor, rows: list[int] | None = None
     ) -> Tensor:
-        """Tokens after a block, given other head outputs than it computed itself.
+        """Tokens after a block whose head outputs are replaced by others.
 
         Parameters
         ----------
         layer : int
         head_outputs : Tensor
-            [batch, head, row, head_dim]; its batch may be a multiple of the forward pass's.
+            [batch, head, row, head_dim]; the batch may be a multiple of the recorded one.
         rows : list of int, optional
-            The tokens that ``head_outputs`` holds; all by default.
+            The tokens to which ``head_outputs`` belong; all by default.
 
         Returns
         -------
@@ -99,32 +100,33 @@ class BlockRows:
             full = record.out.detach().repeat(copies, 1, 1, 1)
             head_outputs = full.index_copy(2, torch.tensor(rows, device=full.device), head_outputs)
         block = recorded.model.blocks[layer]
-        finished = rerun_block(recorded.model.model, block, record.block, head_outputs)
+        finished = rerun_with_head_outputs(recorded.model.model, block, record.block, head_outputs)
         return finished if rows is None else finished[:, rows]
 
     def attend(self, layer: int, tokens: Tensor, rows: list[int]) -> Tensor | None:
-        """Head outputs of a few rows for other input tokens, with masked heads zeroed.
+        """Head outputs of a few rows of a block for other input tokens; masked heads are zero.
 
         Parameters
         ----------
         layer : int
         tokens : Tensor
-            [batch, token, dim]; its batch may be a multiple of the forward pass's.
+            [batch, token, dim]; the batch may be a multiple of the recorded one.
         rows : list of int
 
         Returns
         -------
         Tensor or None
-            [batch, head, row, head_dim]; None if there is no short way that gives the block's own.
+            [batch, head, row, head_dim]; None if the model's description cannot reproduce this
+            block's attention for single rows.
         """
         recorded = self._forward_pass
         bias = recorded.layers[layer].bias
         if bias is not None:
             if bias.ndim < 3 or (bias.ndim == 4 and bias.shape[0] > 1) or bias.dtype == torch.bool:
-                return None  # one for each image, or a mask: only the block itself knows
+                return None  # specific to each image, or a mask
             bias = bias.detach()[..., rows, :] if bias.shape[-2] > 1 else bias.detach()
         if layer not in self._can_attend:
-            self._can_attend[layer] = self._attends_alike(layer, rows, bias)
+            self._can_attend[layer] = self._reproduces_attention(layer, rows, bias)
         if not self._can_attend[layer]:
             return None
         out = recorded.model.attend_rows(recorded.model.blocks[layer], tokens, rows, bias)
@@ -133,8 +135,8 @@ class BlockRows:
             out = out.index_fill(1, torch.tensor(masked, device=out.device), 0)
         return out
 
-    def _attends_alike(self, layer: int, rows: list[int], bias: Tensor | None) -> bool:
-        """Whether the short way gives the head outputs that the block itself computed."""
+    def _reproduces_attention(self, layer: int, rows: list[int], bias: Tensor | None) -> bool:
+        """Whether the model's description reproduces the head outputs that the block computed."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
         if _is_altered(block):
@@ -142,16 +144,16 @@ class BlockRows:
         out = recorded.model.attend_rows(block, record.input.detach(), rows, bias)
         masked = recorded.head_mask.get(layer, ())
         kept = [head for head in range(record.out.shape[1]) if head not in masked]
-        return out is not None and _agree(out[:, kept], record.out[:, kept][:, :, rows])
+        return out is not None and _are_close(out[:, kept], record.out[:, kept][:, :, rows])
 
 
-def _agree(values: Tensor, expected: Tensor) -> bool:
+def _are_close(values: Tensor, expected: Tensor) -> bool:
     tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
     return bool((values - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12))
 
 
 def _is_altered(block: nn.Module) -> bool:
-    """Whether hooks or a forward of the user's own may change what this one block computes."""
+    """Whether hooks or a patched ``forward`` may change what this block computes."""
     return any(
         module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
         for module in block.modules()

@@ -1,4 +1,4 @@
-"""What is recorded when a model runs once."""
+"""The record of one forward pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ForwardPass", "autocast_dtype"]
 
 @dataclass(frozen=True, eq=False)
 class ForwardPass:
-    """A forward pass as it was recorded.
+    """One recorded forward pass of a model.
 
     Attributes
     ----------
@@ -29,16 +29,16 @@ class ForwardPass:
     inputs : Tensor
         Model inputs, [batch, 3, height, width].
     logits : Tensor
-        [batch, class], with their autograd graph if it was kept.
+        [batch, class]; part of the autograd graph if one was kept.
     tokens : TokenLayout
         Where each token lies.
     layers : list of LayerRecord
     pool : AttentionCall or None
-        The attention outside all blocks, by which some models pool.
+        The attention call outside all blocks, with which some models pool their tokens.
     head_mask : dict
-        Heads that were masked, ``{layer: (heads)}``.
+        Masked heads, ``{layer: (heads)}``.
     autocast : torch.dtype or None
-        What the caller's autocast computed in; None outside of one.
+        The dtype of the autocast region it ran in, if any.
     """
 
     model: VisionTransformer
@@ -62,7 +62,7 @@ class ForwardPass:
 
     @contextmanager
     def rerunning(self) -> Iterator[None]:
-        """Run parts of the model again in the body, in the modes of the recorded pass."""
+        """Run parts of the model again, in the same modes (autocast, evaluation) as before."""
         autocast = torch.autocast(
             self.inputs.device.type, self.autocast, enabled=self.autocast is not None
         )
@@ -71,7 +71,7 @@ class ForwardPass:
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """What autocast computes in on a device now; None where it is off."""
+    """The current autocast dtype of a device, or None if autocast is off."""
     if not torch.is_autocast_enabled(device.type):
         return None
     return torch.get_autocast_dtype(device.type)

@@ -1,4 +1,4 @@
-"""What was seen of a forward pass, sorted by layer."""
+"""The record of one layer's attention, and how captured calls are assigned to layers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,27 @@ from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer
 from ..models.token_layout import TokenLayout
 
-__all__ = ["LayerRecord", "sort_calls"]
+__all__ = ["LayerRecord", "assign_to_layers"]
 
 
 @dataclass
 class LayerRecord:
-    """What one block computed: q, k, v, out are [batch, head, token, head_dim]."""
+    """The attention of one block, as it was computed in a forward pass.
+
+    Attributes
+    ----------
+    q, k, v : Tensor
+        Queries, keys and values, [batch, head, token, head_dim].
+    out : Tensor
+        Head outputs before the output projection, [batch, head, token, head_dim].
+    scale : float
+        Factor of the scores: the attention is ``softmax(q k^T * scale + bias)``.
+    bias : Tensor or None
+        Added to the scores, or a boolean mask of the entries to keep; broadcasts to
+        [batch, head, query, key].
+    block : BlockCall
+        The block's inputs and outputs.
+    """
 
     q: Tensor
     k: Tensor
@@ -30,21 +45,21 @@ class LayerRecord:
 
     @cached_property
     def masked(self) -> Tensor:
-        """Heads that put out nothing, as those that are masked do: [batch, head, 1, 1] bool."""
+        """Masked heads, recognized by an output of all zeros: [batch, head, 1, 1] bool."""
         return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
 
     @property
     def rows_at_once(self) -> int:
-        """Query rows whose attention, in all heads, takes near 64 MB in float32."""
+        """Number of query rows whose attention over all heads takes about 64 MB in float32."""
         batch, heads, tokens, _ = self.q.shape
         return max(1, 2**24 // max(1, batch * heads * tokens))
 
     def attention(self, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
-        """Attention after the softmax, [batch, head, query, key], in float32 at least."""
+        """Attention after the softmax, [batch, head, query, key], in at least float32."""
         q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
         scores = (q * self.scale) @ k.transpose(-2, -1)
         if self.bias is not None:
-            scores = _add_bias(scores, _part_of_bias(self.bias.detach(), heads, queries))
+            scores = _add_bias(scores, _select_bias(self.bias.detach(), heads, queries))
         weights = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
         return weights.softmax(-1)
 
@@ -59,12 +74,34 @@ class LayerRecord:
         return self.block.output
 
 
-def sort_calls(
+def assign_to_layers(
     capture: Capture, vit: VisionTransformer, tokens: TokenLayout, first: int = 0
 ) -> tuple[list[LayerRecord], AttentionCall | None]:
-    """Give each attention call to its layer; one call a block, over exactly the tokens.
+    """Assign each attention call to its layer.
 
-    Returns the records from layer ``first`` on, and the call outside all blocks if there was one.
+    Parameters
+    ----------
+    capture : Capture
+        Of a finished forward pass.
+    vit : VisionTransformer
+    tokens : TokenLayout
+        Of that pass's inputs.
+    first : int
+        The first layer that ran.
+
+    Returns
+    -------
+    records : list of LayerRecord
+        From layer ``first`` on.
+    pool : AttentionCall or None
+        The attention call outside all blocks, if there was one.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a block computes attention more than once, or not over exactly the model's tokens.
+    CaptureError
+        If no attention was observed in a layer.
     """
     calls: dict[int, AttentionCall] = {}
     pool = None
@@ -75,7 +112,7 @@ def sort_calls(
         if call.block in calls:
             raise UnsupportedModelError(
                 f"Block {call.block} of {vit.name} calls attention more than once "
-                f"({calls[call.block].path!r} and {call.path!r}): which one to show is not defined."
+                f"({calls[call.block].path!r} and {call.path!r}), so it is unclear which to record."
             )
         if call.q.shape[-2] != tokens.num_tokens or call.k.shape[-2] != tokens.num_tokens:
             raise UnsupportedModelError(
@@ -88,17 +125,17 @@ def sort_calls(
     missing = [i for i in layers if i not in calls or i not in capture.block_calls]
     if missing:
         raise CaptureError(
-            f"No attention was seen in layers {missing} of {vit.name}: their attention is neither "
+            f"No attention was observed in layers {missing} of {vit.name}: they use neither "
             "scaled_dot_product_attention nor softmax(q @ k.T) @ v."
         )
-    records = []
-    for i in layers:
-        c = calls[i]
-        records.append(LayerRecord(c.q, c.k, c.v, c.out, c.scale, c.bias, capture.block_calls[i]))
-    return records, pool
+    return [_record(calls[i], capture.block_calls[i]) for i in layers], pool
 
 
-def _part_of_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
+def _record(call: AttentionCall, block: BlockCall) -> LayerRecord:
+    return LayerRecord(call.q, call.k, call.v, call.out, call.scale, call.bias, block)
+
+
+def _select_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
     while bias.ndim < 4:
         bias = bias[None]
     if bias.shape[1] > 1:

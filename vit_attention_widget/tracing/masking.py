@@ -1,8 +1,8 @@
-"""Run a model as if some of its heads were gone, without changing it."""
+"""Mask heads for the duration of a block of code, without changing the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,27 +13,30 @@ from ..capture.function_mode import AttentionCall, Capture
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_heads
 
-__all__ = ["masked_heads"]
+__all__ = ["masked_heads", "zero_heads"]
 
 
 @contextmanager
 def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iterator[None]:
-    """Zero the outputs of some heads in every forward pass that this thread runs inside.
+    """Mask heads in every forward pass that this thread runs inside the ``with`` block.
 
-    The head outputs are zeroed before the output projection, whose bias stays. The model itself
-    is untouched, gradients flow, and other threads see the whole model: so do the replicas that
-    ``DataParallel`` runs on several devices. Of a compiled model the eager module runs.
+    The output of a masked head is set to zero before the output projection; the projection's bias
+    stays. The model itself is not modified, gradients flow as usual, and other threads still run
+    the unmasked model, including the replicas that ``DataParallel`` runs on several devices. A
+    compiled model runs eagerly.
 
     Parameters
     ----------
     model : nn.Module
     heads : dict or iterable of (layer, head)
-        ``{layer: [heads]}`` or pairs; layer -1 is the last.
+        ``{layer: [heads]}`` or (layer, head) pairs; layer -1 is the last.
 
     Raises
     ------
     ParameterError
         If a layer or head does not exist.
+    UnsupportedModelError
+        If the model is not a supported Vision Transformer.
 
     Examples
     --------
@@ -49,10 +52,15 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iter
     def on_attention(call: AttentionCall) -> Tensor | None:
         if call.block is None or call.block not in mask:
             return None
-        keep = torch.ones(call.out.shape[1], dtype=call.out.dtype, device=call.out.device)
-        keep[list(mask[call.block])] = 0
-        return call.out * keep[:, None, None]
+        return zero_heads(call.out, mask[call.block])
 
     blocks: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
     with eagerly(), Capture(vit.model, blocks, on_attention, constants=False, keep=False):
         yield
+
+
+def zero_heads(head_outputs: Tensor, heads: Sequence[int]) -> Tensor:
+    """Head outputs [batch, head, token, head_dim] with those of ``heads`` multiplied by 0."""
+    keep = torch.ones(head_outputs.shape[1], dtype=head_outputs.dtype, device=head_outputs.device)
+    keep[list(heads)] = 0
+    return head_outputs * keep[:, None, None]

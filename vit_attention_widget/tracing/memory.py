@@ -1,4 +1,4 @@
-"""How much may run at once."""
+"""Batch sizes that fit into memory, and what to do when one does not."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from .trace import Trace
 
 __all__ = ["batch_limit", "is_out_of_memory", "keep_freed_blocks", "release"]
 
-_SHARE = 0.5
-"""Of the free memory, for one batch."""
+_FRACTION = 0.5
+"""Fraction of the free memory that one batch may take."""
 
 _CPU_TOKENS = 1200
-"""In one batch on a CPU: more no longer fit its caches, and are slower."""
+"""Tokens per batch on a CPU; larger batches overflow its caches and run slower."""
 
-_MOST = 512
+_MAX_BATCH = 512
 
 
 def batch_limit(trace: Trace) -> int:
-    """Images that may go through the model's blocks at once, from what memory is free now."""
+    """Number of images that the memory free now lets through the blocks at once."""
     device = trace.inputs.device
     tokens, width = trace.layers[0].input.shape[1:]
-    most = max(1, _CPU_TOKENS // tokens) if device.type == "cpu" else _MOST
+    limit = max(1, _CPU_TOKENS // tokens) if device.type == "cpu" else _MAX_BATCH
     free = free_bytes(device)
     if free is None:
-        return min(most, 64)
+        return min(limit, 64)
     heads, size = max(trace.num_heads), trace.layers[0].input.element_size()
     # q, k, v, out, two norms, the residual, and a hidden layer of four times the width, twice
-    a_block = tokens * width * 16 * size
-    if trace.layers[0].bias is not None:  # no fused kernel then: scores and weights are formed
-        a_block += 2 * heads * tokens * tokens * size
-    return int(max(1, min(most, _SHARE * free // a_block)))
+    block_bytes = tokens * width * 16 * size
+    if trace.layers[0].bias is not None:  # without a fused kernel, scores and weights take memory
+        block_bytes += 2 * heads * tokens * tokens * size
+    return int(max(1, min(limit, _FRACTION * free // block_bytes)))
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that is free on a device, where that can be known."""
+    """Free memory of a device in bytes, or None if it cannot be determined."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0] + cached)
@@ -46,24 +46,24 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def keep_freed_blocks(device: torch.device) -> None:
-    """Let the C library keep what is freed for the next layer.
+    """Make the C library keep freed memory for the next layer.
 
-    glibc gives large blocks back to the system as soon as they are freed, and the next layer pays
-    for them in page faults (a tenth of the time here). What it calls large rises to the largest
-    block that was freed so far, up to 32 MiB.
+    glibc returns large blocks to the system as soon as they are freed, and the next layer pays for
+    them in page faults (a tenth of the time here). Its threshold for large rises to the largest
+    block freed so far, up to 32 MiB, so freeing one block of nearly that size raises it.
     """
     if device.type == "cpu":
         torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory was too small."""
+    """Whether an error means that memory ran out."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def release(device: torch.device) -> None:
-    """Give back what the allocator keeps for later."""
+    """Return the allocator's cached memory to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

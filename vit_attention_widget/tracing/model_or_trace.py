@@ -1,4 +1,4 @@
-"""A trace from a model and images, or the trace that was given in their place."""
+"""The first arguments of most functions: a model and images, or a trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.head_index import HeadsLike
-from ..support.progress import Progress
+from ..support.progress import ProgressLike
 from .run import trace
 from .trace import Trace
 
@@ -23,16 +23,16 @@ def as_trace(
     *,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Trace:
-    """Trace a model on images, unless a trace is given: that is returned as it is.
+    """Trace a model on images; a trace is returned unchanged.
 
     Parameters are those of :func:`~.run.trace`.
 
     Raises
     ------
     ParameterError
-        If images, a target or a head mask are given beside a trace, which has its own.
+        If images, a target or a head mask are passed together with a trace.
     UnsupportedModelError, ImageError, TargetError, CaptureError
     """
     if isinstance(model_or_trace, Trace):
@@ -49,7 +49,7 @@ def as_trace(
 
 
 def check_nothing_beside_trace(**arguments: object) -> None:
-    """Raise :class:`ParameterError` if any argument is not None: a trace has its own."""
+    """Raise :class:`ParameterError` if any of these, which a trace already has, is not None."""
     extra = [name for name, value in arguments.items() if value is not None]
     if extra:
         raise ParameterError(

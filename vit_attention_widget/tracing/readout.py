@@ -12,42 +12,44 @@ __all__ = ["Readout"]
 
 
 class Readout:
-    """The readout of a forward pass: a class token, a mean over tokens, or a pool of attention."""
+    """The readout of a forward pass: class token, mean over patches, or attention pooling."""
 
     def __init__(self, forward_pass: ForwardPass) -> None:
         self._forward_pass = forward_pass
         self._checked = False
 
     def of(self, forward_pass: ForwardPass) -> Readout:
-        """The readout of another pass of the same model, checked if this one is."""
+        """The readout of another pass of the same model, which counts as checked if this one is."""
         readout = Readout(forward_pass)
         readout._checked = self._checked
         return readout
 
     @property
     def queries(self) -> list[int]:
-        """Tokens whose attention feeds the readout: the class token, or all patches without one."""
+        """Tokens that feed the readout: the class token, or all patches if there is none."""
         if self._forward_pass.model.readout_kind == "class":
             return [0]
         tokens = self._forward_pass.tokens
         return list(range(tokens.num_prefix, tokens.num_tokens))
 
     def weights(self) -> Tensor:
-        """How much each token enters the readout, [batch, token], summing to 1.
+        """Weight of each token in the readout, [batch, token], summing to 1.
 
-        The class token alone; the mean over patches; or the attention of the pool's first latent
-        query, averaged over its heads.
+        1 for the class token; uniform over the patches; or the attention of the pooling layer's
+        first latent query, averaged over its heads.
 
         Raises
         ------
         UnsupportedModelError
-            If the model pools by attention and none was seen.
+            If the model pools by attention but no such attention was observed.
         """
         recorded = self._forward_pass
         weights = recorded.layers[0].q.new_zeros(recorded.batch_size, recorded.tokens.num_tokens)
         if recorded.model.readout_kind == "attention_pool":
             pooled = self._pool_attention().mean(1)
-            skipped = weights.shape[1] - pooled.shape[-1]  # a pool may not see the prefix tokens
+            skipped = (
+                weights.shape[1] - pooled.shape[-1]
+            )  # some pooling layers ignore the prefix tokens
             weights[:, skipped:] = pooled
             return weights
         queries = self.queries
@@ -55,12 +57,12 @@ class Readout:
         return weights
 
     def check(self) -> None:
-        """Make sure that blocks, norm and head are all that the model does after its attention.
+        """Verify that applying the final norm and head to the last tokens gives the model's logits.
 
         Raises
         ------
         UnsupportedModelError
-            If the last layer's tokens, read out, are not the model's own logits.
+            If it does not, so that the tokens of other layers cannot be read out either.
         """
         if self._checked:
             return
@@ -72,19 +74,19 @@ class Readout:
         if not error <= tolerance * expected.abs().max().clamp_min(1e-6):
             raise UnsupportedModelError(
                 f"{model.name} does more than its norm and head with the tokens of its last "
-                "block, so the tokens of other layers cannot be read out as it reads them. Use a "
-                "method that reads out no tokens: daam, gmar, rollout, attention, or "
+                "block, so the tokens of other layers cannot be read out in the same way. Use a "
+                "method that does not need that: daam, gmar, rollout, attention, or "
                 'metric="taylor".'
             )
         self._checked = True
 
     def _pool_attention(self) -> Tensor:
-        """Attention of the pool's first latent query, [batch, head, key]."""
+        """Attention of the pooling layer's first latent query, [batch, head, key]."""
         call = self._forward_pass.pool
         if call is None:
             raise UnsupportedModelError(
-                f"{self._forward_pass.model.name} reads out by attention pooling, but no such "
-                "attention was seen."
+                f"{self._forward_pass.model.name} pools its tokens by attention, but no such "
+                "attention was observed."
             )
         scores = (call.q[:, :, 0:1] * call.scale) @ call.k.transpose(-2, -1)
         return scores.detach().softmax(-1)[:, :, 0]

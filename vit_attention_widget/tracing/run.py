@@ -1,4 +1,4 @@
-"""Run a model and keep what its attention did."""
+"""Run a model once and record its attention."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
-from ..support.progress import Progress
+from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import resolve
 from .forward_pass import ForwardPass, autocast_dtype
-from .layer_record import sort_calls
+from .layer_record import assign_to_layers
+from .masking import zero_heads
 from .trace import Trace
 
 __all__ = ["first_difference", "remask", "trace"]
@@ -31,33 +32,35 @@ def trace(
     text: Any = None,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Trace:
-    """Run the model once and keep what its attention did.
+    """Run a model once and record its attention in every layer.
 
     Parameters
     ----------
     model : nn.Module
-        A supported Vision Transformer; it is not changed. A model in training mode is run in
-        evaluation mode and left in training mode.
+        A supported Vision Transformer. It is not modified; a model in training mode runs in
+        evaluation mode and is in training mode again afterwards.
     images : image, float tensor, or list of images
-        A path, bytes, PIL image or HWC uint8 array goes through the model's own preprocessing; a
-        float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+        Paths, bytes, PIL images and uint8 arrays [height, width, 3] go through the model's own
+        preprocessing; a float tensor [3, height, width] or [batch, 3, height, width] is used as
+        model input.
     target : optional
         What gradients explain: None (the predicted class), a class index or name, one of these
         per image, one of :mod:`~vit_attention_widget.targets`, or a callable logits
         [batch, class] -> [batch].
     text : str or list of str, optional
-        Prompts that stand for classes, for models with a text tower; the first is explained unless
-        ``target`` says which. See :func:`~vit_attention_widget.zero_shot`.
+        Prompts to use as classes, for models with a text tower. The first is explained unless
+        ``target`` chooses another. See :func:`~vit_attention_widget.zero_shot`.
     head_mask : dict or iterable of (layer, head), optional
         Heads whose outputs are set to zero before the output projection: ``{layer: [heads]}`` or
-        pairs; layer -1 is the last.
+        (layer, head) pairs; layer -1 is the last.
     gradients : bool
-        Keep what a backward pass needs. Without it a trace is smaller and gradient methods raise.
-    progress : callable, optional
-        Called with (fraction in [0, 1], label) after each block; it may raise
-        :class:`~vit_attention_widget.errors.JobCancelled` to stop.
+        Keep the autograd graph. Without it the trace takes less memory, and methods that need
+        gradients raise.
+    progress : callable or bool, optional
+        A function of (fraction in [0, 1], label), called after each block, or True for a progress
+        bar. The function may raise :class:`~vit_attention_widget.errors.JobCancelled` to stop.
 
     Returns
     -------
@@ -65,15 +68,23 @@ def trace(
 
     Raises
     ------
-    UnsupportedModelError, ImageError, TargetError, ParameterError, CaptureError
-        If the model, the images, the target, the heads or the model's output do not fit.
+    UnsupportedModelError
+        If the model is not a supported Vision Transformer or does not return logits.
+    ImageError
+        If an image cannot be read or does not have the model's input size.
+    TargetError
+        If the model has no such target.
+    ParameterError
+        If a head to mask does not exist, or ``progress`` is neither a function nor a bool.
+    CaptureError
+        If no attention was observed in some layer, or the logits are not finite.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
     >>> model = vaw.demo.load_model()
-    >>> found = vaw.trace(model, vaw.demo.scene(seed=1).image)
-    >>> found.attention(layer=2, head=0, query=0).shape == (1, found.tokens.num_tokens)
+    >>> trace = vaw.trace(model, vaw.demo.scene(seed=1).image)
+    >>> trace.attention(layer=2, head=0, query=0).shape == (1, trace.tokens.num_tokens)
     True
     """
     vit = describe(model)
@@ -88,32 +99,41 @@ def trace(
         stack.enter_context(evaluating(vit.model))
         if inputs.is_inference():
             inputs = inputs.clone()
-        capture = stack.enter_context(_capture(vit, mask, gradients, progress))
+        report = stack.enter_context(reporting(progress))
+        capture = stack.enter_context(_capture(vit, mask, gradients, report))
         logits = vit.forward(inputs)
     _check_logits(logits, vit, len(inputs))
-    layers, pool = sort_calls(capture, vit, tokens)
+    layers, pool = assign_to_layers(capture, vit, tokens)
     dtype = autocast_dtype(inputs.device)
     recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype)
     return Trace(recorded, resolve(target, logits, vit))
 
 
-def remask(base: Trace, heads: HeadsLike, *, progress: Progress | None = None) -> Trace:
-    """A trace with other heads masked, from the first layer that differs on.
+def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -> Trace:
+    """A trace of the same model and images with other heads masked.
 
-    The layers below are shared with ``base``; only those above run again.
+    Layers below the first one whose masked heads differ are shared with ``base``; only that one and
+    those above run again.
 
     Parameters
     ----------
     base : Trace
     heads : dict or iterable of (layer, head)
-        To mask, instead of those that ``base`` has masked.
-    progress : callable, optional
-        As for :func:`trace`.
+        The heads to mask, in place of those masked in ``base``.
+    progress : callable
+        A function of (fraction in [0, 1], label), called after each block.
+
+    Returns
+    -------
+    Trace
+        ``base`` itself if the same heads are masked in it.
 
     Raises
     ------
-    ParameterError, CaptureError
-        If a layer or head does not exist, or the logits are not finite.
+    ParameterError
+        If a layer or head does not exist.
+    CaptureError
+        If the logits are not finite.
     """
     vit, mask = base.model, check_heads(base.model, heads)
     first = first_difference(base, mask)
@@ -123,7 +143,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress | None = None) -
     with torch.inference_mode(False), torch.set_grad_enabled(gradients), base.rerunning():
         try:
             base.readout.check()
-        except UnsupportedModelError:  # the model does more than its blocks show: run it whole
+        except UnsupportedModelError:  # the blocks and the head are not the whole model
             return trace(
                 vit, base.inputs, base.target, head_mask=mask, gradients=gradients,
                 progress=progress,
@@ -131,10 +151,10 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress | None = None) -
         with _capture(vit, mask, gradients, progress) as capture:
             tokens = base.layers[first].input
             for layer in range(first, base.num_layers):
-                tokens = base.layers[layer].block.run_again(vit.blocks[layer], tokens)
+                tokens = base.layers[layer].block.rerun(vit.blocks[layer], tokens)
             logits = vit.readout(tokens)
     _check_logits(logits, vit, base.batch_size)
-    above, pool = sort_calls(capture, vit, base.tokens, first)
+    above, pool = assign_to_layers(capture, vit, base.tokens, first)
     recorded = replace(
         base.forward_pass,
         logits=logits,
@@ -151,7 +171,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress | None = None) -
 
 
 def first_difference(base: Trace, heads: HeadsLike) -> int:
-    """The first layer whose masked heads are not ``heads``; the number of layers if all are."""
+    """The first layer whose masked heads differ from ``heads``; the layer count if none does."""
     masked, wanted = base.head_mask, check_heads(base.model, heads)
     layers = range(base.num_layers)
     return next((i for i in layers if wanted.get(i) != masked.get(i)), base.num_layers)
@@ -161,7 +181,7 @@ def _capture(
     vit: VisionTransformer,
     mask: Heads,
     gradients: bool,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Capture:
     layer_of: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
 
@@ -170,16 +190,13 @@ def _capture(
             return None
         out = call.out
         if mask.get(call.block):
-            keep = torch.ones(out.shape[1], dtype=out.dtype, device=out.device)
-            keep[list(mask[call.block])] = 0
-            out = out * keep[:, None, None]
+            out = zero_heads(out, mask[call.block])
         if gradients and not out.requires_grad:
             out = out.detach().requires_grad_()
         return out
 
     def on_block(layer: int) -> None:
-        if progress is not None:
-            progress((layer + 1) / vit.num_layers, "looking at the image")
+        progress((layer + 1) / vit.num_layers, "running the model")
 
     return Capture(vit.model, layer_of, on_attention, on_block=on_block)
 

@@ -1,17 +1,19 @@
-"""One forward pass of a Vision Transformer, kept as q, k, v and head outputs of every layer.
+"""A recorded forward pass and its gradients: attention of any layer, head and query on request.
 
-Attention rows and their gradients come on demand, so memory grows linearly with the number of
-tokens: ``A = softmax(q k^T * scale + bias)`` and ``dy/dA = (dy/dO) v^T``, exactly.
+Attention matrices are never stored: ``A = softmax(q k^T * scale + bias)`` and its gradient
+``dy/dA = (dy/dO) v^T`` are formed when asked for, so memory grows linearly with the number of
+tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..capture.function_mode import AttentionCall
@@ -26,24 +28,30 @@ from .gradients import output_gradients, token_gradients
 from .layer_record import LayerRecord
 from .readout import Readout
 
-__all__ = ["Trace"]
+__all__ = ["Selection", "Trace"]
+
+Selection: TypeAlias = (
+    SupportsIndex | slice | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Tensor | None
+)
+"""One index, several, a slice, or None for all."""
 
 
 class Trace:
-    """A forward pass and the target that gradients explain.
+    """A recorded forward pass, and the target with respect to which gradients are taken.
 
-    Axis order: [batch, layer, head, query, key].
+    Made by :func:`~vit_attention_widget.trace`. Axes are in the order [batch, layer, head, query,
+    key]; layers may be counted from the end (-1 is the last).
 
     Attributes
     ----------
-    forward_pass : ForwardPass
-        What was recorded. Traces that differ only in their target share it.
     target : Target
-        What gradients explain.
+        The scalar per image that gradients explain.
+    forward_pass : ForwardPass
+        The record itself. Traces that differ only in their target share it.
     readout : Readout
         How the tokens after the last block become logits.
     block_rows : BlockRows
-        The blocks, for a few of their tokens.
+        Recomputes parts of blocks for a few tokens.
     """
 
     def __init__(
@@ -79,33 +87,33 @@ class Trace:
 
     @property
     def logits(self) -> Tensor:
-        """[batch, class]."""
+        """Logits, [batch, class], without autograd graph."""
         return self.forward_pass.logits.detach()
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the logits, [batch, class], in float32 at least."""
+        """Softmax of the logits, [batch, class], in at least float32."""
         logits = self.logits
         return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
 
     @property
     def tokens(self) -> TokenLayout:
-        """Where each token lies."""
+        """The layout of the tokens: prefix tokens and patch grid."""
         return self.forward_pass.tokens
 
     @property
     def layers(self) -> list[LayerRecord]:
-        """What each block computed, from first to last."""
+        """The record of each layer, from first to last."""
         return self.forward_pass.layers
 
     @property
     def pool(self) -> AttentionCall | None:
-        """The attention outside all blocks, by which some models pool."""
+        """The attention call outside all blocks, with which some models pool their tokens."""
         return self.forward_pass.pool
 
     @property
     def head_mask(self) -> Heads:
-        """Heads that were masked, ``{layer: (heads)}``."""
+        """Masked heads, ``{layer: (heads)}``."""
         return self.forward_pass.head_mask
 
     @property
@@ -120,21 +128,29 @@ class Trace:
 
     @property
     def num_heads(self) -> tuple[int, ...]:
-        """Heads of each layer."""
+        """Number of heads of each layer."""
         return tuple(record.q.shape[1] for record in self.layers)
 
     @property
     def score(self) -> Tensor:
-        """What gradients explain, [batch]; part of the autograd graph if there is one."""
+        """Value of the target, [batch]; part of the autograd graph if one was kept."""
         return self.target.score(self.forward_pass.logits)
 
     @property
     def has_gradients(self) -> bool:
-        """Whether what a backward pass needs was kept."""
+        """Whether the autograd graph was kept."""
         return self.forward_pass.logits.requires_grad
 
     def retarget(self, target: Any) -> Trace:
-        """The same trace with another target: one more backward pass, no forward pass."""
+        """The same forward pass with another target, at the cost of one more backward pass.
+
+        ``target`` is as for :func:`~vit_attention_widget.trace`.
+
+        Raises
+        ------
+        TargetError
+            If the model has no such target.
+        """
         return Trace(
             self.forward_pass,
             resolve(target, self.logits, self.model),
@@ -143,55 +159,81 @@ class Trace:
         )
 
     def rerunning(self) -> AbstractContextManager[None]:
-        """Run parts of the model again in the body, in the modes of the recorded pass."""
+        """Run parts of the model again, in the same modes (autocast, evaluation) as before."""
         return self.forward_pass.rerunning()
 
     def attention(
         self,
-        layer: int,
-        head: int | slice | None = None,
-        query: int | slice | Sequence[int] | None = None,
+        layer: SupportsIndex,
+        head: Selection = None,
+        query: Selection = None,
     ) -> Tensor:
-        """Attention after the softmax; rows sum to 1.
+        """Attention after the softmax, in [0, 1]; rows sum to 1.
 
         Parameters
         ----------
         layer : int
-        head : int or slice, optional
-            An int drops the head axis.
-        query : int, slice or list of int, optional
-            Tokens that look; an int drops the query axis.
+            Negative layers count from the end.
+        head : int, slice or sequence of int, optional
+            All heads by default. An int drops the head axis.
+        query : int, slice or sequence of int, optional
+            Query tokens, all by default. An int drops the query axis.
 
         Returns
         -------
         Tensor
-            [batch, head, query, key], without the axes given as int.
+            [batch, head, query, key] without the axes dropped, in at least float32.
 
         Raises
         ------
-        ParameterError, TokenLayoutError
-            If the layer, head or token does not exist.
+        ParameterError
+            If the layer or a head does not exist.
+        TokenLayoutError
+            If a query token does not exist.
         """
         record, heads, queries = self._select(layer, head, query)
-        return _drop(record.attention(heads, queries), head, query)
+        return _drop_axes(record.attention(heads, queries), head, query)
 
     def attention_gradient(
         self,
-        layer: int,
-        head: int | slice | None = None,
-        query: int | slice | Sequence[int] | None = None,
+        layer: SupportsIndex,
+        head: Selection = None,
+        query: Selection = None,
     ) -> Tensor:
-        """Gradient of the target by the attention, with the shapes of :meth:`attention`."""
+        """Gradient of the target with respect to the attention after the softmax.
+
+        Parameters and shape are those of :meth:`attention`.
+
+        Raises
+        ------
+        ParameterError
+            If the layer or a head does not exist.
+        TokenLayoutError
+            If a query token does not exist.
+        CaptureError
+            If the trace was recorded without gradients.
+        """
         record, heads, queries = self._select(layer, head, query)
         gradient = self.output_gradient(layer)[:, heads][:, :, queries]
-        return _drop(gradient @ record.v[:, heads].detach().transpose(-2, -1), head, query)
+        return _drop_axes(gradient @ record.v[:, heads].detach().transpose(-2, -1), head, query)
 
     def attention_chunks(
-        self, layer: int, size: int | None = None
+        self, layer: SupportsIndex, size: int | None = None
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Attention of all heads, a few query rows at a time: (rows, [batch, head, row, key]).
+        """Attention of all heads of a layer, a few query rows at a time.
 
-        The default size keeps one chunk near 64 MB in float32.
+        Parameters
+        ----------
+        layer : int
+        size : int, optional
+            Query rows per chunk; by default as many as take about 64 MB in float32.
+
+        Yields
+        ------
+        rows : slice
+            The queries of this chunk.
+        attention : Tensor
+            [batch, head, row, key].
         """
         record = self.layers[layer_index(self.model, layer)]
         count = record.q.shape[2]
@@ -200,11 +242,20 @@ class Trace:
             rows = slice(start, min(start + size, count))
             yield rows, self.attention(layer, query=rows)
 
-    def output_gradient(self, layer: int) -> Tensor:
-        """Gradient of the target by the head outputs of a layer, [batch, head, token, head_dim].
+    def output_gradient(self, layer: SupportsIndex) -> Tensor:
+        """Gradient of the target with respect to a layer's head outputs.
 
-        By what the heads compute, before any is masked: 0 for a masked head, which moves nothing.
-        The first call runs the backward pass, which serves all layers.
+        The first call runs a backward pass, which yields the gradients of all layers.
+
+        Returns
+        -------
+        Tensor
+            [batch, head, token, head_dim]; 0 for masked heads.
+
+        Raises
+        ------
+        CaptureError
+            If the trace was recorded without gradients.
         """
         layer = layer_index(self.model, layer)
         if self._output_gradients is None:
@@ -213,19 +264,35 @@ class Trace:
             )
         return self._output_gradients[layer]
 
-    def token_gradient(self, layer: int) -> Tensor:
-        """Gradient of the target by the tokens after a layer, [batch, token, dim].
+    def token_gradient(self, layer: SupportsIndex) -> Tensor:
+        """Gradient of the target with respect to the tokens after a layer, [batch, token, dim].
 
-        The first call runs a backward pass of its own, which serves all layers.
+        The first call runs a backward pass, which yields the gradients of all layers.
+
+        Raises
+        ------
+        CaptureError
+            If the trace was recorded without gradients, or the logits do not depend on these
+            tokens.
         """
         layer = layer_index(self.model, layer)
         return self._by_tokens()[layer][0]
 
-    def normed_gradient(self, layer: int) -> Tensor | None:
-        """Gradient of the target by what a block's first norm made of its input.
+    def normed_gradient(self, layer: SupportsIndex) -> Tensor | None:
+        """Gradient of the target with respect to the output of a block's first norm.
 
-        [batch, token, dim]; None where no such norm was seen, and in the first block, whose input
-        does not depend on any attention. The pass is that of :meth:`token_gradient`.
+        It comes from the same backward pass as :meth:`token_gradient`.
+
+        Returns
+        -------
+        Tensor or None
+            [batch, token, dim]. None if the block has no norm before its attention, and for the
+            first block, whose input does not depend on any attention.
+
+        Raises
+        ------
+        CaptureError
+            As for :meth:`token_gradient`.
         """
         return self._by_tokens()[layer_index(self.model, layer)][1]
 
@@ -235,30 +302,36 @@ class Trace:
         return self._token_gradients
 
     def _select(
-        self, layer: Any, head: Any, query: Any
+        self, layer: SupportsIndex, head: Selection, query: Selection
     ) -> tuple[LayerRecord, slice | list[int], slice | list[int]]:
-        layer = layer_index(self.model, layer)
-        if head is None:
-            head = slice(None)
-        elif not isinstance(head, slice):
-            head = [head_index(self.model, layer, h) for h in _listed(head)]
-        if query is None:
-            query = slice(None)
-        elif not isinstance(query, slice):
-            query = [self.tokens.check(token) for token in _listed(query)]
-        return self.layers[layer], head, query
+        """A layer's record, with heads and queries as PyTorch indexes them."""
+        index = layer_index(self.model, layer)
+        heads = _each(head, lambda h: head_index(self.model, index, h))
+        return self.layers[index], heads, _each(query, self.tokens.check)
 
 
-def _drop(values: Tensor, head: Any, query: Any) -> Tensor:
+def _drop_axes(values: Tensor, head: Selection, query: Selection) -> Tensor:
+    """Values [batch, head, query, key] without the axes of which one index was selected."""
     if _is_one(query):
         values = values[:, :, 0]
     return values[:, 0] if _is_one(head) else values
 
 
-def _is_one(choice: Any) -> bool:
-    """Whether a selection is one index, whose axis is dropped."""
-    return not (choice is None or isinstance(choice, slice | Sequence) or np.ndim(choice))
+def _is_one(selection: Selection) -> bool:
+    """Whether a selection is a single index."""
+    if isinstance(selection, np.ndarray | Tensor):
+        return selection.ndim == 0
+    return not (selection is None or isinstance(selection, slice | Sequence))
 
 
-def _listed(choice: Any) -> list[Any]:
-    return [choice] if _is_one(choice) or isinstance(choice, str) else list(choice)
+def _each(selection: Selection, check: Callable[[SupportsIndex], int]) -> slice | list[int]:
+    """A selection as a slice or as a list of checked indices."""
+    if selection is None:
+        return slice(None)
+    if isinstance(selection, slice):
+        return selection
+    if isinstance(selection, np.ndarray | Tensor):
+        selection = selection.tolist()
+    if isinstance(selection, Sequence) and not isinstance(selection, str):
+        return [check(index) for index in selection]
+    return [check(selection)]

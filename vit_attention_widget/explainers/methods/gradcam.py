@@ -90,7 +90,7 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
         masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         with Capture(trace.model.model, {block: 0}, mask) as capture:
-            after = record.block.run_again(block, inputs)
+            after = record.block.rerun(block, inputs)
         found = capture.block_calls[0].normed
         z = found if normed and found is not None else inputs
         (gradient,) = torch.autograd.grad(after, z, trace.token_gradient(layer))
