@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsIndex, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TargetError
@@ -14,10 +16,23 @@ from ..models.classes import class_indices, no_class
 from .of_classes import logit_of
 from .target import Target, TargetSpec
 
-__all__ = ["resolve"]
+__all__ = ["TargetLike", "resolve"]
+
+TargetLike: TypeAlias = (
+    SupportsIndex
+    | str
+    | Sequence[SupportsIndex | str]
+    | NDArray[np.integer[Any]]
+    | Tensor
+    | Callable[[Tensor], Tensor]
+    | TargetSpec
+    | Target
+    | None
+)
+"""A target as users give it: a class, one for each image, a function of logits, or a spec."""
 
 
-def resolve(target: Any, logits: Tensor, vit: VisionTransformer) -> Target:
+def resolve(target: TargetLike, logits: Tensor, vit: VisionTransformer) -> Target:
     """Make a :class:`Target` of what a user gave.
 
     Parameters

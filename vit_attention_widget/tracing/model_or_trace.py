@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from torch import nn
 
-from ..errors import ParameterError
+from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.head_index import HeadsLike
+from ..models.images import ImageLike
 from ..support.progress import ProgressLike
+from ..targets.user_target import TargetLike
 from .run import trace
 from .trace import Trace
 
@@ -18,8 +20,8 @@ __all__ = ["as_trace", "check_nothing_beside_trace"]
 
 def as_trace(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
-    target: Any = None,
+    images: ImageLike | Sequence[ImageLike] | None = None,
+    target: TargetLike = None,
     *,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
@@ -34,10 +36,13 @@ def as_trace(
     ParameterError
         If images, a target or a head mask are passed together with a trace.
     UnsupportedModelError, ImageError, TargetError, CaptureError
+        As :func:`~.run.trace`.
     """
     if isinstance(model_or_trace, Trace):
         check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
         return model_or_trace
+    if images is None:
+        raise ImageError("There are no images: give a model and images, or a trace alone.")
     return trace(
         model_or_trace,
         images,

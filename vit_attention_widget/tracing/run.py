@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
+from ..models.images import ImageLike
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
-from ..targets.user_target import resolve
+from ..targets.user_target import TargetLike, resolve
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
 from .masking import zero_heads
@@ -26,10 +27,10 @@ __all__ = ["first_difference", "remask", "trace"]
 
 def trace(
     model: nn.Module | VisionTransformer,
-    images: Any,
-    target: Any = None,
+    images: ImageLike | Sequence[ImageLike],
+    target: TargetLike = None,
     *,
-    text: Any = None,
+    text: str | Sequence[str] | None = None,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
     progress: ProgressLike = None,

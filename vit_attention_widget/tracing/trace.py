@@ -21,7 +21,7 @@ from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.token_layout import TokenLayout
 from ..targets import Target
-from ..targets.user_target import resolve
+from ..targets.user_target import TargetLike, resolve
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
 from .gradients import output_gradients, token_gradients
@@ -141,7 +141,7 @@ class Trace:
         """Whether the autograd graph was kept."""
         return self.forward_pass.logits.requires_grad
 
-    def retarget(self, target: Any) -> Trace:
+    def retarget(self, target: TargetLike) -> Trace:
         """The same forward pass with another target, at the cost of one more backward pass.
 
         ``target`` is as for :func:`~vit_attention_widget.trace`.
