@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...data.items import ImagesLike
 from ...errors import JobCancelled, ParameterError, VitAttentionError
 from ...explainers.by_name import Explainer, MethodsLike, are_methods
 from ...models import VisionTransformer
+from ...models.images import ImageLike
 from ...statistics.ranks import paired_rank_correlation
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...support.progress import Progress, ProgressLike, reporting
 from ...support.warn import warn_caller
-from ...tracing.model_or_trace import check_nothing_beside_trace
+from ...tracing.model_or_trace import as_trace, check_nothing_beside_trace
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..baselines import center, methods_without_baselines, random
@@ -37,7 +37,7 @@ def _has_methods(args: Sequence[Any]) -> bool:
 @reordered_arguments("model_or_trace", "images", "methods", "target", moved=_has_methods)
 def sanity_check(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: ImagesLike | None = None,
+    images: ImageLike | Sequence[ImageLike] | None = None,
     target: Any = None,
     *,
     methods: MethodsLike | None = None,
@@ -117,7 +117,7 @@ def sanity_check(
         check_nothing_beside_trace(images=images)
         original = model_or_trace if target is None else model_or_trace.retarget(target)
     else:
-        original = trace(model_or_trace, images, target)
+        original = as_trace(model_or_trace, images, target)
     with reporting(progress) as report:
         copy = copied(original.model, original, describe_copy)
         before = _maps(original, explainers, skip_failing=methods is None)

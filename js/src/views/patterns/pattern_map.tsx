@@ -2,28 +2,16 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import type { Params, Reply } from "../../protocol/requests";
-import { decode } from "../../protocol/safetensors";
-import type { FamilyInfo, FamilyName, Head, ModelInfo } from "../../protocol/schema";
+import type { FamilyInfo, FamilyName, ModelInfo } from "../../protocol/schema";
 import { headCount, headsInOrder, placeAmong } from "../../state/heads";
-import {
-  alike,
-  hereOf,
-  type PatternMap,
-  type Pictures,
-  patternMapOf,
-  picturesOf,
-} from "../../state/patterns";
+import { hereOf } from "../../state/patterns";
 import type { Store } from "../../state/store";
-import { headName, percent } from "../../state/words";
 import { Panel, Segmented } from "../../ui/controls";
+import { PatternReading } from "./pattern_reading";
 import { PatternScatter } from "./pattern_scatter";
-import { Alike, Clusters, READING, Thumbnail } from "./pattern_side";
+import { usePatternData } from "./use_pattern_data";
 
 const TITLE = "Patterns of attention";
-const MOST_ALIKE = 6;
-/** A resting pointer asks for the picture under it, a moving one does not. */
-const REST_MS = 70;
 
 const FAMILIES = [
   { key: "patches", label: "among patches", hint: "attention of patches to patches" },
@@ -39,18 +27,18 @@ export function PatternMapView({ store }: { store: Store }) {
   const patterns = store.traits._patterns_info.value;
   const wanted = useSignal<FamilyName>("patches");
   if (!info) return null;
-  const known = FAMILIES.filter(({ key }) => patterns.families?.[key]);
-  const family = known.find(({ key }) => key === wanted.value)?.key ?? "patches";
-  const found = patterns.families?.[family];
+  const families = FAMILIES.filter(({ key }) => patterns.families?.[key]);
+  const family = families.find(({ key }) => key === wanted.value)?.key ?? "patches";
+  const about = patterns.families?.[family];
   return (
     <Panel
       title={TITLE}
       name="patterns"
       controls={
-        known.length > 1 && (
+        families.length > 1 && (
           <Segmented
             label="family"
-            options={known}
+            options={families}
             value={family}
             onChange={(key) => {
               wanted.value = key;
@@ -60,12 +48,12 @@ export function PatternMapView({ store }: { store: Store }) {
         )
       }
     >
-      {found ? (
+      {about ? (
         <MapOfHeads
           store={store}
           info={info}
           family={family}
-          about={found}
+          about={about}
           version={patterns.version}
         />
       ) : (
@@ -112,76 +100,26 @@ interface MapProps {
 }
 
 function MapOfHeads({ store, info, family, about, version }: MapProps) {
-  const map = useSignal<PatternMap | null>(null);
-  const thumbnails = useSignal<Pictures | null>(null);
-  const remembered = useSignal<{ point: number; pictures: Pictures } | null>(null);
   const point = useSignal(-1);
   const cluster = useSignal(-1);
   const lasso = useSignal<number[]>([]);
-  const looked = store.traits._version.value;
-  const placed = store.patternsHere.value;
   const heads = useMemo(() => headsInOrder(info.num_heads), [info]);
-
-  useEffect(() => {
-    if (looked > 0) store.request("place_heads", {});
-  }, [store, looked, version]);
+  const { map, placed, thumbnails, remembered } = usePatternData(store, family, version, point);
   useEffect(() => {
     lasso.value = [];
-    const abort = new AbortController();
-    fetchInto(store, "pattern_map", { family }, abort.signal, (view) => {
-      map.value = patternMapOf(family, decode(view));
-    });
-    return () => abort.abort();
   }, [store, family, version]);
-  useEffect(() => {
-    if (!placed) return;
-    const abort = new AbortController();
-    fetchInto(store, "pattern_thumbnails", { family }, abort.signal, (view) => {
-      thumbnails.value = picturesOf(decode(view));
-    });
-    return () => abort.abort();
-  }, [store, family, placed]);
-  useEffect(() => {
-    const index = point.value;
-    if (index < 0) return;
-    const abort = new AbortController();
-    const rest = setTimeout(() => {
-      fetchInto(store, "pattern_at", { family, index }, abort.signal, (view) => {
-        remembered.value = { point: index, pictures: picturesOf(decode(view)) };
-      });
-    }, REST_MS);
-    return () => {
-      clearTimeout(rest);
-      abort.abort();
-    };
-  }, [store, family, point.value]);
 
-  const shown = map.value;
-  if (!shown || shown.family !== family) return <p class="vaw-muted">The map is on its way …</p>;
+  if (!map || map.family !== family) return <p class="vaw-muted">The map is on its way …</p>;
   const here = hereOf(family, placed);
-  const [layer, head] = store.shownHead.value;
-  const at = placeAmong(heads, [layer, head]);
-  // those like the selected head: the list must not change under the pointer that is on it
-  const { selected_layer, selected_head } = store.traits;
-  const chosen = placeAmong(heads, [selected_layer.value, selected_head.value]);
-  const like = chosen >= 0 ? chosen : at;
+  const shown = placeAmong(heads, store.shownHead.value);
   const over = point.value;
-  const label = over >= 0 ? (shown.labels[over] ?? -1) : at >= 0 ? (here?.labels[at] ?? -1) : -1;
-  const name = about.clusters[label]?.name ?? "";
-  const [overLayer, overHead] = heads[over % heads.length] ?? [0, 0];
-  const says =
-    over >= 0
-      ? `${headName(overLayer, overHead)} on image ${Math.floor(over / heads.length)}: ${name}`
-      : at >= 0
-        ? `${headName(layer, head)} here: ${name || "…"}`
-        : "Point at a head, or choose one.";
-  const picture = over >= 0 ? remembered.value : at >= 0 ? thumbnails.value : null;
-  const pictures = picture && "pictures" in picture ? picture.pictures : picture;
+  const hereLabel = shown >= 0 ? (here?.labels[shown] ?? -1) : -1;
+  const label = over >= 0 ? (map.labels[over] ?? -1) : hereLabel;
   return (
     <div class="vaw-patterns-body">
       <PatternScatter
         store={store}
-        map={shown}
+        map={map}
         here={here}
         heads={heads}
         layers={info.num_layers}
@@ -195,110 +133,21 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
           lasso.value = points;
         }}
       />
-      <div class="vaw-stack">
-        <p class="vaw-reads" data-testid="pattern-says">
-          {says}
-        </p>
-        <div class="vaw-pattern-picture">
-          {pictures && (
-            <Thumbnail
-              store={store}
-              family={family}
-              pictures={pictures}
-              index={over >= 0 ? 0 : at}
-              label={`attention of ${says}`}
-              testid="pattern-thumbnail"
-              width={family === "class" ? 260 : 150}
-            />
-          )}
-          <p class="vaw-muted">
-            {over >= 0 ? "as the map remembers it; " : ""}
-            {READING[family]}
-          </p>
-        </div>
-        {like >= 0 && (
-          <div class="vaw-row">
-            <span class="vaw-muted">heads like {headName(...(heads[like] as Head))}</span>
-            <Alike
-              store={store}
-              heads={alike(shown.distances, heads.length, like, MOST_ALIKE).map(
-                ({ other }) => heads[other] as [number, number],
-              )}
-            />
-          </div>
-        )}
-        {lasso.value.length > 0 && (
-          <Lassoed
-            store={store}
-            points={lasso.value}
-            heads={heads.length}
-            info={info}
-            map={shown}
-          />
-        )}
-        <Clusters
-          store={store}
-          family={family}
-          clusters={about.clusters}
-          pictures={shown.clusters}
-          total={about.points}
-          current={label}
-          onCluster={(index) => {
-            cluster.value = index;
-          }}
-        />
-        <p class="vaw-muted" data-testid="pattern-quality">
-          {qualityOf(about)}
-        </p>
-      </div>
+      <PatternReading
+        store={store}
+        family={family}
+        about={about}
+        map={map}
+        heads={heads}
+        shown={shown}
+        over={over}
+        label={label}
+        pictures={over >= 0 ? remembered : shown >= 0 ? thumbnails : null}
+        lasso={lasso.value}
+        onCluster={(index) => {
+          cluster.value = index;
+        }}
+      />
     </div>
-  );
-}
-
-function Lassoed(props: {
-  store: Store;
-  points: number[];
-  heads: number;
-  info: ModelInfo;
-  map: PatternMap;
-}) {
-  const { store, points, heads, map } = props;
-  const images = new Set(points.map((point) => Math.floor(point / heads))).size;
-  const here = store.brush.heads.value.length;
-  return (
-    <p data-testid="lasso-says">
-      In the lasso: {points.length} heads ({percent(points.length / map.labels.length)}) of {images}{" "}
-      images{here > 0 ? `, ${here} of this image, brushed in the grid: p prunes them` : ""}.
-    </p>
-  );
-}
-
-/** How far a map can be trusted. */
-function qualityOf({ error, pca_error, stability, images }: FamilyInfo): string {
-  const gain = pca_error > 0 ? 1 - error / pca_error : 0;
-  const words = [
-    `${images} ${images === 1 ? "image" : "images"}`,
-    gain >= 0.005
-      ? `reconstruction error ${percent(gain)} below PCA`
-      : "reconstruction error no lower than PCA",
-  ];
-  if (stability !== null) words.push(`cluster stability (ARI) ${stability.toFixed(2)}`);
-  return words.join("; ");
-}
-
-type PatternMethod = "pattern_map" | "pattern_thumbnails" | "pattern_at";
-
-function fetchInto<M extends PatternMethod>(
-  store: Store,
-  method: M,
-  params: Params<M>,
-  signal: AbortSignal,
-  take: (buffer: Reply<M>["buffer"]) => void,
-): void {
-  store.requests.ask(method, params, signal).then(
-    ({ buffer }) => {
-      if (!signal.aborted) take(buffer);
-    },
-    () => undefined, // given up, or not there yet: it is asked for again when it is
   );
 }
