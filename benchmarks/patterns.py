@@ -25,7 +25,7 @@ def learning(images: int) -> list[Row]:
     name = f"bundled model, {images} images"
     rows = [Row(f"{name}: learning patterns, three seeds", f"{took:.0f} s", "<= 180 s")]
     for family, found in patterns:
-        share = found.error / found.pca_error
+        share = found.reconstruction_error / found.pca_error
         rows += [
             Row(f"{name}, {family}: error of the codes", f"{share:.2f} x PCA's", "< 1"),
             Row(f"{name}, {family}: clusters over seeds", f"agree {found.stability:.2f}"),

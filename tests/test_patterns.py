@@ -17,19 +17,18 @@ from twins import agree, twins
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError
-from vit_attention_widget.patterns import head_blocks
-from vit_attention_widget.patterns.clusters import agreement
-from vit_attention_widget.patterns.pattern_family import PatternFamily
+from vit_attention_widget.patterns import PatternFamily, pool_heads
+from vit_attention_widget.patterns.clusters import adjusted_rand_index
 from vit_attention_widget.tracing.layer_record import LayerRecord
 
-PLANTED = ("self", "neighbours", "row", "column", "uniform", "sink", "class token")
+PLANTED = ("self", "neighbors", "row", "column", "uniform", "sink", "class token")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_and_scores(name: str) -> None:
     pair = twins(name)
     tokens = pair.trace.tokens
-    found = head_blocks(pair.trace)
+    found = pool_heads(pair.trace)
     grid = tokens.num_prefix, tokens.rows, tokens.cols
     assert ("class" in found) == ("class" in tokens.prefix)
     for index, (image, layer, head) in enumerate(found["patches"].heads.tolist()):
@@ -52,10 +51,10 @@ def test_the_size_of_a_chunk_does_not_matter(
     name: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = twins(name)
-    whole = head_blocks(pair.trace)
+    whole = pool_heads(pair.trace)
     chunks = vaw.Trace.attention_chunks
     monkeypatch.setattr(vaw.Trace, "attention_chunks", lambda t, layer: chunks(t, layer, size))
-    for family, parts in head_blocks(pair.trace).items():
+    for family, parts in pool_heads(pair.trace).items():
         agree(parts.vectors, whole[family].vectors, 1e-12)
         agree(parts.scores, whole[family].scores, 1e-12)
         assert parts.heads.equal(whole[family].heads)
@@ -70,7 +69,7 @@ def template(what: str, rows: int, cols: int, generator: torch.Generator) -> Ten
     sinks = torch.randperm(count, generator=generator)[:2]
     between = {
         "self": far == 0,
-        "neighbours": far == 1,
+        "neighbors": far == 1,
         "row": row[:, None] == row,
         "column": col[:, None] == col,
         "sink": torch.zeros(count, count, dtype=torch.bool).index_fill(1, sinks, True),
@@ -133,7 +132,7 @@ def test_the_autoencoder_is_better_than_pca(fitted: vaw.AttentionPatterns) -> No
     scenes = [vaw.demo.scene(seed=s).image for s in range(40)]
     real = vaw.AttentionPatterns(seeds=1).fit(vaw.demo.load_model(), scenes)
     for _, family in real:
-        assert family.error < 0.97 * family.pca_error
+        assert family.reconstruction_error < 0.97 * family.pca_error
 
 
 @pytest.mark.slow
@@ -158,7 +157,7 @@ def test_heads_like_this_one(fitted: vaw.AttentionPatterns) -> None:
 def test_new_heads_are_placed_among_those_like_them(fitted: vaw.AttentionPatterns) -> None:
     [other] = planted(1, seed=99)
     family = fitted.family()
-    placed = family.place(head_blocks(other)["patches"])
+    placed = family.place(pool_heads(other)["patches"])
     for i, (_, _, head) in enumerate(placed.heads):
         name = fitted.clusters[placed.labels[i]].name
         assert name.split(",")[0] == PLANTED[head]
@@ -228,7 +227,7 @@ def test_files_that_hold_no_map(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="safetensors"):
         vaw.AttentionPatterns.load(tmp_path / "text")
     save_file({"weights": torch.zeros(1)}, tmp_path / "weights.safetensors")
-    with pytest.raises(ParameterError, match="no attention patterns"):
+    with pytest.raises(ParameterError, match="no patterns: write it with"):
         vaw.AttentionPatterns.load(tmp_path / "weights.safetensors")
 
 
@@ -328,4 +327,60 @@ def test_bad_input() -> None:
 
 def test_agreement_is_the_adjusted_rand_index() -> None:
     labels = np.array([0, 0, 1, 1, 2])
-    assert agreement(labels, (labels + 1) % 3) == 1
+    assert adjusted_rand_index(labels, (labels + 1) % 3) == 1
+
+
+def test_tables_files_and_pictures(fitted: vaw.AttentionPatterns, tmp_path: Path) -> None:
+    for library in ("matplotlib", "pandas", "xarray"):
+        pytest.importorskip(library)
+    family = fitted.family("patches")
+    assert torch.equal(fitted.values, torch.from_numpy(fitted.embedding))
+    frame = fitted.to_dataframe()
+    assert len(frame) == len(family)
+    assert frame[["image", "layer", "head"]].values.tolist() == family.heads.tolist()
+    assert frame["cluster"].tolist() == family.labels.tolist()
+    assert frame["sink"].tolist() == family.scores[:, family.family.roles.index("sink")].tolist()
+    assert fitted.to_xarray(family="class")["code"].dims == ("point", "dim")
+    fitted.to_csv(tmp_path / "map.csv")
+    assert len((tmp_path / "map.csv").read_text().splitlines()) == len(family) + 1
+    axes = fitted.plot()
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == len(family)
+    for html in (fitted._repr_html_(), family._repr_html_()):
+        assert family.clusters[0].name in html
+        assert "below PCA" in html
+    family.save(tmp_path / "family.safetensors")
+    again = type(family).load(tmp_path / "family.safetensors")
+    assert again.family is family.family
+    assert np.array_equal(again.reconstruct(1, 3, 4), family.reconstruct(1, 3, 4))
+    [other] = planted(1, seed=99)
+    placed = family.place(pool_heads(other)["patches"])
+    placed.save(tmp_path / "placed.safetensors")
+    loaded = type(placed).load(tmp_path / "placed.safetensors")
+    assert np.array_equal(loaded.values, placed.values)
+    assert loaded.to_dataframe().equals(placed.to_dataframe())
+    assert sum(len(dots.get_offsets()) for dots in placed.plot().collections) == len(placed)
+
+
+def test_maps_of_the_first_release_are_read(fitted: vaw.AttentionPatterns, tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    key = "vit_attention_widget.patterns"
+    fitted.save(tmp_path / "map.safetensors")
+    with safe_open(tmp_path / "map.safetensors", "pt") as file:
+        text = file.metadata()[key]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for new, old in (
+        ("neighbors", "neighbours"),
+        ("toward", "towards"),
+        ("attended to", "looked at"),
+    ):
+        text = text.replace(new, old)
+    save_file(tensors, tmp_path / "old.safetensors", {key: text})
+    again = vaw.AttentionPatterns.load(tmp_path / "old.safetensors")
+    assert again.summary() == fitted.summary()
+    assert [c.scores for c in again.clusters] == [c.scores for c in fitted.clusters]
+    del tensors["patches.codes"]
+    save_file(tensors, tmp_path / "old.safetensors", {key: text})
+    with pytest.raises(ParameterError, match="damaged"):
+        vaw.AttentionPatterns.load(tmp_path / "old.safetensors")

@@ -62,6 +62,11 @@ class TokenLayout:
         return self.num_prefix + self.num_patches
 
     @property
+    def class_token(self) -> int | None:
+        """Index of the class token in the sequence; None without one."""
+        return self.prefix.index("class") if "class" in self.prefix else None
+
+    @property
     def image_height(self) -> int:
         """Height in pixels of what the patches cover."""
         return self.rows * self.patch_height

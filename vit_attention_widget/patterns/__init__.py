@@ -2,7 +2,20 @@
 
 from .attention_patterns import AttentionPatterns
 from .clusters import Cluster
-from .pattern_family import PatternFamily, Placed
-from .pooled_heads import head_blocks
+from .family_spec import FamilyName, FamilySpec
+from .libraries import check_pattern_libraries
+from .pattern_family import PatternFamily
+from .placed_heads import PlacedHeads
+from .pooled_heads import PooledHeads, pool_heads
 
-__all__ = ["AttentionPatterns", "Cluster", "PatternFamily", "Placed", "head_blocks"]
+__all__ = [
+    "AttentionPatterns",
+    "Cluster",
+    "FamilyName",
+    "FamilySpec",
+    "PatternFamily",
+    "PlacedHeads",
+    "PooledHeads",
+    "check_pattern_libraries",
+    "pool_heads",
+]

@@ -1,50 +1,48 @@
-"""The patterns that the heads of a model have learned, over a set of images."""
+"""The attention patterns that the heads of a model have learned, over a set of images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..data.items import count_images
-from ..data.reader import batches
-from ..errors import ImageError, ParameterError
-from ..models import VisionTransformer, describe
-from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..data.items import ImagesLike
+from ..errors import ParameterError
+from ..models import VisionTransformer
+from ..models.fingerprint import ModelFingerprint
+from ..results.html import block
 from ..support.deprecation import renamed_attribute, renamed_keywords
-from ..support.progress import Progress, no_progress
-from ..tracing.run import trace
+from ..support.progress import ProgressLike, part_of, reporting
 from ..tracing.trace import Trace
-from . import storage
-from .autoencoder import encode_all, fit_autoencoder
-from .clusters import Cluster, agreement, describe_clusters, find_clusters, merge_namesakes
-from .layout import lay_out
-from .pattern_family import PatternFamily, Placed, as_pattern
-from .pooled_heads import FAMILIES, PATCHES, Family, HeadBlocks, head_blocks
+from .clusters import Cluster
+from .collecting import collect_heads
+from .family_spec import FAMILIES, PATCHES, FamilyName
+from .layout import Floats
+from .learning import Learning
+from .pattern_family import PatternFamily
+from .placed_heads import PlacedHeads
+from .pooled_heads import pool_heads
+from .storage import read_patterns, write_patterns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+    from xarray import Dataset
 
 __all__ = ["AttentionPatterns"]
 
-Floats = NDArray[np.float32]
-
-_AT_ONCE = 8
-_MANY = 16
-"""Clusters before those that do the same are merged."""
-
-_LOOKING = 0.4
-"""Share of a fit's progress that looking at the images takes."""
+_COLLECTING = 0.4
+"""Share of the progress that is for running the model on the images."""
 
 
 class AttentionPatterns:
-    """A map of what heads do: attention of every head over a set of images (Li et al. 2023).
+    """A map of what heads do: the attention of every head over a set of images (Li et al. 2023).
 
-    An autoencoder is trained on the attention of all heads, in two families: among the patches, and
-    of and to the class token. Its codes are arranged in the plane and clustered; heads of other
-    images can be placed among them.
+    An autoencoder is trained on the attention of all heads, in two families: attention among the
+    patches, and attention of and to the class token. Its codes are arranged in the plane and
+    clustered, and heads of other images can be placed among them.
 
     Parameters
     ----------
@@ -55,7 +53,7 @@ class AttentionPatterns:
     clusters : int, optional
         How many; by default as many as have different names.
     seeds : int
-        How often everything is learnt to see how stable the clusters are; 1 for once.
+        With how many seeds everything is learned, to measure how stable the clusters are.
 
     Attributes
     ----------
@@ -64,25 +62,23 @@ class AttentionPatterns:
 
     Notes
     -----
-    The paper's architecture, size of the code, loss, projection and clustering are not published in
+    The paper's architecture, code size, loss, projection and clustering are not published in
     readable form; those here are ours. Attention is pooled to 7 x 7 cells (14 x 14 for the class
-    token) and its square root taken. The autoencoder starts as PCA and learns what PCA cannot say;
-    ``error`` and ``pca_error``, on heads that had no part in that, say how much better it became.
-    The map is t-SNE (openTSNE). The clusters are k-means (scikit-learn); without a number,
-    many are made, and those of which the same can be said are one.
+    token) and its square root taken. The autoencoder starts as PCA and learns what PCA cannot
+    represent; ``reconstruction_error`` and ``pca_error``, on held-out heads, say how much better it
+    became. The map is by t-SNE (openTSNE), the clusters by k-means (scikit-learn); without a
+    number, many clusters are made, and those with the same name become one.
 
     Examples
     --------
     >>> import vit_attention_widget as vaw
     >>> scenes = [vaw.demo.scene(seed=s).image for s in range(6)]
     >>> patterns = vaw.AttentionPatterns(seeds=1).fit(vaw.demo.load_model(), scenes)
-    >>> patterns.embedding.shape  # images x layers x heads points of the plane
-    (144, 2)
+    >>> patterns.values.shape  # images x layers x heads points of the plane
+    torch.Size([144, 2])
     >>> len(patterns.nearest(layer=5, head=0, count=3))
     3
     """
-
-    identity = renamed_attribute("fingerprint")
 
     def __init__(
         self, latent: int = 32, *, seed: int = 0, clusters: int | None = None, seeds: int = 3
@@ -93,8 +89,10 @@ class AttentionPatterns:
         if clusters is not None and clusters < 1:
             raise ParameterError(f"clusters is {clusters}: at least 1 was expected.")
         self.latent, self.seed, self.num_clusters, self.seeds = latent, seed, clusters, seeds
-        self.families: dict[str, PatternFamily] = {}
+        self.families: dict[FamilyName, PatternFamily] = {}
         self.fingerprint: ModelFingerprint | None = None
+
+    identity = renamed_attribute("fingerprint")
 
     def __repr__(self) -> str:
         if self.fingerprint is None:
@@ -102,18 +100,16 @@ class AttentionPatterns:
         parts = [f"{len(f)} heads in {len(f.clusters)} clusters ({n})" for n, f in self]
         return f"<AttentionPatterns of {self.fingerprint.name}: {', '.join(parts)}>"
 
-    def __iter__(self) -> Iterator[tuple[str, PatternFamily]]:
+    def __iter__(self) -> Iterator[tuple[FamilyName, PatternFamily]]:
         return iter(self.families.items())
-
-    # Learning ------------------------------------------------------------------------------------
 
     @renamed_keywords({"model": "model_or_trace"})
     def fit(
         self,
         model_or_trace: nn.Module | VisionTransformer | Trace | Sequence[Trace],
-        images: Any = None,
+        images: ImagesLike | None = None,
         *,
-        progress: Progress | None = None,
+        progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
 
@@ -123,10 +119,10 @@ class AttentionPatterns:
             Traces bring their images.
         images : list, float tensor, data set or loader
             Their sizes may differ where the model takes it. Labels are not needed.
-        progress : callable, optional
-            Called with (fraction, label); it may raise
-            :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves what
-            was fitted before.
+        progress : callable or bool, optional
+            True for a progress bar, or a function of (fraction, label); it may raise
+            :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
+            patterns as they were.
 
         Raises
         ------
@@ -134,66 +130,25 @@ class AttentionPatterns:
             If there are too few heads to learn from, or the libraries are missing.
         ImageError, UnsupportedModelError
         """
-        report = progress or no_progress
-        model_fingerprint, blocks = _collect(
-            model_or_trace, images, lambda f, label: report(f * _LOOKING, label)
-        )
-        families = {}
-        for i, (name, found) in enumerate(blocks.items()):
-
-            def part(fraction: float, label: str, i: int = i) -> None:
-                report(_LOOKING + (i + fraction) / len(blocks) * (1 - _LOOKING), label)
-
-            families[name] = self._learn(name, found, part)
-        self.families, self.fingerprint = families, model_fingerprint
+        learning = Learning(self.latent, self.seed, self.num_clusters, self.seeds)
+        with reporting(progress) as report:
+            collecting = part_of(report, 0, _COLLECTING)
+            fingerprint, pooled = collect_heads(model_or_trace, images, collecting)
+            share = (1 - _COLLECTING) / len(pooled)
+            families = {
+                name: learning.family(
+                    FAMILIES[name],
+                    heads,
+                    part_of(report, _COLLECTING + i * share, _COLLECTING + (i + 1) * share),
+                )
+                for i, (name, heads) in enumerate(pooled.items())
+            }
+        self.families, self.fingerprint = families, fingerprint
         return self
 
-    def _learn(self, name: str, found: HeadBlocks, report: Progress) -> PatternFamily:
-        family, heads = FAMILIES[name], found.heads.numpy()
-        held_out, scores = _held_out(found.heads, self.seed), found.scores.float().numpy()
+    # What was learned -----------------------------------------------------------------------------
 
-        def learn(seed: int, share: float) -> tuple[Any, Floats, NDArray[np.int64]]:
-            def trained(fraction: float) -> None:
-                report(share + fraction * 0.6 / self.seeds, f"learning patterns ({name})")
-
-            fit = fit_autoencoder(found.vectors, held_out, self.latent, seed, trained)
-            codes = encode_all(fit.autoencoder, found.vectors).numpy()
-            return fit, codes, self._clustered(codes, scores, family, seed)
-
-        fit, codes, labels = learn(self.seed, 0.0)
-        others = [
-            learn(self.seed + again, again * 0.6 / self.seeds)[2] for again in range(1, self.seeds)
-        ]
-        every = [labels, *others]
-        pairs = [agreement(a, b) for i, a in enumerate(every) for b in every[:i]]
-
-        def arranged(fraction: float) -> None:
-            report(0.6 + 0.4 * fraction, f"arranging heads ({name})")
-
-        patterns = [_mean(found.vectors, labels == k, family) for k in range(labels.max() + 1)]
-        return PatternFamily(
-            family,
-            fit.autoencoder,
-            heads,
-            lay_out(codes, self.seed, arranged),
-            codes,
-            labels,
-            scores,
-            describe_clusters(labels, scores, heads[:, 1], patterns, family),
-            fit.error,
-            fit.pca_error,
-            float(np.mean(pairs)) if pairs else float("nan"),
-        )
-
-    def _clustered(
-        self, codes: Floats, scores: Floats, family: Family, seed: int
-    ) -> NDArray[np.int64]:
-        labels = find_clusters(codes, seed, self.num_clusters or _MANY)
-        return labels if self.num_clusters else merge_namesakes(labels, scores, family)
-
-    # What was learnt -----------------------------------------------------------------------------
-
-    def family(self, name: str | None = None) -> PatternFamily:
+    def family(self, name: FamilyName | None = None) -> PatternFamily:
         """One family, ``"patches"`` by default.
 
         Raises
@@ -202,7 +157,7 @@ class AttentionPatterns:
             If nothing was fitted yet, or the model has no such family.
         """
         if not self.families:
-            raise ParameterError("Nothing was learnt yet: call fit(model, images) first.")
+            raise ParameterError("Nothing was learned yet: call fit(model, images) first.")
         name = PATCHES.name if name is None else name
         if name not in self.families:
             raise ParameterError(
@@ -212,8 +167,13 @@ class AttentionPatterns:
         return self.families[name]
 
     @property
+    def values(self) -> Tensor:
+        """[point, coordinate], the map of ``patches``: a point for each head of each image."""
+        return self.family().values
+
+    @property
     def embedding(self) -> Floats:
-        """Points of all heads, [image x layer x head, 2], of the family ``patches``."""
+        """[point, 2], the map of the family ``patches`` as an array."""
         return self.family().embedding
 
     @property
@@ -226,20 +186,20 @@ class AttentionPatterns:
         layer: int,
         head: int,
         *,
-        family: str | None = None,
+        family: FamilyName | None = None,
         image: int | None = None,
         count: int | None = 5,
     ) -> list[tuple[int, int, float]]:
-        """Heads like this one; see :meth:`PatternFamily.nearest`."""
+        """Heads with similar patterns; see :meth:`.PatternFamily.nearest`."""
         return self.family(family).nearest(layer, head, image, count)
 
     def reconstruct(
-        self, layer: int, head: int, image: int = 0, *, family: str | None = None
+        self, layer: int, head: int, image: int = 0, *, family: FamilyName | None = None
     ) -> Floats:
-        """Pooled attention of a head as its code remembers it; see :meth:`PatternFamily`."""
+        """Pooled attention of a head, decoded from its code; :meth:`.PatternFamily.reconstruct`."""
         return self.family(family).reconstruct(layer, head, image)
 
-    def place(self, found: Trace) -> dict[str, Placed]:
+    def place(self, trace: Trace) -> dict[FamilyName, PlacedHeads]:
         """Place the heads of other images of the same model on the map.
 
         Raises
@@ -247,115 +207,69 @@ class AttentionPatterns:
         ParameterError
             If the trace is of another model, or nothing was fitted yet.
         """
-        self.check(found.model)
-        blocks = head_blocks(found)
-        return {name: family.place(blocks[name]) for name, family in self}
+        self.check(trace.model)
+        pooled = pool_heads(trace)
+        return {name: family.place(pooled[name]) for name, family in self}
 
     def check(self, model: nn.Module | VisionTransformer) -> None:
-        """Raise :class:`ParameterError` unless the map was made of this model."""
+        """Raise :class:`ParameterError` unless the map was learned from this model."""
         self.family()
         assert self.fingerprint is not None
         self.fingerprint.check(model)
 
     def summary(self) -> str:
-        """What was found, as lines for a person."""
+        """What was learned, in a few lines."""
         lines = []
         for name, family in self:
-            gain = 1 - family.error / family.pca_error if family.pca_error else 0.0
-            lines.append(
-                f"{name}: {len(family)} heads, error {gain:.0%} below PCA's, "
-                f"clusters agree {family.stability:.2f} over seeds"
-            )
-            lines += [f"  {c.size:6d}  {c.name}" for c in family.clusters]
+            lines.append(f"{name}: {family.summary()}")
+            lines += [f"  {cluster.size:6d}  {cluster.name}" for cluster in family.clusters]
         return "\n".join(lines)
 
-    # Files ---------------------------------------------------------------------------------------
+    # Pictures, tables and files -------------------------------------------------------------------
+
+    def plot(self, ax: Axes | None = None, *, family: FamilyName | None = None) -> Axes:
+        """Draw the map of a family in the colors of its clusters. Needs matplotlib."""
+        return self.family(family).plot(ax)
+
+    def _repr_html_(self) -> str:
+        return block(repr(self), *(family._repr_html_() for _, family in self))
+
+    def to_dataframe(self, *, family: FamilyName | None = None) -> DataFrame:
+        """A pandas table of one family: a row for each image and head."""
+        return self.family(family).to_dataframe()
+
+    def to_xarray(self, *, family: FamilyName | None = None) -> Dataset:
+        """An xarray data set of one family."""
+        return self.family(family).to_xarray()
+
+    def to_csv(self, path: str | Path, *, family: FamilyName | None = None) -> None:
+        """Write the table of one family."""
+        self.family(family).to_csv(path)
 
     def save(self, path: str | Path) -> None:
-        """Write the map as safetensors."""
+        """Write all families as a safetensors file.
+
+        Raises
+        ------
+        ParameterError
+            If nothing was fitted yet, or the file cannot be written.
+        """
         self.family()
-        storage.save(self, path)
+        write_patterns(self, path)
 
     @classmethod
     def load(
         cls, path: str | Path, model: nn.Module | VisionTransformer | None = None
     ) -> AttentionPatterns:
-        """Read a map that was written by :meth:`save`; checked against the model, if given.
+        """Read patterns that were written by :meth:`save`; checked against the model, if given.
 
         Raises
         ------
         ParameterError
-            If the file is none of these, or of another model.
+            If the file does not exist, is damaged, holds something else, or is of another model.
         """
-        found = cls()
-        storage.load(found, path)
+        patterns = cls()
+        read_patterns(patterns, path)
         if model is not None:
-            found.check(model)
-        return found
-
-
-def _collect(
-    model: nn.Module | VisionTransformer | Trace | Sequence[Trace], images: Any, report: Progress
-) -> tuple[ModelFingerprint, dict[str, HeadBlocks]]:
-    """Blocks of all heads of all images, their vectors in 8 bits."""
-    parts: dict[str, list[HeadBlocks]] = {}
-    model_fingerprint: ModelFingerprint | None = None
-    first = 0
-    for found, fraction in _traces(model, images):
-        report(fraction, f"looking at image {first}")
-        if model_fingerprint is None:
-            model_fingerprint = fingerprint(found.model)
-        else:
-            model_fingerprint.check(found.model)
-        for name, blocks in head_blocks(found).items():
-            heads = blocks.heads + torch.tensor([first, 0, 0])
-            parts.setdefault(name, []).append(HeadBlocks(blocks.levels, blocks.scores, heads))
-        first += found.batch_size
-    if model_fingerprint is None:
-        raise ImageError("There are no images: give at least one.")
-    return model_fingerprint, {
-        name: HeadBlocks(
-            torch.cat([p.vectors for p in several]),
-            torch.cat([p.scores for p in several]),
-            torch.cat([p.heads for p in several]),
-        )
-        for name, several in parts.items()
-    }
-
-
-def _traces(model: Any, images: Any) -> Iterator[tuple[Trace, float]]:
-    given = [model] if isinstance(model, Trace) else model
-    if isinstance(given, list | tuple):
-        if images is not None:
-            raise ParameterError("Images were given beside traces, which have their own.")
-        for i, found in enumerate(given):
-            yield found, i / len(given)
-        return
-    vit, total, done = describe(model), count_images(images), 0
-    for batch in batches(images, None, _AT_ONCE):
-        for inputs in batch.inputs_by_size(vit):
-            yield trace(vit, inputs, gradients=False), done / total if total else 0.0
-            done += len(inputs)
-
-
-def _mean(vectors: Tensor, chosen: NDArray[np.bool_], family: Family) -> Floats:
-    """Mean attention of some heads, as a picture."""
-    which = torch.from_numpy(np.flatnonzero(chosen))
-    total = torch.zeros(family.size, dtype=torch.float64)
-    for some in which.split(4096):
-        total += (vectors[some].float() / 255).square().sum(0)
-    return as_pattern((total / len(which)).sqrt().float().numpy()[None], family)[0]
-
-
-def _held_out(heads: Tensor, seed: int) -> Tensor:
-    """Which heads are not trained on: those of a tenth of the images, or some of one image's."""
-    generator = torch.Generator().manual_seed(seed)
-    images = heads[:, 0].unique()
-    if len(images) >= 5:
-        chosen = images[
-            torch.randperm(len(images), generator=generator)[: max(1, len(images) // 10)]
-        ]
-        return torch.isin(heads[:, 0], chosen)
-    mask = torch.zeros(len(heads), dtype=torch.bool)
-    mask[torch.randperm(len(heads), generator=generator)[: max(1, len(heads) // 5)]] = True
-    return mask
+            patterns.check(model)
+        return patterns

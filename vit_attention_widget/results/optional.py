@@ -1,4 +1,4 @@
-"""Libraries that only tables and pictures need, imported when they are."""
+"""Libraries that not everyone needs, imported when they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..errors import ParameterError
 __all__ = ["optional"]
 
 
-def optional(module: str, caller: str) -> Any:
-    """Import a library of the extra ``tables``: pandas, xarray or matplotlib.
+def optional(module: str, caller: str, extra: str = "tables") -> Any:
+    """Import a library of one of the package's extras.
 
     Parameters
     ----------
@@ -19,6 +19,8 @@ def optional(module: str, caller: str) -> Any:
         Such as ``"pandas"`` or ``"matplotlib.pyplot"``.
     caller : str
         What needs it, as a user calls it: ``"to_dataframe()"``.
+    extra : str
+        The extra that it belongs to.
 
     Raises
     ------
@@ -33,5 +35,5 @@ def optional(module: str, caller: str) -> Any:
             raise  # it is installed, but lacks something itself
         raise ParameterError(
             f"{caller} needs {library}, which is not installed: "
-            "pip install 'vit-attention-widget[tables]'."
+            f"pip install 'vit-attention-widget[{extra}]'."
         ) from error

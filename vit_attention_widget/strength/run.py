@@ -73,7 +73,7 @@ def attention_strength(
     shape = trace.batch_size, trace.num_layers, max(trace.num_heads)
     profile = like.new_full((*shape, offsets.hops), torch.nan)
     distance = like.new_full(shape, torch.nan)
-    class_token = tokens.prefix.index("class") if "class" in tokens.prefix else None
+    class_token = tokens.class_token
     shares = (
         [like.new_full(shape, torch.nan) for _ in range(3)] if class_token is not None else None
     )

@@ -7,8 +7,13 @@ from numpy.typing import NDArray
 
 from ...errors import ParameterError
 from ...models import VisionTransformer
-from ...patterns import AttentionPatterns, PatternFamily, Placed
-from ...patterns.layout import needed
+from ...patterns import (
+    AttentionPatterns,
+    FamilyName,
+    PatternFamily,
+    PlacedHeads,
+    check_pattern_libraries,
+)
 from ...protocol.schema.results import FamilyInfo
 from ...protocol.schema.tensors import PatternMap, PatternPictures, PatternsHere
 from ...protocol.tensors import encode, quantize
@@ -20,7 +25,7 @@ __all__ = ["PATTERNS_SLOT", "PatternStudy"]
 
 PATTERNS_SLOT = "patterns"
 
-_Placement = tuple[Trace, AttentionPatterns, dict[str, Placed]]
+_Placement = tuple[Trace, AttentionPatterns, dict[FamilyName, PlacedHeads]]
 
 
 class PatternStudy(Study):
@@ -32,7 +37,7 @@ class PatternStudy(Study):
     _patterns: AttentionPatterns | None = None
 
     def reset(self) -> None:
-        self._placed: dict[str, Placed] | None = None
+        self._placed: dict[FamilyName, PlacedHeads] | None = None
         self._traits._patterns_here = b""
         if self._patterns is not None and not _is_of(self._patterns, self._context.vit):
             self.patterns = None  # another model's
@@ -50,7 +55,7 @@ class PatternStudy(Study):
         with context.lock:
             self._patterns, self._placed, traits._patterns_here = patterns, None, b""
             version = traits._patterns_info.get("version", 0) + 1
-            families = {} if patterns is None else {name: _described(f) for name, f in patterns}
+            families: dict[str, FamilyInfo] = {name: _described(f) for name, f in patterns or ()}
             traits._patterns_info = {"version": version, "families": families}
 
     def learn(self) -> None:
@@ -61,7 +66,7 @@ class PatternStudy(Study):
         ParameterError
             If the libraries that this needs are not installed.
         """
-        needed("openTSNE"), needed("sklearn")
+        check_pattern_libraries()
         context = self._context
         vit, images = context.vit, context.image_set
         inputs = [context.subject.inputs] if images is None else images.inputs
@@ -95,7 +100,7 @@ class PatternStudy(Study):
 
     # Bulk, on request ----------------------------------------------------------------------------
 
-    def points(self, name: str) -> bytes:
+    def points(self, name: FamilyName) -> bytes:
         """All points of a map as they go to the browser.
 
         Heads come image by image in the same order, so their numbers need not be sent.
@@ -110,21 +115,21 @@ class PatternStudy(Study):
         }
         return encode(tensors)
 
-    def thumbnails(self, name: str) -> bytes:
+    def thumbnails(self, name: FamilyName) -> bytes:
         """Attention of every head on the image as it is shown, as pictures."""
         placed = self._placed
         if placed is None or name not in placed:
             raise ParameterError("The heads of this image are not on the map yet: ask again later.")
         return encode(_pictures(placed[name].patterns))
 
-    def point(self, name: str, index: int) -> bytes:
+    def point(self, name: FamilyName, index: int) -> bytes:
         """The pattern that one point of a map stands for, decoded from its code, as a picture."""
         family = self._family(name)
         if not 0 <= index < len(family):
             raise ParameterError(f"There is no point {index}: the map has {len(family)}.")
         return encode(_pictures(family.decoded(family.codes[index : index + 1])))
 
-    def _family(self, name: str) -> PatternFamily:
+    def _family(self, name: FamilyName) -> PatternFamily:
         if self._patterns is None:
             raise ParameterError("There are no patterns yet: learn them first.")
         return self._patterns.family(name)
@@ -142,7 +147,7 @@ def _described(family: PatternFamily) -> FamilyInfo:
     return {
         "points": len(family),
         "images": len(np.unique(family.heads[:, 0])),
-        "error": family.error,
+        "error": family.reconstruction_error,
         "pca_error": family.pca_error,
         "stability": None if np.isnan(family.stability) else family.stability,
         "clusters": [
@@ -152,7 +157,7 @@ def _described(family: PatternFamily) -> FamilyInfo:
     }
 
 
-def _encoded(placed: dict[str, Placed]) -> bytes:
+def _encoded(placed: dict[FamilyName, PlacedHeads]) -> bytes:
     tensors: PatternsHere = {}
     if "patches" in placed:
         tensors["patches_points"] = placed["patches"].points.astype(np.float32)
