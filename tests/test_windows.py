@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import csv
+import dataclasses
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -14,12 +17,14 @@ import timm
 import torch
 from models import randomise
 from reference.windows import SlowBlock, regions_of, slow_blocks, windows_of
+from renamed import warned
 from snapshots import untouched
 from timm.layers import set_fused_attn
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget.capture.function_mode import Capture
+from vit_attention_widget.demo.model import WEIGHTS
 from vit_attention_widget.errors import (
     CaptureError,
     ImageError,
@@ -441,7 +446,7 @@ def test_refusals_say_why_and_what_there_is(architecture: str, why: str, instead
 
 def test_plot() -> None:
     found = found_in("padded")
-    figure = found.plot((39.9, 23.9), [0, 1, 3], head=1, image=1)
+    figure = found.plot(place=(39.9, 23.9), blocks=[0, 1, 3], head=1, image=1).figure
     assert len(figure.axes) == 3
     for ax, block, patch in zip(figure.axes, [0, 1, 3], [4, 4, 8], strict=True):
         picture, drawn = ax.get_images()
@@ -457,17 +462,106 @@ def test_plot() -> None:
         assert picture.get_extent() == [0, 24, 40, 0]
         [box] = ax.patches
         assert box.get_xy() == (col * patch, row * patch)
-    assert len([ax for ax in found.plot().axes if ax.get_images()]) == len(found.blocks)
-    assert len(found.plot(blocks=2).axes) == 1
+    assert len([ax for ax in found.plot().figure.axes if ax.get_images()]) == len(found.blocks)
+    assert len(found.plot(blocks=2).figure.axes) == 1
+    assert found.plot(blocks=-1).get_title() == "block 3 (stage 1, shifted), 5 x 3"
+
+
+def test_plot_into_given_axes() -> None:
+    found = found_in("padded")
+    figure, (left, right) = mpl.pyplot.subplots(1, 2)
+    assert found.plot(left) is left  # the last block
+    assert found.plot(right, blocks=[0]) is right
+    assert [ax.get_title().split(" (")[0] for ax in figure.axes] == ["block 3", "block 0"]
+    with pytest.raises(ParameterError, match="2 blocks do not fit into one"):
+        found.plot(left, blocks=[0, 1])
+
+
+def test_plot_in_the_old_order() -> None:
+    found = found_in("padded")
+    new = "WindowAttention.plot(ax, place=..., blocks=..., head=...)"
+    with warned(f"WindowAttention.plot(place, blocks, head) is now {new}"):
+        ax = found.plot((39.9, 23.9), [0, 1], 1)
+    assert len(ax.figure.axes) == 2
 
 
 def test_plot_refuses() -> None:
     found = found_in("padded")
     with pytest.raises(ParameterError, match="rows 0 to 39 and columns 0 to 23"):
-        found.plot((40, 0))
+        found.plot(place=(40, 0))
     with pytest.raises(ParameterError, match="There is no image 2"):
         found.plot(image=2)
     with pytest.raises(ParameterError, match="There is no block 4"):
         found.plot(blocks=[4])
     with pytest.raises(ParameterError, match="No block"):
         found.plot(blocks=[])
+
+
+# --- tables, files, notebooks --------------------------------------------------------------------
+
+
+def test_tables(tmp_path: Path) -> None:
+    found = found_in("padded")
+    frame = found.to_dataframe()
+    assert list(frame.columns) == ["image", "block", "stage", "head", "row", "col", "received"]
+    data = found.to_xarray()
+    for number, block in enumerate(found.blocks):
+        expected = found.received(number)
+        rows = frame[frame.block == number]
+        assert set(rows.stage) == {block.stage}
+        torch.testing.assert_close(
+            torch.tensor(rows.received.to_numpy()).view(expected.shape), expected.float()
+        )
+        stage = data[f"stage_{block.stage}"].sel({f"block_{block.stage}": number})
+        assert stage.dims == (
+            "image",
+            *(f"{axis}_{block.stage}" for axis in ("head", "row", "col")),
+        )
+        torch.testing.assert_close(torch.tensor(stage.values), expected.float())
+    assert frame.image.is_monotonic_increasing
+    found.to_csv(tmp_path / "windows.csv")
+    with open(tmp_path / "windows.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(frame)
+    assert float(rows[7]["received"]) == pytest.approx(frame.received[7])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_saves_and_loads(name: str, tmp_path: Path) -> None:
+    found = found_in(name)
+    path = tmp_path / "windows.safetensors"
+    found.save(path)
+    loaded = vaw.WindowAttention.load(path)
+    assert repr(loaded) == repr(found)
+    assert torch.equal(loaded.logits, found.logits)
+    for number, (one, other) in enumerate(zip(loaded.blocks, found.blocks, strict=True)):
+        assert one.layout == other.layout
+        assert (one.stage, one.index, one.patch) == (other.stage, other.index, other.patch)
+        assert torch.equal(one.q, other.q)
+        assert torch.equal(one.k, other.k)
+        close(loaded.received(number), found.received(number))  # strides differ, so does rounding
+    one, other = (each.model.picture(each.inputs)[0].tobytes() for each in (loaded, found))
+    assert one == other
+    assert len(loaded.plot().figure.axes) == len(found.blocks)
+
+
+def test_files_that_hold_no_windows(tmp_path: Path) -> None:
+    found = found_in("padded")
+    with pytest.raises(ParameterError, match="no file"):
+        vaw.WindowAttention.load(tmp_path / "missing")
+    with pytest.raises(
+        ParameterError, match=r"no window attention: write it with window_attention"
+    ):
+        vaw.WindowAttention.load(WEIGHTS)
+    blocks = [dataclasses.replace(block, q=block.q[..., :-1, :]) for block in found.blocks]
+    dataclasses.replace(found, blocks=tuple(blocks)).save(tmp_path / "damaged")
+    with pytest.raises(ParameterError, match="damaged is damaged: the queries and keys of block 0"):
+        vaw.WindowAttention.load(tmp_path / "damaged")
+
+
+def test_a_notebook_shows_the_last_block_of_each_stage() -> None:
+    html = found_in("padded")._repr_html_()
+    assert html.count("<img") == 2
+    assert "block 1 (stage 0)" in html
+    assert "block 3 (stage 1)" in html
+    assert "&lt;" not in html

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
+from .image_input import Normalization
 from .residual_blocks import finish_block, heads_of
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
@@ -37,7 +38,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         pool: str,
         num_classes: int,
         image_size: int | tuple[int, int],
-        normalization: tuple[Sequence[float], Sequence[float]],
+        normalization: Normalization,
         project: Callable[[Tensor], Tensor] | None = None,
         forward: Callable[[Tensor], Tensor] | None = None,
         class_names: Sequence[str] | None = None,
@@ -62,7 +63,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         self._normalization = normalization
 
     @property
-    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> Normalization:
         """Mean and standard deviation of the input."""
         return self._normalization
 

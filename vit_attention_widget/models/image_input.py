@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,10 @@ from ..support.deprecation import renamed_attribute
 from .images import ImageLike, load_image
 from .tensor_input import check_model_input
 
-__all__ = ["ImageInput"]
+__all__ = ["ImageInput", "Normalization", "pictures"]
+
+Normalization: TypeAlias = tuple[Sequence[float], Sequence[float]]
+"""Mean and standard deviation of a model's input, per channel, on a scale of 0 to 1."""
 
 
 class ImageInput(ABC):
@@ -46,7 +49,7 @@ class ImageInput(ABC):
 
     @property
     @abstractmethod
-    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> Normalization:
         """Mean and standard deviation of the model's input, per channel, on a scale of 0 to 1."""
 
     normalisation = renamed_attribute("normalization")
@@ -92,9 +95,12 @@ class ImageInput(ABC):
 
     def picture(self, inputs: Tensor) -> list[Image.Image]:
         """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""
-        mean, std = (
-            torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in self.normalization
-        )
-        pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
-        arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-        return [Image.fromarray(np.ascontiguousarray(array)) for array in arrays]
+        return pictures(inputs, self.normalization)
+
+
+def pictures(inputs: Tensor, normalization: Normalization) -> list[Image.Image]:
+    """Model inputs [batch, 3, height, width] as RGB pictures."""
+    mean, std = (torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in normalization)
+    pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
+    arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
+    return [Image.fromarray(np.ascontiguousarray(array)) for array in arrays]

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 
 from ..errors import ParameterError, TargetError
 from .eval_mode import evaluating
+from .image_input import Normalization
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
 
@@ -101,7 +102,7 @@ class ZeroShot(VisionTransformer):
         return self._tower.transform(image)
 
     @property
-    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> Normalization:
         """Of the tower's input."""
         return self._tower.normalization
 

@@ -3,80 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from ..errors import ParameterError
+from ..models.head_index import index_among
+from ..results.optional import optional
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .result import WindowAttention
 
 __all__ = ["plot_windows"]
 
-_ACROSS = 4
+_ACROSS = 6
 _NOTHING = 1e-12
-"""Attention below this is none: the mask of shifted windows leaves about 1e-44."""
+"""Attention behind the shift's mask is of this order or smaller."""
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """What is drawn of one block.
+
+    ``box`` is the token that attends as (top, left, height, width), in pixels.
+    """
+
+    values: NDArray[np.float32]
+    box: tuple[int, int, int, int]
+    title: str
 
 
 def plot_windows(
-    found: WindowAttention,
-    place: tuple[float, float] | None,
+    windows: WindowAttention,
     blocks: Sequence[int],
-    head: int | None,
+    place: tuple[float, float] | None,
+    head: SupportsIndex | None,
     image: int,
-) -> Any:
+    ax: Axes | None,
+) -> Axes:
     """See :meth:`~.result.WindowAttention.plot`."""
-    batch, _, height, width = found.inputs.shape
+    batch, _, height, width = windows.inputs.shape
     y, x = (height / 2, width / 2) if place is None else place
     if not (0 <= y < height and 0 <= x < width):
         raise ParameterError(
             f"The place is ({y}, {x}), but the picture has rows 0 to {height - 1} and columns 0 to "
             f"{width - 1}: give (y, x) in pixels of the model's input."
         )
-    if not 0 <= image < batch:
-        raise ParameterError(f"There is no image {image}: the batch has {batch}, 0 to {batch - 1}.")
-    panels = [_panel(found, block, y, x, head, image) for block in blocks]
+    index = index_among(image, batch)
+    if index is None:
+        raise ParameterError(
+            f"There is no image {image!r}: the batch has {batch}, 0 to {batch - 1}."
+        )
+    panels = [_panel(windows, block, y, x, head, index) for block in blocks]
     if not panels:
         raise ParameterError("No block was named: give at least one, or None for all.")
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import Rectangle
+    if ax is not None and len(panels) > 1:
+        raise ParameterError(
+            f"{len(panels)} blocks do not fit into one pair of axes: give blocks=... a single "
+            "block, or leave ax out."
+        )
+    axes = [ax] if ax is not None else _new_axes(len(panels), height / width)
+    picture = windows.model.picture(windows.inputs[index : index + 1])[0].convert("L")
+    for each, panel in zip(axes, panels, strict=True):
+        _draw(each, picture, panel)
+    if ax is None:
+        heads = "mean of the heads" if head is None else f"head {head}"
+        axes[-1].figure.suptitle(
+            f"what pixel ({y:.0f}, {x:.0f}) attends to: {heads}, each block on its own scale"
+        )
+    return axes[-1]
 
-    across = min(_ACROSS, len(panels))
-    panel = 2.6 * height / width + 0.3
-    down = -(-len(panels) // across)
+
+def _new_axes(count: int, aspect: float) -> list[Any]:
+    """Axes for panels whose height is so many times their width."""
+    plt = optional("matplotlib.pyplot", "plot()")
+    across = min(_ACROSS, count)
+    down = -(-count // across)
     figure, axes = plt.subplots(
         down,
         across,
-        figsize=(2.6 * across, panel * down + 0.4),
+        figsize=(2.6 * across, (2.6 * aspect + 0.3) * down + 0.4),
         squeeze=False,
         layout="constrained",
     )
-    picture = found.model.picture(found.inputs[image : image + 1])[0].convert("L")
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, (values, (top, left, tall, wide), title) in zip(axes.flat, panels, strict=False):
-        rows, cols = values.shape
-        ax.imshow(picture, cmap="gray", extent=(0, width, height, 0))
-        clear = np.ma.masked_less(values, _NOTHING)
-        ax.imshow(clear, cmap="viridis", alpha=0.7, extent=(0, cols * wide, rows * tall, 0), vmin=0)
-        ax.add_patch(Rectangle((left, top), wide, tall, fill=False, edgecolor="red"))
-        ax.set(xlim=(0, width), ylim=(height, 0), title=title)
-        ax.title.set_fontsize(8)
-    heads = "mean of the heads" if head is None else f"head {head}"
-    figure.suptitle(f"where pixel ({y:.0f}, {x:.0f}) looks: {heads}, each block on its own scale")
-    return figure
+    for unused in axes.flat[count:]:
+        figure.delaxes(unused)
+    return list(axes.flat[:count])
+
+
+def _draw(ax: Any, picture: Image.Image, panel: _Panel) -> None:
+    rectangle = optional("matplotlib.patches", "plot()").Rectangle
+    (rows, cols), (top, left, tall, wide) = panel.values.shape, panel.box
+    ax.axis("off")
+    ax.imshow(picture, cmap="gray", extent=(0, picture.width, picture.height, 0))
+    visible = np.ma.masked_less(panel.values, _NOTHING)
+    ax.imshow(visible, cmap="viridis", alpha=0.7, extent=(0, cols * wide, rows * tall, 0), vmin=0)
+    ax.add_patch(rectangle((left, top), wide, tall, fill=False, edgecolor="red"))
+    ax.set(xlim=(0, picture.width), ylim=(picture.height, 0), title=panel.title)
+    ax.title.set_fontsize(8)
 
 
 def _panel(
-    found: WindowAttention, block: int, y: float, x: float, head: int | None, image: int
-) -> tuple[Any, tuple[int, int, int, int], str]:
-    """The map of a block, the box in pixels of where it looks from, and what to call it."""
-    one = found.block(block)
-    tall, wide = one.patch
+    windows: WindowAttention,
+    number: int,
+    y: float,
+    x: float,
+    head: SupportsIndex | None,
+    image: int,
+) -> _Panel:
+    block = windows.blocks[number]
+    tall, wide = block.patch
     row, col = int(y // tall), int(x // wide)
-    values = found.from_patch(block, row, col, head)[image].float()
+    values = windows.from_patch(number, row, col, head)[image].float()
     values = values if head is not None else values.mean(0)
-    shifted = ", shifted" if any(one.shift) else ""
-    title = f"block {block} (stage {one.stage}{shifted}), {one.rows} x {one.cols}"
-    return values.cpu().numpy(), (row * tall, col * wide, tall, wide), title
+    shifted = ", shifted" if any(block.shift) else ""
+    title = f"block {number} (stage {block.stage}{shifted}), {block.rows} x {block.cols}"
+    return _Panel(values.cpu().numpy(), (row * tall, col * wide, tall, wide), title)

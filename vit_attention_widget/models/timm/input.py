@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +13,7 @@ from timm.data import (  # type: ignore[attr-defined]  # timm exports these with
 from torch import Tensor, nn
 
 from ...errors import UnsupportedModelError
-from ..image_input import ImageInput
+from ..image_input import ImageInput, Normalization
 
 __all__ = ["TimmInput", "check_channels", "embedding"]
 
@@ -31,7 +30,7 @@ class TimmInput(ImageInput):
         return config
 
     @property
-    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
+    def normalization(self) -> Normalization:
         """Mean and standard deviation from the model's data configuration."""
         return self._data_config["mean"], self._data_config["std"]
 
