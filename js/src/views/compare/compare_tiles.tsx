@@ -7,8 +7,7 @@ import type { Compared, ComparedScores, ModelInfo } from "../../protocol/schema"
 import type { Selected } from "../../protocol/traits";
 import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../../state/comparison";
 import { best, CURVE_HINTS, CURVES, score } from "../../state/faithfulness";
-import { pictureOf } from "../../state/picture";
-import { setPicture } from "../../state/set_pictures";
+import { pictureOf, setPicture } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { number } from "../../state/words";
 import { Canvas, useWidth } from "../../ui/canvas";

@@ -4,13 +4,13 @@ import { useEffect, useRef } from "preact/hooks";
 import { sharp } from "../../draw/heatmap";
 import type { ModelInfo, Overview } from "../../protocol/schema";
 import { imageName, verdict } from "../../state/overview";
+import { askPicture, knownPicture } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { type Atlas, drawThumbnail } from "./image_paint";
 
 const LONGER = 168;
 /** Pictures are asked for once the pointer rests so long, in milliseconds. */
 const RESTS = 90;
-const KEPT = 60;
 
 interface Props {
   store: Store;
@@ -23,38 +23,22 @@ interface Props {
 
 export function ImageCard({ store, info, overview, atlas, image }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const kept = useRef(new Map<number, ImageBitmap>());
   const scale = LONGER / Math.max(info.image_width, info.image_height);
   const [width, height] = [info.image_width * scale, info.image_height * scale];
-  const model = info.name;
-  useEffect(() => () => kept.current.clear(), [model]);
   useEffect(() => {
     const context = canvas.current && sharp(canvas.current, width, height);
     if (!context) return;
     const box = { x: 0, y: 0, width, height };
     context.clearRect(0, 0, width, height);
     if (image < 0) return;
-    const large = kept.current.get(image);
+    const large = knownPicture(store, image);
     if (large) context.drawImage(large, 0, 0, width, height);
     else if (atlas) drawThumbnail(context, atlas, image, box);
     if (large) return;
     const abort = new AbortController();
     const timer = setTimeout(async () => {
-      try {
-        const { buffer: bytes } = await store.requests.ask("image", { index: image }, abort.signal);
-        const copy = new Uint8Array(
-          bytes.buffer as ArrayBuffer,
-          bytes.byteOffset,
-          bytes.byteLength,
-        );
-        const picture = await createImageBitmap(new Blob([copy]));
-        const [oldest] = kept.current.keys();
-        if (kept.current.size >= KEPT && oldest !== undefined) kept.current.delete(oldest);
-        kept.current.set(image, picture);
-        if (!abort.signal.aborted) context.drawImage(picture, 0, 0, width, height);
-      } catch {
-        // the thumbnail stays
-      }
+      const picture = await askPicture(store, image, abort.signal);
+      if (picture) context.drawImage(picture, 0, 0, width, height);
     }, RESTS);
     return () => {
       clearTimeout(timer);

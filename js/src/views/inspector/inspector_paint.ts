@@ -50,7 +50,7 @@ export function paintPicture(
   height: number,
   store: Store,
   info: ModelInfo,
-  picture: HTMLImageElement | null,
+  picture: ImageBitmap | null,
   shown: Shown | null,
 ): void {
   if (picture) context.drawImage(picture, 0, 0, width, height);

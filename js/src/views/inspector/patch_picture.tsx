@@ -2,7 +2,7 @@
 
 import { useCallback, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
-import { pictureOf } from "../../state/picture";
+import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { directionWords, headName, tokenName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";

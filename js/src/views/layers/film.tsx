@@ -3,7 +3,7 @@
 import { useCallback, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import { layerShares } from "../../state/maps";
-import { pictureOf } from "../../state/picture";
+import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";

@@ -18,7 +18,7 @@ export function paintLayer(
   height: number,
   store: Store,
   info: ModelInfo,
-  picture: HTMLImageElement | null,
+  picture: ImageBitmap | null,
   layer: number,
 ): void {
   if (picture) context.drawImage(picture, 0, 0, width, height);

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
 import type { ModelInfo, Scale } from "../../protocol/schema";
 import { shownMap } from "../../state/maps";
-import { pictureOf } from "../../state/picture";
+import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { Canvas } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
