@@ -9,6 +9,7 @@ import type {
   ModelInfo,
   StampMetadata,
 } from "../protocol/schema";
+import { methodName } from "./words";
 
 export type CompareScale = "shared" | "own" | "rank";
 
@@ -104,8 +105,7 @@ export function tag({ of, keys }: Comparison, item: number): string {
 }
 
 export function nameOf(info: ModelInfo, { of, names, keys }: Comparison, item: number): string {
-  const method = of === "methods" && info.methods.find(({ key }) => key === keys[item]);
-  return method ? method.label : (names[item] ?? "");
+  return of === "methods" ? methodName(info, `${keys[item]}`) : (names[item] ?? "");
 }
 
 /** What stands on how a map compares with the others, in words. */

@@ -2,7 +2,7 @@
 
 import type { ModelInfo, Overview } from "../protocol/schema";
 import { headCount } from "./heads";
-import { percent } from "./words";
+import { className, counted, percent } from "./words";
 
 /** As many classes have a colour of their own; more could not be told apart. */
 export const COLOURS = 10;
@@ -52,10 +52,6 @@ export function isWrong({ labels, predicted }: Overview, image: number): boolean
   return label !== undefined && found !== undefined && label !== found;
 }
 
-export function className(info: ModelInfo, index: number): string {
-  return info.class_names?.[index] ?? `class ${index}`;
-}
-
 /** "image 12", and its file name where it has one. */
 export function imageName(overview: Overview, image: number): string {
   const name = overview.names[image];
@@ -78,7 +74,7 @@ export type Metric = "probability" | "taylor";
 /** What laying out costs, in words. */
 export function cost(info: ModelInfo, total: number, metric: Metric): string {
   const heads = headCount(info.num_heads);
-  const images = total === 1 ? "one image" : `${total} images`;
+  const images = counted(total, "image", "one");
   return metric === "taylor"
     ? `Runs the model once forwards and once back for each of ${images}.`
     : `Removes each of ${heads} heads for each of ${images}: ` +

@@ -33,6 +33,24 @@ export function percent(share: number): string {
   return `${value < 10 && value > 0 ? value.toFixed(1) : Math.round(value)} %`;
 }
 
+/** A probability, or another share of one. */
+export function probability(value: number): string {
+  return value.toFixed(3);
+}
+
+/** "1 head", "5 heads". */
+export function counted(count: number, noun: string, one = "1"): string {
+  return count === 1 ? `${one} ${noun}` : `${count} ${noun}s`;
+}
+
+export function className(info: ModelInfo, index: number): string {
+  return info.class_names?.[index] ?? `class ${index}`;
+}
+
+export function methodName(info: ModelInfo, method: string): string {
+  return info.methods.find(({ key }) => key === method)?.label ?? method;
+}
+
 const ORDINALS = ["first", "second", "third"];
 
 /** "first of 36", "12th of 36". */

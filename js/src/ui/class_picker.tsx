@@ -4,26 +4,26 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { ModelInfo } from "../protocol/schema";
 import type { Store } from "../state/store";
+import { className } from "../state/words";
 
 const SHOWN = 12;
 
-interface Found {
+interface ClassOption {
   index: number;
   name: string;
 }
 
 /** Classes whose name holds the text, those that begin with it first; a number finds its class. */
-export function search(info: ModelInfo, text: string): Found[] {
+export function search(info: ModelInfo, text: string): ClassOption[] {
   const wanted = text.trim().toLowerCase();
-  const nameOf = (index: number) => info.class_names?.[index] ?? `class ${index}`;
   const all = Array.from({ length: info.num_classes }, (_, index) => ({
     index,
-    name: nameOf(index),
+    name: className(info, index),
   }));
   if (wanted === "") return all.slice(0, SHOWN);
-  const starts = (found: Found) => found.name.toLowerCase().startsWith(wanted);
+  const starts = (option: ClassOption) => option.name.toLowerCase().startsWith(wanted);
   return all
-    .filter((found) => found.name.toLowerCase().includes(wanted) || String(found.index) === wanted)
+    .filter(({ index, name }) => name.toLowerCase().includes(wanted) || String(index) === wanted)
     .sort((a, b) => Number(starts(b)) - Number(starts(a)) || a.index - b.index)
     .slice(0, SHOWN);
 }
@@ -54,7 +54,7 @@ export function ClassPicker({
   const input = useRef<HTMLInputElement>(null);
   const open = text.value !== null;
   const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
-  const found = open && text.value !== "" ? search(info, text.value ?? "") : likely;
+  const options = open && text.value !== "" ? search(info, text.value ?? "") : likely;
   const choose = (index: number) => {
     text.value = null;
     onChoose(index);
@@ -65,9 +65,9 @@ export function ClassPicker({
     if (event.key === "Escape") text.value = null;
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
-      active.value = (active.value + step + found.length) % Math.max(1, found.length);
+      active.value = (active.value + step + options.length) % Math.max(1, options.length);
     } else if (event.key === "Enter") {
-      const chosen = found[active.value];
+      const chosen = options[active.value];
       if (chosen) choose(chosen.index);
     } else return;
     event.preventDefault();
@@ -100,21 +100,21 @@ export function ClassPicker({
       />
       {open && (
         <ul id={`vaw-${testid}`} role="listbox" class="vaw-options" aria-label="classes">
-          {found.map((one, i) => (
+          {options.map((option, i) => (
             <li
-              key={one.index}
+              key={option.index}
               role="option"
               aria-selected={i === active.value}
               tabIndex={-1}
               onPointerDown={(event) => {
                 event.preventDefault();
-                choose(one.index);
+                choose(option.index);
               }}
             >
-              {one.name} <span class="vaw-muted">{one.index}</span>
+              {option.name} <span class="vaw-muted">{option.index}</span>
             </li>
           ))}
-          {found.length === 0 && <li class="vaw-muted">no such class</li>}
+          {options.length === 0 && <li class="vaw-muted">no such class</li>}
         </ul>
       )}
     </label>

@@ -2,8 +2,8 @@
 
 import { gradient } from "../../draw/colormaps";
 import type { Colormap, ModelInfo } from "../../protocol/schema";
-import { className } from "../../state/overview";
 import type { Store } from "../../state/store";
+import { className } from "../../state/words";
 import { ClassPicker } from "../../ui/class_picker";
 
 /** Classes beside the likely ones: a box to add one, and those that were added. */

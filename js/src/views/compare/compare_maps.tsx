@@ -19,6 +19,7 @@ import {
 } from "../../state/comparison";
 import { CURVES, scoresOf } from "../../state/faithfulness";
 import type { Store } from "../../state/store";
+import { methodName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Segmented, Select } from "../../ui/controls";
 import { OverlayControls } from "../../ui/overlay_controls";
@@ -35,7 +36,7 @@ const SCALES = [
 
 /** What the maps are of, in the line of the title. */
 function about(info: ModelInfo, { of, method, target, names, total }: Comparison): string {
-  const label = info.methods.find(({ key }) => key === method)?.label ?? method;
+  const label = methodName(info, method);
   if (of === "methods") return `each method, for ${target}`;
   if (of === "models") return `${label}, in each model`;
   if (of === "layers") return `${label} for ${target}, after each layer`;
@@ -102,7 +103,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
       </div>
       {refused.map(([method, why]) => (
         <p class="vaw-muted" key={method}>
-          Without {info.methods.find(({ key }) => key === method)?.label ?? method}: {why}
+          Without {methodName(info, method)}: {why}
         </p>
       ))}
     </>
@@ -140,7 +141,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
   const busy = Boolean(known.asked) || picked.value !== null;
   const stale = busy || known.version !== now;
   const all = shown && fits && scale === "shared" ? scaled(shown, scale).range(0) : null;
-  const label = info.methods.find(({ key }) => key === shown?.comparison.method)?.label ?? "";
+  const label = shown ? methodName(info, shown.comparison.method) : "";
   const options = [
     { key: "methods", label: "methods" },
     ...(info.num_classes > 0

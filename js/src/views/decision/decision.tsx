@@ -3,16 +3,12 @@
 import type { Decision as Decided, DecisionRow } from "../../protocol/schema";
 import { headKey } from "../../state/heads";
 import type { Store } from "../../state/store";
-import { headName } from "../../state/words";
+import { counted, headName, probability } from "../../state/words";
 import { Panel } from "../../ui/controls";
-
-function probability(value: number): string {
-  return value.toFixed(3);
-}
 
 function headline({ target_name, target_before, target_after, pruned }: Decided): string {
   if (target_after === null) return `${target_name}: ${probability(target_before)}`;
-  const heads = pruned.length === 1 ? "1 head" : `${pruned.length} heads`;
+  const heads = counted(pruned.length, "head");
   return `Without ${heads}, ${target_name} goes from ${probability(target_before)} to ${probability(target_after)}.`;
 }
 

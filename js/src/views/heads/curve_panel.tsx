@@ -7,6 +7,7 @@ import type { Curve, ModelInfo } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";
+import { counted, probability } from "../../state/words";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { SaveMenu } from "../../ui/save_menu";
@@ -198,8 +199,8 @@ function CurveRow(props: {
       </svg>
       <span>
         {label}
-        {last < curve.total && " (so far)"}: <b>{(curve.values[shown] ?? 0).toFixed(3)}</b> without{" "}
-        {shown === 1 ? "1 head" : `${shown} heads`}
+        {last < curve.total && " (so far)"}: <b>{probability(curve.values[shown] ?? 0)}</b> without{" "}
+        {counted(shown, "head")}
       </span>
       <button
         type="button"

@@ -1,7 +1,7 @@
 // What is done with heads: prune those brushed, undo, redo, put all back, take them home.
 
 import type { Store } from "../../state/store";
-import { headName, percent } from "../../state/words";
+import { counted, headName, percent } from "../../state/words";
 
 export function PruneTools({ store }: { store: Store }) {
   const count = store.traits.pruned_heads.value.length;
@@ -29,7 +29,7 @@ export function PruneTools({ store }: { store: Store }) {
           title="prune the chosen heads, or put them back (p)"
           onClick={() => store.togglePrunedBrush()}
         >
-          prune {brushed === 1 ? "1 head" : `${brushed} heads`}
+          prune {counted(brushed, "head")}
         </button>
       )}
       <button

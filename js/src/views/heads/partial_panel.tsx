@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { PartialPruning } from "../../protocol/schema";
 import type { Store } from "../../state/store";
-import { headName } from "../../state/words";
+import { headName, probability } from "../../state/words";
 
 /** The attention matrix, the class token's row and column narrow, the zeroed part filled. */
 function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"] }) {
@@ -68,7 +68,7 @@ export function PartialPanel({ store }: { store: Store }) {
             <td class="vaw-bars">
               <span class="vaw-part-bar">
                 <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
-                <span class="vaw-number">{row.probability.toFixed(3)}</span>
+                <span class="vaw-number">{probability(row.probability)}</span>
               </span>
               <span class="vaw-muted vaw-best">
                 {row.top5.map(([name, p]) => `${name} ${p.toFixed(2)}`).join(", ")}

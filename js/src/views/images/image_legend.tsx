@@ -2,7 +2,8 @@
 
 import type { Signal } from "@preact/signals";
 import type { ModelInfo } from "../../protocol/schema";
-import { className, type Group } from "../../state/overview";
+import type { Group } from "../../state/overview";
+import { className } from "../../state/words";
 
 interface Props {
   info: ModelInfo;

@@ -14,6 +14,7 @@ import {
   says,
 } from "../../state/overview";
 import type { Store } from "../../state/store";
+import { counted } from "../../state/words";
 import { Panel, Segmented } from "../../ui/controls";
 import { ImageCard } from "./image_card";
 import { ImageLegend } from "./image_legend";
@@ -57,7 +58,7 @@ function LayOut({ store, info, total }: { store: Store; info: ModelInfo; total: 
           problem.value = await store.request("overview", { metric: metric.peek() });
         }}
       >
-        lay out {total === 1 ? "one image" : `${total} images`}
+        lay out {counted(total, "image", "one")}
       </button>
       <span class="vaw-muted vaw-cost" data-testid="lay-out-cost">
         {problem.value || cost(info, total, metric.value)}

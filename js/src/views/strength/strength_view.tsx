@@ -5,7 +5,7 @@ import { linear } from "../../draw/scale";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { type Strength, strengthOf } from "../../state/strength";
-import { headName, number } from "../../state/words";
+import { headName, number, percent } from "../../state/words";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { Panel } from "../../ui/controls";
@@ -102,8 +102,8 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
       )}
       {Number.isFinite(self) && (
         <p class="vaw-muted">
-          class token: {percentOf(self)} to itself, {percentOf(patches)} to the patches; patches
-          give it {percentOf(back)}
+          class token: {percent(self)} to itself, {percent(patches)} to the patches; patches give it{" "}
+          {percent(back)}
         </p>
       )}
       {set.length > 0 ? (
@@ -128,10 +128,6 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
       )}
     </div>
   );
-}
-
-function percentOf(share: number): string {
-  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
 /** The plots; the kernel measures when they are shown. */
