@@ -3,9 +3,25 @@
 import type { Colormap, Interpolation } from "../protocol/schema";
 import { colormap } from "./colormaps";
 
-export interface MapStyle {
+/** A map among values, and the limits of its colours. */
+export interface Heatmap {
+  values: Float32Array;
+  /** Where it starts in them. */
+  offset: number;
+  rows: number;
+  cols: number;
   low: number;
   high: number;
+}
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface MapStyle {
   colormap: Colormap | "diverging";
   interpolation: Interpolation;
   /** Opacity of the map, 0 to 1. */
@@ -14,22 +30,20 @@ export interface MapStyle {
   see_through?: boolean;
 }
 
-/** Writes values as RGBA into `pixels`, one pixel a value, starting at `offset` in `values`. */
-export function colour(
-  values: Float32Array,
-  offset: number,
-  count: number,
-  style: Pick<MapStyle, "low" | "high" | "colormap" | "see_through">,
+/** Writes a map as RGBA into `pixels`, one pixel a value. */
+function colour(
+  { values, offset, rows, cols, low, high }: Heatmap,
+  style: MapStyle,
   pixels: Uint8ClampedArray,
 ): void {
   const table = colormap(style.colormap);
-  const factor = style.high > style.low ? 255 / (style.high - style.low) : 0;
-  for (let i = 0; i < count; i++) {
-    const level = ((values[offset + i] ?? 0) - style.low) * factor;
-    const at = Math.max(0, Math.min(255, Math.round(level))) * 3;
-    pixels[i * 4] = table[at] ?? 0;
-    pixels[i * 4 + 1] = table[at + 1] ?? 0;
-    pixels[i * 4 + 2] = table[at + 2] ?? 0;
+  const factor = high > low ? 255 / (high - low) : 0;
+  for (let i = 0; i < rows * cols; i++) {
+    const level = ((values[offset + i] ?? 0) - low) * factor;
+    const entry = Math.max(0, Math.min(255, Math.round(level))) * 3;
+    pixels[i * 4] = table[entry] ?? 0;
+    pixels[i * 4 + 1] = table[entry + 1] ?? 0;
+    pixels[i * 4 + 2] = table[entry + 2] ?? 0;
     pixels[i * 4 + 3] = style.see_through ? Math.min(255, 20 + level * 1.4) : 255;
   }
 }
@@ -43,9 +57,9 @@ function scratchOf(rows: number, cols: number) {
   const canvas = document.createElement("canvas");
   canvas.width = cols;
   canvas.height = rows;
-  const made = { canvas, image: new ImageData(cols, rows) };
-  scratch.set(key, made);
-  return made;
+  const drawing = { canvas, image: new ImageData(cols, rows) };
+  scratch.set(key, drawing);
+  return drawing;
 }
 
 /**
@@ -57,15 +71,12 @@ const THUMBNAIL = 128;
 /** Paints one map into a rectangle of a canvas, over what is there. */
 export function paintMap(
   context: CanvasRenderingContext2D,
-  values: Float32Array,
-  offset: number,
-  rows: number,
-  cols: number,
+  map: Heatmap,
   style: MapStyle,
-  box: { x: number; y: number; width: number; height: number },
+  box: Box,
 ): void {
-  const { canvas, image } = scratchOf(rows, cols);
-  colour(values, offset, rows * cols, style, image.data);
+  const { canvas, image } = scratchOf(map.rows, map.cols);
+  colour(map, style, image.data);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   context.save();
   if (style.see_through) {
@@ -75,7 +86,7 @@ export function paintMap(
   }
   context.globalAlpha = style.opacity;
   context.imageSmoothingEnabled = style.interpolation === "bilinear";
-  const simple = box.width <= THUMBNAIL && box.width >= cols;
+  const simple = box.width <= THUMBNAIL && box.width >= map.cols;
   context.imageSmoothingQuality = simple ? "low" : "high";
   context.drawImage(canvas, box.x, box.y, box.width, box.height);
   context.restore();

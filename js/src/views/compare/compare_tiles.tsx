@@ -2,7 +2,6 @@
 
 import { type Signal, useSignal } from "@preact/signals";
 import { useCallback, useRef } from "preact/hooks";
-import { paintMap } from "../../draw/heatmap";
 import type { Compared, ComparedScores, ModelInfo } from "../../protocol/schema";
 import type { Selected } from "../../protocol/traits";
 import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../../state/comparison";
@@ -11,6 +10,7 @@ import { pictureOf, setPicture } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { number } from "../../state/words";
 import { Canvas, useWidth } from "../../ui/canvas";
+import { paintOverlay } from "../../ui/paint_overlay";
 import { moved } from "../../ui/roving";
 
 const NARROWEST = 112;
@@ -75,20 +75,9 @@ function Tile({
   const picture = comparison.of === "images" ? setPicture(store, Number(key)) : pictureOf(store);
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
-      const there = picture.value;
-      if (there) context.drawImage(there, 0, 0, width, height);
       const [low, high] = maps.range(item);
-      const { colormap, interpolation, opacity } = store.traits;
-      const style = {
-        low,
-        high,
-        colormap: colormap.value,
-        interpolation: interpolation.value,
-        opacity: opacity.value,
-        see_through: true,
-      };
-      const box = { x: 0, y: 0, width, height };
-      paintMap(context, maps.values, item * rows * cols, rows, cols, style, box);
+      const map = { values: maps.values, offset: item * rows * cols, rows, cols, low, high };
+      paintOverlay(context, width, height, store, picture.value, map);
     },
     [store, picture, maps, item, rows, cols],
   );

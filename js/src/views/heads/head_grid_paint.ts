@@ -1,10 +1,11 @@
 // All heads of all layers on one canvas: what each sees, and below it how much it matters.
 
-import { limits, paintMap } from "../../draw/heatmap";
+import { type Box, limits } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/schema";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
+import { paintPlain } from "../../ui/paint_overlay";
 
 export interface Layout {
   cellWidth: number;
@@ -85,21 +86,9 @@ export function paintHeads(
     context.fillRect(box.x, box.y, box.width, box.height);
     context.globalAlpha = 1;
     if (row) {
-      paintMap(
-        context,
-        row,
-        0,
-        info.rows,
-        info.cols,
-        {
-          low: 0,
-          high: own ? limits(row)[1] : shared,
-          colormap: store.traits.colormap.value,
-          interpolation: store.traits.interpolation.value,
-          opacity: pruned ? 0.2 : 1,
-        },
-        box,
-      );
+      const high = own ? limits(row)[1] : shared;
+      const map = { values: row, offset: 0, rows: info.rows, cols: info.cols, low: 0, high };
+      paintPlain(context, box, store, map, pruned ? 0.2 : 1);
     }
     const value = importanceAt(importance, layer, head);
     const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
@@ -122,11 +111,7 @@ export function paintHeads(
   }
 }
 
-function cross(
-  context: CanvasRenderingContext2D,
-  box: { x: number; y: number; width: number; height: number },
-  colour: string,
-): void {
+function cross(context: CanvasRenderingContext2D, box: Box, colour: string): void {
   context.strokeStyle = colour;
   context.lineWidth = 2;
   context.beginPath();

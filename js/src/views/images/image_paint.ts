@@ -1,5 +1,6 @@
 // Images as thumbnails framed in the colour of their class, or as dots.
 
+import type { Box } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
 import type { Tensor } from "../../protocol/safetensors";
 import type { Place } from "./image_places";
@@ -36,7 +37,7 @@ export function drawThumbnail(
   context: CanvasRenderingContext2D,
   { canvas, width, height }: Atlas,
   image: number,
-  box: { x: number; y: number; width: number; height: number },
+  box: Box,
 ): void {
   const across = Math.round(canvas.width / width);
   const [col, row] = [image % across, Math.floor(image / across)];
@@ -94,16 +95,14 @@ export function paintImages(context: CanvasRenderingContext2D, scene: Scene): vo
   if (scene.lit !== null) one(scene.lit, 1.3, scene.lit === scene.open ? fg : fillOf(-1));
 }
 
-type Rect = { x: number; y: number; width: number; height: number };
-
-function inset({ x, y, width, height }: Rect, by: number): Rect {
+function inset({ x, y, width, height }: Box, by: number): Box {
   return { x: x + by, y: y + by, width: width - 2 * by, height: height - 2 * by };
 }
 
 /** A gap in the colour of the page, and a ring around it. */
 function around(
   context: CanvasRenderingContext2D,
-  box: Rect,
+  box: Box,
   ring: string | null,
   bg: string,
 ): void {
@@ -117,7 +116,7 @@ function around(
 }
 
 /** The mark of an image that the model gets wrong: a cut corner. */
-function corner(context: CanvasRenderingContext2D, box: Rect, hurts: string, bg: string): void {
+function corner(context: CanvasRenderingContext2D, box: Box, hurts: string, bg: string): void {
   const right = box.x + box.width;
   const triangle = (size: number, colour: string) => {
     context.fillStyle = colour;

@@ -2,13 +2,13 @@
 
 export type Place = readonly [x: number, y: number];
 
-export interface Box {
+export interface Size {
   width: number;
   height: number;
 }
 
 /** Images row by row, as large as fits. */
-export function inOrder(total: number, { width, height }: Box): { places: Place[]; cell: number } {
+export function inOrder(total: number, { width, height }: Size): { places: Place[]; cell: number } {
   let cols = Math.max(1, Math.round(Math.sqrt((total * width) / height)));
   while (cols < total && (Math.ceil(total / cols) * width) / cols > height) cols++;
   const cell = Math.min(width / cols, height / Math.ceil(total / cols));
@@ -24,7 +24,7 @@ export function inOrder(total: number, { width, height }: Box): { places: Place[
 const STRETCH = 1.5;
 
 /** Points of the plane, y upwards, on a canvas with a margin; a single place is its middle. */
-export function fitted(points: readonly Place[], { width, height }: Box, margin: number): Place[] {
+export function fitted(points: readonly Place[], { width, height }: Size, margin: number): Place[] {
   const range = (axis: 0 | 1) => {
     const values = points.map((point) => point[axis]);
     const low = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
@@ -51,7 +51,7 @@ export function fitted(points: readonly Place[], { width, height }: Box, margin:
 const ROUNDS = 60;
 
 /** The same places, moved as little as it takes until squares of a size hardly overlap. */
-export function apart(places: readonly Place[], size: number, { width, height }: Box): Place[] {
+export function apart(places: readonly Place[], size: number, { width, height }: Size): Place[] {
   const moved = places.map(([x, y]) => [x, y] as [number, number]);
   const clamp = (value: number, most: number) =>
     Math.max(size / 2, Math.min(most - size / 2, value));

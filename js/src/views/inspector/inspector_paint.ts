@@ -1,8 +1,9 @@
 // The picture with the attention of a token over it.
 
-import { limits, paintMap } from "../../draw/heatmap";
+import { type Heatmap, limits } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
+import { paintOverlay } from "../../ui/paint_overlay";
 
 export interface Shown {
   /** Attention to or from every token. */
@@ -14,11 +15,9 @@ export interface Shown {
 const scratch = new Map<number, Float32Array>();
 
 function buffer(length: number): Float32Array {
-  const known = scratch.get(length);
-  if (known) return known;
-  const made = new Float32Array(length);
-  scratch.set(length, made);
-  return made;
+  const row = scratch.get(length) ?? new Float32Array(length);
+  scratch.set(length, row);
+  return row;
 }
 
 /** Largest attention to a patch over the heads of a layer, for a token; 0 if not known. */
@@ -39,8 +38,14 @@ export function shownAttention(store: Store, info: ModelInfo, head: number): Sho
   const token = store.shownToken.value;
   const values = new Float32Array(info.num_tokens);
   if (!store.attention.read(layer, head, token, values)) return null;
-  const own = limits(values, info.prefix.length)[1];
-  return { values, high: head < 0 ? own : layerHigh(store, info, layer, token) };
+  const high =
+    head < 0 ? limits(values, info.prefix.length)[1] : layerHigh(store, info, layer, token);
+  return { values, high };
+}
+
+/** The patches of what is shown, as a map. */
+export function patchMap(info: ModelInfo, { values, high }: Shown): Heatmap {
+  return { values, offset: info.prefix.length, rows: info.rows, cols: info.cols, low: 0, high };
 }
 
 /** Picture, map and the outline of the patch that is asked about. */
@@ -53,25 +58,7 @@ export function paintPicture(
   picture: ImageBitmap | null,
   shown: Shown | null,
 ): void {
-  if (picture) context.drawImage(picture, 0, 0, width, height);
-  if (shown) {
-    paintMap(
-      context,
-      shown.values,
-      info.prefix.length,
-      info.rows,
-      info.cols,
-      {
-        low: 0,
-        high: shown.high,
-        colormap: store.traits.colormap.value,
-        interpolation: store.traits.interpolation.value,
-        opacity: store.traits.opacity.value,
-        see_through: true,
-      },
-      { x: 0, y: 0, width, height },
-    );
-  }
+  paintOverlay(context, width, height, store, picture, shown && patchMap(info, shown));
   outline(context, width, height, info, store.traits.selected_token.value, 3);
   const hovered = store.hovered.value;
   if (hovered !== null) outline(context, width, height, info, hovered, 2);

@@ -1,13 +1,14 @@
 // All heads of the selected layer beside each other.
 
 import { useCallback } from "preact/hooks";
-import { limits, paintMap } from "../../draw/heatmap";
+import { limits } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
 import { HeadScale } from "../../ui/head_scale";
-import { layerHigh } from "./inspector_paint";
+import { paintPlain } from "../../ui/paint_overlay";
+import { layerHigh, patchMap } from "./inspector_paint";
 
 function HeadMap(props: { store: Store; info: ModelInfo; head: number; own: boolean }) {
   const { store, info, head, own } = props;
@@ -17,22 +18,12 @@ function HeadMap(props: { store: Store; info: ModelInfo; head: number; own: bool
       const token = store.shownToken.value;
       const values = new Float32Array(info.num_tokens);
       if (!store.attention.read(layer, head, token, values)) return;
-      const mine = limits(values, info.prefix.length)[1];
-      paintMap(
-        context,
-        values,
-        info.prefix.length,
-        info.rows,
-        info.cols,
-        {
-          low: 0,
-          high: own || head < 0 ? mine : layerHigh(store, info, layer, token),
-          colormap: store.traits.colormap.value,
-          interpolation: store.traits.interpolation.value,
-          opacity: 1,
-        },
-        { x: 0, y: 0, width, height },
-      );
+      const high =
+        own || head < 0
+          ? limits(values, info.prefix.length)[1]
+          : layerHigh(store, info, layer, token);
+      const box = { x: 0, y: 0, width, height };
+      paintPlain(context, box, store, patchMap(info, { values, high }));
     },
     [store, info, head, own],
   );

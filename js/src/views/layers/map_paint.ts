@@ -1,9 +1,9 @@
 // The picture with the map of one layer over it.
 
-import { paintMap } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
 import { shownMap } from "../../state/maps";
 import type { Store } from "../../state/store";
+import { paintOverlay } from "../../ui/paint_overlay";
 
 /** The selected method's maps: as they were before pruning if that is asked for and there. */
 export function mapsShown(store: Store): Float32Array | null {
@@ -21,24 +21,8 @@ export function paintLayer(
   picture: ImageBitmap | null,
   layer: number,
 ): void {
-  if (picture) context.drawImage(picture, 0, 0, width, height);
-  const all = mapsShown(store);
-  if (!all) return;
-  const map = shownMap(all, info.num_layers, layer, store.traits.scale.value);
-  paintMap(
-    context,
-    map.values,
-    map.offset,
-    info.rows,
-    info.cols,
-    {
-      low: map.low,
-      high: map.high,
-      colormap: store.traits.colormap.value,
-      interpolation: store.traits.interpolation.value,
-      opacity: store.traits.opacity.value,
-      see_through: true,
-    },
-    { x: 0, y: 0, width, height },
-  );
+  const maps = mapsShown(store);
+  const map = maps && shownMap(maps, info.num_layers, layer, store.traits.scale.value);
+  const { rows, cols } = info;
+  paintOverlay(context, width, height, store, picture, map && { ...map, rows, cols });
 }

@@ -86,11 +86,9 @@ export function layerColour(layer: number, layers: number): string {
 }
 
 /** One of some pictures as values, on the square root's scale: faint attention is seen too. */
-export function pictureAt(pictures: Pictures, index: number): Float32Array {
-  const size = pictures.height * pictures.width;
+export function patternAt({ bytes, height, width }: Pictures, index: number) {
+  const size = height * width;
   const values = new Float32Array(size);
-  for (let i = 0; i < size; i++) {
-    values[i] = Math.sqrt((pictures.bytes[index * size + i] ?? 0) / 255);
-  }
-  return values;
+  for (let i = 0; i < size; i++) values[i] = Math.sqrt((bytes[index * size + i] ?? 0) / 255);
+  return { values, rows: height, cols: width };
 }

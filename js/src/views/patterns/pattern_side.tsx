@@ -8,7 +8,7 @@ import type { Pictures } from "../../state/patterns";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
-import { pictureAt } from "./pattern_paint";
+import { patternAt } from "./pattern_paint";
 
 interface ThumbnailProps {
   store: Store;
@@ -25,20 +25,10 @@ export function Thumbnail(props: ThumbnailProps) {
   const { store, family, pictures, index, label, testid, width } = props;
   const paint = useCallback(
     (context: CanvasRenderingContext2D, w: number, h: number) => {
-      const style = {
-        low: 0,
-        high: 1,
-        colormap: store.traits.colormap.value,
-        interpolation: "nearest" as const,
-        opacity: 1,
-      };
-      const values = pictureAt(pictures, index);
-      paintMap(context, values, 0, pictures.height, pictures.width, style, {
-        x: 0,
-        y: 0,
-        width: w,
-        height: h,
-      });
+      const map = { ...patternAt(pictures, index), offset: 0, low: 0, high: 1 };
+      const colormap = store.traits.colormap.value;
+      const style = { colormap, interpolation: "nearest", opacity: 1 } as const;
+      paintMap(context, map, style, { x: 0, y: 0, width: w, height: h });
     },
     [store, pictures, index],
   );
