@@ -7,6 +7,22 @@ export const RIGHT = 10;
 export const TOP = 10;
 export const BOTTOM = 32;
 
+interface Line {
+  stroke: string;
+  "stroke-width"?: string;
+  "stroke-dasharray"?: string;
+}
+
+/** Across the whole chart at one height. */
+export function LevelLine({ y, width, ...line }: Line & { y: number; width: number }) {
+  return <line x1={LEFT} x2={width - RIGHT} y1={y} y2={y} {...line} />;
+}
+
+/** From the top of a chart to its axis. */
+export function PlumbLine({ x, height, ...line }: Line & { x: number; height: number }) {
+  return <line x1={x} x2={x} y1={TOP} y2={height - BOTTOM} {...line} />;
+}
+
 const stepOf = ({ ticks }: Scale) => (ticks[1] ?? 1) - (ticks[0] ?? 0);
 
 export function YAxis({ y, width }: { y: Scale; width: number }) {
@@ -14,13 +30,7 @@ export function YAxis({ y, width }: { y: Scale; width: number }) {
     <g>
       {y.ticks.map((value) => (
         <g key={`y ${value}`}>
-          <line
-            x1={LEFT}
-            x2={width - RIGHT}
-            y1={y.at(value)}
-            y2={y.at(value)}
-            stroke="var(--vaw-line)"
-          />
+          <LevelLine y={y.at(value)} width={width} stroke="var(--vaw-line)" />
           <text x={LEFT - 5} y={y.at(value) + 4} text-anchor="end">
             {tick(value, stepOf(y))}
           </text>

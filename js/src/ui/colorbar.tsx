@@ -5,24 +5,27 @@ import type { Colormap } from "../protocol/schema";
 import { number } from "../state/words";
 
 interface Props {
-  low: number;
-  high: number;
+  /** A value, or what stands for it. */
+  low: number | string;
+  high: number | string;
   colormap: Colormap | "diverging";
   label: string;
   hint?: string;
 }
 
+const endText = (end: number | string) => (typeof end === "number" ? number(end) : end);
+
 export function ColorBar({ low, high, colormap, label, hint }: Props) {
   return (
     <div class="vaw-colorbar" title={hint}>
-      <span>{number(low)}</span>
+      <span>{endText(low)}</span>
       <span
         class="vaw-colorbar-strip"
         role="img"
-        aria-label={`colours from ${number(low)} to ${number(high)}`}
+        aria-label={`colours from ${endText(low)} to ${endText(high)}`}
         style={{ background: gradient(colormap) }}
       />
-      <span>{number(high)}</span>
+      <span>{endText(high)}</span>
       <span class="vaw-muted">{label}</span>
     </div>
   );

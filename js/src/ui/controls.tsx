@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext } from "preact/hooks";
+import { consume } from "./keys";
 
 interface Option<T extends string> {
   key: T;
@@ -21,8 +22,7 @@ export function Segmented<T extends string>(props: {
   const move = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
     const count = props.options.length;
     const at = props.options.findIndex((option) => option.key === props.value);
     const next = props.options[(at + step + count) % count];

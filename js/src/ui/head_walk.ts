@@ -5,13 +5,14 @@ import { headSays } from "../state/describe_head";
 import { placeAmong } from "../state/heads";
 import type { Store } from "../state/store";
 import { headName } from "../state/words";
+import { consume, modified } from "./keys";
 
 /** Attributes of the element that holds such a chart; its heads in the order of the arrows. */
 export function headWalk(store: Store, heads: readonly Head[], said = headSays) {
   const [layer, head] = store.shownHead.value;
   const place = placeAmong(heads, [layer, head]);
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const steps: Record<string, number> = {
       ArrowRight: place + 1,
       ArrowUp: place + 1,
@@ -30,8 +31,7 @@ export function headWalk(store: Store, heads: readonly Head[], said = headSays) 
       store.brush.clear();
       store.hoveredHead.value = null;
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   return {
     role: "slider",

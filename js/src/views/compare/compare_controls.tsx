@@ -1,7 +1,6 @@
-// Controls of the compare view: classes to add, and scales whose ends are words.
+// Classes to compare beside the likely ones.
 
-import { gradient } from "../../draw/colormaps";
-import type { Colormap, ModelInfo } from "../../protocol/schema";
+import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { className } from "../../state/words";
 import { ClassPicker } from "../../ui/class_picker";
@@ -38,28 +37,5 @@ export function Classes(props: {
         </button>
       ))}
     </>
-  );
-}
-
-/** A scale whose ends are words. */
-export function Strip(props: {
-  low: string;
-  high: string;
-  colours: Colormap | "diverging";
-  label: string;
-}) {
-  const { low, high, colours, label } = props;
-  return (
-    <div class="vaw-colorbar">
-      <span>{low}</span>
-      <span
-        class="vaw-colorbar-strip"
-        role="img"
-        aria-label={`colours from ${low} to ${high}`}
-        style={{ background: gradient(colours) }}
-      />
-      <span>{high}</span>
-      <span class="vaw-muted">{label}</span>
-    </div>
   );
 }

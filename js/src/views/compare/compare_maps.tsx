@@ -23,7 +23,7 @@ import { methodName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Segmented, Select } from "../../ui/controls";
 import { OverlayControls } from "../../ui/overlay_controls";
-import { Classes, Strip } from "./compare_controls";
+import { Classes } from "./compare_controls";
 import { CompareMatrix } from "./compare_matrix";
 import { CompareScores } from "./compare_scores";
 import { CompareTiles } from "./compare_tiles";
@@ -89,7 +89,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
         <div class="vaw-stack">
           <CompareMatrix {...{ info, comparison, lit, pair }} />
           <div class="vaw-row">
-            <Strip low="−1" high="1" colours="diverging" label="rank correlation" />
+            <ColorBar low="−1" high="1" colormap="diverging" label="rank correlation" />
             <button
               type="button"
               data-testid="compare-csv"
@@ -188,9 +188,9 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
         />
         {all && <ColorBar low={all[0]} high={all[1]} colormap={colormap.value} label={label} />}
         {scale === "own" && (
-          <Strip low="0" high="highest" colours={colormap.value} label="of each map" />
+          <ColorBar low="0" high="highest" colormap={colormap.value} label="of each map" />
         )}
-        {scale === "rank" && <Strip low="0" high="1" colours={colormap.value} label="rank" />}
+        {scale === "rank" && <ColorBar low="0" high="1" colormap={colormap.value} label="rank" />}
         {of === "classes" && !info.takes_prompts && (
           <Classes
             store={store}

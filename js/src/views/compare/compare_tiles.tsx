@@ -10,6 +10,7 @@ import { pictureOf, setPicture } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { number } from "../../state/words";
 import { Canvas, useWidth } from "../../ui/canvas";
+import { consume } from "../../ui/keys";
 import { paintOverlay } from "../../ui/paint_overlay";
 import { moved } from "../../ui/roving";
 
@@ -148,8 +149,7 @@ export function CompareTiles(props: Props) {
       root.current?.querySelector<HTMLElement>(`[data-item="${at.value}"]`)?.focus();
     } else if (event.key === "Enter" || event.key === " ") select(stop);
     else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   return (
     <div

@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { ClassPicker } from "../../ui/class_picker";
+import { calm } from "../../ui/motion";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
 import { PanelColumns } from "./panel_columns";
 import { ViewChips } from "./view_chips";
@@ -83,6 +84,5 @@ export function Explorer({ store }: { store: Store }) {
 
 /** Scroll as little as it takes to see an element. */
 function reveal(element: HTMLElement | null | undefined): void {
-  const calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches;
-  element?.scrollIntoView?.({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  element?.scrollIntoView?.({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
 }

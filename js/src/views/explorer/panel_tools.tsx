@@ -2,6 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { consume } from "../../ui/keys";
 import { placed } from "./arrangement";
 import { edgeScroll } from "./edge_scroll";
 import { type Drop, dropAt, firstPlace } from "./panel_drop";
@@ -76,8 +77,7 @@ function Handle({ panel, panels, dragging, onMove }: Omit<Props, "onClose">) {
       const fits = at >= firstPlace(views, panels, id) && at < panels.length;
       if (fits) onMove(placed(panels, id, at));
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   return (
     <button

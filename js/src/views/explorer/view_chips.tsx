@@ -1,6 +1,7 @@
 // Which panels are open: a row of buttons, one tab stop, arrows move along it.
 
 import { useSignal } from "@preact/signals";
+import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
 import { isUsual } from "./arrangement";
 import { FullScreen } from "./full_screen";
@@ -17,8 +18,7 @@ export function ViewChips({ panels, onToggle, onReset }: Props) {
   const onKey = (event: KeyboardEvent) => {
     const to = moved(event.key, { row: 0, col: stop.peek() }, 1, PANELS.length);
     if (!to) return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
     stop.value = to.col;
     ((event.currentTarget as HTMLElement).children[to.col] as HTMLElement).focus();
   };

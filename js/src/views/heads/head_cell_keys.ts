@@ -4,6 +4,7 @@ import type { Signal } from "@preact/signals";
 import type { RefObject } from "preact";
 import type { Head, ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
+import { consume, modified } from "../../ui/keys";
 import { moved } from "../../ui/roving";
 
 interface Grid {
@@ -32,7 +33,7 @@ export function cellKeys({ store, info, root, stop, focus, origin }: Grid) {
       ?.focus();
   };
   return (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const onMark = (event.target as Element).matches(".vaw-prune");
     if (onMark && (event.key === "Enter" || event.key === " ")) return; // the button's own
     const rows = info.num_heads[layer] ?? 1;
@@ -47,7 +48,6 @@ export function cellKeys({ store, info, root, stop, focus, origin }: Grid) {
       store.brush.clear();
       store.hoveredHead.value = null;
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
 }

@@ -6,6 +6,7 @@ import type { ModelInfo, Overview } from "../../protocol/schema";
 import { imageName, isWrong, verdict } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { Canvas, useWidth } from "../../ui/canvas";
+import { consume, modified } from "../../ui/keys";
 import { type Atlas, paintImages } from "./image_paint";
 import { apart, fitted, inOrder, nearest, type Place, walk } from "./image_places";
 import { type Standing, useMoving } from "./use_moving";
@@ -85,14 +86,13 @@ export function ImageMap({ store, info, overview, atlas, colours, lit, only }: P
   };
   const at = lit.value ?? Math.max(0, open.value);
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const to = walk(target.places, at, event.key);
     if (to !== null) lit.value = to;
     else if (event.key === "Enter") choose(lit.peek());
     else if (event.key === "Escape") lit.value = null;
     else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   return (
     <div

@@ -2,6 +2,7 @@
 
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { calm } from "../../ui/motion";
 import type { Place } from "./image_places";
 
 export interface Standing {
@@ -20,8 +21,7 @@ export function useMoving(target: Standing): ReadonlySignal<Standing> {
     const from = shown.peek();
     const moves = last.current.of !== target.of && from.places.length === target.places.length;
     last.current = target;
-    const calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches;
-    if (!moves || calm || typeof requestAnimationFrame === "undefined") {
+    if (!moves || calm() || typeof requestAnimationFrame === "undefined") {
       shown.value = target;
       return;
     }

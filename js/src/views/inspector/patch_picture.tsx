@@ -6,6 +6,7 @@ import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { directionWords, headName, tokenName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
+import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
 import { paintPicture, shownAttention } from "./inspector_paint";
 
@@ -48,8 +49,7 @@ export function PatchPicture({ store, info }: { store: Store; info: ModelInfo })
     } else if (event.key === " " || event.key === "Enter") {
       if (store.hovered.peek() !== null) select(store.hovered.peek() ?? 0);
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   return (
     <div

@@ -7,6 +7,7 @@ import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
+import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
 import { mapsShown, paintLayer } from "./map_paint";
 
@@ -48,8 +49,7 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
     const at = store.traits.selected_layer.peek();
     const to = moved(event.key, { row: 0, col: at }, 1, info.num_layers);
     if (!to) return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
     store.set({ selected_layer: to.col });
     root.current?.querySelector<HTMLElement>(`[data-testid="frame-${to.col}"]`)?.focus();
   };

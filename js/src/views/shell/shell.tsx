@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Store } from "../../state/store";
+import { consume, modified } from "../../ui/keys";
 import { Help } from "./help";
 import { Prompts } from "./prompts";
 import { ErrorBox, StatusLine } from "./status";
@@ -38,12 +39,11 @@ export function Shell({ store, title, children }: Props) {
   const help = useSignal(false);
   const onKey = (event: KeyboardEvent) => {
     const typing = (event.target as HTMLElement).matches("input:not([type=range]), select");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing || modified(event)) return;
     if (event.key === "?") help.value = !help.value;
     else if (event.key === "Escape" && help.value) help.value = false;
     else if (!globalKey(store, event.key)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   };
   const stale = store.status.value.state === "computing" && store.status.value.label !== "";
   const info = store.info.value;

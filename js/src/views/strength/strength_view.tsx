@@ -6,7 +6,7 @@ import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { type Strength, strengthOf } from "../../state/strength";
 import { headName, number, percent } from "../../state/words";
-import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
+import { BOTTOM, LEFT, numbered, PlumbLine, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { Panel } from "../../ui/controls";
 import { DotsByLayer } from "./dots_by_layer";
@@ -52,14 +52,7 @@ function Bars({ bars, title, label, testid, colour, mark }: BarsProps) {
           </rect>
         ))}
         {mark !== undefined && (
-          <line
-            x1={x.at(mark)}
-            x2={x.at(mark)}
-            y1={TOP}
-            y2={HEIGHT - BOTTOM}
-            stroke="var(--vaw-hurts)"
-            stroke-width="2"
-          />
+          <PlumbLine x={x.at(mark)} height={HEIGHT} stroke="var(--vaw-hurts)" stroke-width="2" />
         )}
       </svg>
     </div>
