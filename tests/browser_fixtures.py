@@ -1,6 +1,6 @@
 """What a real session sends, for vitest: ``python tests/browser_fixtures.py`` writes it anew.
 
-A test fails once it is no longer of the form that a session sends.
+A test fails once it is no longer what the schema says; that a session sends that, another shows.
 """
 
 from __future__ import annotations

@@ -100,20 +100,3 @@ def metadata_of(data: bytes) -> dict[str, str]:
     """The text beside the tensors."""
     length = int.from_bytes(data[:8], "little")
     return dict(json.loads(data[8 : 8 + length]).get("__metadata__", {}))
-
-
-def structure(value: Any) -> Any:
-    """The form of a value, whatever its numbers and words: to compare two of them by."""
-    if isinstance(value, bytes):
-        if value[:2] == b"\xff\xd8":
-            return "jpeg"
-        tensors = load(value) if value else {}
-        return {name: (str(t.dtype), t.ndim) for name, t in tensors.items()}
-    if isinstance(value, dict):
-        return {name: structure(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        forms = [structure(item) for item in value]
-        return [form for i, form in enumerate(forms) if form not in forms[:i]]
-    if isinstance(value, bool | str) or value is None:
-        return type(value).__name__
-    return "number"

@@ -69,6 +69,7 @@ export const STATE: Record<string, unknown> = {
   selected_token: 0,
   selected_image: -1,
   direction: "looks_at",
+  _history: { pruned: [], undo: [], redo: [] },
   pruned_heads: [],
   method: "daam",
   metric: "probability",

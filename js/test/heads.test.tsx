@@ -110,12 +110,20 @@ describe("pruning", () => {
 
   it("by Python can be undone here, and another model forgets the past", async () => {
     const { model, store } = await show();
-    await act(() => model.kernel("pruned_heads", [[1, 1]]));
+    const pruned = [[1, 1]];
+    await act(() => {
+      model.kernel("_history", { pruned, undo: [pruned], redo: [] });
+      model.kernel("pruned_heads", pruned);
+    });
     await fire(find("undo"), "click");
     expect(model.values.pruned_heads).toEqual([]);
+    expect(model.values._history).toEqual({ pruned: [], undo: [], redo: [pruned] });
     const info = { ...(model.values._model_info as object), num_heads: [2, 1] };
-    await act(() => model.kernel("_model_info", info));
-    expect(store.history.redoable.value).toEqual([]);
+    await act(() => {
+      model.kernel("_history", { pruned: [], undo: [], redo: [] });
+      model.kernel("_model_info", info);
+    });
+    expect(store.canRedo.value).toBe(false);
     await act(() => store.set({ selected_layer: 0, selected_head: 1 }));
     await act(() => store.set({ selected_layer: 1 }));
     expect(model.values.selected_head).toBe(0);

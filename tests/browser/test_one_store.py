@@ -23,6 +23,7 @@ explorer.wait()
 explorer
 """,
     "explorer",
+    "grid = vaw.HeadImportanceGrid(session=explorer.session)\ngrid",
 ]
 
 
@@ -57,6 +58,24 @@ def test_one_view_undoes_what_was_done_in_another(lab: Lab) -> None:
     view(lab, 1).locator("[data-testid=undo]").click()
     assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
     lab.screenshot("one-store")
+
+
+def test_a_linked_widget_undoes_too(lab: Lab) -> None:
+    explorer, grid = view(lab, 0), view(lab, 2)
+    for head, pruned in (("2-0", "[(2, 0)]"), ("4-3", "[(2, 0), (4, 3)]")):
+        explorer.locator(f"[data-testid=prune-{head}]").click()
+        assert lab.until("print(explorer.pruned_heads)", pruned) == pruned
+    undo, redo = (grid.locator(f"[data-testid={name}]") for name in ("undo", "redo"))
+    undo.click()
+    assert lab.until("print(explorer.pruned_heads)", "[(2, 0)]") == "[(2, 0)]"
+    undo.click()
+    undo.and_(grid.locator(":disabled")).wait_for(timeout=10_000)
+    assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
+    assert lab.python("print(explorer.session.redo(), grid.pruned_heads)") == "True [(2, 0)]"
+    redo.click()
+    assert lab.until("print(explorer.pruned_heads)", "[(2, 0), (4, 3)]") == "[(2, 0), (4, 3)]"
+    explorer.locator("[data-testid=redo]").and_(explorer.locator(":disabled")).wait_for()
+    lab.screenshot("linked-undo")
 
 
 def test_nothing_went_wrong(lab: Lab) -> None:

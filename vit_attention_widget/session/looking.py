@@ -12,6 +12,7 @@ from ..models.images import ImageLike
 from . import payloads
 from .context import Context
 from .description import describe_subject
+from .history import no_history
 from .image_set import ImageSet
 from .studies import Studies
 from .studies.comparison import COMPARE_IMAGES_SLOT
@@ -112,7 +113,7 @@ class Looking:
             self.reset()
             if other_model:
                 self._studies.forget_set()
-                traits.pruned_heads, context.explained.follows_prediction = [], True
+                traits._history, context.explained.follows_prediction = no_history(), True
             traits.selected_image = index
             self._into_range()
             if other_model:

@@ -11,7 +11,14 @@ from ..explainers import METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
-from ..protocol.schema.selections import Colormap, Direction, Interpolation, Scale
+from ..protocol.schema.selections import (
+    Colormap,
+    Direction,
+    Head,
+    Interpolation,
+    PruningHistory,
+    Scale,
+)
 from ..support.deprecation import renamed_choice
 from .context import Context
 from .traits import SessionTraits
@@ -78,6 +85,22 @@ class CheckedSelections(SessionTraits):
     @traitlets.validate("pruned_heads")
     def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:
         return head_pairs(check_heads(self._context.vit, proposal["value"]))
+
+    @traitlets.validate("_history")
+    def _check_history(self, proposal: Any) -> PruningHistory:
+        vit, value = self._context.vit, proposal["value"]
+
+        def heads(given: Any) -> list[Head]:
+            return head_pairs(check_heads(vit, given))
+
+        form = {name: type(part) for name, part in value.items()} if type(value) is dict else None
+        if form != {"pruned": list, "undo": list, "redo": list}:
+            raise ParameterError(
+                f"_history is {str(value)[:80]!r}: pruned heads, and steps to undo and redo, were "
+                "expected."
+            )
+        undo, redo = ([heads(step) for step in value[name]] for name in ("undo", "redo"))
+        return {"pruned": heads(value["pruned"]), "undo": undo, "redo": redo}
 
     @traitlets.validate("direction", "method", "metric", "colormap", "interpolation", "scale")
     def _check_choice(self, proposal: Any) -> str:

@@ -25,6 +25,7 @@ from ..tracing.trace import Trace
 from .attention import AttentionPayloads
 from .context import Context
 from .description import describe_subject
+from .history import History
 from .image_set import ImageSet
 from .lanes import Job
 from .looking import PROMPTS_SLOT, Looking
@@ -33,7 +34,7 @@ from .selections import CheckedSelections
 from .studies import Studies
 from .subject import Subject
 from .traces import Traces
-from .traits import SELECTIONS
+from .traits import OPTIONS, SELECTIONS
 
 __all__ = ["Session"]
 
@@ -92,10 +93,10 @@ class Session(CheckedSelections):
         models: Mapping[str, nn.Module] | None = None,
         **selection: Any,
     ) -> None:
-        unknown = [name for name in selection if name not in SELECTIONS]
+        unknown = [name for name in selection if name not in OPTIONS]
         if unknown:
             raise ParameterError(
-                f"There is no option {unknown[0]!r}: choose from {', '.join(SELECTIONS)}."
+                f"There is no option {unknown[0]!r}: choose from {', '.join(OPTIONS)}."
             )
         others = {name: describe(other) for name, other in (models or {}).items()}
         subject = Subject.of(model, image)
@@ -119,6 +120,7 @@ class Session(CheckedSelections):
         }
         with context.quietly():
             super().__init__(**{**first, **selection})
+        self._pruning = History(context)
         self.patterns = patterns
         self.observe(self._on_selection, names=list(SELECTIONS))
         self._looking.begin()
@@ -234,6 +236,26 @@ class Session(CheckedSelections):
             self._attention.publish_rows()
         elif name == "method":
             self._studies.maps.publish()
+
+    def undo(self) -> bool:
+        """Prune or restore again what was before the last change of ``pruned_heads``.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to undo.
+        """
+        return self._pruning.undo()
+
+    def redo(self) -> bool:
+        """Do again what :meth:`undo` took back.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to redo.
+        """
+        return self._pruning.redo()
 
     # What was found out --------------------------------------------------------------------------
 

@@ -26,13 +26,21 @@ from ..protocol.schema.results import (
     PatternsInfo,
     Status,
 )
-from ..protocol.schema.selections import Colormap, Direction, Head, Interpolation, Scale
+from ..protocol.schema.selections import (
+    Colormap,
+    Direction,
+    Head,
+    Interpolation,
+    PruningHistory,
+    Scale,
+)
 
-__all__ = ["RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
+__all__ = ["OPTIONS", "RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
 
 
-def _any(default: Any) -> Any:
-    return traitlets.Any(default).tag(sync=True)
+def _checked(default: Any) -> Any:
+    """A trait that takes what the session's validator lets through: Any would let None through."""
+    return TraitType(default).tag(sync=True)
 
 
 def _dict() -> Any:
@@ -42,43 +50,46 @@ def _dict() -> Any:
 class SelectionTraits(traitlets.HasTraits):
     """What is selected; goes both ways between kernel and browser. The session validates it."""
 
-    target: TraitType[int | None, Any] = _any(None)
+    target: TraitType[int | None, Any] = traitlets.Any(None).tag(sync=True)
     """Class that is explained; may be set by name, or to None for the predicted class."""
 
-    selected_layer: TraitType[int, Any] = _any(0)
+    selected_layer: TraitType[int, Any] = _checked(0)
     """Layer, from 0."""
 
-    selected_head: TraitType[int, Any] = _any(0)
+    selected_head: TraitType[int, Any] = _checked(0)
     """Head of the layer, from 0; -1 is the mean of the heads."""
 
-    selected_token: TraitType[int, Any] = _any(0)
+    selected_token: TraitType[int, Any] = _checked(0)
     """Index in the sequence; prefix tokens come first."""
 
-    selected_image = TraitType[int, int](-1).tag(sync=True)  # Any takes None unchecked
+    selected_image: TraitType[int, Any] = _checked(-1)
     """Which image of the set is looked at; -1 is the one that was given."""
 
-    direction: TraitType[Direction, Any] = _any("looks_at")
+    direction: TraitType[Direction, Any] = _checked("looks_at")
     """Whether the token's row of the attention is shown (looks_at), or its column."""
 
-    pruned_heads: TraitType[list[Head], Any] = _any(())
+    _history: TraitType[PruningHistory, Any] = _checked({"pruned": [], "undo": [], "redo": []})
+    """The pruned heads with the steps that led to them, see ``undo`` and ``redo``."""
+
+    pruned_heads: TraitType[list[Head], Any] = _checked(())
     """Sorted list of (layer, head); may be set to ``{layer: [heads]}``."""
 
-    method: TraitType[str, Any] = _any("daam")
+    method: TraitType[str, Any] = _checked("daam")
     """One of the explainers."""
 
-    metric: TraitType[str, Any] = _any("probability")
+    metric: TraitType[str, Any] = _checked("probability")
     """One of the metrics of head importance that need no set of images."""
 
-    colormap: TraitType[Colormap, Any] = _any("viridis")
+    colormap: TraitType[Colormap, Any] = _checked("viridis")
     """One of viridis, cividis and magma."""
 
-    opacity: TraitType[float, Any] = _any(0.6)
+    opacity: TraitType[float, Any] = _checked(0.6)
     """Of the map over the picture, in [0, 1]."""
 
-    interpolation: TraitType[Interpolation, Any] = _any("bilinear")
+    interpolation: TraitType[Interpolation, Any] = _checked("bilinear")
     """Of the map over the picture: bilinear or nearest."""
 
-    scale: TraitType[Scale, Any] = _any("shared")
+    scale: TraitType[Scale, Any] = _checked("shared")
     """How the layers' maps share a color scale: shared, layer or sigmoid."""
 
 
@@ -159,7 +170,10 @@ def _names(traits: type[traitlets.HasTraits]) -> tuple[str, ...]:
 
 
 SELECTIONS = _names(SelectionTraits)
-"""Names of the selections."""
+"""Names of the selections, in the order in which those that come together are taken."""
+
+OPTIONS = tuple(name for name in SELECTIONS if not name.startswith("_"))
+"""Selections that a user may give by name."""
 
 RESULTS = tuple(name for name in _names(ResultTraits) if name != "importance")
 """Names of the results that go to the browser."""

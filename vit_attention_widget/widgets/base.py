@@ -155,7 +155,7 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser changed; what is not allowed is set back there."""
         writable = (*SELECTIONS, *self.own)
-        allowed = {name: value for name, value in sync_data.items() if name in writable}
+        allowed = {name: sync_data[name] for name in writable if name in sync_data}
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():
             try:

@@ -17,6 +17,16 @@ export type Interpolation = "bilinear" | "nearest";
 /** One color scale for the maps of all layers, one for each, or DAAM's own sigmoid. */
 export type Scale = "shared" | "layer" | "sigmoid";
 
+/** The pruned heads, and the steps that led to them. Whoever sets it sets `pruned_heads`. */
+export interface PruningHistory {
+  /** Sorted, each once. */
+  pruned: Head[];
+  /** Steps that can be undone, the last one last: the heads that were pruned or restored. */
+  undo: Head[][];
+  /** Steps that were undone, the last one last. */
+  redo: Head[][];
+}
+
 /** What is selected. The session validates it; the browser takes what the session says. */
 export interface Selections {
   /** Class that is explained; null while there is none, or where the target is no class. */
@@ -29,7 +39,9 @@ export interface Selections {
   /** Number in the image set; -1 is the image that was given. */
   selected_image: number;
   direction: Direction;
-  /** Sorted, each once. */
+  /** Before `pruned_heads`, which follow from it, where both are set at once. */
+  _history: PruningHistory;
+  /** Sorted, each once; what is set here alone is a step of the history. */
   pruned_heads: Head[];
   /** Key of one of the methods in `_model_info`. */
   method: string;
@@ -49,6 +61,7 @@ export const SELECTIONS = [
   "selected_token",
   "selected_image",
   "direction",
+  "_history",
   "pruned_heads",
   "method",
   "metric",

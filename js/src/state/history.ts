@@ -1,49 +1,36 @@
-// Undo and redo of the pruned set.
+// Undo and redo of the pruned heads. The history belongs to the session, so that linked widgets undo
+// as one; here it moves at once, and goes to the kernel as it then is.
 
-import { type ReadonlySignal, signal } from "@preact/signals";
-import type { Head } from "../protocol/schema";
+import type { Head, PruningHistory } from "../protocol/schema";
+import { HeadSet } from "./heads";
 
-type Pruned = readonly Head[];
+/** Steps that are remembered, as in `session/history.py`. */
+const MOST_STEPS = 100;
 
-export class History {
-  private readonly past = signal<Pruned[]>([]);
-  private readonly future = signal<Pruned[]>([]);
+/** Another set of heads is pruned. */
+export function stepped({ pruned, undo }: PruningHistory, heads: readonly Head[]): PruningHistory {
+  const step = toggled(pruned, heads);
+  return { pruned: toggled([], heads), undo: [...undo, step].slice(-MOST_STEPS), redo: [] };
+}
 
-  constructor(private readonly apply: (pruned: Pruned) => void) {}
+/** The last step is taken back; null where there is none. */
+export function undone({ pruned, undo, redo }: PruningHistory): PruningHistory | null {
+  const step = undo.at(-1);
+  if (!step) return null;
+  return { pruned: toggled(pruned, step), undo: undo.slice(0, -1), redo: [...redo, step] };
+}
 
-  get undoable(): ReadonlySignal<Pruned[]> {
-    return this.past;
-  }
+/** What was undone last is done again; null where nothing was. */
+export function redone({ pruned, undo, redo }: PruningHistory): PruningHistory | null {
+  const step = redo.at(-1);
+  if (!step) return null;
+  return { pruned: toggled(pruned, step), undo: [...undo, step], redo: redo.slice(0, -1) };
+}
 
-  get redoable(): ReadonlySignal<Pruned[]> {
-    return this.future;
-  }
-
-  /** Remember the set before a change. */
-  push(before: Pruned): void {
-    this.past.value = [...this.past.value, before];
-    this.future.value = [];
-  }
-
-  /** Another model has other heads. */
-  clear(): void {
-    this.past.value = [];
-    this.future.value = [];
-  }
-
-  undo(now: Pruned): void {
-    const last = this.past.value.at(-1);
-    if (last === undefined) return;
-    this.past.value = this.past.value.slice(0, -1);
-    this.future.value = [...this.future.value, now];
-    this.apply(last);
-  }
-
-  redo(now: Pruned): void {
-    const next = this.future.value.at(-1);
-    if (next === undefined) return;
-    this.future.value = this.future.value.slice(0, -1);
-    this.past.value = [...this.past.value, now];
-    this.apply(next);
-  }
+/** The heads without those of the step that are among them, and with the others; in order. */
+function toggled(heads: readonly Head[], step: readonly Head[]): Head[] {
+  const [before, change] = [new HeadSet(heads), new HeadSet(step)];
+  const kept = heads.filter(([layer, head]) => !change.has(layer, head));
+  const added = step.filter(([layer, head]) => !before.has(layer, head));
+  return [...kept, ...added].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 }

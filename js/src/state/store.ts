@@ -6,12 +6,12 @@ import { kernelAlive } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
 import { type Decoded, decode, type Encoded } from "../protocol/safetensors";
-import type { Decision, Head, ModelInfo, Status } from "../protocol/schema";
+import type { Decision, Head, ModelInfo, PruningHistory, Status } from "../protocol/schema";
 import { type Selected, TRAITS, type Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { HeadSet, withoutHead } from "./heads";
-import { History } from "./history";
+import { redone, stepped, undone } from "./history";
 import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
 
 const KERNEL_CHECK_MS = 2000;
@@ -58,7 +58,8 @@ export class Store {
   readonly pruned: ReadonlySignal<HeadSet>;
   readonly attention: AttentionCache;
   readonly requests: Requests;
-  readonly history: History;
+  readonly canUndo: ReadonlySignal<boolean>;
+  readonly canRedo: ReadonlySignal<boolean>;
 
   constructor(
     readonly model: AnyModel,
@@ -106,20 +107,17 @@ export class Store {
       return this.hoveredHead.value ?? [selected_layer.value, selected_head.value];
     });
     this.pruned = computed(() => new HeadSet(this.traits.pruned_heads.value));
-    this.history = new History((pruned) => this.set({ pruned_heads: [...pruned] }));
+    this.canUndo = computed(() => this.traits._history.value.undo.length > 0);
+    this.canRedo = computed(() => this.traits._history.value.redo.length > 0);
   }
 
   /** Take a trait that changed in the kernel or in another view of it. */
   private took(name: keyof Traits): void {
     const before = this.traits[name].peek();
     const now = this.model.get(name);
-    if (name === "pruned_heads" && JSON.stringify(before) !== JSON.stringify(now)) {
-      this.history.push(before as Head[]); // by Python or another widget
-    }
     if (name === "_model_info") {
       const heads = (info: unknown) => JSON.stringify((info as Partial<ModelInfo>).num_heads);
       if (heads(before) !== heads(now)) {
-        this.history.clear();
         this.brush.clear();
         this.hoveredHead.value = null;
       }
@@ -171,18 +169,19 @@ export class Store {
 
   /** Prune exactly these heads. */
   prune(heads: readonly Head[]): void {
-    const next = [...heads];
-    next.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    this.history.push(this.traits.pruned_heads.value);
-    this.set({ pruned_heads: next });
+    this.move(stepped(this.traits._history.peek(), heads));
   }
 
   undo(): void {
-    this.history.undo(this.traits.pruned_heads.value);
+    this.move(undone(this.traits._history.peek()));
   }
 
   redo(): void {
-    this.history.redo(this.traits.pruned_heads.value);
+    this.move(redone(this.traits._history.peek()));
+  }
+
+  private move(history: PruningHistory | null): void {
+    if (history) this.set({ _history: history, pruned_heads: history.pruned });
   }
 
   /** Put every head back. */

@@ -10,6 +10,7 @@ __all__ = [
     "ExplorerSelections",
     "Head",
     "Interpolation",
+    "PruningHistory",
     "Scale",
     "Selections",
 ]
@@ -27,6 +28,19 @@ Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 
 Scale: TypeAlias = Literal["shared", "layer", "sigmoid"]
 """One color scale for the maps of all layers, one for each, or DAAM's own sigmoid."""
+
+
+class PruningHistory(TypedDict):
+    """The pruned heads, and the steps that led to them. Whoever sets it sets ``pruned_heads``."""
+
+    pruned: list[Head]
+    """Sorted, each once."""
+
+    undo: list[list[Head]]
+    """Steps that can be undone, the last one last: the heads that were pruned or restored."""
+
+    redo: list[list[Head]]
+    """Steps that were undone, the last one last."""
 
 
 class Selections(TypedDict):
@@ -48,8 +62,11 @@ class Selections(TypedDict):
 
     direction: Direction
 
+    _history: PruningHistory
+    """Before ``pruned_heads``, which follow from it, where both are set at once."""
+
     pruned_heads: list[Head]
-    """Sorted, each once."""
+    """Sorted, each once; what is set here alone is a step of the history."""
 
     method: str
     """Key of one of the methods in ``_model_info``."""

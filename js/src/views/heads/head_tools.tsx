@@ -35,7 +35,7 @@ export function PruneTools({ store }: { store: Store }) {
       <button
         type="button"
         data-testid="undo"
-        disabled={store.history.undoable.value.length === 0}
+        disabled={!store.canUndo.value}
         title="undo (z)"
         onClick={() => store.undo()}
       >
@@ -44,7 +44,7 @@ export function PruneTools({ store }: { store: Store }) {
       <button
         type="button"
         data-testid="redo"
-        disabled={store.history.redoable.value.length === 0}
+        disabled={!store.canRedo.value}
         title="redo (Z)"
         onClick={() => store.redo()}
       >
