@@ -4,11 +4,12 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { context } from "esbuild";
 
 const out = "../vit_attention_widget/static";
+const NO_WIDGETS = ["mount.tsx", "stores.ts"];
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const bundles = await context({
   entryPoints: readdirSync("src/entry")
-    .filter((name) => name !== "mount.tsx")
+    .filter((name) => !NO_WIDGETS.includes(name))
     .map((name) => `src/entry/${name}`),
   outdir: out,
   bundle: true,
