@@ -99,10 +99,9 @@ class Context:
             raise ProtocolError("The model has not looked at the image yet: ask again later.")
         return trace
 
-    def traced(self) -> Trace:
-        """The shown trace, once the one that is being computed is there; for the slower lanes."""
+    def wait_for_trace(self) -> None:
+        """Block a slower lane until the trace that is being computed is there."""
         self.lanes.quick.wait()
-        return self.shown()
 
     def images(self) -> ImageSet:
         """The image set; raises :class:`ParameterError` without one."""

@@ -134,7 +134,7 @@ class ComparisonStudy(Study):
         vit, images, work = context.vit, context.image_set, self._kinds.work_of(request.kind)
 
         def run(progress: Progress) -> Compared:
-            context.lanes.quick.wait()  # it is about what the trace will find
+            context.wait_for_trace()
             return work(request, progress)
 
         def still() -> bool:

@@ -50,7 +50,8 @@ class CurveStudy(Study):
 
     def _draw(self, order: Order, progress: Progress) -> None:
         context = self._context
-        context.traced()  # a curve is of the class that the trace will find
+        context.wait_for_trace()  # a curve is of its class
+        context.shown()
         images, index = context.image_set, self._target_index
         total = sum(context.vit.num_heads)
         metric: CurveMetric = "accuracy" if context.labels else "probability"

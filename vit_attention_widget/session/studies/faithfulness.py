@@ -146,7 +146,7 @@ class FaithfulnessStudy(Study):
             traits.faithfulness = {**traits.faithfulness, "asked": what}
 
         def run(progress: Progress) -> None:
-            context.lanes.quick.wait()  # it is about what the trace will find
+            context.wait_for_trace()
             work(progress)
 
         def close(_: Any = None) -> None:
