@@ -9,7 +9,7 @@ JS := $(shell find js/src -type f) js/build.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick build lint check-js browser oldest clean
+.PHONY: demo test quick fuzz build lint check-js browser oldest clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
@@ -20,6 +20,10 @@ test: .stamps/test build lint check-js .stamps/chromium
 # For every change: what takes seconds and what needs a browser is left out, and so is the linting.
 quick: .stamps/test build
 	$(PYTEST) -m "not slow and not browser"
+
+# Long attacks by chance; `make test` runs short ones.
+fuzz: .stamps/test
+	$(BIN)/python -m tests.fuzz.interrupts --times 1000
 
 build: vit_attention_widget/static/explorer.js
 

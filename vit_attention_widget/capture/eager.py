@@ -13,7 +13,8 @@ from torch import nn
 __all__ = ["eagerly", "is_compiled"]
 
 _lock = threading.Lock()
-_open_blocks = 0
+_bodies: set[object] = set()
+"""Bodies of :func:`eagerly` that run now, in any thread."""
 _stance = ExitStack()
 
 
@@ -43,18 +44,18 @@ def eagerly(model: nn.Module | None = None) -> Iterator[None]:
         Do nothing unless this model has compiled parts. By default compiled code is switched off
         wherever it comes from.
     """
-    global _open_blocks
     if not ("torch._dynamo" in sys.modules if model is None else is_compiled(model)):
         yield
         return
-    with _lock:
-        if _open_blocks == 0:
-            _stance.enter_context(torch.compiler.set_stance("force_eager"))
-        _open_blocks += 1
+    body = object()
     try:
+        with _lock:
+            if not _bodies:
+                _stance.enter_context(torch.compiler.set_stance("force_eager"))
+            _bodies.add(body)
         yield
     finally:
         with _lock:
-            _open_blocks -= 1
-            if _open_blocks == 0:
+            _bodies.discard(body)
+            if not _bodies:
                 _stance.close()

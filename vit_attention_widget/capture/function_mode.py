@@ -24,6 +24,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from ..support.interrupts import raise_deferred_interrupt
 from .multi_head_attention import multi_head_attention
 from .written_out_attention import WrittenOutAttention
 
@@ -241,8 +242,10 @@ class Capture(TorchFunctionMode):
         self._drop_stale(module)
         self._stack.append(module)
         index = self._blocks.get(module)
-        if index is not None and args:
-            self._inputs[index] = args  # before hooks on the block change them
+        if index is not None:
+            raise_deferred_interrupt()
+            if args:
+                self._inputs[index] = args  # before hooks on the block change them
 
     def _drop_stale(self, module: nn.Module) -> None:
         """Drop modules that raised and were never left. Blocks do not nest in each other."""

@@ -1,16 +1,21 @@
-"""Run a model in evaluation mode and eagerly for a while, and leave it as it was."""
+"""Run a model in evaluation mode in this thread alone, without writing to it.
+
+Another thread may be training the same model. So its switches are not turned off: while a body
+runs, reading one of them in the body's own thread yields False, and every other thread reads, and
+sets, what stands in the module.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from torch import nn
 
 from ..capture.eager import eagerly
+from ..support.interrupts import interrupts_deferred
 
 __all__ = ["evaluating"]
 
@@ -19,56 +24,74 @@ __all__ = ["evaluating"]
 _SWITCHES = ("training", "grad_checkpointing")
 
 
-@dataclass
-class _Held:
-    """The switches of a module that were on, and how many bodies keep them off now."""
+class _EvaluatedModules(threading.local):
+    """The modules, by id, that each running body of this thread evaluates."""
 
-    were_on: tuple[str, ...]
-    bodies: int = 0
+    def __init__(self) -> None:
+        self.of_bodies: dict[object, frozenset[int]] = {}
+
+    def __contains__(self, module: nn.Module) -> bool:
+        return any(id(module) in modules for modules in self.of_bodies.values())
 
 
+_evaluated = _EvaluatedModules()
 _lock = threading.Lock()
-_held: WeakKeyDictionary[nn.Module, _Held] = WeakKeyDictionary()
+_bodies: set[object] = set()
+"""Bodies that run now, in any thread."""
+
+
+class _SwitchOfThread:
+    """A switch of every module: off in a thread that evaluates it, as it was set elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, module: nn.Module | None, owner: type[nn.Module]) -> Any:
+        switches = vars(owner if module is None else module)
+        if module is None or self._name not in switches:
+            raise AttributeError(f"{owner.__name__!r} has no attribute {self._name!r}")
+        return False if module in _evaluated else switches[self._name]
+
+    def __set__(self, module: nn.Module, value: Any) -> None:
+        vars(module)[self._name] = value
+
+    def __delete__(self, module: nn.Module) -> None:
+        del vars(module)[self._name]
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Run the body with every submodule in evaluation mode and without gradient checkpointing.
 
-    Nor is compiled code run; see :func:`~..capture.eager.eagerly`. Each submodule's own switches
-    are restored when the body ends, however it ends. Where bodies overlap in several threads, the
-    last one restores them.
+    Nor is compiled code run; see :func:`~..capture.eager.eagerly`. This holds in the thread of the
+    body: a training step in another thread keeps its dropout, and what another thread sets stays.
+    Ctrl-C waits for the end of a block or of the body; put this before other ``with`` items, so
+    that it waits for these too.
     """
-    mine: list[nn.Module] = []
+    modules = frozenset(map(id, model.modules()))
+    body, bodies_of_thread = object(), _evaluated.of_bodies
+    with interrupts_deferred():
+        try:
+            bodies_of_thread[body] = modules
+            _put_up_switches(body)
+            with eagerly(model):
+                yield
+        finally:
+            bodies_of_thread.pop(body, None)
+            _take_down_switches(body)
+
+
+def _put_up_switches(body: object) -> None:
     with _lock:
-        for module in model.modules():
-            if module in _held or _switches_on(module):
-                _hold(module)
-                mine.append(module)
-    try:
-        with eagerly(model):
-            yield
-    finally:
-        with _lock:
-            for module in mine:
-                _release(module)
+        _bodies.add(body)
+        for name in _SWITCHES:
+            if name not in vars(nn.Module):
+                setattr(nn.Module, name, _SwitchOfThread(name))
 
 
-def _switches_on(module: nn.Module) -> tuple[str, ...]:
-    return tuple(name for name in _SWITCHES if vars(module).get(name) is True)
-
-
-def _hold(module: nn.Module) -> None:
-    held = _held.setdefault(module, _Held(_switches_on(module)))
-    held.bodies += 1
-    for name in held.were_on:
-        setattr(module, name, False)
-
-
-def _release(module: nn.Module) -> None:
-    held = _held[module]
-    held.bodies -= 1
-    if held.bodies == 0:
-        del _held[module]
-        for name in held.were_on:
-            setattr(module, name, True)
+def _take_down_switches(body: object) -> None:
+    with _lock:
+        _bodies.discard(body)
+        for name in _SWITCHES:
+            if not _bodies and name in vars(nn.Module):
+                delattr(nn.Module, name)

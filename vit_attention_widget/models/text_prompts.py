@@ -222,5 +222,5 @@ def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokeni
     except TypeError:
         found = tokenize(texts)
     ids = found["input_ids"] if hasattr(found, "keys") else found
-    with torch.inference_mode(False), torch.no_grad(), evaluating(text.model):
+    with evaluating(text.model), torch.inference_mode(False), torch.no_grad():
         return text.encode(torch.as_tensor(ids).to(tower.device))

@@ -59,7 +59,7 @@ def accuracy(
         inputs, target = batch.prepared(vit)
         if target is None:
             raise ParameterError("The images have no labels: give (image, label) or labels=[...].")
-        with torch.no_grad(), evaluating(vit.model), masked_heads(vit, mask):
+        with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
             logits = vit.forward(inputs)
         index = resolve(target, logits, vit).index
         right += int((logits.argmax(-1) == torch.tensor(index, device=logits.device)).sum())

@@ -78,7 +78,7 @@ def check_features(vit: VisionTransformer) -> None:
 
 def features_of(vit: VisionTransformer, inputs: Tensor) -> Tensor:
     """What a model without a classifier makes of model inputs, [batch, dim], as a constant."""
-    with torch.inference_mode(False), torch.no_grad(), evaluating(vit.model):
+    with evaluating(vit.model), torch.inference_mode(False), torch.no_grad():
         features = whole(vit.forward(inputs.clone() if inputs.is_inference() else inputs))
     if not torch.isfinite(features).all():
         raise CaptureError(

@@ -66,7 +66,7 @@ class ForwardPass:
         autocast = torch.autocast(
             self.inputs.device.type, self.autocast, enabled=self.autocast is not None
         )
-        with autocast, evaluating(self.model.model):
+        with evaluating(self.model.model), autocast:
             yield
 
 

@@ -12,6 +12,7 @@ from ..capture.eager import eagerly
 from ..capture.function_mode import AttentionCall, Capture
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_heads
+from ..support.interrupts import interrupts_deferred
 
 __all__ = ["masked_heads", "zero_heads"]
 
@@ -23,7 +24,8 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iter
     The output of a masked head is set to zero before the output projection; the projection's bias
     stays. The model itself is not modified, gradients flow as usual, and other threads still run
     the unmasked model, including the replicas that ``DataParallel`` runs on several devices. A
-    compiled model runs eagerly.
+    compiled model runs eagerly. Ctrl-C stops the body at the model's next block, or at its end; a
+    second one stops it at once.
 
     Parameters
     ----------
@@ -55,7 +57,11 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iter
         return zero_heads(call.out, mask[call.block])
 
     blocks: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
-    with eagerly(), Capture(vit.model, blocks, on_attention, constants=False, keep=False):
+    with (
+        interrupts_deferred(),  # PyTorch's own book of function modes is not safe from Ctrl-C
+        eagerly(),
+        Capture(vit.model, blocks, on_attention, constants=False, keep=False),
+    ):
         yield
 
 

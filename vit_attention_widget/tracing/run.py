@@ -94,10 +94,9 @@ def trace(
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
-    with ExitStack() as stack:
+    with evaluating(vit.model), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
-        stack.enter_context(evaluating(vit.model))
         if inputs.is_inference():
             inputs = inputs.clone()
         report = stack.enter_context(reporting(progress))
@@ -141,7 +140,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
     if first == base.num_layers:
         return base
     gradients = base.has_gradients
-    with torch.inference_mode(False), torch.set_grad_enabled(gradients), base.rerunning():
+    with base.rerunning(), torch.inference_mode(False), torch.set_grad_enabled(gradients):
         try:
             base.readout.check()
         except UnsupportedModelError:  # the blocks and the head are not the whole model

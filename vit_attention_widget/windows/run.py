@@ -69,10 +69,9 @@ def window_attention(model: nn.Module, images: Any) -> WindowAttention:
         capture.attention_calls.clear()
         blocks[index] = _block(swin, index, layout, calls, len(inputs))
 
-    with ExitStack() as stack:
+    with evaluating(swin.model), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(evaluating(swin.model))
         if inputs.is_inference():
             inputs = inputs.clone()
         numbers = {block: i for i, block in enumerate(swin.blocks)}

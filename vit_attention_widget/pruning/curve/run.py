@@ -257,7 +257,7 @@ class _Chunk:
             self._trace = remask(self._trace, self.mask)
             self.logits = self._trace.logits
             return
-        with torch.no_grad(), evaluating(self.vit.model), masked_heads(self.vit, self.mask):
+        with evaluating(self.vit.model), torch.no_grad(), masked_heads(self.vit, self.mask):
             self.logits = self.vit.forward(self.inputs)
 
     def trace(self) -> Trace:

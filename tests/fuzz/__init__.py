@@ -1,0 +1,1 @@
+"""Attacks by chance, from a seed: each ends in a right result or in one error of errors.py."""
