@@ -1,8 +1,8 @@
 """Run every isotropic Vision Transformer of timm, and write what works with it.
 
 ``python docs/models.py`` writes ``docs/models.md``; names, or parts of them, run only those. Models
-get random weights, two blocks and a grid of 4 x 4 patches: what is tried is that the package reads
-them rightly, not what they say.
+get random weights, two blocks and a grid of 4 x 4 patches: the package must read them correctly,
+whatever they predict.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ What can be shown of these, and what not:
 
 - **Shown**: raw attention of timm's Swin (both versions, and `swinv2_cr`), by
   `vaw.window_attention(model, images)`: for each block the attention in each window as the model
-  computed it (relative positions, cosine scale, mask of the shift); what one patch looks at, laid
-  out in the image with the shift undone; and what each patch receives. Outside its window a patch
-  sees nothing, so such a map is 0 there by construction.
-- **Not shown, because there is no such thing**: what the class token looks at in every layer, where
-  there is none (Swin, MaxViT, Hiera, PVT) or it joins late (CaiT, XCiT); rollout and what is built
-  on it, where queries and keys are not the same tokens or the grid changes from stage to stage,
-  since the matrices cannot be multiplied, and where convolutions or attention over channels move
-  content between patches outside the attention.
-- **Not shown yet**: raw attention of the other families. It exists, each block's on a grid of its
-  own (MaxViT in windows and grids, Hiera in mask units, PVT against downsampled keys), but where
-  its tokens lie is not written down here, and a map in the wrong place is worse than none.
+  computed it (relative positions, cosine scale, the shift's mask); what one patch attends to, laid
+  out in the image with the shift undone; and how much each patch is attended to. A patch attends
+  to nothing outside its window, so such a map is 0 there by construction.
+- **Not shown, because it does not exist**: what the class token attends to in every layer, where
+  there is no class token (Swin, MaxViT, Hiera, PVT) or it joins late (CaiT, XCiT); rollout and
+  methods built on it, where queries and keys are not the same tokens or the grid changes from stage
+  to stage (the matrices cannot be multiplied), and where convolutions or attention over channels
+  move content between patches outside the attention.
+- **Not shown yet**: raw attention of the other families. It exists, on a grid of its own in each
+  block (MaxViT in windows and grids, Hiera in mask units, PVT against downsampled keys), but the
+  package does not know where its tokens lie, and a map in the wrong place is worse than none.
 
-In their own words, as `vaw.describe`, `vaw.trace` and the widgets refuse them:"""
+This is what `vaw.describe`, `vaw.trace` and the widgets say when they refuse them:"""
 CLASSES = 7
 
 
 @dataclass
-class Found:
+class Result:
     """What became of one model."""
 
     name: str
@@ -90,9 +90,9 @@ def create(name: str) -> torch.nn.Module:
     return timm.create_model(name, depth=2, img_size=(side, 4 * patch[1]), **options).eval()
 
 
-def check(name: str, family: str) -> Found:
+def check(name: str, family: str) -> Result:
     """The contract, in short: its own logits, geometry, attention, every explainer, one head."""
-    found = Found(name, family)
+    result = Result(name, family)
     try:
         model = create(name)
         vit = vaw.describe(model)
@@ -102,11 +102,11 @@ def check(name: str, family: str) -> Found:
             plain = model(inputs)
         trace = vaw.trace(model, inputs)
         tokens = trace.tokens
-        found.tokens = " + ".join(filter(None, [_counted(tokens.prefix), str(tokens.num_patches)]))
-        found.grid = (
+        result.tokens = " + ".join(filter(None, [_counted(tokens.prefix), str(tokens.num_patches)]))
+        result.grid = (
             f"{tokens.rows} x {tokens.cols} of {tokens.patch_height} x {tokens.patch_width}"
         )
-        found.readout = vit.readout_kind.replace("_", " ")
+        result.readout = vit.readout_kind.replace("_", " ")
         assert torch.equal(trace.logits, plain), "logits differ"
         for layer, record in enumerate(trace.layers):
             rows = trace.attention(layer) @ record.v.float()
@@ -123,13 +123,13 @@ def check(name: str, family: str) -> Found:
         assert torch.allclose(fall, importance.values[:, 0, 0], atol=1e-5), (
             "head importance differs"
         )
-        found.works = True
+        result.works = True
     except VitAttentionError as error:
-        found.note = str(error).split(":")[0] if len(str(error)) > 160 else str(error)
+        result.note = str(error).split(":")[0] if len(str(error)) > 160 else str(error)
     except Exception as error:
-        found.note = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        result.note = f"{type(error).__name__}: {error}".splitlines()[0][:160]
     gc.collect()
-    return found
+    return result
 
 
 def _counted(prefix: tuple[str, ...]) -> str:
@@ -147,27 +147,27 @@ def reasons() -> list[str]:
         except VitAttentionError as error:
             lines.append(f"| `{name}` | {error} |")
         else:
-            lines.append(f"| `{name}` | is taken |")
+            lines.append(f"| `{name}` | is supported |")
     return lines
 
 
-def page(found: list[Found]) -> str:
+def page(results: list[Result]) -> str:
     """The document."""
-    good = sum(one.works for one in found)
+    good = sum(one.works for one in results)
     lines = [
         "# Models",
         "",
-        f"Written by `python docs/models.py` with timm {timm.__version__}: {good} of {len(found)} "
-        f"of timm's isotropic Vision Transformers ({good / len(found):.1%}) work with every "
-        "explainer and with head importance, their logits bit-equal with and without us. Random "
-        "weights, two blocks, a small input.",
+        f"Written by `python docs/models.py` with timm {timm.__version__}: {good} of "
+        f"{len(results)} of timm's isotropic Vision Transformers ({good / len(results):.1%}) work "
+        "with every explainer and with head importance, and their logits are bit-equal to the "
+        "model's. Random weights, two blocks, a small input.",
         "",
         "| model | tokens | patches | readout | |",
         "|---|---|---|---|---|",
     ]
     lines += [
         f"| `{o.name}` | {o.tokens} | {o.grid} | {o.readout} | {'works' if o.works else o.note} |"
-        for o in found
+        for o in results
     ]
     lines += ["", "## Hierarchical and windowed models", "", ELSE, ""]
     lines += ["| model | what is said of it |", "|---|---|"]
@@ -183,14 +183,14 @@ def main() -> None:
     chosen = [
         pair for pair in names() if not options.only or any(p in pair[0] for p in options.only)
     ]
-    found = []
+    results = []
     for i, (name, family) in enumerate(chosen):
-        found.append(check(name, family))
-        one = found[-1]
+        results.append(check(name, family))
+        one = results[-1]
         print(f"{i + 1}/{len(chosen)} {name}: {'works' if one.works else one.note}", flush=True)
-    print(f"{sum(one.works for one in found)} of {len(found)} work", file=sys.stderr)
+    print(f"{sum(one.works for one in results)} of {len(results)} work", file=sys.stderr)
     if not options.only:
-        Path(__file__).with_name("models.md").write_text(page(found))
+        Path(__file__).with_name("models.md").write_text(page(results))
 
 
 if __name__ == "__main__":

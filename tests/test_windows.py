@@ -427,7 +427,7 @@ def test_the_explainers_refusal_names_it(name: str) -> None:
         ("davit_tiny", "over channels in turn", "raw attention inside windows"),
         ("levit_128", "subsampled", "raw attention"),
         ("twins_svt_small", "downsampled keys", "raw attention inside windows"),
-        ("coat_tiny", "factorised", "ever formed"),
+        ("coat_tiny", "factorized", "ever formed"),
         ("efficientvit_b0", "linear", "ever formed"),
         ("xcit_nano_12_p16_224", "channels", "class token"),
     ],

@@ -2,7 +2,7 @@
 
 Everything follows from the seed. While training, each patch token also says, through two layers
 that are thrown away afterwards, which of its pixels belong to the object and, where they do, what
-the object is: outlines are learnt many times sooner so. The weights are stored in half precision
+the object is: outlines are learned many times sooner so. The weights are stored in half precision
 and judged as stored.
 """
 

@@ -11,15 +11,13 @@ from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
 from .image_input import Normalization
+from .normalizations import HALVES
 from .residual_blocks import finish_block, heads_of
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
 from .wrapped import note, unwrapped
 
 __all__ = ["AdaptedVisionTransformer", "adapt"]
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 class AdaptedVisionTransformer(VisionTransformer):

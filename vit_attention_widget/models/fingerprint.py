@@ -1,4 +1,4 @@
-"""Which model something was learnt of."""
+"""Which model something was learned from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelFingerprint:
     def check(
         self,
         model: nn.Module | VisionTransformer,
-        what: str = "These patterns were learnt",
+        what: str = "These patterns were learned",
         advice: str = "Fit them on yours.",
     ) -> None:
         """Raise :class:`ParameterError` unless it is this model, in whatever precision.

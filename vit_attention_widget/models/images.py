@@ -46,7 +46,7 @@ _ACCEPTED = (
     "Expected the path of an image file, its bytes, an open binary file, a PIL image, or a uint8 "
     "array [height, width, 3]."
 )
-_CHANNELS = (1, 3, 4)  # grey, RGB, RGB with alpha
+_CHANNELS = (1, 3, 4)  # gray, RGB, RGB with alpha
 _RUNS_A_PROGRAM = frozenset(
     {"EPS", "WMF"}
 )  # Pillow hands these vector formats to an outside renderer
@@ -66,9 +66,9 @@ def load_image(source: ImageLike) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        Mode ``RGB``, a new object. An EXIF orientation is applied, 16-bit grey is scaled to 8 bit,
+        Mode ``RGB``, a new object. An EXIF orientation is applied, 16-bit gray is scaled to 8 bit,
         palettes and CMYK are converted, transparency is composited on white, and of an animation
-        the first frame is taken. Embedded colour profiles are ignored, as timm and torchvision do.
+        the first frame is taken. Embedded color profiles are ignored, as timm and torchvision do.
 
     Raises
     ------

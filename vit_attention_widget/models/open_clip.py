@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer, check_batch_first
+from .normalizations import CLIP
 from .text_prompts import TextTower
 from .vision_transformer import VisionTransformer
 
@@ -15,8 +16,6 @@ __all__ = ["describe"]
 
 _VOCABULARY = 49408
 """Of the tokenizer that comes with open_clip."""
-
-_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 
 def describe(model: nn.Module) -> VisionTransformer:
@@ -49,8 +48,8 @@ def describe(model: nn.Module) -> VisionTransformer:
     check_batch_first(blocks[0], type(tower).__name__)
 
     def forward(inputs: Tensor) -> Tensor:
-        found = tower(inputs)
-        features: Tensor = found[0] if isinstance(found, tuple) else found
+        output = tower(inputs)
+        features: Tensor = output[0] if isinstance(output, tuple) else output
         return features
 
     def readout(tokens: Tensor) -> Tensor:
@@ -75,7 +74,7 @@ def describe(model: nn.Module) -> VisionTransformer:
         pool="class" if tower.pool_type == "tok" else "mean",
         num_classes=0,
         image_size=tower.image_size,
-        normalization=(mean or _CLIP[0], std or _CLIP[1]),
+        normalization=(mean or CLIP[0], std or CLIP[1]),
         name=type(model).__name__,
     )
     described.text = _text(model)
@@ -103,11 +102,10 @@ def _text(model: Any) -> TextTower | None:
     def tokenize(texts: list[str]) -> Tensor:
         import open_clip
 
-        found: Tensor = open_clip.tokenize(texts, context_length=length)
-        return found
+        ids: Tensor = open_clip.tokenize(texts, context_length=length)
+        return ids
 
-    known = (
-        int(getattr(model, "vocab_size", 0)) == _VOCABULARY
-    )  # else it has a tokenizer of its own
+    # With another vocabulary it has a tokenizer of its own.
+    bundled = int(getattr(model, "vocab_size", 0)) == _VOCABULARY
     scale = float(model.logit_scale.detach().float().exp().mean())
-    return TextTower(model, model.encode_text, tokenize if known else None, scale, length)
+    return TextTower(model, model.encode_text, tokenize if bundled else None, scale, length)

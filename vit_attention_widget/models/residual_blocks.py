@@ -73,10 +73,10 @@ def finish_block(block: Any, inputs: Tensor, head_outputs: Tensor) -> Tensor | N
 def _first(module: nn.Module, names: tuple[str, ...]) -> Any:
     for name in names:
         try:
-            found = module.get_submodule(name)
+            part = module.get_submodule(name)
         except AttributeError:
             continue
-        return found
+        return part
     return None
 
 

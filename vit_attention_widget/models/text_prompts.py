@@ -171,8 +171,9 @@ def zero_shot(
             f"The text features are {tuple(features.shape)}, but {len(texts)} prompts need "
             f"[{len(texts)}, dim]."
         )
-    known = text.scale if text is not None else 1 / 0.07
-    return ZeroShot(tower, texts, features, known if scale is None else scale, tokenizer)
+    if scale is None:
+        scale = text.scale if text is not None else 1 / 0.07
+    return ZeroShot(tower, texts, features, scale, tokenizer)
 
 
 def takes_prompts(vit: VisionTransformer) -> bool:
@@ -194,12 +195,12 @@ def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransf
         return tower
     if not isinstance(vit, ZeroShot):
         return zero_shot(tower, prompts, tokenizer=tokenizer)
-    known = dict(zip(vit.class_names or (), vit._texts, strict=True))  # also the user's own
-    new = [prompt for prompt in prompts if prompt not in known]
+    features_of = dict(zip(vit.class_names or (), vit._texts, strict=True))  # also the user's own
+    new = [prompt for prompt in prompts if prompt not in features_of]
     if new:
         read = zero_shot(tower, new, tokenizer=tokenizer, scale=vit._scale)
-        known |= dict(zip(new, read._texts.to(vit._texts), strict=True))
-    features = torch.stack([known[prompt] for prompt in prompts])
+        features_of |= dict(zip(new, read._texts.to(vit._texts), strict=True))
+    features = torch.stack([features_of[prompt] for prompt in prompts])
     return ZeroShot(tower, prompts, features, vit._scale, tokenizer)
 
 
@@ -218,9 +219,9 @@ def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokeni
     if text.length is not None:
         padding = {"padding": "max_length", "max_length": text.length, "truncation": True}
     try:
-        found = tokenize(texts, **padding, return_tensors="pt")  # transformers' way
+        tokenized = tokenize(texts, **padding, return_tensors="pt")  # transformers' way
     except TypeError:
-        found = tokenize(texts)
-    ids = found["input_ids"] if hasattr(found, "keys") else found
+        tokenized = tokenize(texts)
+    ids = tokenized["input_ids"] if hasattr(tokenized, "keys") else tokenized
     with evaluating(text.model), torch.inference_mode(False), torch.no_grad():
         return text.encode(torch.as_tensor(ids).to(tower.device))

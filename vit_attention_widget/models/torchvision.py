@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer as TorchvisionTransformer
 
 from ..errors import UnsupportedModelError
-from .adapted import IMAGENET, AdaptedVisionTransformer
+from .adapted import AdaptedVisionTransformer
+from .normalizations import IMAGENET
 
 __all__ = ["describe"]
 

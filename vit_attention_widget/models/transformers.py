@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
-from .adapted import HALVES, IMAGENET, AdaptedVisionTransformer, pair
+from .adapted import AdaptedVisionTransformer, pair
+from .normalizations import CLIP, HALVES, IMAGENET
 from .text_prompts import TextTower
 
 __all__ = ["describe"]
 
-_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _CORES = ("vit", "deit", "beit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vision_model")
 _LISTS = ("layers", "encoder.layer", "encoder.layers", "model.layer", "layer")
 _NORMS = ("layernorm", "norm", "post_layernorm")
@@ -85,7 +85,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         pool=pool,
         num_classes=classes,
         image_size=config.image_size,
-        normalization=_CLIP if family == "clip" else _NORMALIZATION.get(kind, HALVES),
+        normalization=CLIP if family == "clip" else _NORMALIZATION.get(kind, HALVES),
         class_names=names,
         rows=(0, 1) if hasattr(model, "distillation_classifier") else None,
         any_size=kind in _ANY_SIZE or _interpolates(core),
@@ -100,8 +100,8 @@ def _text(model: Any) -> TextTower | None:
         return None
 
     def encode(ids: Tensor) -> Tensor:
-        found = model.get_text_features(input_ids=ids)
-        features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
+        output = model.get_text_features(input_ids=ids)
+        features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
         return features
 
     # SigLIP reads the last token, which is padding in all but the longest texts it knows.
@@ -131,11 +131,11 @@ def _core(model: Any) -> Any:
 def _blocks(core: nn.Module) -> list[nn.Module]:
     for path in _LISTS:
         try:
-            found = core.get_submodule(path)
+            layers = core.get_submodule(path)
         except AttributeError:
             continue
-        if isinstance(found, nn.ModuleList) and len(found):
-            return list(found)
+        if isinstance(layers, nn.ModuleList) and len(layers):
+            return list(layers)
     reason = _REASONS.get(getattr(_config(core), "model_type", ""), "no list of blocks was found")
     raise UnsupportedModelError(
         f"{type(core).__name__} of transformers is not supported: {reason} (looked for "
@@ -165,18 +165,19 @@ def _interpolates(module: nn.Module) -> bool:
 
 
 def _forward(model: Any, core: Any, kind: str, image_size: Any) -> Callable[[Tensor], Tensor]:
-    own, told = pair(image_size), _interpolates(core)
+    size, told = pair(image_size), _interpolates(core)
 
     def stretched(inputs: Tensor) -> dict[str, Any]:
-        other = told and tuple(inputs.shape[-2:]) != own
+        other = told and tuple(inputs.shape[-2:]) != size
         return {"interpolate_pos_encoding": True} if other else {}
 
     if hasattr(model, "text_model"):  # two towers: the image's features, beside those of texts
         projection = getattr(model, "visual_projection", nn.Identity())
 
         def features(inputs: Tensor) -> Tensor:
-            found: Tensor = projection(core(pixel_values=inputs, **stretched(inputs)).pooler_output)
-            return found
+            pooled = core(pixel_values=inputs, **stretched(inputs)).pooler_output
+            projected: Tensor = projection(pooled)
+            return projected
 
         return features
 
@@ -188,12 +189,12 @@ def _forward(model: Any, core: Any, kind: str, image_size: Any) -> Callable[[Ten
                 inputs.shape[-2] // config.patch_size
             )
             options["noise"] = torch.arange(patches, device=inputs.device).expand(len(inputs), -1)
-        found = model(pixel_values=inputs, **options)
+        output = model(pixel_values=inputs, **options)
         for name in ("logits", "image_embeds", "pooler_output"):
-            value = getattr(found, name, None)
+            value = getattr(output, name, None)
             if isinstance(value, Tensor):
                 return value
-        tokens: Tensor = found.last_hidden_state
+        tokens: Tensor = output.last_hidden_state
         return tokens[:, 0]
 
     return forward

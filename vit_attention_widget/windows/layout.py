@@ -71,9 +71,9 @@ class WindowLayout:
     @cached_property
     def is_token(self) -> Tensor:
         """False where a window holds padding, [window, token]."""
-        found = torch.zeros(self.num_windows, self.window_tokens, dtype=torch.bool)
-        found[self.windows, self.positions] = True
-        return found
+        is_token = torch.zeros(self.num_windows, self.window_tokens, dtype=torch.bool)
+        is_token[self.windows, self.positions] = True
+        return is_token
 
     def place(self, row: int, col: int) -> tuple[int, int]:
         """Window of the token at ``row``, ``col``, and its index in there.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..capture.function_mode import AttentionCall, Capture
 from ..errors import CaptureError
 from ..models.eval_mode import evaluating
+from ..models.images import ImageLike
 from .block import WindowBlock
 from .layout import WindowLayout
 from .result import WindowAttention
@@ -19,7 +20,7 @@ from .swin import SwinTransformer, describe_windows
 __all__ = ["window_attention"]
 
 
-def window_attention(model: nn.Module, images: Any) -> WindowAttention:
+def window_attention(model: nn.Module, images: ImageLike | Sequence[ImageLike]) -> WindowAttention:
     """Run a Swin Transformer once and keep what its windowed attention did.
 
     Parameters
@@ -47,13 +48,13 @@ def window_attention(model: nn.Module, images: Any) -> WindowAttention:
     --------
     >>> import timm, torch, vit_attention_widget as vaw
     >>> model = timm.create_model("swin_tiny_patch4_window7_224", img_size=56, num_classes=3)
-    >>> found = vaw.window_attention(model, torch.zeros(3, 56, 56))
-    >>> found
+    >>> attention = vaw.window_attention(model, torch.zeros(3, 56, 56))
+    >>> attention
     <WindowAttention of swin_tiny_patch4_window7_224: 1 image(s), 12 blocks on grids of 14 x 14, \
 7 x 7, 4 x 4, 2 x 2 tokens>
-    >>> found.blocks[1].window, found.blocks[1].shift, found.blocks[1].num_heads
+    >>> attention.blocks[1].window, attention.blocks[1].shift, attention.blocks[1].num_heads
     ((7, 7), (3, 3), 3)
-    >>> found.from_patch(block=1, row=5, col=12).shape  # [batch, head, row, col]
+    >>> attention.from_patch(block=1, row=5, col=12).shape  # [batch, head, row, col]
     torch.Size([1, 3, 14, 14])
     """
     swin = describe_windows(model)
@@ -91,10 +92,10 @@ def _block(
     """What one block's attention was made of, or why that is not known."""
     expected = batch * layout.num_windows, layout.window_tokens
     if len(calls) != 1 or (calls[0].q.shape[0], calls[0].q.shape[-2]) != expected:
-        found = [list(call.q.shape) for call in calls] or "none"
+        shapes = [list(call.q.shape) for call in calls] or "none"
         raise CaptureError(
             f"Block {index} of {swin.name} should attend once, in {expected[0]} windows of "
-            f"{expected[1]} tokens ({batch} images), but queries {found} were seen: this version "
+            f"{expected[1]} tokens ({batch} images), but queries {shapes} were seen: this version "
             "of timm or a change of the model does something else, which cannot be placed."
         )
     call = calls[0]
@@ -116,9 +117,9 @@ def _block(
 
 def _compact(bias: Tensor, windows: tuple[int, int]) -> Tensor:
     """A bias as [batch or 1, window or 1, head, query, key], once where images share it."""
-    own = bias.shape[-3:]
+    window_shape = bias.shape[-3:]
     if bias.shape[:-3].numel() == 1:
-        return bias.reshape(1, 1, *own).clone()
-    bias = bias.reshape(*windows, *own)
+        return bias.reshape(1, 1, *window_shape).clone()
+    bias = bias.reshape(*windows, *window_shape)
     same = bool((bias == bias[:1]).all())
     return bias[:1].clone() if same else bias

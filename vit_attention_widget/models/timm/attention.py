@@ -29,14 +29,14 @@ def projections(attention: Any) -> tuple[Tensor, Tensor | None]:
     parts = [attention.q_proj, attention.k_proj, attention.v_proj]
     width = attention.q_proj.weight.shape[0] // heads
     biases = [getattr(attention, f"{name}_bias", None) for name in "qkv"]
-    weights, found = [], []
+    weights, offsets = [], []
     for part, extra in zip(parts, biases, strict=True):
         each = part.weight.unflatten(0, (-1, width))
         weights.append(each.repeat_interleave(heads // len(each), 0))
         bias = part.bias if extra is None else extra
         bias = each.new_zeros(each.shape[:2]) if bias is None else bias.unflatten(0, (-1, width))
-        found.append(bias.repeat_interleave(heads // len(bias), 0))
-    return torch.stack(weights), torch.stack(found)
+        offsets.append(bias.repeat_interleave(heads // len(bias), 0))
+    return torch.stack(weights), torch.stack(offsets)
 
 
 def attend_rows(

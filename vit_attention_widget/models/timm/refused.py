@@ -52,7 +52,7 @@ _REASONS = {
     "shrink stage by stage. " + _WINDOWS,
     "Xcit": "its attention runs over channels (cross-covariance), not over tokens: between patches "
     "there is no attention to be shown. Only the class token of its last blocks looks at patches",
-    "CoaT": "its attention is factorised: keys meet values before queries, so no attention from "
+    "CoaT": "its attention is factorized: keys meet values before queries, so no attention from "
     "token to token is ever formed",
     "EfficientVit": "its attention is linear (ReLU, without softmax): no attention from token to "
     "token is ever formed",
