@@ -2,11 +2,14 @@
 
 A job is a function of a progress callback. Calling the callback is where a job can be cancelled:
 it raises :class:`~vit_attention_widget.errors.JobCancelled` there. Every submitted job ends in
-exactly one of ``on_done``, ``on_error`` and ``on_cancelled``.
+exactly one of ``on_done``, ``on_error`` and ``on_cancelled``. What these raise is logged: there is
+nobody to raise it to, and the lane must live on.
 """
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 import time
 import weakref
@@ -19,10 +22,23 @@ from typing import Any
 from ..errors import JobCancelled
 from ..support.progress import Progress
 
-__all__ = ["Job", "Lane", "Lanes"]
+__all__ = ["Job", "Lane", "Lanes", "in_lane"]
+
+log = logging.getLogger(__name__)
 
 _EVERY = 0.1
 """Progress is passed on at most this often, in seconds."""
+
+_EXIT_TIMEOUT = 60.0
+"""How long a process that ends waits for what its lanes are computing, in seconds."""
+
+_here = threading.local()
+_lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+
+def in_lane() -> bool:
+    """Whether this thread is a lane's own."""
+    return getattr(_here, "lane", None) is not None
 
 
 def _nothing(*_: Any) -> None:
@@ -57,6 +73,14 @@ class Job:
             raise JobCancelled(f"{self.label}: cancelled.")
 
 
+def _call(callback: Callable[..., None], *args: Any) -> None:
+    """Call back; log what that raises."""
+    try:
+        callback(*args)
+    except Exception:
+        log.exception("An error in what was called when a job started, went on or ended")
+
+
 def _weakly(listener: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
     """A way to a listener that does not keep alive the object whose method it is."""
     if isinstance(listener, MethodType):
@@ -83,6 +107,7 @@ class Lane:
         self._condition = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
+        _lanes.add(self)
 
     @property
     def running(self) -> Job | None:
@@ -104,7 +129,7 @@ class Lane:
                 self._condition.notify_all()
         for job_ in (replaced, job if refused else None):
             if job_ is not None:
-                job_.on_cancelled()
+                _call(job_.on_cancelled)
 
     def cancel(self, slot: str | None = None, *, but: Sequence[str] = ()) -> None:
         """Cancel the jobs of a slot, or all of them, but not those of some."""
@@ -115,10 +140,15 @@ class Lane:
             if running is not None and slot in (None, running.slot) and running.slot not in but:
                 running.cancel()
         for job in dropped:
-            job.on_cancelled()
+            _call(job.on_cancelled)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until nothing waits or runs; False if that took longer than ``timeout`` seconds."""
+        """Block until nothing waits or runs; False if that took longer than ``timeout`` seconds.
+
+        False at once from a job of this lane, which would wait for itself.
+        """
+        if getattr(_here, "lane", None) is self:
+            return False
         with self._condition:
             return self._condition.wait_for(
                 lambda: not self._waiting and not self._running, timeout
@@ -132,7 +162,13 @@ class Lane:
             self._condition.notify_all()
         self.cancel()
 
+    def join(self, timeout: float) -> None:
+        """Wait for the thread of a closed lane to end, at most ``timeout`` seconds."""
+        if self._thread is not None and not in_lane():
+            self._thread.join(timeout)
+
     def _run(self) -> None:
+        _here.lane = self
         while True:
             with self._condition:
                 self._running = None
@@ -150,7 +186,7 @@ class Lane:
             self._on_change()
 
     def _on_change(self) -> None:
-        (self._listener() or _nothing)()
+        _call(self._listener() or _nothing)
 
     def _finish(self, job: Job) -> None:
         last = 0.0
@@ -169,17 +205,17 @@ class Lane:
             result = job.work(progress)
             job.check()
         except JobCancelled:
-            job.on_cancelled()
+            _call(job.on_cancelled)
         except BaseException as error:  # a lost answer would leave the browser waiting
             if job.is_cancelled:  # what it worked on may be gone
-                job.on_cancelled()
+                _call(job.on_cancelled)
             else:
-                job.on_error(error)
+                _call(job.on_error, error)
         else:
             try:
                 job.on_done(result)
             except Exception as error:  # the lane must live on
-                job.on_error(error)
+                _call(job.on_error, error)
 
 
 class Lanes:
@@ -203,7 +239,12 @@ class Lanes:
             lane.cancel(but=but)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until nothing waits or runs; False after ``timeout`` seconds."""
+        """Block until nothing waits or runs; False after ``timeout`` seconds.
+
+        False at once from a job, which would wait for itself.
+        """
+        if in_lane():
+            return False
         until = None if timeout is None else time.monotonic() + timeout
         while True:  # work in one lane may lead to work in another
             for lane in self:
@@ -217,3 +258,13 @@ class Lanes:
         """Cancel all work and let the threads end."""
         for lane in self:
             lane.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Let threads end before the interpreter does: PyTorch aborts a process whose thread is cut."""
+    lanes, until = list(_lanes), time.monotonic() + _EXIT_TIMEOUT
+    for lane in lanes:
+        lane.close()
+    for lane in lanes:
+        lane.join(max(0.0, until - time.monotonic()))

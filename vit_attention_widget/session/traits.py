@@ -34,6 +34,7 @@ from ..protocol.schema.selections import (
     PruningHistory,
     Scale,
 )
+from .observers import LoggedObservers
 
 __all__ = ["OPTIONS", "RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
 
@@ -47,7 +48,7 @@ def _dict() -> Any:
     return traitlets.Dict().tag(sync=True)
 
 
-class SelectionTraits(traitlets.HasTraits):
+class SelectionTraits(LoggedObservers):
     """What is selected; goes both ways between kernel and browser. The session validates it."""
 
     target: TraitType[int | None, Any] = traitlets.Any(None).tag(sync=True)
