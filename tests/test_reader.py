@@ -20,10 +20,11 @@ from twins import twins
 import vit_attention_widget as vaw
 from vit_attention_widget.data.items import count_images, in_memory
 from vit_attention_widget.data.kept import kept_inputs, raw_image, read_once
-from vit_attention_widget.data.labels import class_names_of, with_labels
+from vit_attention_widget.data.labels import with_labels
 from vit_attention_widget.data.masks import masks_in_order, next_masks
 from vit_attention_widget.data.reader import batches, samples
 from vit_attention_widget.errors import ImageError, ParameterError, TargetError
+from vit_attention_widget.models.class_names import class_names_of
 
 VIT = twins("vit").trace.model
 COUNT = 7

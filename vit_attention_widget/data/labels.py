@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models import VisionTransformer
+from ..models.class_names import class_names_of
+from ..models.said_classes import with_classes
 from .items import ImagesLike, count_images, in_memory, listed
 from .reader import samples
 
-__all__ = ["Label", "LabelsLike", "check_label", "class_names_of", "number_classes", "with_labels"]
+__all__ = ["Label", "LabelsLike", "check_label", "number_classes", "with_labels", "with_names_of"]
 
 Label = int | str
 """A class by index or name."""
@@ -69,6 +72,15 @@ def check_label(label: Any, image: int) -> Label:
     return int(label.__index__())
 
 
+def with_names_of(images: ImagesLike, vit: VisionTransformer) -> VisionTransformer:
+    """A model's description with the names of a data set's classes, where its own are not known.
+
+    The data set's count only if there are as many as the model has classes.
+    """
+    names = None if vit.class_names else class_names_of(images)
+    return with_classes(vit, names, None) if names and len(names) == vit.num_classes else vit
+
+
 def number_classes(
     labels: Sequence[Label], class_names: Sequence[str] | None
 ) -> tuple[Tensor, list[str]]:
@@ -97,14 +109,3 @@ def number_classes(
             f"A label is {highest}, but there are {len(names)} class_names: give one for each."
         )
     return index, names
-
-
-def class_names_of(images: ImagesLike) -> list[str] | None:
-    """What a data set calls its classes (``.classes``, as torchvision's have), if it says so."""
-    data: Any = images
-    while data is not None:
-        names = getattr(data, "classes", None)
-        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-            return list(names)
-        data = getattr(data, "dataset", None)  # a loader's, or the one that a subset is of
-    return None

@@ -76,7 +76,7 @@ class Batch:
             With the number of the image that cannot be read or whose class does not exist.
         """
         target = self.target
-        if vit.num_classes and isinstance(target, list):
+        if vit.has_classes and isinstance(target, list):
             target = [self._class_index(number, vit) for number in range(len(target))]
         return self.inputs(vit), target
 

@@ -10,9 +10,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
+from .class_names import ClassNamesLike
+from .classifier import classifier_width
 from .image_input import Normalization
 from .normalizations import HALVES
+from .output_kind import OutputKind
 from .residual_blocks import finish_block, heads_of
+from .said_classes import with_classes
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
 from .wrapped import note, unwrapped
@@ -51,7 +55,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         self.blocks = list(blocks)
         self.num_heads = tuple(num_heads or heads_of(block) for block in self.blocks)
         self.num_classes = num_classes
-        self.class_names = None if class_names is None else [str(n) for n in class_names]
+        self.names = None if class_names is None else [str(name) for name in class_names]
         self.readout_kind = pool
         self.readout_rows = rows or ((0,) if pool == "class" else None)
         self._patch = pair(patch_size)
@@ -137,8 +141,9 @@ def adapt(
     mean: Sequence[float] = HALVES[0],
     std: Sequence[float] = HALVES[1],
     num_classes: int | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNamesLike | None = None,
     num_heads: int | None = None,
+    output: OutputKind | None = None,
 ) -> AdaptedVisionTransformer:
     """Say where the blocks, tokens and readout of a Vision Transformer of your own are.
 
@@ -167,10 +172,12 @@ def adapt(
     image_size, mean, std
         Of the model's input; images are resized, cropped and normalized so.
     num_classes : int, optional
-        Found from the last linear layer by default; 0 for a model that returns features.
-    class_names : sequence of str, optional
+        0 for a model that returns features. Otherwise the logits of each pass tell it.
+    class_names : sequence of str, mapping or path, optional
+        See :func:`~vit_attention_widget.describe`, also for ``output``.
     num_heads : int, optional
         Found in the blocks by default.
+    output : {"softmax", "sigmoid", "value", "features"}, optional
 
     Raises
     ------
@@ -219,9 +226,8 @@ def adapt(
             f'{next(iter(prefix), "a patch")!r}: call it "class", or give another pool.'
         )
     if num_classes is None:
-        linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
-        num_classes = linear[-1].out_features if linear else 0
-    return AdaptedVisionTransformer(
+        num_classes = classifier_width(model) or 0
+    adapted = AdaptedVisionTransformer(
         model,
         listed,
         readout,
@@ -231,10 +237,10 @@ def adapt(
         num_classes=num_classes,
         image_size=image_size,
         normalization=(mean, std),
-        class_names=class_names,
         num_heads=num_heads,
         name=type(model).__name__ + note(wrappers),
     )
+    return with_classes(adapted, class_names, output)
 
 
 def pair(size: int | Sequence[int]) -> tuple[int, int]:

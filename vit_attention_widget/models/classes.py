@@ -32,7 +32,7 @@ def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[
     TargetError
         If a class does not exist, or the classes are not as many as the images.
     """
-    if vit.num_classes == 0:
+    if not vit.has_classes:
         raise TargetError(f"The target {target!r} is not a class: {no_class(vit)}")
     if target is None:
         return tuple(logits.argmax(-1).tolist())

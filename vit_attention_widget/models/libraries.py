@@ -7,6 +7,9 @@ import importlib
 from torch import nn
 
 from ..errors import ParameterError, UnsupportedModelError
+from .class_names import ClassNamesLike
+from .output_kind import OutputKind
+from .said_classes import with_classes
 from .vision_transformer import VisionTransformer
 from .wrapped import note, unwrapped
 
@@ -15,19 +18,43 @@ __all__ = ["describe"]
 _LIBRARIES = ("timm", "transformers", "open_clip", "torchvision")
 
 
-def describe(model: nn.Module | VisionTransformer) -> VisionTransformer:
+def describe(
+    model: nn.Module | VisionTransformer,
+    *,
+    class_names: ClassNamesLike | None = None,
+    output: OutputKind | None = None,
+) -> VisionTransformer:
     """Describe a model, whichever supported library it comes from.
 
     A compiled or (Distributed)DataParallel model is described by the eager module below it, and
     its name says so; parts that were compiled are run as they were written.
+
+    What comes back is taken wherever a model is.
+
+    Parameters
+    ----------
+    model : nn.Module or VisionTransformer
+        A description is returned as it is, or a copy of it with other classes.
+    class_names : sequence of str, mapping or path, optional
+        What the classes are called: a list, ``{index: name}``, a ``.txt`` file with a name a line,
+        or a ``.json`` file of a list or mapping. By default what the model's configuration says.
+    output : {"softmax", "sigmoid", "value", "features"}, optional
+        What the numbers that the model returns stand for: one class of several; classes of which
+        each is there or not (multi-label, or binary with one logit); numbers that mean themselves
+        (regression); features. By default what the model's configuration says; without a classifier
+        features, with one logit a value, else a softmax.
 
     Raises
     ------
     UnsupportedModelError
         If no library's description fits; the message names the module and the reason.
     ParameterError
-        If ``model`` is not a module at all.
+        If ``model`` is not a module at all, the names cannot be read, or there is no such output.
     """
+    return with_classes(_described(model), class_names, output)
+
+
+def _described(model: nn.Module | VisionTransformer) -> VisionTransformer:
     if isinstance(model, VisionTransformer):
         return model
     if not isinstance(model, nn.Module):

@@ -57,7 +57,7 @@ class ZeroShot(VisionTransformer):
             self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
         self.model, self.name, self.library = tower.model, tower.name, tower.library
         self.blocks, self.num_heads = tower.blocks, tower.num_heads
-        self.num_classes, self.class_names = len(prompts), list(prompts)
+        self.num_classes, self.names = len(prompts), list(prompts)
         self.readout_kind, self.readout_rows = tower.readout_kind, tower.readout_rows
 
     @cached_property
@@ -153,7 +153,7 @@ def zero_shot(
     texts = [prompts] if isinstance(prompts, str) else list(prompts)
     if not texts:
         raise ParameterError("There are no prompts: give at least one.")
-    if tower.num_classes:
+    if tower.has_classes:
         raise ParameterError(
             f"{tower.name} has a classifier of {tower.num_classes} classes: prompts are for vision "
             "towers, which return features."

@@ -7,6 +7,7 @@ from torchvision.models import VisionTransformer as TorchvisionTransformer
 
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer
+from .classifier import classifier_width
 from .normalizations import IMAGENET
 
 __all__ = ["describe"]
@@ -34,7 +35,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         logits: Tensor = heads(encoder.ln(tokens)[:, 0])
         return logits
 
-    linear = [m for m in heads.modules() if isinstance(m, nn.Linear)]
+    width = classifier_width(heads)
     return AdaptedVisionTransformer(
         model,
         list(encoder.layers),
@@ -42,7 +43,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         patch_size=model.patch_size,
         prefix=("class",),
         pool="class",
-        num_classes=linear[-1].out_features if linear else 0,
+        num_classes=model.num_classes if width is None else width,
         image_size=model.image_size,
         normalization=IMAGENET,
         crop=_CROP,

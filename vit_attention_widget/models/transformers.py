@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer, pair
+from .classifier import classifier_width
 from .normalizations import CLIP, HALVES, IMAGENET
+from .output_kind import found_output
 from .text_prompts import TextTower
 
 __all__ = ["describe"]
@@ -70,10 +72,7 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
     prefix = _prefix(core, config)
     readout, pool = _readout(model, core, prefix)
     head = getattr(model, "classifier", None) or getattr(model, "cls_classifier", None)
-    classes = config.num_labels if isinstance(head, nn.Linear) else 0
-    names = [config.id2label[i] for i in range(classes)] if classes else None
-    if names and all(name == f"LABEL_{i}" for i, name in enumerate(names)):
-        names = None
+    width, told = classifier_width(head), cast(Any, model).config
     family = kind.removesuffix("_vision_model")
     described = AdaptedVisionTransformer(
         model,
@@ -83,16 +82,24 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
         patch_size=config.patch_size,
         prefix=prefix,
         pool=pool,
-        num_classes=classes,
+        num_classes=told.num_labels if width is None else width,
         image_size=config.image_size,
         normalization=CLIP if family == "clip" else _NORMALIZATION.get(kind, HALVES),
-        class_names=names,
+        class_names=_names(told) if width != 0 else None,
         rows=(0, 1) if hasattr(model, "distillation_classifier") else None,
         any_size=kind in _ANY_SIZE or _interpolates(core),
     )
 
+    if described.num_classes:
+        described.said_output = found_output(getattr(told, "problem_type", None))
     described.text = _text(model)
     return described
+
+
+def _names(config: Any) -> list[str] | None:
+    """What the configuration calls the classes, unless it only numbers them."""
+    names = [str(name) for _, name in sorted(config.id2label.items())]
+    return None if all(name == f"LABEL_{i}" for i, name in enumerate(names)) else names
 
 
 def _text(model: Any) -> TextTower | None:
@@ -229,7 +236,7 @@ def _readout(
             return (heads[0] + heads[1]) / 2
 
         return both, "class"
-    if kind.startswith("dinov2") and isinstance(classifier, nn.Linear):
+    if kind.startswith("dinov2") and classifier is not None and classifier_width(classifier) != 0:
 
         def joined(tokens: Tensor) -> Tensor:
             tokens = norm(tokens)
@@ -237,7 +244,7 @@ def _readout(
             return logits
 
         return joined, "mean"
-    if isinstance(classifier, nn.Linear):
+    if classifier is not None and classifier_width(classifier) != 0:
         return (lambda tokens: classifier(norm(tokens)[:, 0])), "class"
     last = pooler if isinstance(pooler, nn.Module) else (lambda tokens: tokens[:, 0])
     return (lambda tokens: last(norm(tokens))), "class"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from .image_input import ImageInput
+from .output_kind import OutputKind
 from .token_layout import TokenLayout
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ class VisionTransformer(ImageInput):
     num_heads : tuple of int
         Heads of each block.
     num_classes : int
-        Length of the logits.
-    class_names : list of str or None
-        What the classes are called, where that is known.
+        Length of the logits, 0 without a classifier. A description that was made before the model
+        was run tells it from the classifier; a trace's has it from the logits.
+    names : sequence of str or None
+        What the classes are called by the user or the model's configuration, however many.
+    said_output : {"softmax", "sigmoid", "value", "features"} or None
+        What the outputs are by the user or the model's configuration.
     readout_kind : {"class", "mean", "attention_pool", "max"}
         How the tokens after the last block become one vector.
     readout_rows : tuple of int or None
@@ -48,7 +52,8 @@ class VisionTransformer(ImageInput):
     blocks: list[nn.Module]
     num_heads: tuple[int, ...]
     num_classes: int
-    class_names: list[str] | None
+    names: Sequence[str] | None
+    said_output: OutputKind | None = None
     readout_kind: str
     readout_rows: tuple[int, ...] | None
     text: TextTower | None = None
@@ -57,6 +62,30 @@ class VisionTransformer(ImageInput):
     def num_layers(self) -> int:
         """Number of blocks."""
         return len(self.blocks)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """What the classes are called; None where that is not known of this many."""
+        names = self.names
+        return list(names) if names and len(names) == self.num_classes else None
+
+    @property
+    def output(self) -> OutputKind:
+        """What the numbers that the model returns stand for, see :data:`.OutputKind`.
+
+        Unless it was said: features without a classifier, a value if there is one, else classes of
+        which one is there.
+        """
+        if self.said_output is not None:
+            return self.said_output
+        return (
+            "features" if self.num_classes == 0 else "value" if self.num_classes == 1 else "softmax"
+        )
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether what the model returns are classes or values, and not features."""
+        return self.output != "features"
 
     @abstractmethod
     def tokens(self, inputs: Tensor) -> TokenLayout:
@@ -116,5 +145,10 @@ class VisionTransformer(ImageInput):
         """
 
     def class_name(self, index: int) -> str:
-        """Name of a class, or ``"class 3"`` where names are not known."""
-        return self.class_names[index] if self.class_names else f"class {index}"
+        """Name of a class (or value), or ``"class 3"`` where names are not known."""
+        names = self.names
+        if names and len(names) == self.num_classes:
+            return names[index]
+        if self.output == "value":
+            return "value" if self.num_classes == 1 else f"value {index}"
+        return f"class {index}"

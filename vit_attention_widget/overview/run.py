@@ -213,7 +213,7 @@ def image_overview_steps(
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
     vit = describe(model)
-    if vit.num_classes == 0:
+    if not vit.has_classes:
         raise ParameterError(
             f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
             "classifier."

@@ -56,6 +56,8 @@ class Context:
         The image that was given, whichever is looked at.
     whole, pruned : Trace or None
         Traces of the whole model, and with the pruned heads masked.
+    described : VisionTransformer or None
+        The model as its first pass showed it; None until then.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Context:
         self.explained = Explained()
         self.whole: Trace | None = None
         self.pruned: Trace | None = None
+        self.described: VisionTransformer | None = None
         self.lock = threading.RLock()
         self.lanes = Lanes(self.report)
         self._quiet = threading.local()
@@ -85,7 +88,15 @@ class Context:
     @property
     def vit(self) -> VisionTransformer:
         """The description of the model that is looked at."""
-        return self.subject.vit
+        return self.described or self.subject.vit
+
+    def is_about(self, vit: VisionTransformer) -> bool:
+        """Whether a description is that of the model that is looked at, or was before its pass."""
+        return vit is self.described or vit is self.subject.vit
+
+    def turn_to(self, subject: Subject) -> None:
+        """Look at another model or image."""
+        self.subject, self.described = subject, None
 
     @property
     def trace(self) -> Trace | None:
@@ -117,12 +128,12 @@ class Context:
     @property
     def explains(self) -> bool:
         """Whether there is anything to explain: a class, or another target."""
-        return self.vit.num_classes > 0 or self.explained.other is not None
+        return self.vit.has_classes or self.explained.other is not None
 
     @property
     def explains_class(self) -> bool:
         """Whether a class is explained, and not another target."""
-        return self.vit.num_classes > 0 and self.explained.other is None
+        return self.vit.has_classes and self.explained.other is None
 
     @property
     def image_name(self) -> str:

@@ -13,7 +13,7 @@ def describe_subject(context: Context) -> None:
     """Publish ``_model_info``, and select a method and a metric that there are for it."""
     traits, subject, images = context.traits, context.subject, context.image_set
     traits._model_info = payloads.model_info(
-        subject.vit,
+        context.vit,
         subject.tokens,
         context.image_name,
         context.explains,

@@ -54,7 +54,7 @@ class Looking:
         index = context.traits.selected_image
         if index >= 0:
             context.opened = index
-            context.subject = Subject.of(context.vit, context.images().inputs[index])
+            context.turn_to(Subject.of(context.vit, context.images().inputs[index]))
             self._into_range()
         context.report()
         self._start()
@@ -78,7 +78,7 @@ class Looking:
         vit = context.vit
         subject = Subject.of(vit if model is None else model, image)
         with context.lock:
-            if model is None and context.vit is not vit:  # other prompts were read meanwhile
+            if model is None and not context.is_about(vit):  # other prompts were read meanwhile
                 subject = Subject.of(context.vit, image)
             if index < 0:
                 context.own_image = image
@@ -107,7 +107,7 @@ class Looking:
         context, traits = self._context, self._context.traits
         stays: Sequence[str] = () if other_model else _STAYS
         context.lanes.cancel(but=stays)
-        context.subject = subject
+        context.turn_to(subject)
         context.image_set, context.opened = images, index
         with context.quietly():  # what is selected is brought into range
             self.reset()

@@ -79,7 +79,7 @@ METRIC_HINTS: dict[Metric, tuple[str, str]] = {
 def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[Metric]:
     """Metrics of head importance that there are: most need a class, or something to explain."""
     without: set[Metric] = set() if by_class else set(NEED_A_CLASS)
-    without |= set() if vit.num_classes else {"jsd"}
+    without |= set() if vit.has_classes else {"jsd"}
     without |= set() if explains else {"taylor"}
     return [name for name in METRIC_HINTS if name not in without]
 
@@ -171,7 +171,7 @@ def decision(before: Trace, after: Trace | None, pruned: Iterable[Head]) -> Deci
         "target_before": _value(before),
         "target_after": None if after is None else _value(after),
         "pruned": list(pruned),
-        "rows": _likely(before, after) if vit.num_classes else [],
+        "rows": _likely(before, after) if vit.has_classes else [],
     }
 
 

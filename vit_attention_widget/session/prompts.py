@@ -36,7 +36,7 @@ class Prompts:
     def texts(self) -> list[str]:
         """The prompts that stand for classes now; none for models that take none."""
         vit = self._context.vit
-        return list(vit.class_names or ()) if takes_prompts(vit) and vit.num_classes else []
+        return list(vit.class_names or ()) if takes_prompts(vit) and vit.has_classes else []
 
     def set(self, prompts: Sequence[str]) -> None:
         """Take other prompts for classes; see ``Session.set_prompts``.
@@ -59,7 +59,7 @@ class Prompts:
             return with_prompts(vit, texts)
 
         def done(with_texts: VisionTransformer) -> None:
-            if context.vit is vit:
+            if context.is_about(vit):
                 self._turn_to(with_texts, texts)
 
         context.do(
@@ -81,7 +81,7 @@ class Prompts:
             images = images.relabeled(before, texts)
         with context.quietly():
             traits.target = None
-            if texts and not before.num_classes:
+            if texts and not before.has_classes:
                 traits.method = "daam"
             self._looking.turn_to(subject, context.opened, images, other_model=False)
             traits.target = kept

@@ -11,11 +11,14 @@ from torch import nn
 
 from ..comparison.result import Comparison
 from ..data.items import ImagesLike
+from ..data.labels import with_names_of
 from ..errors import ParameterError
 from ..importance.metrics import Metric
 from ..models import describe
+from ..models.class_names import ClassNamesLike
 from ..models.head_index import head_pairs
 from ..models.images import ImageLike
+from ..models.output_kind import OutputKind
 from ..overview.run import ImageOverview
 from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
@@ -58,6 +61,12 @@ class Session(CheckedSelections):
         A map of attention patterns that was made of this model; see also :meth:`learn_patterns`.
     models : dict, optional
         Other models by name, whose maps can be compared with this one's.
+    class_names : sequence of str, mapping or path, optional
+        What the classes are called: a list, ``{index: name}``, or a .txt or .json file of these. By
+        default what the model's configuration says, or else the image set.
+    output : {"softmax", "sigmoid", "value", "features"}, optional
+        What the numbers that the model returns stand for, see
+        :func:`~vit_attention_widget.describe`; found by default.
     **selection
         Any of the selections, see :class:`~.traits.SelectionTraits`.
 
@@ -91,6 +100,8 @@ class Session(CheckedSelections):
         image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
         models: Mapping[str, nn.Module] | None = None,
+        class_names: ClassNamesLike | None = None,
+        output: OutputKind | None = None,
         **selection: Any,
     ) -> None:
         unknown = [name for name in selection if name not in OPTIONS]
@@ -99,7 +110,8 @@ class Session(CheckedSelections):
                 f"There is no option {unknown[0]!r}: choose from {', '.join(OPTIONS)}."
             )
         others = {name: describe(other) for name, other in (models or {}).items()}
-        subject = Subject.of(model, image)
+        vit = describe(model, class_names=class_names, output=output)
+        subject = Subject.of(vit if image_set is None else with_names_of(image_set, vit), image)
         images = None if image_set is None else ImageSet.read(subject.vit, image_set)
         self._context = context = Context(self, subject, images, others)
         self._studies = Studies(context)
@@ -266,11 +278,14 @@ class Session(CheckedSelections):
 
     @property
     def top5(self) -> list[tuple[str, float]]:
-        """The five most probable classes with their probabilities, as the model stands now."""
+        """The five most probable classes with their probabilities, as the model stands now.
+
+        All of a model with fewer; the largest values of a model of values.
+        """
         trace, vit = self.trace, self._context.vit
-        if trace is None or not vit.num_classes:
+        if trace is None or not vit.has_classes:
             return []
-        best = trace.probabilities[0].topk(min(5, vit.num_classes))
+        best = trace.probabilities[0].topk(min(5, trace.logits.shape[1]))
         pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [(vit.class_name(i), p) for p, i in pairs]
 

@@ -111,10 +111,13 @@ class Traces:
         context = self._context
         traits, explained = context.traits, context.explained
         context.whole, context.pruned = traced.whole, traced.pruned
+        other_classes = traced.whole.model is not context.vit
+        context.described = traced.whole.model
         explained.traced_other = traced.other
         explained.traced_follows = traced.follows_prediction
         if traced.refused is not None:
             explained.other = None
+        if traced.refused is not None or other_classes:
             describe_subject(context)
         shown = context.shown()
         masked = head_pairs(shown.head_mask)

@@ -14,13 +14,13 @@ from ..data.labels import (
     Label,
     LabelsLike,
     check_label,
-    class_names_of,
     number_classes,
     with_labels,
 )
 from ..data.reader import batches
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
+from ..models.class_names import class_names_of
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from . import bank_file

@@ -135,7 +135,7 @@ def sum_of(classes: Sequence[int | str]) -> TargetSpec:
     given = list(classes)
 
     def bind(logits: Tensor, vit: VisionTransformer) -> Target:
-        if vit.num_classes == 0:
+        if not vit.has_classes:
             raise TargetError(f"The target {given!r} is not of classes: {no_class(vit)}")
         index = [class_index(c, vit) for c in given]
         twice = next((i for i in index if index.count(i) > 1), None)

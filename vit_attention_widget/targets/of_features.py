@@ -68,7 +68,7 @@ def similarity(reference: Any) -> TargetSpec:
 
 def check_features(vit: VisionTransformer) -> None:
     """Raise :class:`TargetError` if what the model returns are logits."""
-    if vit.num_classes:
+    if vit.has_classes:
         raise TargetError(
             f"{vit.name} has a classifier of {vit.num_classes} classes, so it returns logits, but "
             "features were expected: use a copy without it, e.g. features = copy.deepcopy(model); "

@@ -56,7 +56,7 @@ def resolve(target: TargetLike, logits: Tensor, vit: VisionTransformer) -> Targe
         target = target.index
     if callable(target):
         return _checked(target, logits)
-    if target is None and vit.num_classes == 0:
+    if target is None and not vit.has_classes:
         return _refused(vit)
     return logit_of(class_indices(target, logits, vit), vit)
 

@@ -12,11 +12,15 @@ from torch import Tensor, nn
 from ..capture.function_mode import AttentionCall, Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
+from ..models.class_names import ClassNamesLike
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
 from ..models.images import ImageLike
+from ..models.output_kind import OutputKind
+from ..models.said_classes import with_classes
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
+from .checks.classes import classes_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
 from .masking import zero_heads
@@ -31,6 +35,8 @@ def trace(
     target: TargetLike = None,
     *,
     text: str | Sequence[str] | None = None,
+    class_names: ClassNamesLike | None = None,
+    output: OutputKind | None = None,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
     progress: ProgressLike = None,
@@ -53,6 +59,12 @@ def trace(
     text : str or list of str, optional
         Prompts to use as classes, for models with a text tower. The first is explained unless
         ``target`` chooses another. See :func:`~vit_attention_widget.zero_shot`.
+    class_names : sequence of str, mapping or path, optional
+        What the classes are called: a list, ``{index: name}``, or a .txt or .json file of these. By
+        default what the model's configuration says.
+    output : {"softmax", "sigmoid", "value", "features"}, optional
+        What the numbers that the model returns stand for, see
+        :func:`~vit_attention_widget.describe`; found by default.
     head_mask : dict or iterable of (layer, head), optional
         Heads whose outputs are set to zero before the output projection: ``{layer: [heads]}`` or
         (layer, head) pairs; layer -1 is the last.
@@ -76,7 +88,8 @@ def trace(
     TargetError
         If the model has no such target.
     ParameterError
-        If a head to mask does not exist, or ``progress`` is neither a function nor a bool.
+        If a head to mask does not exist, ``progress`` is neither a function nor a bool, or the
+        class names or the kind of output cannot be taken.
     CaptureError
         If no attention was observed in some layer, or the logits are not finite.
 
@@ -91,6 +104,7 @@ def trace(
     vit = describe(model)
     if text is not None:
         vit, target = zero_shot(vit, text), 0 if target is None else target
+    vit = with_classes(vit, class_names, output)
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
@@ -103,6 +117,7 @@ def trace(
         capture = stack.enter_context(_capture(vit, mask, gradients, report))
         logits = vit.forward(inputs)
     _check_logits(logits, vit, len(inputs))
+    vit = classes_as_seen(vit, logits)
     layers, pool = assign_to_layers(capture, vit, tokens)
     dtype = autocast_dtype(inputs.device)
     recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype)

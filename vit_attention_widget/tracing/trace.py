@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..capture.function_mode import AttentionCall
 from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
+from ..models.output_kind import probabilities
 from ..models.token_layout import TokenLayout
 from ..targets import Target
 from ..targets.user_target import TargetLike, resolve
@@ -92,9 +92,12 @@ class Trace:
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the logits, [batch, class], in at least float32."""
-        logits = self.logits
-        return (logits if logits.dtype == torch.float64 else logits.float()).softmax(-1)
+        """What the model says of each class, [batch, class], in at least float32.
+
+        By its kind of output: the softmax or the sigmoid of the logits; for a model of values or
+        features these themselves.
+        """
+        return probabilities(self.logits, self.model.output)
 
     @property
     def tokens(self) -> TokenLayout:

@@ -16,7 +16,9 @@ from torch import nn
 
 from ..data.items import ImagesLike
 from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..models.class_names import ClassNamesLike
 from ..models.images import ImageLike
+from ..models.output_kind import OutputKind
 from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..protocol.schema.requests import ReplyMessage
@@ -46,6 +48,8 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         A map of attention patterns that was made of this model.
     models : dict, optional
         Other models by name, to compare with.
+    class_names, output : optional
+        What the classes are called, and what the model's outputs are, see the session.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -79,6 +83,8 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
         models: Mapping[str, nn.Module] | None = None,
+        class_names: ClassNamesLike | None = None,
+        output: OutputKind | None = None,
         **selection: Any,
     ) -> None:
         self._owns_session = session is None
@@ -90,11 +96,14 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
                 )
             session = Session(
                 model, image, target, image_set=image_set, patterns=patterns, models=models,
-                **selection,
+                class_names=class_names, output=output, **selection,
             )  # fmt: skip
         elif selection or any(
-            given is not None for given in (model, image, target, image_set, patterns, models)
-        ):
+            argument is not None
+            for argument in (
+                model, image, target, image_set, patterns, models, class_names, output,
+            )
+        ):  # fmt: skip
             raise ParameterError(
                 f"{type(self).__name__} was given a session and more: set the model, image, "
                 "target and selections on the session."

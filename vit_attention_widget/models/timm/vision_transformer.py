@@ -14,6 +14,7 @@ from timm.data import (  # type: ignore[attr-defined]  # timm exports these with
 from torch import Tensor, nn
 
 from ...errors import ImageError, UnsupportedModelError
+from ..classifier import classifier_width
 from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
@@ -64,17 +65,18 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
         self.name = self._config.get("architecture") or type(model).__name__
         self.blocks = list(model.blocks)
         self.num_heads = tuple(_heads(block) for block in self.blocks)
-        self.num_classes = model.num_classes
+        width = classifier_width(model.head)
+        self.num_classes = max(1, model.num_classes) if width is None else width
         self.readout_kind, self.readout_rows = _readout(model)
 
     @cached_property
-    def class_names(self) -> list[str] | None:  # type: ignore[override]
+    def names(self) -> Sequence[str] | None:  # type: ignore[override]
         """Names from the model's own configuration, or ImageNet's where the classes are its."""
         names = self._config.get("label_names")
-        if names and len(names) == self.num_classes:
+        if names:
             return [str(name) for name in names]
         subset = infer_imagenet_subset(self.model)
-        return None if subset is None else list(_imagenet_names(subset, self.num_classes))
+        return None if subset is None else _imagenet_names(subset, self._vit.num_classes)
 
     def tokens(self, inputs: Tensor) -> TokenLayout:
         """Layout for inputs [batch, 3, height, width].

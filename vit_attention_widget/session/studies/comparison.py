@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...errors import ParameterError
 from ...explainers import METHODS
+from ...models import VisionTransformer
 from ...models.classes import class_index
 from ...protocol.schema.results import Compared as Kind
 from ...protocol.schema.results import Comparison, ComparisonRequest
@@ -47,7 +48,7 @@ class ComparisonStudy(Study):
         self.stamp = 0
         self._kinds = ComparisonKinds(context, maps)
         self._request: Request | None = None
-        self._model: object = None  # the one that was compared
+        self._vit: VisionTransformer | None = None  # the one that was compared
         super().__init__(context)
 
     def reset(self) -> None:
@@ -55,7 +56,7 @@ class ComparisonStudy(Study):
         comparison: Comparison | ComparisonRequest = self._traits._comparison
         if not comparison:
             return
-        other_model = self._model is not self._context.vit
+        other_model = self._vit is None or not self._context.is_about(self._vit)
         if other_model or self.compared is None or self.compared.set_key is None:
             self.compared, self._traits._comparison_maps = None, b""
             comparison = {
@@ -92,7 +93,7 @@ class ComparisonStudy(Study):
                 self._request = None  # it is there
                 traits._comparison = {**now, "asked": "", "version": traits._version}
                 return
-            self._request, self._model = request, context.vit
+            self._request, self._vit = request, context.vit
             asked: ComparisonRequest = {
                 "of": kind,
                 "method": request.method,
@@ -119,7 +120,7 @@ class ComparisonStudy(Study):
             )
         if kind == "models" and not context.other_models:
             raise ParameterError("There are no other models: give the session models={name: ...}.")
-        if kind == "classes" and not vit.num_classes:
+        if kind == "classes" and not vit.has_classes:
             raise ParameterError(f"{vit.name} has no classes that could be compared.")
         added = list(dict.fromkeys(class_index(c, vit) for c in classes or ()))
         if len(added) > MOST_CLASSES:
@@ -138,7 +139,7 @@ class ComparisonStudy(Study):
             return work(request, progress)
 
         def still() -> bool:
-            same = context.vit is vit and context.image_set is images
+            same = context.is_about(vit) and context.image_set is images
             return same and self._request is request
 
         def close() -> None:

@@ -153,7 +153,7 @@ class ComparisonKinds:
     def _target_in(self, vit: VisionTransformer, shown: Trace) -> Any:
         """What is explained, as another model has it: a class by its name, or else its number."""
         other = self._context.explained.other
-        if other is not None or not vit.num_classes:
+        if other is not None or not vit.has_classes:
             return other
         name = shown.target.name
         if vit.class_names and name in vit.class_names:

@@ -103,7 +103,7 @@ class FaithfulnessStudy(Study):
             raise ParameterError("No maps were compared yet: compare_maps() comes first.")
         if kind == "models":
             raise ParameterError("Scores of different models do not compare: choose methods, ...")
-        if kind == "images" and not context.vit.num_classes:
+        if kind == "images" and not context.vit.has_classes:
             raise ParameterError("Images are scored by their classes, but there are none.")
         if kind != "images" and compared.trace is None:
             raise ParameterError("The compared maps are of an earlier trace: compare again.")

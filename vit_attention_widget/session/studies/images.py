@@ -101,7 +101,7 @@ class ImageStudy(Study):
             )
         context, traits = self._context, self._traits
         images, request, vit = context.images(), object(), context.vit
-        if vit.num_classes == 0:
+        if not vit.has_classes:
             raise ParameterError(
                 f"{vit.name} has no classes, so no head matters for a decision: look at a "
                 "model with a classifier."

@@ -1,0 +1,97 @@
+"""What classes are called: a list, a dict, a file, or what a data set says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..errors import ParameterError
+
+__all__ = ["ClassNamesLike", "class_names_of", "read_class_names"]
+
+ClassNamesLike: TypeAlias = (
+    Sequence[str] | Mapping[int, str] | Mapping[str, str] | str | PathLike[str]
+)
+"""Names of classes as users give them: a list, {index: name}, or a .txt or .json file of these."""
+
+
+def read_class_names(given: ClassNamesLike) -> list[str]:
+    """The name of each class, in order.
+
+    Parameters
+    ----------
+    given : sequence of str, mapping or path
+        A list; ``{index: name}`` of all classes; a ``.json`` file of either; or any other file,
+        with a name a line. A data set with ``.classes`` is taken by those.
+
+    Raises
+    ------
+    ParameterError
+        If it is none of these, a file cannot be read, an index is missing, or there are no names.
+    """
+    names: Any = given
+    if isinstance(given, str | PathLike):
+        names = _read(Path(given))
+    elif not isinstance(given, Mapping | Sequence):
+        names = class_names_of(given) or given
+    if isinstance(names, Mapping):
+        names = _in_order(names)
+    if isinstance(names, str | bytes) or not hasattr(names, "__len__") or not len(names):
+        raise ParameterError(
+            f"class_names is {str(names)[:80]!r}: a list of names, {{index: name}}, or the path of "
+            "a .txt or .json file of these was expected."
+        )
+    return [str(name) for name in names]
+
+
+def class_names_of(images: Any) -> list[str] | None:
+    """What a data set calls its classes, if it says so.
+
+    torchvision's have ``.classes``, those of Hugging Face's datasets a ``ClassLabel`` with names.
+    """
+    data: Any = images
+    while data is not None:
+        names = getattr(data, "classes", None)
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return list(names)
+        features = getattr(data, "features", None)
+        for column in features.values() if isinstance(features, Mapping) else ():
+            if type(column).__name__ == "ClassLabel":
+                return list(column.names)
+        data = getattr(data, "dataset", None)  # a loader's, or the one that a subset is of
+    return None
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text("utf-8")
+        return json.loads(text) if path.suffix == ".json" else _lines(text)
+    except (OSError, ValueError) as error:
+        raise ParameterError(
+            f"The class names cannot be read from {str(path)!r}: {error}. Give a .txt file with a "
+            "name a line, a .json file, or a list of names."
+        ) from error
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _in_order(names: Mapping[Any, Any]) -> list[Any]:
+    try:
+        by_index = {int(index): name for index, name in names.items()}
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"class_names maps {next(iter(names))!r} to a name, but class indices were expected, "
+            'as in {0: "cat", 1: "dog"}.'
+        ) from None
+    missing = sorted(set(range(len(by_index))) - set(by_index))
+    if missing:
+        raise ParameterError(
+            f"class_names gives {len(by_index)} names, but none to class {missing[0]}: name every "
+            "class from 0 on."
+        )
+    return [by_index[index] for index in range(len(by_index))]

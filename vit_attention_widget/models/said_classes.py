@@ -1,0 +1,45 @@
+"""A description with what a user says of the model's classes."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+from .class_names import ClassNamesLike, read_class_names
+from .output_kind import OutputKind, check_output
+from .vision_transformer import VisionTransformer
+
+__all__ = ["with_classes"]
+
+Description = TypeVar("Description", bound=VisionTransformer)
+
+
+def with_classes(
+    vit: Description, class_names: ClassNamesLike | None, output: OutputKind | None
+) -> Description:
+    """The same description with other names or another kind of output; itself without any.
+
+    Parameters
+    ----------
+    vit : VisionTransformer
+    class_names : sequence of str, mapping or path, optional
+        See :func:`.read_class_names`.
+    output : {"softmax", "sigmoid", "value", "features"}, optional
+
+    Raises
+    ------
+    ParameterError
+        If the names cannot be read, or there is no such kind.
+    """
+    if class_names is None and output is None:
+        return vit
+    said = copy.copy(vit)
+    if output is not None:
+        said.said_output = check_output(output)
+        if said.said_output == "features":
+            said.num_classes = 0
+    if class_names is not None:
+        said.names = read_class_names(class_names)
+        if said.has_classes or output is None:
+            said.num_classes = said.num_classes or len(said.names)
+    return said
