@@ -21,6 +21,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
+from .picture_limits import ACCEPTED, PIXEL_LIMIT, check_size, limit_advice, shorten
+from .pixel_arrays import from_array, from_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["PIXEL_LIMIT", "ImageLike", "load_image"]
-
-PIXEL_LIMIT = 100_000_000
-"""Most pixels a picture may have: 10,000 x 10,000, 300 MB decoded. Any aspect ratio is fine."""
 
 ImageLike: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
@@ -42,11 +41,6 @@ Pixels are uint8, [height, width] or [height, width, 1 | 3 | 4], in a tensor als
 width]. Where a model is at hand, a float tensor [3, height, width] is taken as its input.
 """
 
-_ACCEPTED = (
-    "Expected the path of an image file, its bytes, an open binary file, a PIL image, or a uint8 "
-    "array [height, width, 3]."
-)
-_CHANNELS = (1, 3, 4)  # gray, RGB, RGB with alpha
 _RUNS_A_PROGRAM = frozenset(
     {"EPS", "WMF"}
 )  # Pillow hands these vector formats to an outside renderer
@@ -83,23 +77,23 @@ def load_image(source: ImageLike) -> Image.Image:
     if isinstance(source, (str, os.PathLike)):
         return _load_path(os.fspath(source))
     if isinstance(source, torch.Tensor):
-        return _to_rgb(_from_tensor(source), "the tensor")
+        return _to_rgb(from_tensor(source), "the tensor")
     if hasattr(source, "read"):
         return _load_stream(source)
     if hasattr(source, "__array__"):
-        return _to_rgb(_from_array(np.asarray(source), "array"), "the array")
+        return _to_rgb(from_array(np.asarray(source), "array"), "the array")
     raise ImageError(
-        f"Got {_shorten(repr(source))} ({type(source).__name__}) as a picture. {_ACCEPTED} "
+        f"Got {shorten(repr(source))} ({type(source).__name__}) as a picture. {ACCEPTED} "
         "Several pictures go in a list, where a batch is accepted."
     )
 
 
 def _load_path(name: str | bytes) -> Image.Image:
     text = os.fsdecode(name)
-    shown = repr(_shorten(text))
+    shown = repr(shorten(text))
     if "://" in text or text.startswith("data:"):
         raise ImageError(
-            f"{shown} is an address, and nothing is fetched from one. {_ACCEPTED} "
+            f"{shown} is an address, and nothing is fetched from one. {ACCEPTED} "
             "Download the picture first."
         )
     path = Path(os.path.expanduser(text))
@@ -112,29 +106,29 @@ def _load_path(name: str | bytes) -> Image.Image:
         raise
     except (OSError, ValueError) as error:  # no permission, a NUL or 5,000 letters in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"{shown} cannot be read: {_shorten(reason)}. {_ACCEPTED}") from error
+        raise ImageError(f"{shown} cannot be read: {shorten(reason)}. {ACCEPTED}") from error
     if exists:
         kind = "a directory" if path.is_dir() else "no regular file"
-        raise ImageError(f"{shown} is {kind}. {_ACCEPTED} Name one image file.")
+        raise ImageError(f"{shown} is {kind}. {ACCEPTED} Name one image file.")
     raise ImageError(
-        f"There is no file {shown} (working directory {os.getcwd()!r}). {_ACCEPTED} "
+        f"There is no file {shown} (working directory {os.getcwd()!r}). {ACCEPTED} "
         "Check the path and its spelling."
     )
 
 
 def _load_stream(stream: Any) -> Image.Image:
-    name = f"the file object {_shorten(str(getattr(stream, 'name', type(stream).__name__)))!r}"
+    name = f"the file object {shorten(str(getattr(stream, 'name', type(stream).__name__)))!r}"
     try:
         if getattr(stream, "seekable", bool)():
             stream.seek(0)  # a buffer that was just written stands at its end
         content = stream.read()
     except (OSError, ValueError) as error:
         raise ImageError(
-            f"{name} cannot be read: {error}. {_ACCEPTED} Pass it while it is open."
+            f"{name} cannot be read: {error}. {ACCEPTED} Pass it while it is open."
         ) from error
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise ImageError(
-            f"{name} gives {type(content).__name__}, not bytes. {_ACCEPTED} "
+            f"{name} gives {type(content).__name__}, not bytes. {ACCEPTED} "
             "Open it in binary mode: open(path, 'rb')."
         )
     return _decode(io.BytesIO(content), f"{name} ({len(content)} bytes)")
@@ -151,24 +145,24 @@ def _decode(file: Any, name: str) -> Image.Image:
         begins = f"begins with {start!r}" if start else "is empty"
         raise ImageError(
             f"{name} is not a picture in a format that Pillow {PIL.__version__} reads: it "
-            f"{begins}. {_ACCEPTED} Save it as PNG or JPEG."
+            f"{begins}. {ACCEPTED} Save it as PNG or JPEG."
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} declares too many pixels: {error}. {_limit_advice()}") from error
+        raise ImageError(f"{name} declares too many pixels: {error}. {limit_advice()}") from error
     except Exception as error:  # decoders raise whatever a broken header makes them raise
         raise _broken(name, error) from error
     with image:
         if image.format in _RUNS_A_PROGRAM:
             raise ImageError(
                 f"{name} is a vector drawing ({image.format}), which needs an outside program. "
-                f"{_ACCEPTED} Export it as PNG."
+                f"{ACCEPTED} Export it as PNG."
             )
         return _to_rgb(image, name)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     width, height = image.size
-    _check_size(height, width, name)
+    check_size(height, width, name)
     try:
         with _quiet_pillow():
             image.load()
@@ -179,7 +173,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
                 return _on_white(image)
             if image.mode == "F":
                 raise ImageError(
-                    f"{name} holds floating point values, whose range is not known. {_ACCEPTED} "
+                    f"{name} holds floating point values, whose range is not known. {ACCEPTED} "
                     "Scale it to 0..255 and save it as 8 bit."
                 )
             return image.convert("RGB")
@@ -187,17 +181,6 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         raise
     except Exception as error:  # truncated or broken data, or a mode that has no way to RGB
         raise _broken(name, error) from error
-
-
-def _check_size(height: int, width: int, name: str) -> None:
-    if height < 1 or width < 1:
-        raise ImageError(
-            f"{name} is empty: {height} x {width} pixels. {_ACCEPTED} One pixel is enough."
-        )
-    if height * width > PIXEL_LIMIT:
-        raise ImageError(
-            f"{name} has {height} x {width} = {height * width:,} pixels. {_limit_advice()}"
-        )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -225,69 +208,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, picture).convert("RGB")
 
 
-def _from_tensor(tensor: torch.Tensor) -> Image.Image:
-    array = tensor.detach().cpu()
-    if array.dtype is torch.uint8 and array.ndim == 3:
-        first, last = array.shape[0] in _CHANNELS, array.shape[-1] in _CHANNELS
-        if first and last and array.shape[0] != array.shape[-1]:
-            raise ImageError(
-                f"A uint8 tensor {list(array.shape)} can be read with the channels first or last. "
-                "Expected [height, width, 3]. Pass it as a NumPy array in that order."
-            )
-        if first and not last:
-            array = array.movedim(0, -1)
-    if array.dtype is torch.bfloat16:  # NumPy has no such type
-        raise _wrong_array("tensor", "bfloat16", list(array.shape))
-    return _from_array(array.numpy(), "tensor")
-
-
-def _from_array(array: NDArray[Any], kind: str) -> Image.Image:
-    if array.dtype != np.uint8:
-        raise _wrong_array(kind, str(array.dtype), list(array.shape))
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim != 2 and not (array.ndim == 3 and array.shape[-1] in _CHANNELS):
-        advice = ""
-        if array.ndim == 3 and array.shape[0] in _CHANNELS:
-            advice = " The channels seem to be first: use array.transpose(1, 2, 0)."
-        if array.ndim == 4:
-            advice = " Pass the pictures of a batch as a list."
-        raise ImageError(
-            f"Got a uint8 {kind} of shape {list(array.shape)} as a picture. Expected "
-            f"[height, width], or [height, width, channel] with 1, 3 or 4 channels.{advice}"
-        )
-    _check_size(array.shape[0], array.shape[1], f"the {kind}")  # before a strided view is copied
-    return Image.fromarray(np.ascontiguousarray(array))
-
-
-def _wrong_array(kind: str, dtype: str, shape: list[int]) -> ImageError:
-    if "float" in dtype:
-        advice = (
-            "A float tensor [3, height, width] or [batch, 3, height, width] is taken as model "
-            "input, already normalized: torch.from_numpy makes one. A picture with values in 0..1 "
-            "becomes uint8 by (values * 255).round()."
-        )
-    elif dtype == "uint16":
-        advice = "Scale 16-bit values down: (values // 257) as uint8."
-    else:
-        advice = "Convert it: values in 0..255 as uint8."
-    return ImageError(
-        f"Got a {dtype} {kind} {shape} as a picture. Expected uint8 [height, width, 3]. {advice}"
-    )
-
-
 def _broken(name: str, error: Exception) -> ImageError:
     return ImageError(
-        f"{name} cannot be decoded: {type(error).__name__}: {_shorten(str(error))}. Expected a "
+        f"{name} cannot be decoded: {type(error).__name__}: {shorten(str(error))}. Expected a "
         "whole image file; this one is truncated, damaged or of a kind that has no RGB form. "
         "Save it anew as PNG or JPEG."
-    )
-
-
-def _limit_advice() -> str:
-    return (
-        f"Expected at most {PIXEL_LIMIT:,}. Make it smaller first: "
-        "the model looks at a small version of it anyway."
     )
 
 
@@ -301,7 +226,3 @@ def _quiet_pillow() -> Iterator[None]:
 
 def _length(content: bytes | bytearray | memoryview) -> int:
     return content.nbytes if isinstance(content, memoryview) else len(content)
-
-
-def _shorten(text: str, limit: int = 120) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-12:]}"
