@@ -24,6 +24,7 @@ quick: .stamps/test build
 # Long attacks by chance; `make test` runs short ones.
 fuzz: .stamps/test
 	$(BIN)/python -m tests.fuzz.interrupts --times 1000
+	$(BIN)/python -m tests.fuzz.pictures --times 5000
 
 build: vit_attention_widget/static/explorer.js
 

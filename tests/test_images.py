@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image, ImageFile
 
+import vit_attention_widget as vaw
 from vit_attention_widget.errors import ImageError, VitAttentionError
 from vit_attention_widget.models.images import PIXEL_LIMIT, load_image
 from vit_attention_widget.models.tensor_input import check_model_input
@@ -364,3 +366,82 @@ def test_model_input_that_is_not_finite(value: float) -> None:
 def test_model_input_of_another_kind(tensor: torch.Tensor, words: str) -> None:
     with pytest.raises(ImageError, match=words):
         check_model_input(tensor)
+
+
+# --- preparation ---------------------------------------------------------------------------------
+
+
+def test_a_thin_picture_is_bounded_in_what_it_becomes() -> None:
+    vit = vaw.describe(timm.create_model("test_vit", img_size=32, num_classes=5).eval())
+    picture = Image.new("RGB", (200_000, 1))
+    picture.filename = "long.png"
+    with pytest.raises(ImageError, match=r"'long.png' has 1 x 200000 pixels.*204,800,000.*Crop"):
+        vit.prepare(picture)
+    sound = Image.new("RGB", (3_000, 1), RED)
+    assert torch.equal(vit.prepare(sound)[0], vit.transform(sound))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no way"), RuntimeError("\ud800")])
+def test_a_preparation_that_fails(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    vit = vaw.describe(timm.create_model("test_vit", img_size=32, num_classes=5).eval())
+
+    def transform(image: Image.Image) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setattr(type(vit), "transform", lambda self, image: transform(image))
+    with pytest.raises(
+        ImageError, match="memory" if isinstance(error, MemoryError) else "test_vit|prepared"
+    ):
+        vit.prepare([Image.new("RGB", (8, 8))])
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.zeros(3, 4, 4).to_sparse(), "sparse_coo.*to_dense"),
+        (torch.zeros(4, 4, dtype=torch.uint8).to_sparse_csr(), "sparse_csr"),
+        (torch.empty(3, 4, 4, device="meta"), "meta"),
+        (torch.quantize_per_tensor(torch.zeros(3, 4, 4), 0.1, 0, torch.quint8), "dequantize"),
+        (torch.nested.nested_tensor([torch.zeros(3, 4, 4)]), "nested.*unbind"),
+        (torch.zeros(1).expand(3, 10**6, 10**6), "cannot be read"),
+    ],
+)
+def test_tensors_without_plain_values(tensor: torch.Tensor, words: str) -> None:
+    model = timm.create_model("test_vit", img_size=32, num_classes=5).eval()
+    with pytest.raises(ImageError, match=words):
+        vaw.trace(model, tensor)
+    with pytest.raises(ImageError, match=words):
+        vaw.head_importance(model, tensor)
+
+
+class Raising:
+    """A stream or array that fails in any way."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def read(self, size: int = -1) -> bytes:
+        raise self.error
+
+
+class RaisingArray:
+    def __array__(self, *args: object, **kwargs: object) -> np.ndarray:
+        raise KeyError("gone")
+
+    def __repr__(self) -> str:
+        raise RecursionError
+
+
+def test_streams_and_arrays_that_raise() -> None:
+    for error in (KeyError("gone"), RecursionError("deep"), StopIteration(), OSError(5, "broken")):
+        refused(Raising(error), type(error).__name__, "cannot be read")
+    refused(Raising(MemoryError()), "memory")
+    refused(RaisingArray(), "KeyError")
+
+
+def test_a_device_without_end_is_refused() -> None:
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1, /) -> bytes:
+            return bytes(1 << 26)
+
+    refused(Endless(), "more than 800,000,000 bytes")

@@ -238,6 +238,7 @@ def test_how_many_there_are() -> None:
         unknown = form in ("generator", "zip", "user dicts", "stream", "loader of a stream")
         assert count_images(make()) == (None if unknown else COUNT), form
     assert count_images([]) == count_images(None) == 0
+    assert count_images(Subset(OnlyIndexed(PAIRS), [0, 1])) == 2
     assert in_memory(PAIRS)
     assert not in_memory(iter(PAIRS))
 
@@ -375,6 +376,45 @@ def test_targets_that_do_not_fit(
 def test_labels_that_do_not_fit(labels: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         list(with_labels(INPUTS, labels))
+
+
+class Folder(OnlyIndexed):
+    """A data set as torchvision's `ImageFolder`, with a file that is damaged."""
+
+    def __init__(self) -> None:
+        super().__init__(list(PAIRS))
+        self.samples = [(f"{label}/{n}.png", label) for n, label in enumerate(LABELS)]
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 2:
+            raise OSError("image file is truncated")
+        return super().__getitem__(index)
+
+
+def test_a_bad_item_of_a_data_set_is_named_by_index_and_path() -> None:
+    words = rf"^Image 2 of the data set \('{LABELS[2]}/2.png'\) cannot be read: OSError: image file"
+    with pytest.raises(ImageError, match=words) as caught:
+        read(Folder())
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_what_cannot_be_read_is_skipped_if_asked() -> None:
+    good = [number for number in range(COUNT) if number != 2]
+    bad = {
+        "data set": (Folder(), None),
+        "list": ([*PAIRS[:2], ("no-such.png", 1), *PAIRS[3:]], None),
+        "not finite": (torch.cat([INPUTS[:2], INPUTS[2:3] * torch.nan, INPUTS[3:]]), LABELS),
+        "generator": (iter([*INPUTS[:2], object(), *INPUTS[3:]]), LABELS),
+    }  # fmt: skip
+    for images, target in bad.values():
+        readable = vaw.readable_images(VIT, images, target)
+        with pytest.warns(UserWarning, match=r"1 of 7 images are skipped, such as image 2: "):
+            inputs, labels, *_ = read(readable)
+        assert torch.equal(inputs, INPUTS[good])
+        assert labels == [LABELS[number] for number in good]
+        assert list(readable.skipped) == [2]
+    assert count_images(vaw.readable_images(VIT, PAIRS)) == COUNT
+    assert class_names_of(vaw.readable_images(VIT, Folder())) == class_names_of(Folder())
 
 
 def test_the_place_is_named_wherever_images_are_taken() -> None:

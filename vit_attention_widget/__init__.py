@@ -13,6 +13,7 @@ from . import errors, explainers, targets
 from .comparison.result import Comparison
 from .comparison.run import compare
 from .data.items import ImagesLike
+from .data.readable import ReadableImages, readable_images
 from .importance.run import HeadImportance, head_importance, head_importance_steps
 from .models import adapt, describe, zero_shot
 from .models.images import ImageLike
@@ -63,6 +64,7 @@ __all__ = [
     "ImagesLike",
     "PartialPruning",
     "PruningCurve",
+    "ReadableImages",
     "Session",
     "TokenLayout",
     "Trace",
@@ -89,6 +91,7 @@ __all__ = [
     "pruning_curve",
     "pruning_curve_steps",
     "pruning_of",
+    "readable_images",
     "save_pruned",
     "targets",
     "trace",

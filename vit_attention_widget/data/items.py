@@ -12,14 +12,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ImageError, ParameterError
-from ..models.images import ImageLike
+from ..errors import ImageError, ParameterError, VitAttentionError
+from ..models.images import ImageLike, picture_name
+from ..models.picture_limits import said
+from ..models.tensor_input import check_plain
 
 __all__ = [
     "ImagesLike",
     "IndexedImages",
     "Item",
     "count_images",
+    "each_item",
     "in_memory",
     "is_image",
     "items",
@@ -65,6 +68,9 @@ class Item:
     labels: list[Any] | None
     is_batch: bool
 
+    def __len__(self) -> int:
+        return len(self.images)
+
 
 def items(images: ImagesLike) -> Iterator[Item]:
     """What was given, in order.
@@ -72,15 +78,27 @@ def items(images: ImagesLike) -> Iterator[Item]:
     Raises
     ------
     ImageError, ParameterError
-        If an item is a mapping without an image, or has another number of labels than of images.
+        If an item is a mapping without an image, has another number of labels than of images, or
+        cannot be read from a data set.
     """
+    for item in each_item(images):
+        if isinstance(item, ImageError):
+            raise item
+        yield item
+
+
+def each_item(images: ImagesLike) -> Iterator[Item | ImageError]:
+    """What was given, in order; in place of an item that cannot be read, why."""
     if is_image(images):
         yield Item([images], None, is_batch=False)
     elif _is_whole(images):
         yield _item(images, 0)
     else:
         for number, item in enumerate(_each(images)):
-            yield _item(item, number)
+            try:
+                yield item if isinstance(item, ImageError) else _item(item, number)
+            except ImageError as error:
+                yield error
 
 
 def count_images(images: ImagesLike | None) -> int | None:
@@ -89,7 +107,9 @@ def count_images(images: ImagesLike | None) -> int | None:
         return 0
     if is_image(images) or _is_whole(images) or in_memory(images):
         return sum(len(item.images) for item in items(images))
-    data: Any = getattr(images, "dataset", images)  # a loader's length counts batches
+    data: Any = images if _is_indexed(images) else getattr(images, "dataset", images)
+    if data is not images:  # a loader's length counts batches
+        return count_images(data)
     try:
         return len(data)
     except (TypeError, NotImplementedError):
@@ -105,7 +125,9 @@ def is_image(value: object) -> bool:
     """Whether this is one image rather than several, and not a data set."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
         return False  # of paths, or of images
-    if isinstance(value, Tensor | np.ndarray):
+    if isinstance(value, Tensor):
+        return check_plain(value).ndim <= 3
+    if isinstance(value, np.ndarray):
         return value.ndim <= 3
     if isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | Image.Image):
         return True
@@ -125,7 +147,29 @@ def _each(images: Any) -> Iterator[Any]:
         yield from images
     else:
         for index in range(len(images)):
-            yield images[index]
+            try:
+                item = images[index]
+            except ImageError as error:
+                item = error
+            except VitAttentionError:
+                raise
+            except Exception as error:  # it may raise anything
+                item = _unreadable(images, index, error)
+            yield item
+
+
+def _unreadable(images: Any, index: int, error: Exception) -> ImageError:
+    """An image of a data set by its number, and by its path where it has `.samples`."""
+    try:
+        path = f" ({picture_name(images.samples[index][0])})"
+    except Exception:
+        path = ""
+    unreadable = ImageError(
+        f"Image {index} of the data set{path} cannot be read: {said(error)}. "
+        "vaw.readable_images(model, images) goes on without it."
+    )
+    unreadable.__cause__ = error
+    return unreadable
 
 
 def _is_indexed(images: object) -> bool:
@@ -143,7 +187,9 @@ def _is_whole(images: Any) -> bool:
 
 
 def _is_stack(images: object) -> bool:
-    return isinstance(images, Tensor | np.ndarray) and images.ndim > 3
+    if isinstance(images, Tensor):
+        return check_plain(images).ndim > 3
+    return isinstance(images, np.ndarray) and images.ndim > 3
 
 
 def _item(item: Any, number: int) -> Item:

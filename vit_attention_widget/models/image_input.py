@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from ..errors import ImageError
 from ..support.deprecation import renamed_attribute
-from .images import ImageLike, load_image
+from .images import ImageLike, load_image, picture_name
+from .picture_limits import check_resized, out_of_memory, said
 from .tensor_input import check_model_input
 
 __all__ = ["ImageInput", "Normalization", "pictures"]
@@ -71,7 +73,8 @@ class ImageInput(ABC):
         Raises
         ------
         ImageError
-            If something cannot be read, or the images differ in size after preprocessing.
+            If something cannot be read, becomes too large on its way, or makes the preprocessing
+            fail, or if the images differ in size after preprocessing.
         """
         if isinstance(images, Tensor) and images.is_floating_point():
             inputs = check_model_input(images)
@@ -82,7 +85,7 @@ class ImageInput(ABC):
         parts = [
             check_model_input(image)
             if isinstance(image, Tensor) and image.is_floating_point()
-            else self.transform(load_image(image))[None]
+            else self._transformed(image)[None]
             for image in several
         ]
         sizes = {tuple(part.shape[1:]) for part in parts}
@@ -92,6 +95,28 @@ class ImageInput(ABC):
                 "one batch needs one size; trace them one by one."
             )
         return torch.cat(parts).to(self.device, self.dtype)
+
+    def _transformed(self, source: ImageLike) -> Tensor:
+        """One picture by the model's own preprocessing, [3, height, width]; or an ImageError."""
+        image, name = load_image(source), picture_name(source)
+        try:
+            check_resized(image.height, image.width, self._input_size, name)
+            return self.transform(image)
+        except ImageError:
+            raise
+        except MemoryError as error:
+            raise out_of_memory(name) from error
+        except Exception as error:
+            raise ImageError(
+                f"{name} ({image.height} x {image.width} pixels) cannot be prepared for "
+                f"{type(self.model).__name__}: {said(error)}."
+            ) from error
+
+    @cached_property
+    def _input_size(self) -> tuple[int, int]:
+        """Height and width that the preprocessing makes of a small square."""
+        height, width = self.transform(Image.new("RGB", (32, 32))).shape[-2:]
+        return height, width
 
     def picture(self, inputs: Tensor) -> list[Image.Image]:
         """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""

@@ -21,7 +21,15 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
-from .picture_limits import ACCEPTED, PIXEL_LIMIT, check_size, limit_advice, shorten
+from .picture_limits import (
+    ACCEPTED,
+    PIXEL_LIMIT,
+    check_size,
+    limit_advice,
+    out_of_memory,
+    said,
+    shorten,
+)
 from .pixel_arrays import from_array, from_tensor
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PIXEL_LIMIT", "ImageLike", "load_image"]
+__all__ = ["PIXEL_LIMIT", "ImageLike", "load_image", "picture_name"]
 
 ImageLike: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
@@ -44,6 +52,7 @@ width]. Where a model is at hand, a float tensor [3, height, width] is taken as 
 _RUNS_A_PROGRAM = frozenset(
     {"EPS", "WMF"}
 )  # Pillow hands these vector formats to an outside renderer
+_FILE_LIMIT = 8 * PIXEL_LIMIT  # 16 bits for each of four channels, and never a device without end
 _warning_lock = threading.Lock()
 
 
@@ -67,11 +76,33 @@ def load_image(source: ImageLike) -> Image.Image:
     Raises
     ------
     ImageError
-        For anything that is not a whole picture of 1 to ``PIXEL_LIMIT`` pixels. The size is read
-        from the header, before anything is decoded. Nothing is ever fetched from an address.
+        For anything that is not a whole picture of 1 to ``PIXEL_LIMIT`` pixels, also if reading it
+        raises something else. The size is read from the header, before anything is decoded. Nothing
+        is ever fetched from an address.
     """
+    try:
+        return _load(source)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise out_of_memory(f"The {type(source).__name__}") from error
+    except Exception as error:  # an array, a file or a path of the user's own may raise anything
+        raise ImageError(
+            f"The {type(source).__name__} cannot be read as a picture: {said(error)}. {ACCEPTED}"
+        ) from error
+
+
+def picture_name(source: object) -> str:
+    """What to call a picture in a message: by its path, if it has one."""
+    path = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
+    if isinstance(path, str | os.PathLike) and os.fspath(path):
+        return repr(shorten(os.fsdecode(path)))
+    return "The picture"
+
+
+def _load(source: Any) -> Image.Image:
     if isinstance(source, Image.Image):
-        return _to_rgb(source, "the PIL image")
+        return _to_rgb(source, f"the PIL image {picture_name(source)}".removesuffix(" The picture"))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode(io.BytesIO(source), f"{_length(source)} bytes")
     if isinstance(source, (str, os.PathLike)):
@@ -121,17 +152,37 @@ def _load_stream(stream: Any) -> Image.Image:
     try:
         if getattr(stream, "seekable", bool)():
             stream.seek(0)  # a buffer that was just written stands at its end
-        content = stream.read()
-    except (OSError, ValueError) as error:
+        content = _read(stream)
+    except MemoryError as error:
+        raise out_of_memory(name) from error
+    except Exception as error:
         raise ImageError(
-            f"{name} cannot be read: {error}. {ACCEPTED} Pass it while it is open."
+            f"{name} cannot be read: {said(error)}. {ACCEPTED} Pass it while it is open."
         ) from error
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise ImageError(
             f"{name} gives {type(content).__name__}, not bytes. {ACCEPTED} "
             "Open it in binary mode: open(path, 'rb')."
         )
+    if len(content) > _FILE_LIMIT:
+        raise ImageError(
+            f"{name} holds more than {_FILE_LIMIT:,} bytes. Expected one image file. "
+            f"{limit_advice()}"
+        )
     return _decode(io.BytesIO(content), f"{name} ({len(content)} bytes)")
+
+
+def _read(stream: Any) -> Any:
+    """The whole stream, or a little more than is allowed; anything else that it gives for bytes."""
+    content = bytearray()
+    while len(content) <= _FILE_LIMIT:
+        part = stream.read(1 << 20)
+        if not isinstance(part, (bytes, bytearray, memoryview)):
+            return part
+        if not part:
+            break
+        content += part
+    return content
 
 
 def _decode(file: Any, name: str) -> Image.Image:
@@ -209,8 +260,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _broken(name: str, error: Exception) -> ImageError:
+    if isinstance(error, MemoryError):
+        return out_of_memory(name)
     return ImageError(
-        f"{name} cannot be decoded: {type(error).__name__}: {shorten(str(error))}. Expected a "
+        f"{name} cannot be decoded: {said(error)}. Expected a "
         "whole image file; this one is truncated, damaged or of a kind that has no RGB form. "
         "Save it anew as PNG or JPEG."
     )

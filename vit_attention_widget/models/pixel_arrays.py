@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .picture_limits import check_size
+from .tensor_input import check_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ _CHANNELS = (1, 3, 4)  # gray, RGB, RGB with alpha
 
 def from_tensor(tensor: torch.Tensor) -> Image.Image:
     """A uint8 tensor [height, width], [height, width, 1 | 3 | 4] or with the channels first."""
-    array = tensor.detach().cpu()
+    array = check_plain(tensor).detach().cpu()
     if array.dtype is torch.uint8 and array.ndim == 3:
         first, last = array.shape[0] in _CHANNELS, array.shape[-1] in _CHANNELS
         if first and last and array.shape[0] != array.shape[-1]:
