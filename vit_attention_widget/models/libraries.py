@@ -6,8 +6,10 @@ import importlib
 
 from torch import nn
 
-from ..errors import ParameterError, UnsupportedModelError
+from ..errors import UnsupportedModelError
+from .automatic import describe_automatically
 from .class_names import ClassNamesLike
+from .holders import held_model, refuse_graph, refuse_missing_weights, refuse_no_module
 from .output_kind import OutputKind
 from .said_classes import with_classes
 from .vision_transformer import VisionTransformer
@@ -26,8 +28,10 @@ def describe(
 ) -> VisionTransformer:
     """Describe a model, whichever supported library it comes from.
 
-    A compiled or (Distributed)DataParallel model is described by the eager module below it, and
-    its name says so; parts that were compiled are run as they were written.
+    A compiled, (Distributed)DataParallel, PEFT or averaged model is described by the eager module
+    below it, and its name says so; parts that were compiled are run as they were written. A model
+    of no library that is known is described by its parts, as far as these can be found, and by
+    what its own code does with tokens.
 
     What comes back is taken wherever a model is.
 
@@ -57,24 +61,42 @@ def describe(
 def _described(model: nn.Module | VisionTransformer) -> VisionTransformer:
     if isinstance(model, VisionTransformer):
         return model
-    if not isinstance(model, nn.Module):
-        raise ParameterError(
-            f"The model is a {type(model).__name__}, but a torch.nn.Module was expected, "
-            'e.g. timm.create_model("vit_tiny_patch16_224", pretrained=True).'
-        )
+    refuse_no_module(model)
     model, wrappers = unwrapped(model)
-    library = type(model).__module__.split(".")[0]
-    for name in _LIBRARIES:
-        # A user's subclass lives in the user's module: look through the whole ancestry.
-        ancestry = {base.__module__.split(".")[0] for base in type(model).__mro__}
-        if name in ancestry:
-            module = importlib.import_module(f".{name}", __package__)
-            described: VisionTransformer = module.describe(model)
-            described.name += note(wrappers)
+    refuse_graph(model)
+    library = _library(model)
+    if library is None:
+        described = _of_no_library(model)
+    else:
+        described = importlib.import_module(f".{library}", __package__).describe(model)
+        refuse_missing_weights(model)
+    described.name += note(wrappers)
+    return described
+
+
+def _library(model: nn.Module) -> str | None:
+    # A user's subclass lives in the user's module: look through the whole ancestry.
+    ancestry = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    return next((name for name in _LIBRARIES if name in ancestry), None)
+
+
+def _of_no_library(model: nn.Module) -> VisionTransformer:
+    """Describe a model of anybody's code by its parts, as far as they can be found."""
+    try:
+        described: VisionTransformer = describe_automatically(model)
+        inner = described.model
+        if inner is model or _library(inner) is None:
             return described
-    raise UnsupportedModelError(
-        f"{type(model).__name__} (from {library}) is not a Vision Transformer of a supported "
-        f"library ({', '.join(_LIBRARIES)}): its blocks, patch grid and readout are unknown. "
-        'Use e.g. timm.create_model("vit_base_patch16_224"), or say where the parts of yours '
-        "are by vaw.adapt(model, blocks, readout, ...)."
-    )
+        name = described.name
+        described = describe(inner)  # by its library, which knows more
+        described.name = name.replace(type(inner).__name__, described.name, 1)
+        return described
+    except UnsupportedModelError as error:
+        held = held_model(model)
+        instead = f" Give the model that it holds: `.{held}`." if held else ""
+        raise UnsupportedModelError(
+            f"{type(model).__name__} (from {type(model).__module__.split('.')[0]}) is not a Vision "
+            f"Transformer of a supported library ({', '.join(_LIBRARIES)}), and its parts were not "
+            f"found: {error}{instead} You can say where they are by vaw.adapt(model, blocks, "
+            "readout, ...)."
+        ) from None

@@ -1,4 +1,4 @@
-"""The vision towers of open_clip, and of its CLIP and SigLIP models."""
+"""The vision towers of open_clip, and of its CLIP, SigLIP and CoCa models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
-from .adapted import AdaptedVisionTransformer, check_batch_first
+from .automatic import describe_automatically
 from .normalizations import CLIP
 from .text_prompts import TextTower
 from .vision_transformer import VisionTransformer
@@ -30,68 +30,32 @@ def describe(model: nn.Module) -> VisionTransformer:
         If the vision tower is no plain Vision Transformer.
     """
     tower: Any = getattr(model, "visual", model)
+    described = _tower(tower)
+    described.num_classes, described.names = 0, None
+    if tower is not model:
+        described.name = type(model).__name__
+    described.text = _text(model)
+    return described
+
+
+def _tower(tower: Any) -> VisionTransformer:
     trunk = getattr(tower, "trunk", None)
-    if trunk is not None:
-        return _timm_inside(model, tower, trunk)
-    blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
-    if blocks is None or not hasattr(tower, "class_embedding"):
-        raise UnsupportedModelError(
-            f"{type(tower).__name__} of open_clip is not supported: it has no "
-            "`transformer.resblocks` after a class token. Use a ViT, e.g. "
-            "open_clip.create_model('ViT-B-16')."
-        )
-    if getattr(tower, "attn_pool", None) is not None or tower.pool_type not in ("tok", "avg"):
-        raise UnsupportedModelError(
-            f"{type(tower).__name__} of open_clip pools by attention (CoCa): how its tokens are "
-            "read out is not known here. Use a model that pools by its class token."
-        )
-    check_batch_first(blocks[0], type(tower).__name__)
+    if isinstance(trunk, nn.Module) and not list(getattr(tower, "head", nn.Module()).children()):
+        from .libraries import describe as describe_any
 
-    def forward(inputs: Tensor) -> Tensor:
-        output = tower(inputs)
-        features: Tensor = output[0] if isinstance(output, tuple) else output
-        return features
-
-    def readout(tokens: Tensor) -> Tensor:
-        pooled, _ = tower._pool(tokens)
-        return _projected(pooled)
-
-    def project(vector: Tensor) -> Tensor:
-        return _projected(tower.ln_post(vector))
-
-    def _projected(pooled: Tensor) -> Tensor:
-        return pooled if tower.proj is None else pooled @ tower.proj
-
+        return describe_any(trunk)  # the tower is nothing but a timm model
     mean, std = getattr(tower, "image_mean", None), getattr(tower, "image_std", None)
-    described = AdaptedVisionTransformer(
-        tower,
-        list(blocks),
-        readout,
-        project=project,
-        forward=forward,
-        patch_size=tower.patch_size,
-        prefix=("class",),
-        pool="class" if tower.pool_type == "tok" else "mean",
-        num_classes=0,
-        image_size=tower.image_size,
-        normalization=(mean or CLIP[0], std or CLIP[1]),
-        name=type(model).__name__,
-    )
-    described.text = _text(model)
-    return described
-
-
-def _timm_inside(model: nn.Module, tower: Any, trunk: nn.Module) -> VisionTransformer:
-    from .libraries import describe as describe_any
-
-    described = describe_any(trunk)
-    if len(list(getattr(tower, "head", nn.Sequential()).children())):
-        raise UnsupportedModelError(
-            f"{type(tower).__name__} of open_clip projects {described.name}'s features once more: "
-            "look at its `visual.trunk` by itself."
+    try:
+        return describe_automatically(
+            tower,
+            image_size=getattr(tower, "image_size", None),
+            normalization=(mean or CLIP[0], std or CLIP[1]),
         )
-    described.text = _text(model)
-    return described
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(
+            f"{error} Of open_clip, towers that are plain Vision Transformers are supported, e.g. "
+            "open_clip.create_model('ViT-B-16')."
+        ) from None
 
 
 def _text(model: Any) -> TextTower | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import VisionTransformer as TorchvisionTransformer
 
 from ..errors import UnsupportedModelError
-from .adapted import AdaptedVisionTransformer
-from .classifier import classifier_width
+from .automatic import AutomaticVisionTransformer, describe_automatically
 from .normalizations import IMAGENET
 
 __all__ = ["describe"]
@@ -15,7 +14,7 @@ __all__ = ["describe"]
 _CROP = 224 / 256
 
 
-def describe(model: nn.Module) -> AdaptedVisionTransformer:
+def describe(model: nn.Module) -> AutomaticVisionTransformer:
     """Describe a torchvision model.
 
     Raises
@@ -29,22 +28,6 @@ def describe(model: nn.Module) -> AdaptedVisionTransformer:
             "any) runs inside windows, not over one grid of patches. Use "
             "torchvision.models.vit_b_16(), or timm's Swin with vaw.window_attention."
         )
-    encoder, heads = model.encoder, model.heads
-
-    def readout(tokens: Tensor) -> Tensor:
-        logits: Tensor = heads(encoder.ln(tokens)[:, 0])
-        return logits
-
-    width = classifier_width(heads)
-    return AdaptedVisionTransformer(
-        model,
-        list(encoder.layers),
-        readout,
-        patch_size=model.patch_size,
-        prefix=("class",),
-        pool="class",
-        num_classes=model.num_classes if width is None else width,
-        image_size=model.image_size,
-        normalization=IMAGENET,
-        crop=_CROP,
+    return describe_automatically(
+        model, image_size=model.image_size, normalization=IMAGENET, crop=_CROP
     )

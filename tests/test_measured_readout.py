@@ -1,0 +1,232 @@
+"""What is said of a model's readout is what its own code does, whatever its configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import timm
+import torch
+import transformers as hf
+from libraries import SIZE, TEXT
+from models import randomise
+from torch import Tensor, nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError, UnsupportedModelError
+
+TOWERS = {"vision_config": {**SIZE}, "text_config": TEXT}
+LABELS = {"id2label": {i: f"kind {i}" for i in range(7)}}
+
+
+def images() -> Tensor:
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
+
+
+def build(model: str, config: str, **options: Any) -> nn.Module:
+    if not hasattr(hf, model):
+        pytest.skip(f"transformers {hf.__version__} has no {model}")
+    built = getattr(hf, model)(getattr(hf, config)(**options))
+    randomise(built)
+    return built.double().eval()
+
+
+# Model, configuration, its options, and: prefix tokens, readout, rows, number of classes.
+KINDS: dict[str, tuple[str, str, dict[str, Any], tuple[Any, ...]]] = {
+    "averaging CLIP": ("CLIPForImageClassification", "CLIPConfig", {**TOWERS, **LABELS},
+                       (("class",), "mean", None, 7)),
+    "averaging SigLIP": ("SiglipForImageClassification", "SiglipConfig", {**TOWERS, **LABELS},
+                         ((), "mean", None, 7)),
+    "headless SigLIP": ("SiglipVisionModel", "SiglipVisionConfig",
+                        {**SIZE, "vision_use_head": False}, ((), "mean", None, 0)),
+    "I-JEPA": ("IJepaModel", "IJepaConfig", SIZE, ((), "mean", None, 0)),
+    "AIMv2": ("Aimv2VisionModel", "Aimv2VisionConfig", SIZE, ((), "attention_pool", None, 0)),
+    "MSN": ("ViTMSNForImageClassification", "ViTMSNConfig", {**SIZE, **LABELS},
+            (("class",), "class", (0,), 7)),
+    "data2vec": ("Data2VecVisionForImageClassification", "Data2VecVisionConfig",
+                 {**SIZE, **LABELS}, (("class",), "mean", None, 7)),
+    "teacher": ("DeiTForImageClassificationWithTeacher", "DeiTConfig", {**SIZE, **LABELS},
+                (("class", "distilled"), "class", (0, 1), 7)),
+    "backbone": ("Dinov2Backbone", "Dinov2Config", SIZE, (("class",), "class", (0,), 0)),
+    "masked images": ("ViTForMaskedImageModeling", "ViTConfig",
+                      {**SIZE, "encoder_stride": 8}, (("class",), "class", (0,), 0)),
+    "tower of LLaVA": ("LlavaForConditionalGeneration", "LlavaConfig",
+                       {"vision_config": {**SIZE, "model_type": "clip_vision_model"},
+                        "text_config": {**TEXT, "model_type": "llama"}},
+                       (("class",), "class", (0,), 0)),
+    "no dictionaries": ("ViTModel", "ViTConfig", {**SIZE, "return_dict": False},
+                        (("class",), "class", (0,), 0)),
+    "OWL-ViT": ("OwlViTModel", "OwlViTConfig", TOWERS, (("class",), "class", (0,), 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_readout_is_measured(kind: str) -> None:
+    model, config, options, expected = KINDS[kind]
+    vit = vaw.describe(build(model, config, **options))
+    trace = vaw.trace(vit, images(), None if vit.num_classes else _first)
+    tokens = trace.tokens
+    assert (tokens.prefix, vit.readout_kind, vit.readout_rows, vit.num_classes) == expected
+    with torch.no_grad():  # a literal reading: the model's own code on the tokens of its last block
+        torch.testing.assert_close(vit.readout(trace.layers[-1].output), trace.logits)
+    # LeGrad's and DAAM's query: the rows that the logits depend on.
+    last = trace.layers[-1].output.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(vit.readout(last).sum(), last)
+    read = set((gradient != 0).any(-1).any(0).nonzero().flatten().tolist())
+    patches = set(range(tokens.num_prefix, tokens.num_tokens))
+    assert read == set(vit.readout_rows) if vit.readout_rows else read >= patches
+    for name, method in vaw.explainers.METHODS.items():
+        assert method(trace).values.isfinite().all(), name
+
+
+def _first(features: Tensor) -> Tensor:
+    return features[:, 0]
+
+
+def test_names_say_which_part_was_described() -> None:
+    model, config, options, _ = KINDS["tower of LLaVA"]
+    vit = vaw.describe(build(model, config, **options))
+    assert vit.name.startswith("CLIPVisionModel (")
+    assert vit.name.endswith("of LlavaForConditionalGeneration)")
+    model, config, options, _ = KINDS["masked images"]
+    assert "of ViTForMaskedImageModeling" in vaw.describe(build(model, config, **options)).name
+
+
+def test_class_names_are_those_given() -> None:
+    vit = vaw.describe(build("ViTMSNForImageClassification", "ViTMSNConfig", **SIZE, **LABELS))
+    assert vit.class_names == [f"kind {i}" for i in range(7)]
+    unnamed = build("ViTMSNForImageClassification", "ViTMSNConfig", **SIZE, num_labels=4)
+    assert vaw.describe(unnamed).class_names is None
+
+
+def test_a_classifier_that_was_replaced_is_measured() -> None:
+    model: Any = build("ViTForImageClassification", "ViTConfig", **SIZE, num_labels=10)
+    assert vaw.describe(model).num_classes == 10
+    model.classifier = nn.Sequential(nn.Dropout(0.1), nn.Linear(16, 3)).double().eval()
+    trace = vaw.trace(model, images(), 2)
+    assert trace.model.num_classes == 3
+    assert trace.logits.shape == (2, 3)
+
+
+def _ids(texts: list[str], **_: Any) -> dict[str, Tensor]:
+    rows = [[ord(c) % 90 + 3 for c in text[-7:].ljust(7)] + [98] for text in texts]
+    return {"input_ids": torch.tensor(rows)}
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "options"),
+    [
+        ("ChineseCLIPModel", "ChineseCLIPConfig", {"projection_dim": 24}),
+        ("AltCLIPModel", "AltCLIPConfig", {"projection_dim": 24}),
+        ("MetaClip2Model", "MetaClip2Config", {"projection_dim": 24}),
+        ("OwlViTModel", "OwlViTConfig", {"projection_dim": 24}),
+        ("BlipModel", "BlipConfig", {"projection_dim": 24}),
+        ("Aimv2Model", "Aimv2Config", {"projection_dim": 24}),
+        ("Tipsv2Model", "Tipsv2Config", {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_prompts_are_scored_as_the_model_does(
+    model: str, config: str, options: dict[str, Any]
+) -> None:
+    text = {**TEXT, "eos_token_id": 98, "projection_dim": 24}
+    two: Any = build(model, config, vision_config=SIZE, text_config=text, **options)
+    prompts = ["a photo of a cat", "a drawing"]
+    vit = vaw.zero_shot(two, prompts, tokenizer=_ids)
+    with torch.no_grad():
+        theirs = two(pixel_values=images(), **_ids(prompts)).logits_per_image
+    trace = vaw.trace(vit, images(), 1)
+    torch.testing.assert_close(trace.logits, theirs)
+    with torch.no_grad():
+        torch.testing.assert_close(vit.readout(trace.layers[-1].output), theirs)
+
+
+# --- refused, with the object to give instead ---------------------------------------------------
+
+
+def _vit() -> nn.Module:
+    return timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, embed_dim=24, num_heads=2
+    ).eval()
+
+
+class _Holder:
+    """As EMA classes that are no modules keep their model."""
+
+    def __init__(self) -> None:
+        self.ema_model = _vit()
+
+
+class _Training(nn.Module):
+    """As Lightning's modules hold a model, without a forward of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = _vit()
+        self.loss = nn.CrossEntropyLoss()
+
+
+class _TwoInputs(nn.Module):
+    """Wants more than images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = _vit()
+
+    def forward(self, images: Tensor, ages: Tensor) -> Tensor:
+        return self.net(images) + ages
+
+
+def _offloaded() -> nn.Module:
+    return _vit().to("meta")
+
+
+def _exported() -> Any:
+    return torch.export.export(_vit(), (torch.randn(1, 3, 32, 32),))
+
+
+def _traced() -> Any:
+    return torch.jit.trace(_vit(), torch.randn(1, 3, 32, 32))
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "TorchScript": (_traced, UnsupportedModelError, "TorchScript"),
+    "exported": (_exported, ParameterError, "ExportedProgram"),
+    "exported module": (lambda: _exported().module(), UnsupportedModelError, "made from"),
+    "meta": (_offloaded, UnsupportedModelError, "'meta'"),
+    "EMA holder": (_Holder, ParameterError, r"`\.ema_model`"),
+    "more than images": (_TwoInputs, UnsupportedModelError, "Its `net`, a VisionTransformer"),
+    "text beside the picture": (
+        lambda: build("ViltModel", "ViltConfig", **SIZE, vocab_size=9),
+        UnsupportedModelError,
+        "images alone",
+    ),
+    "video": (
+        lambda: build("VideoMAEModel", "VideoMAEConfig", **SIZE, num_frames=4),
+        UnsupportedModelError,
+        "time, row and column",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_looked_at_says_what_to_give(kind: str) -> None:
+    create, error, words = REFUSED[kind]
+    model = create()
+    with pytest.raises(error, match=words):
+        vaw.describe(model)
+
+
+def test_a_module_without_a_forward_of_its_own_holds_the_model() -> None:
+    model = _Training().eval()
+    vit = vaw.describe(model)
+    assert (vit.library, vit.model) == ("timm", model.net)
+    assert vit.name == "vit_tiny_patch16_224 (net of _Training)"
+
+
+def test_averaged_models_are_described_by_the_model_below() -> None:
+    vit = vaw.describe(torch.optim.swa_utils.AveragedModel(_vit()))
+    assert vit.library == "timm"
+    assert "without AveragedModel" in vit.name
