@@ -105,11 +105,11 @@ def count_images(images: ImagesLike | None) -> int | None:
     """How many images there are, where that is known without reading them."""
     if images is None:
         return 0
+    data: Any = images
     if is_image(images) or _is_whole(images) or in_memory(images):
         return sum(len(item.images) for item in items(images))
-    data: Any = images if _is_indexed(images) else getattr(images, "dataset", images)
-    if data is not images:  # a loader's length counts batches
-        return count_images(data)
+    if not _is_indexed(images) and hasattr(images, "dataset"):
+        return count_images(images.dataset)  # a loader's length counts batches
     try:
         return len(data)
     except (TypeError, NotImplementedError):
