@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer
 from ..models.classes import class_index
 from .items import ImagesLike, Item, count_images, in_memory, is_image, items, listed
+from .labels_by_output import class_labels
 
 __all__ = ["Batch", "batches", "has_one_each", "samples", "until_error"]
 
@@ -33,12 +34,15 @@ class Batch:
         Number of the first image among all.
     is_alone : bool
         Whether a single image was given, which needs no number in messages.
+    is_labeled : bool
+        Whether the targets are labels that came with the images.
     """
 
     images: Tensor | list[Any]
     target: Any = None
     first: int = 0
     is_alone: bool = False
+    is_labeled: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,6 +74,9 @@ class Batch:
     def prepared(self, vit: VisionTransformer) -> tuple[Tensor, Any]:
         """Model inputs and the target, classes by index where there is one for each image.
 
+        Labels that came with the images but are no classes of the model (of a model of values, or
+        of all classes at once) are no target.
+
         Raises
         ------
         ImageError, TargetError
@@ -77,23 +84,26 @@ class Batch:
         """
         target = self.target
         if vit.has_classes and isinstance(target, list):
-            target = [self._class_index(number, vit) for number in range(len(target))]
+            if self.is_labeled:
+                target = class_labels(target, vit)
+            if target is not None:
+                target = [self._class_index(each, n, vit) for n, each in enumerate(target)]
         return self.inputs(vit), target
 
     def part(self, start: int, stop: int) -> Batch:
         """Some of these images."""
         chosen = slice(start, stop)
         target = self.target[chosen] if isinstance(self.target, list) else self.target
-        return Batch(self.images[chosen], target, self.first + start, self.is_alone)
+        return replace(self, images=self.images[chosen], target=target, first=self.first + start)
 
     def halves(self) -> tuple[Batch, Batch] | None:
         """Two smaller batches; None of a single image."""
         middle = (len(self) + 1) // 2
         return (self.part(0, middle), self.part(middle, len(self))) if len(self) > 1 else None
 
-    def _class_index(self, number: int, vit: VisionTransformer) -> int:
+    def _class_index(self, target: Any, number: int, vit: VisionTransformer) -> int:
         try:
-            return class_index(self.target[number], vit)
+            return class_index(target, vit)
         except TargetError as error:
             raise TargetError(f"{self._name(number)}{error}") from error
 
@@ -144,7 +154,9 @@ def batches(images: ImagesLike | None, target: Any, size: int) -> Iterator[Batch
         start, first = first, first + len(images)
         if each is not None:
             return Batch(images, each[start:first], start, alone)
-        return Batch(images, labels if target is None else target, start, alone)
+        if target is not None:
+            return Batch(images, target, start, alone)
+        return Batch(images, labels, start, alone, is_labeled=labels is not None)
 
     def joined() -> Batch:
         labels = [None if item.labels is None else item.labels[0] for item in waiting]

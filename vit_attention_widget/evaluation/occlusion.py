@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models.output_kind import picks, probabilities
 from ..support.progress import Progress, no_progress
 from ..tracing.masking import masked_heads
 from ..tracing.memory import batch_limit, is_out_of_memory, release
@@ -30,11 +31,11 @@ class Outcome:
     Attributes
     ----------
     value : Tensor
-        [batch, variant], float64: the probability of the class, or the target's own value where
-        it is not a class.
+        [batch, variant], float64: the probability of the class by the model's kind of output, or
+        the target's own value where it is not a class.
     predicted : Tensor
-        [batch, variant], float64: 1 where the class is the predicted one, else 0. Where the target
-        is not a class it is ``value``.
+        [batch, variant], float64: 1 where the class is the predicted one (by sigmoid: more probable
+        than not), else 0. Where the target is not a class, and of a model of values, ``value``.
     """
 
     value: Tensor
@@ -184,8 +185,13 @@ class Occluder:
         """Probability of the class, and whether it is predicted, [n, 2]."""
         logits = logits.cpu()  # not every device has float64
         index = torch.tensor(self.trace.target.index)[image.cpu(), None]
-        probability = logits.double().softmax(-1).gather(1, index)[:, 0]
-        return torch.stack([probability, (logits.argmax(-1) == index[:, 0]).double()], 1)
+        kind = self.trace.model.output
+        probability = probabilities(logits.double(), kind).gather(1, index)[:, 0]
+        # Of a value there is no decision: it stands for itself, as other targets do.
+        predicted = probability
+        if kind != "value":
+            predicted = picks(logits, kind).gather(1, index)[:, 0].double()
+        return torch.stack([probability, predicted], 1)
 
     def _advance(self, count: int) -> None:
         self.done += count

@@ -62,8 +62,9 @@ def deletion(
     Parameters
     ----------
     trace : Trace
-        Its images, target and masked heads. Where the target is not a class, the target's own
-        value takes the place of the probability, and the area has its range.
+        Its images, target and masked heads. The probability is by softmax or by sigmoid, as the
+        model's outputs are. Of a model of values, and where the target is not a class, the value
+        takes the place of the probability, and the area has its range.
     maps : Attribution or Tensor
         [batch, row, col]; of an attribution the map after the last layer.
     fill : str or callable
@@ -160,8 +161,9 @@ def positive_perturbation(
     Parameters
     ----------
     score : {"top1", "probability"}
-        ``"top1"``: 1 while the class is the predicted one, else 0. Where the target is not a class,
-        its own value is taken in either case.
+        ``"top1"``: 1 while the class is the predicted one (by sigmoid: more probable than not),
+        else 0. Of a model of values, and where the target is not a class, the value is taken in
+        either case.
     unit : {"patch", "pixel"}
         Whole patches are our choice; Chefer et al. hide pixels.
 

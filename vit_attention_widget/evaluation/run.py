@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..data.items import ImagesLike, count_images
+from ..data.labels import with_names_of
 from ..data.masks import masks_in_order
 from ..data.reader import batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
@@ -225,7 +226,7 @@ def evaluate_steps(
             evaluator.evaluate_trace(trace, model_or_trace.inputs)
             yield evaluator.result()
         else:
-            vit = describe(model_or_trace)
+            vit = with_names_of(images, describe(model_or_trace))
             yield from _of_images(evaluator, vit, images, target, check_mask(vit, head_mask))
 
 

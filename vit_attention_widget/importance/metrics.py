@@ -1,7 +1,8 @@
 """How much a decision changes when a head is removed, by several measures of the same runs.
 
 Each takes what the model made of the images before and after, and the class of each image, and
-returns [variant, batch]; larger means that the head mattered more.
+returns [variant, batch]; larger means that the head mattered more. What is compared follows the
+kind of output: probabilities by softmax or by sigmoid, or values.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
+from ..models.output_kind import OutputKind, class_logits, picks, probabilities
 from .upper_layers import Outcome
 
-__all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "OLD_METRICS", "Metric", "exact_values"]
+__all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "OLD_METRICS", "Metric", "exact_values", "lacking"]
 
 Metric = Literal["probability", "jsd", "class_token_cosine", "loss", "accuracy", "taylor"]
 
@@ -23,16 +26,24 @@ _Measure = Callable[[Outcome, Outcome, Tensor], Tensor]
 
 
 def probability(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
-    """Fall of the class's probability, in [-1, 1]. Li et al. 2023, section 5.1."""
-    return _of(before.logits.softmax(-1), labels) - _of(after.logits.softmax(-1), labels)
+    """Fall of the class's probability, in [-1, 1]; of values the fall of the value.
+
+    Li et al. 2023, section 5.1.
+    """
+    p, q = (probabilities(outcome.logits, outcome.kind) for outcome in (before, after))
+    return _of(p, labels) - _of(q, labels)
 
 
 def jsd(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of the two output distributions, natural log, in [0, ln 2]."""
-    p, q = before.logits.log_softmax(-1), after.logits.log_softmax(-1)
+    """Jensen-Shannon divergence of the two output distributions, natural log, in [0, ln 2].
+
+    Where each class is there or not: the mean over the classes of the divergence of the two
+    Bernoulli distributions.
+    """
+    p, q = (_log_distributions(outcome) for outcome in (before, after))
     middle = torch.logaddexp(p, q) - math.log(2)
     both = p.exp() * (p - middle) + q.exp() * (q - middle)
-    return both.sum(-1).div(2).clamp(0, math.log(2))
+    return both.sum(-1).div(2).clamp(0, math.log(2)).mean(-1)
 
 
 def class_token_cosine(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
@@ -41,15 +52,19 @@ def class_token_cosine(before: Outcome, after: Outcome, labels: Tensor) -> Tenso
 
 
 def loss(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
-    """Rise of the cross-entropy of the class, in nats."""
-    return _of(before.logits.log_softmax(-1), labels) - _of(after.logits.log_softmax(-1), labels)
+    """Rise of the class's cross-entropy, in nats; by sigmoid the binary one of its presence."""
+    return _of(_log_probabilities(before), labels) - _of(_log_probabilities(after), labels)
 
 
 def accuracy(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
-    """1 where the class is no longer the first choice, -1 where it only now is, else 0."""
-    labels = labels.to(before.logits.device)
-    right = (outcome.logits.argmax(-1) == labels for outcome in (before, after))
-    was, stays = (r.to(before.logits) for r in right)
+    """1 where the class is no longer picked, -1 where it only now is, else 0.
+
+    Picked is the first choice; by sigmoid what is more probable than not.
+    """
+    was, stays = (
+        _of(picks(outcome.logits, outcome.kind), labels).to(before.logits)
+        for outcome in (before, after)
+    )
     return was - stays
 
 
@@ -69,6 +84,15 @@ OLD_METRICS: Mapping[str, Metric] = {"cls_cosine": "class_token_cosine"}
 
 NEED_A_CLASS: tuple[Metric, ...] = ("probability", "loss", "accuracy")
 
+_NEED_PROBABILITIES: tuple[Metric, ...] = ("jsd", "loss", "accuracy")
+
+
+def lacking(kind: OutputKind) -> tuple[Metric, ...]:
+    """Metrics that are not defined for a kind of output."""
+    if kind in ("softmax", "sigmoid"):
+        return ()
+    return _NEED_PROBABILITIES if kind == "value" else ("probability", *_NEED_PROBABILITIES)
+
 
 def exact_values(name: Metric, before: Outcome, after: Outcome, labels: Tensor | None) -> Tensor:
     """One metric of one removal, [head, batch]."""
@@ -77,10 +101,23 @@ def exact_values(name: Metric, before: Outcome, after: Outcome, labels: Tensor |
     return EXACT[name](_exactly(before), _exactly(after), labels)
 
 
-def _exactly(found: Outcome) -> Outcome:
+def _exactly(outcome: Outcome) -> Outcome:
     """In double precision where there is one: small differences of large numbers follow."""
-    wide = torch.float32 if found.logits.device.type == "mps" else torch.float64
-    return Outcome(found.logits.to(wide), found.summary.to(wide))
+    wide = torch.float32 if outcome.logits.device.type == "mps" else torch.float64
+    return Outcome(outcome.logits.to(wide), outcome.summary.to(wide), outcome.kind)
+
+
+def _log_distributions(outcome: Outcome) -> Tensor:
+    """Log probabilities [variant, batch, distribution, outcome]: one over the classes, or each."""
+    if outcome.kind == "softmax":
+        return outcome.logits.log_softmax(-1).unsqueeze(-2)
+    return torch.stack([logsigmoid(outcome.logits), logsigmoid(-outcome.logits)], -1)
+
+
+def _log_probabilities(outcome: Outcome) -> Tensor:
+    """[variant, batch, class]."""
+    logits = class_logits(outcome.logits, outcome.kind)
+    return logits.log_softmax(-1) if outcome.kind == "softmax" else logsigmoid(logits)
 
 
 def _of(values: Tensor, labels: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images
+from ..data.labels import with_names_of
 from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
@@ -26,7 +27,7 @@ from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .head_ablation import removals
-from .metrics import EXACT, METRICS, NEED_A_CLASS, OLD_METRICS, Metric, exact_values
+from .metrics import EXACT, METRICS, NEED_A_CLASS, OLD_METRICS, Metric, exact_values, lacking
 from .result import HeadImportance, Part
 from .taylor import taylor
 from .upper_layers import recorded_outcome
@@ -82,6 +83,13 @@ def head_importance(
     taylor             :math:`|\sum O \, \partial y / \partial O|`, an estimate of      at least 0
                        all heads from one backward pass (Michel et al. 2019, eq. 1)
     ================== ================================================================ ==========
+
+    What is compared follows what the model's outputs are (:func:`~vit_attention_widget.describe`).
+    Where each class is there or not (``"sigmoid"``), the probability is the sigmoid of the class's
+    logit, jsd the mean over the classes of the divergence of Bernoulli distributions, loss the
+    binary cross-entropy of the class's presence, and accuracy asks whether the class is more
+    probable than not. Of a ``"value"``, ``probability`` is the fall of the value itself; jsd, loss
+    and accuracy are not defined.
 
     ``class_token_cosine`` looks at the head's own layer, so it compares heads of a layer with each
     other rather than layers.
@@ -196,6 +204,7 @@ def head_importance_steps(
             yield HeadImportance((part,), metrics, name)
         return
     vit = describe(model_or_trace)
+    vit = vit if images is None else with_names_of(images, vit)
     mask = check_mask(vit, head_mask)
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count_images(images), dict[str, None]()
@@ -266,6 +275,7 @@ def _steps_of_trace(
 ) -> Iterator[tuple[str, Part, bool]]:
     exact = [metric for metric in metrics if metric in EXACT]
     labels = _labels(found, exact)
+    _check_defined(found, metrics)
     baseline = _baseline(found, labels)
     shape = (found.batch_size, found.num_layers, max(found.num_heads))
     values = {metric: found.probabilities.new_full(shape, torch.nan) for metric in metrics}
@@ -301,6 +311,19 @@ def _labels(found: Trace, exact: Sequence[str]) -> Tensor | None:
             'index or name, or choose metric="taylor", "jsd" or "class_token_cosine".'
         )
     return None
+
+
+def _check_defined(trace: Trace, metrics: Sequence[Metric]) -> None:
+    """Raise :class:`ParameterError` if a metric is not defined for what the model returns."""
+    kind = trace.model.output
+    undefined = next((metric for metric in metrics if metric in lacking(kind)), None)
+    if undefined is not None:
+        defined = [metric for metric in METRICS if metric not in lacking(kind)]
+        raise ParameterError(
+            f"There is no {undefined} of what {trace.model.name} returns, which is "
+            f"{'a value' if kind == 'value' else 'features'}, not probabilities: choose from "
+            f'{", ".join(defined)}, or say output="softmax" or output="sigmoid" of the model.'
+        )
 
 
 def _baseline(found: Trace, labels: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..capture.function_mode import AttentionCall, Capture
+from ..models.output_kind import OutputKind
 from ..tracing.trace import Trace
 
 __all__ = ["Outcome", "needed_rows", "outcome", "recorded_outcome"]
@@ -28,16 +29,20 @@ class Outcome:
     summary : Tensor
         [variant, batch, dim]: the token that is read out as it stands after the layer (the class
         token, or the mean of those that are pooled).
+    kind : OutputKind
+        What the logits stand for.
     """
 
     logits: Tensor
     summary: Tensor
+    kind: OutputKind = "softmax"
 
 
 def recorded_outcome(trace: Trace, layer: int) -> Outcome:
     """The outcome of what the trace itself recorded, as one variant."""
     tokens = trace.layers[layer].output.detach()
-    return Outcome(_wide(trace.logits)[None], _summary(trace, tokens, None)[None])
+    kind = trace.model.output
+    return Outcome(_wide(trace.logits)[None], _summary(trace, tokens, None)[None], kind)
 
 
 def needed_rows(trace: Trace, layer: int) -> list[int] | None:
@@ -66,7 +71,7 @@ def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
             trace, above, tokens, needed_rows(trace, last) if above == last else None
         )
     logits = _wide(trace.model.readout(tokens))
-    return Outcome(logits.unflatten(0, variants.shape[:2]), summary)
+    return Outcome(logits.unflatten(0, variants.shape[:2]), summary, trace.model.output)
 
 
 def _summary(trace: Trace, tokens: Tensor, rows: list[int] | None) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..errors import TargetError
+from .output_kind import class_logits
 from .vision_transformer import VisionTransformer
 
-__all__ = ["class_index", "class_indices", "class_names", "no_class", "picked"]
+__all__ = ["class_index", "class_indices", "class_names", "logit_of_class", "no_class", "of_each"]
 
 
 def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[int, ...]:
@@ -22,8 +23,8 @@ def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[
     Parameters
     ----------
     target : None, int, str or sequence
-        None is the predicted class of each image. A class is given by index or name, one for all
-        images or one each.
+        None is the predicted class of each image: that of the largest logit. A class is given by
+        index or name, one for all images or one each.
     logits : Tensor
         [batch, class].
 
@@ -35,7 +36,7 @@ def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[
     if not vit.has_classes:
         raise TargetError(f"The target {target!r} is not a class: {no_class(vit)}")
     if target is None:
-        return tuple(logits.argmax(-1).tolist())
+        return tuple(class_logits(logits, vit.output).argmax(-1).tolist())
     batch = logits.shape[0]
     if isinstance(target, Tensor | np.ndarray):
         target = target.tolist()
@@ -87,10 +88,15 @@ def no_class(vit: VisionTransformer) -> str:
     )
 
 
-def picked(logits: Tensor, index: Sequence[int]) -> Tensor:
+def logit_of_class(logits: Tensor, index: Sequence[int], vit: VisionTransformer) -> Tensor:
     """The logit of each image's class, [batch]."""
-    rows = torch.arange(len(index), device=logits.device)
-    return logits[rows, torch.tensor(index, device=logits.device)]
+    return of_each(class_logits(logits, vit.output), index)
+
+
+def of_each(values: Tensor, index: Sequence[int]) -> Tensor:
+    """The entry of each image's class, [batch, class] -> [batch]."""
+    rows = torch.arange(len(index), device=values.device)
+    return values[rows, torch.tensor(index, device=values.device)]
 
 
 def _index_of(name: str, vit: VisionTransformer) -> int:

@@ -6,7 +6,7 @@ import copy
 from typing import TypeVar
 
 from .class_names import ClassNamesLike, read_class_names
-from .output_kind import OutputKind, check_output
+from .output_kind import OutputKind, binary_names, check_output, class_count, is_binary
 from .vision_transformer import VisionTransformer
 
 __all__ = ["with_classes"]
@@ -36,10 +36,11 @@ def with_classes(
     said = copy.copy(vit)
     if output is not None:
         said.said_output = check_output(output)
-        if said.said_output == "features":
-            said.num_classes = 0
+        said.num_classes = class_count(vit.num_classes, said.said_output)
     if class_names is not None:
         said.names = read_class_names(class_names)
         if said.has_classes or output is None:
             said.num_classes = said.num_classes or len(said.names)
+    if is_binary(vit.num_classes, said.output):
+        said.names = binary_names(said.names)
     return said

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images
+from ..data.labels import with_names_of
 from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
@@ -212,7 +213,7 @@ def image_overview_steps(
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    vit = describe(model)
+    vit = with_names_of(images, describe(model))
     if not vit.has_classes:
         raise ParameterError(
             f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
@@ -264,7 +265,8 @@ def _measured(
 ) -> list[_Measured]:
     report(0.0, "looking at images")
     try:
-        found = trace(vit, *batch.prepared(vit), gradients=metric == "taylor")
+        inputs, target = batch.prepared(vit)
+        found = trace(vit, inputs, target, gradients=metric == "taylor")
     except RuntimeError as error:
         halves = batch.halves()
         if not is_out_of_memory(error) or halves is None:
@@ -275,7 +277,7 @@ def _measured(
         report(1.0, "weighing heads")
         best = found.probabilities.max(-1)
         index = found.target.index
-        own = torch.tensor(index) if index is not None and isinstance(batch.target, list) else None
+        own = torch.tensor(index) if index is not None and isinstance(target, list) else None
         return [_Measured(importance, own, best.indices.cpu(), best.values.detach().cpu())]
     release(vit.device)
     return [one for half in halves for one in _measured(vit, half, metric, max_batch, report)]

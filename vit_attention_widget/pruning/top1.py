@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images, in_memory
-from ..data.labels import Label, LabelsLike, with_labels
-from ..data.reader import batches, has_one_each
+from ..data.labels import Label, LabelsLike, with_labels, with_names_of
+from ..data.labels_by_output import presences
+from ..data.reader import Batch, batches, has_one_each
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
+from ..models.classes import class_indices, of_each
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
+from ..models.output_kind import picks
 from ..support.progress import Progress
-from ..targets.user_target import resolve
+from ..tracing.checks.classes import classes_as_seen
 from ..tracing.masking import masked_heads
 
 __all__ = ["accuracy"]
@@ -30,6 +33,10 @@ def accuracy(
     progress: Progress | None = None,
 ) -> float:
     """Share of the images whose class the model puts first, in [0, 1].
+
+    Where each class is there or not (``output="sigmoid"``), an image is right if its class is more
+    probable than not; of all classes of a multi-label set each is counted (the share of the
+    decisions, image by image and class by class, that are right).
 
     Parameters
     ----------
@@ -50,20 +57,33 @@ def accuracy(
         If there are no labels.
     TargetError, ImageError, UnsupportedModelError
     """
-    vit, right, seen = describe(model), 0, 0
+    vit, right, count = with_names_of(images, describe(model)), 0.0, 0
     mask = check_mask(vit, head_mask)
     total = count_images(images)
     if labels is not None and has_one_each(labels) and not in_memory(images):
         images, labels = with_labels(images, labels), None
     for batch in batches(images, labels, _AT_ONCE):
         inputs, target = batch.prepared(vit)
-        if target is None:
-            raise ParameterError("The images have no labels: give (image, label) or labels=[...].")
         with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
             logits = vit.forward(inputs)
-        index = resolve(target, logits, vit).index
-        right += int((logits.argmax(-1) == torch.tensor(index, device=logits.device)).sum())
-        seen += len(inputs)
+        vit = classes_as_seen(vit, logits)
+        right += _right(batch, target, logits, vit)
+        count += len(inputs)
         if progress is not None:
-            progress(min(1.0, seen / total) if total else 0.0, f"deciding on {seen} images")
-    return right / seen
+            progress(min(1.0, count / total) if total else 0.0, f"deciding on {count} images")
+    return right / count
+
+
+def _right(batch: Batch, target: object, logits: Tensor, vit: VisionTransformer) -> float:
+    """How many images of a batch are decided rightly; of each the share of its classes."""
+    picked = picks(logits, vit.output)
+    there = presences(batch.target, vit) if isinstance(batch.target, list) else None
+    if there is not None:
+        return float((picked == there.to(picked.device)).double().mean(-1).sum())
+    if vit.output == "value":
+        raise ParameterError(
+            f"{vit.name} returns a value, which is neither right nor wrong, so it has no accuracy."
+        )
+    if target is None:
+        raise ParameterError("The images have no labels: give (image, label) or labels=[...].")
+    return float(of_each(picked, class_indices(target, logits, vit)).sum())

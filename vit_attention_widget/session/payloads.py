@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..importance.metrics import NEED_A_CLASS, Metric
+from ..importance.metrics import NEED_A_CLASS, Metric, lacking
 from ..models import VisionTransformer, takes_prompts
 from ..models.token_layout import TokenLayout
 from ..protocol.schema.results import (
@@ -79,7 +79,7 @@ METRIC_HINTS: dict[Metric, tuple[str, str]] = {
 def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[Metric]:
     """Metrics of head importance that there are: most need a class, or something to explain."""
     without: set[Metric] = set() if by_class else set(NEED_A_CLASS)
-    without |= set() if vit.has_classes else {"jsd"}
+    without |= set(lacking(vit.output))
     without |= set() if explains else {"taylor"}
     return [name for name in METRIC_HINTS if name not in without]
 

@@ -285,7 +285,8 @@ class Session(CheckedSelections):
         trace, vit = self.trace, self._context.vit
         if trace is None or not vit.has_classes:
             return []
-        best = trace.probabilities[0].topk(min(5, trace.logits.shape[1]))
+        each = trace.probabilities[0]
+        best = each.topk(min(5, len(each)))
         pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [(vit.class_name(i), p) for p, i in pairs]
 

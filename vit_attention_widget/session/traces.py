@@ -104,7 +104,7 @@ class Traces:
             return whole if other is explained.traced_other else whole.retarget(target)
         if whole.target.index is None:
             return whole
-        wanted = int(whole.logits.argmax()) if target is None else target
+        wanted = int(whole.probabilities.argmax()) if target is None else target
         return whole if whole.target.index == (wanted,) else whole.retarget(wanted)
 
     def _take(self, traced: _Traced) -> None:

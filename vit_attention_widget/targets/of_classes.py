@@ -10,7 +10,15 @@ from torch import Tensor
 
 from ..errors import TargetError
 from ..models import VisionTransformer
-from ..models.classes import class_index, class_indices, class_names, no_class, picked
+from ..models.classes import (
+    class_index,
+    class_indices,
+    class_names,
+    logit_of_class,
+    no_class,
+    of_each,
+)
+from ..models.output_kind import class_logits, probabilities
 from .target import Target, TargetSpec
 
 __all__ = ["difference", "logit", "logit_of", "probability", "sum_of"]
@@ -41,6 +49,7 @@ def probability(classes: Any = None) -> TargetSpec:
 
     Its gradient is that of the logit less the other classes' logits, weighted by their
     probabilities, times :math:`p`: it knows competitors, and it vanishes where the model is sure.
+    Where each class is there or not (``output="sigmoid"``) it is :math:`\sigma(\mathrm{logit}_c)`.
 
     Parameters
     ----------
@@ -56,10 +65,15 @@ def probability(classes: Any = None) -> TargetSpec:
     """
 
     def bind(logits: Tensor, vit: VisionTransformer) -> Target:
-        index = class_indices(classes, logits, vit)
+        index, kind = class_indices(classes, logits, vit), vit.output
+        if kind == "value":
+            raise TargetError(
+                f"{vit.name} returns values, which have no probability: give vaw.targets.logit(), "
+                'or say output="sigmoid" or output="softmax" where a model is given.'
+            )
 
         def score(logits: Tensor) -> Tensor:
-            return picked(_whole(logits).softmax(-1), index)
+            return of_each(probabilities(logits, kind), index)
 
         return Target(score, f"probability of {class_names(index, vit)}")
 
@@ -98,7 +112,7 @@ def difference(classes: Any, others: Any) -> TargetSpec:
                 )
 
         def score(logits: Tensor) -> Tensor:
-            return picked(logits, one) - picked(logits, two)
+            return logit_of_class(logits, one, vit) - logit_of_class(logits, two, vit)
 
         pairs = zip(one, two, strict=True)
         names = [f"{vit.class_name(this)}, not {vit.class_name(that)}" for this, that in pairs]
@@ -145,7 +159,8 @@ def sum_of(classes: Sequence[int | str]) -> TargetSpec:
             )
 
         def score(logits: Tensor) -> Tensor:
-            return logits[:, torch.tensor(index, device=logits.device)].sum(-1)
+            each = class_logits(logits, vit.output)
+            return each[:, torch.tensor(index, device=logits.device)].sum(-1)
 
         return Target(score, " + ".join(vit.class_name(i) for i in index))
 
@@ -154,11 +169,7 @@ def sum_of(classes: Sequence[int | str]) -> TargetSpec:
 
 def logit_of(index: tuple[int, ...], vit: VisionTransformer) -> Target:
     """The logit of each image's class."""
-    return Target(lambda logits: picked(logits, index), class_names(index, vit), index)
-
-
-def _whole(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    return Target(lambda logits: logit_of_class(logits, index, vit), class_names(index, vit), index)
 
 
 def _said(classes: Any) -> str:

@@ -16,6 +16,7 @@ from ..adapted import pair
 from ..automatic import describe_automatically
 from ..normalizations import CLIP, HALVES, IMAGENET
 from ..output_kind import found_output
+from ..said_classes import with_classes
 from ..vision_transformer import VisionTransformer
 from .text import has_two_towers, text_tower
 
@@ -85,11 +86,12 @@ def describe(model: nn.Module) -> VisionTransformer:
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{error}{_WAY_OUT}") from None
     described.library = "transformers"
-    if described.num_classes:
-        described.names = _class_names(described.model.config)
-        described.said_output = found_output(getattr(described.model.config, "problem_type", None))
     described.text = text_tower(described.model)
-    return described
+    if not described.num_classes:
+        return described
+    described.names = _class_names(described.model.config)
+    said = found_output(getattr(described.model.config, "problem_type", None))
+    return with_classes(described, None, said)
 
 
 def _run(module: Any, inputs: Tensor, size: tuple[int, int]) -> Any:

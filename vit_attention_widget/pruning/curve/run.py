@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ...data.items import ImagesLike
+from ...data.labels import with_names_of
 from ...data.reader import batches
 from ...errors import ParameterError
 from ...importance.head_ablation import removals
@@ -23,6 +24,7 @@ from ...importance.upper_layers import recorded_outcome
 from ...models import VisionTransformer, describe
 from ...models.eval_mode import evaluating
 from ...models.head_index import HeadsLike, check_pairs, head_pairs, heads_by_layer
+from ...models.output_kind import picks, probabilities
 from ...results.csv_file import write_csv
 from ...support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ...support.progress import Progress
@@ -61,8 +63,8 @@ class PruningCurve:
     removed : list of int
         Numbers of heads removed, from 0.
     values : list of float
-        The mean over the images after each: the probability of their class, or the share that is
-        still given its class; ``values[0]`` is the whole model.
+        The mean over the images after each: the probability of their class (of a model of values
+        the value), or the share that is still given its class; ``values[0]`` is the whole model.
     metric : {"probability", "accuracy"}
     order_name : str
     """
@@ -147,7 +149,9 @@ def pruning_curve(
         then), ``"random"``, an importance computed before (of other images, say), or the heads,
         as (layer, head) pairs or ``{layer: [heads]}``.
     metric : {"probability", "accuracy"}
-        What is drawn.
+        What is drawn. Of a model of values ``"probability"`` is the value, and there is no
+        accuracy. Where each class is there or not, an image is given the classes that are more
+        probable than not.
     steps : int, optional
         How many heads to remove; all by default.
     seed : int
@@ -207,6 +211,7 @@ def pruning_curve_steps(
         vit, masked = model_or_trace.model, head_pairs(model_or_trace.head_mask)
     else:
         vit = describe(model_or_trace)
+        vit = vit if images is None else with_names_of(images, vit)
     prunable = [
         (layer, head)
         for layer, heads in enumerate(vit.num_heads)
@@ -219,9 +224,9 @@ def pruning_curve_steps(
             f"steps is {steps}: there are {len(prunable)} heads, so 1 to {len(prunable)} can go."
         )
     if isinstance(model_or_trace, Trace):
-        chunks = [_Chunk(model_or_trace, alone=True)]
+        chunks = [_Chunk(model_or_trace, metric, alone=True)]
     else:
-        chunks = _chunks(vit, images, target)
+        chunks = _chunks(vit, images, target, metric)
     name, order_of_heads = _order(vit, chunks, order, prunable, seed, progress)
     gone: list[tuple[int, int]] = []
     values = [_measured(chunks, metric)]
@@ -241,8 +246,13 @@ def pruning_curve_steps(
 class _Chunk:
     """Some of the images as the model sees them now, without the heads pruned so far."""
 
-    def __init__(self, first: Trace, alone: bool) -> None:
+    def __init__(self, first: Trace, metric: CurveMetric, *, alone: bool) -> None:
         index = first.target.index
+        if metric == "accuracy" and first.model.output == "value":
+            raise ParameterError(
+                f"{first.model.name} returns a value, which is neither right nor wrong: draw "
+                'metric="probability", the value itself.'
+            )
         if index is None:
             raise ParameterError(f"The target {first.target.name!r} is not a class: give one.")
         self.vit, self.inputs, self.labels = first.model, first.inputs, list(index)
@@ -266,10 +276,13 @@ class _Chunk:
         return trace(self.vit, self.inputs, self.labels, head_mask=self.mask, gradients=False)
 
 
-def _chunks(vit: VisionTransformer, images: ImagesLike | None, target: Any) -> list[_Chunk]:
+def _chunks(
+    vit: VisionTransformer, images: ImagesLike | None, target: Any, metric: CurveMetric
+) -> list[_Chunk]:
     parts = list(batches(images, target, _IMAGES_AT_ONCE))
     alone = len(parts) == 1
-    return [_Chunk(trace(vit, *part.prepared(vit), gradients=False), alone) for part in parts]
+    traces = (trace(vit, *part.prepared(vit), gradients=False) for part in parts)
+    return [_Chunk(trace_of_part, metric, alone=alone) for trace_of_part in traces]
 
 
 def _order(
@@ -299,9 +312,13 @@ def _order(
         if progress is not None:
             progress(0.0, label)
 
-    labelled = [(chunk.inputs, chunk.labels) for chunk in chunks]
+    images: list[Any] = [(chunk.inputs, chunk.labels) for chunk in chunks]
+    target = None
+    if vit.output == "value":  # its labels would be measured values
+        images = [image for chunk in chunks for image in chunk.inputs]
+        target = [index for chunk in chunks for index in chunk.labels]
     importance = head_importance(
-        vit, labelled, metric=metric, head_mask=chunks[0].mask, progress=early
+        vit, images, target, metric=metric, head_mask=chunks[0].mask, progress=early
     )
     return metric, _ranked(importance)
 
@@ -342,10 +359,7 @@ def _measured(chunks: list[_Chunk], metric: CurveMetric) -> float:
     total, count = 0.0, 0
     for chunk in chunks:
         labels = torch.tensor(chunk.labels, device=chunk.logits.device)
-        if metric == "accuracy":
-            total += int((chunk.logits.argmax(-1) == labels).sum())
-        else:
-            p = chunk.logits.float().softmax(-1)
-            total += float(p.gather(1, labels[:, None]).sum())
+        read = picks if metric == "accuracy" else probabilities
+        total += float(read(chunk.logits, chunk.vit.output).gather(1, labels[:, None]).sum())
         count += len(labels)
     return total / count

@@ -13,6 +13,7 @@ from ...errors import ParameterError
 from ...importance.upper_layers import needed_rows, outcome
 from ...models import VisionTransformer
 from ...models.head_index import HeadsLike, head_index, layer_index
+from ...models.output_kind import probabilities
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...tracing.model_or_trace import as_trace
 from ...tracing.trace import Trace
@@ -41,7 +42,7 @@ class PartialPruning:
     modes : tuple of str
         Without a class token, those of :data:`MODES` that need none.
     probability : Tensor
-        [mode, batch], of the target class.
+        [mode, batch], of the target class; of a model of values the value.
     top5 : list
         [mode][batch], the five best classes as (name, probability).
     target : str
@@ -134,7 +135,7 @@ def partial_pruning(
             if mode == "all":
                 variants[i, :, head] = 0  # exactly
         logits = outcome(found, layer, variants).logits
-    p = logits.softmax(-1)
+    p = probabilities(logits, found.model.output)
     images_ = torch.arange(found.batch_size)
     best = p.topk(min(5, p.shape[-1]))
     top5 = [

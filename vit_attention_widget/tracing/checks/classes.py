@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...errors import ParameterError
 from ...models import VisionTransformer
+from ...models.output_kind import binary_names, class_count, is_binary
 from ...support.warn import warn_caller
 
 __all__ = ["classes_as_seen"]
@@ -42,21 +43,23 @@ def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer
     """
     if not vit.has_classes:
         return vit
-    count = logits.shape[1]
-    names_fit = vit.names is None or len(vit.names) == count
-    if count != vit.num_classes or not names_fit:
-        vit = copy.copy(vit)
-        vit.num_classes = count
-    if vit.said_output == "softmax" and count == 1:
+    width = logits.shape[1]
+    if vit.said_output == "softmax" and width == 1:
         raise ParameterError(
             f"{vit.name} returns one number an image, of which a softmax is always 1: say "
             'output="sigmoid" for yes or no, or output="value" for a number that means itself.'
         )
-    if vit.names is not None and not names_fit:
+    count = class_count(width, vit.output)
+    names = binary_names(vit.names) if is_binary(width, vit.output) else vit.names
+    if names is not None and len(names) != count:
         warn_caller(
-            f"{vit.name} returns {count} number{'s' * (count > 1)} an image, but {len(vit.names)} "
+            f"{vit.name} returns {width} number{'s' * (width > 1)} an image, but {len(names)} "
             "names of classes are known: the names are dropped; give the right ones by "
             "class_names=[...]."
         )
-        vit.names = None
-    return vit
+        names = None
+    if count == vit.num_classes and names == vit.names:
+        return vit
+    seen = copy.copy(vit)
+    seen.num_classes, seen.names = count, names
+    return seen

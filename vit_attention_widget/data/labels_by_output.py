@@ -1,0 +1,57 @@
+"""Labels that came with images, as the kind of a model's output has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..models import VisionTransformer
+
+__all__ = ["class_labels", "presences"]
+
+
+def class_labels(labels: list[Any], vit: VisionTransformer) -> list[Any] | None:
+    """The label of each image as a class, or None where labels are no classes to be explained.
+
+    They are none beside a model of values, whose labels are measured values, and where each label
+    says of all classes whether they are there. Of one logit they are 0 or 1, in any type.
+    """
+    if vit.output == "value":
+        return None
+    if vit.output != "sigmoid":
+        return labels
+    if any(_is_row(label) for label in labels):
+        return None
+    return [_whole(label[0] if isinstance(label, list) else label) for label in labels]
+
+
+def presences(labels: list[Any], vit: VisionTransformer) -> Tensor | None:
+    """Which classes are there by labels that say it of all, [image, class] bool; else None.
+
+    Raises
+    ------
+    ParameterError
+        If a label says it of another number of classes.
+    """
+    if vit.output != "sigmoid" or not any(_is_row(label) for label in labels):
+        return None
+    for number, label in enumerate(labels):
+        if not _is_row(label) or len(label) != vit.num_classes:
+            count = len(label) if _is_row(label) else "one class"
+            raise ParameterError(
+                f"The label of image {number} is of {count}, but {vit.name} has {vit.num_classes} "
+                "classes: give 0 or 1 for each of them."
+            )
+    return torch.tensor([list(label) for label in labels]) > 0.5
+
+
+def _is_row(label: object) -> bool:
+    return isinstance(label, Sequence) and not isinstance(label, str) and len(label) > 1
+
+
+def _whole(label: Any) -> Any:
+    return int(label) if isinstance(label, float) and label in (0.0, 1.0) else label
