@@ -8,26 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer, pair
-from .classifier import classifier_width
+from .attempt import Attempt, FeaturesAttempt
 from .eval_mode import evaluating
 from .holders import refuse_missing_weights
 from .image_input import Normalization
-from .measured import MeasuredReadout, measure_prefix, measure_readout
 from .normalizations import IMAGENET
 from .parts import Parts, find_parts
-from .skeleton import Run, Skeleton
 
 __all__ = ["AutomaticVisionTransformer", "describe_automatically"]
-
-_CLASS_TOKENS = ("cls_token", "class_embedding", "class_token", "cls")
-_DISTILLED = ("dist_token", "distillation_token")
-_VECTORS = ("logits", "image_embeds", "pooler_output")
-_CLASSIFIERS = ("head", "heads", "fc", "classifier", "cls_classifier", "head_dist", "linear")
 
 
 class AutomaticVisionTransformer(AdaptedVisionTransformer):
@@ -53,6 +45,7 @@ def describe_automatically(
     crop: float = 1.0,
     any_size: Callable[[nn.Module], bool] = lambda module: False,
     takes_images_alone: Callable[[nn.Module], bool] = lambda module: True,
+    kind: type[AutomaticVisionTransformer] = AutomaticVisionTransformer,
 ) -> AutomaticVisionTransformer:
     """Describe any model that makes tokens of patches and passes them through a list of blocks.
 
@@ -72,6 +65,8 @@ def describe_automatically(
         Whether a module takes images of other sizes.
     takes_images_alone : callable
         Whether a module may be tried.
+    kind : class
+        Of the description.
 
     Raises
     ------
@@ -86,12 +81,12 @@ def describe_automatically(
     for path, module in parts.path:
         if not takes_images_alone(module):
             continue
-        attempt = _Attempt(module, parts, size, call)
+        attempt = Attempt(module, parts, size, call)
         try:
             with evaluating(module):
                 attempt.measure()
                 if attempt.measured is None and module is parts.core:
-                    attempt = _Features(module, parts, size, call)
+                    attempt = FeaturesAttempt(module, parts, size, call)
                     attempt.measure()
         except NotImplementedError:  # it only holds a model
             continue
@@ -107,7 +102,11 @@ def describe_automatically(
         if why:
             why += f" Its `{path}`, a {type(module).__name__}, can be looked at by itself."
             break
-        return attempt.description(model, path, normalization, crop, any_size(module))
+        return _description(
+            kind, attempt, name=f"{type(module).__name__} ({path} of {type(model).__name__})"
+            if path else type(module).__name__,
+            normalization=normalization, crop=crop, any_size=any_size(module),
+        )  # fmt: skip
     raise UnsupportedModelError(
         why
         or f"{type(model).__name__} is not supported: no part of it that holds the blocks and the "
@@ -115,141 +114,25 @@ def describe_automatically(
     )
 
 
-class _Attempt:
-    """Try to describe one module."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        parts: Parts,
-        size: tuple[int, int],
-        call: Callable[[nn.Module, Tensor, tuple[int, int]], Any],
-    ) -> None:
-        self.module, self.parts, self.size, self.call = module, parts, size, call
-        self.skeleton = Skeleton(module, parts.blocks, parts.patches, size)
-        self.prefix: tuple[str, ...] = ()
-        self.measured: MeasuredReadout | None = None
-        self.classes = False
-
-    def run(self, module: nn.Module, inputs: Tensor) -> Tensor:
-        """Run a module; one vector for each image if there is one."""
-        output = self.call(module, inputs, self.size)
-        return self._vector(output)
-
-    def measure(self) -> None:
-        """Find the prefix tokens, and what is read out."""
-        parts, name = self.parts, type(self.module).__name__
-        with torch.no_grad():
-            count = measure_prefix(self.skeleton, self.run, parts.patches, name)
-        self.prefix = _prefix_names(parts, count)
-        rows, cols = self.skeleton.grid
-        dim = parts.patches.out_channels
-        self.measured = measure_readout(self.readout, self.module, (count + rows * cols, dim))
-        if self.measured is not None and not self.measured.rows:
-            raise UnsupportedModelError(f"What {name} returns does not depend on its tokens.")
-
-    def description(
-        self, model: nn.Module, path: str, normalization: Normalization, crop: float, any_size: bool
-    ) -> AutomaticVisionTransformer:
-        """The description, once measured."""
-        measured = self.measured
-        assert measured is not None
-        before_patches = max(measured.rows) < len(self.prefix)
-        name = type(self.module).__name__
-        return AutomaticVisionTransformer(
-            self.module,
-            self.parts.blocks,
-            self.readout,
-            forward=lambda inputs: self.run(self.module, inputs),
-            patch_size=pair(self.parts.patches.stride),
-            prefix=self.prefix,
-            pool="class" if before_patches else measured.kind,
-            rows=measured.rows if before_patches else None,
-            num_classes=measured.size if self.classes else 0,
-            image_size=self.size,
-            normalization=normalization,
-            crop=crop,
-            any_size=any_size,
-            name=f"{name} ({path} of {type(model).__name__})" if path else name,
-        )
-
-    def readout(self, tokens: Tensor) -> Tensor:
-        """What the module makes of tokens that leave the last block."""
-        output: Tensor = self.skeleton.readout(self.run, tokens)
-        return output
-
-    def _vector(self, output: Any) -> Any:
-        if isinstance(output, Tensor):
-            self.classes = _classifies(self.parts, self.module, unnamed=False)
-            return output
-        if isinstance(output, tuple | list):
-            return next((o for o in output if isinstance(o, Tensor) and o.ndim == 2), None)
-        for name in _VECTORS:
-            value = _get(output, name)
-            if isinstance(value, Tensor) and value.ndim == 2:
-                self.classes = name == "logits" and _classifies(
-                    self.parts, self.module, unnamed=True
-                )
-                return value
-        tokens = _get(output, "last_hidden_state")
-        if not isinstance(tokens, Tensor) or tokens.ndim != 3:
-            return None
-        has_class = self.prefix[:1] == ("class",)
-        return tokens[:, 0] if has_class else tokens[:, len(self.prefix) :].mean(1)
-
-
-class _Features(_Attempt):
-    """Describe a module that returns no vector (a backbone's maps of features) by one of its own.
-
-    This is the class token after the last norm, or the mean of the patches where there is none.
-    """
-
-    def run(self, module: nn.Module, inputs: Tensor) -> Tensor:
-        """The features of images."""
-        if module is not self.module:  # a skeleton, whose tokens are looked at
-            return super().run(module, inputs)
-        raw = lambda part, pixels: self.call(part, pixels, self.size)  # noqa: E731
-        return self.readout(self.skeleton.last_tokens(raw, inputs))
-
-    def readout(self, tokens: Tensor) -> Tensor:
-        """The features of tokens that leave the last block."""
-        norms = [
-            module
-            for name, module in self.parts.around_blocks()
-            if "norm" in type(module).__name__.lower() and "." not in name
-        ]
-        normed: Tensor = norms[-1](tokens) if norms else tokens
-        if self.prefix[:1] == ("class",):
-            return normed[:, 0]
-        return normed[:, len(self.prefix) :].mean(1)
-
-
-def _get(output: Any, name: str) -> Any:
-    return output.get(name) if isinstance(output, dict) else getattr(output, name, None)
-
-
-def _classifies(parts: Parts, module: nn.Module, *, unnamed: bool) -> bool:
-    """Whether what comes out is a classifier's; ``unnamed`` where none is called so."""
-    inside = {part for block in parts.blocks for part in block.modules()}
-    heads = [
-        head
-        for name, head in module.named_modules()
-        if name.rpartition(".")[2] in _CLASSIFIERS and head not in inside
-    ]
-    return any(classifier_width(head) != 0 for head in heads) if heads else unnamed
-
-
-def _prefix_names(parts: Parts, count: int) -> tuple[str, ...]:
-    inside = {id(p) for block in parts.blocks for p in block.parameters()}
-    called = {
-        name.rpartition(".")[2] for name, p in parts.core.named_parameters() if id(p) not in inside
-    }
-    names = [
-        word
-        for word, spellings in (("class", _CLASS_TOKENS), ("distilled", _DISTILLED))
-        if called.intersection(spellings)
-    ][:count]
-    return tuple(names + [f"register {i}" for i in range(count - len(names))])
+def _description(
+    kind: type[AutomaticVisionTransformer], attempt: Attempt, **known: Any
+) -> AutomaticVisionTransformer:
+    measured = attempt.measured
+    assert measured is not None
+    before_patches = max(measured.rows) < len(attempt.prefix)
+    return kind(
+        attempt.module,
+        attempt.parts.blocks,
+        attempt.readout,
+        forward=lambda inputs: attempt.run(attempt.module, inputs),
+        patch_size=pair(attempt.parts.patches.stride),
+        prefix=attempt.prefix,
+        pool="class" if before_patches else measured.kind,
+        rows=measured.rows if before_patches else None,
+        num_classes=measured.size if attempt.classes else 0,
+        image_size=attempt.size,
+        **known,
+    )
 
 
 def _image_size(parts: Parts) -> tuple[int, int]:
@@ -267,6 +150,3 @@ def _image_size(parts: Parts) -> tuple[int, int]:
         side = int(count**0.5)  # at most a few prefix tokens, fewer than another row and column
         return side * parts.patches.stride[0], side * parts.patches.stride[1]
     return 224, 224
-
-
-__all__ += ["Run"]

@@ -19,6 +19,7 @@ from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
 from .input import TimmInput, check_channels, embedding
+from .overridden import describe_overridden, is_overridden
 from .refused import reason
 
 __all__ = ["TimmVisionTransformer", "describe"]
@@ -34,7 +35,7 @@ if _FLEXIBLE is not None:  # not in older versions of timm
     _FAMILIES = (*_FAMILIES, _FLEXIBLE)
 
 
-def describe(model: nn.Module) -> TimmVisionTransformer:
+def describe(model: nn.Module) -> VisionTransformer:
     """Describe a timm model.
 
     Raises
@@ -44,7 +45,7 @@ def describe(model: nn.Module) -> TimmVisionTransformer:
     """
     if isinstance(model, _FAMILIES):
         check_channels(model)
-        return TimmVisionTransformer(model)
+        return describe_overridden(model) if is_overridden(model) else TimmVisionTransformer(model)
     raise UnsupportedModelError(
         f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "
         "global attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "

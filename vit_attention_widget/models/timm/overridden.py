@@ -1,0 +1,65 @@
+"""Models built from timm's whose own code reads images or tokens in another way."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from PIL import Image
+from torch import Tensor, nn
+
+from ..automatic import AutomaticVisionTransformer, describe_automatically
+from ..image_input import Normalization
+from .input import TimmInput, embedding
+
+__all__ = ["describe_overridden", "is_overridden"]
+
+_READING = ("forward", "forward_features", "forward_head", "pool")
+
+
+class OverriddenTimm(AutomaticVisionTransformer):
+    """A subclass of a timm model: parts and readout as measured, pictures as timm prepares them."""
+
+    library = "timm"
+
+    @cached_property
+    def _input(self) -> TimmInput:
+        return _Input(self.model)
+
+    @property
+    def normalization(self) -> Normalization:
+        """From the model's data configuration."""
+        return self._input.normalization
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """Resize, crop and normalize as the model's data configuration says."""
+        return self._input.transform(image)
+
+
+class _Input(TimmInput):
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+
+def is_overridden(model: nn.Module) -> bool:
+    """Whether code that is not timm's decides what the model does with its tokens."""
+    if any(name in vars(model) for name in _READING):
+        return True
+    for base in type(model).__mro__:
+        if base.__module__.startswith("timm."):
+            return False
+        if any(name in vars(base) for name in _READING):
+            return True
+    return False
+
+
+def describe_overridden(model: Any) -> AutomaticVisionTransformer:
+    """Describe a model by what its own code does.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If its parts are not found.
+    """
+    size = getattr(embedding(model), "img_size", None)
+    return describe_automatically(model, image_size=size, kind=OverriddenTimm)
