@@ -9,6 +9,7 @@ are not attached to the model, and they ignore all threads but the one that set 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,16 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from ..errors import UnsupportedModelError
 from ..support.interrupts import raise_deferred_interrupt
+from .attention_product import PRODUCTS, attention_product, not_attention
 from .multi_head_attention import multi_head_attention
 from .written_out_attention import WrittenOutAttention
 
 __all__ = ["AttentionCall", "BlockCall", "Capture", "rerun_with_head_outputs"]
+
+_GRADIENT_HOOKS = {Tensor.register_hook, Tensor.retain_grad}
+_SPLITS = {"view", "reshape", "unflatten"}
 
 # PyTorch does not remove a global hook's entry in here together with the hook.
 _WITH_KWARGS: dict[int, bool] = getattr(module_hooks, "_global_forward_hooks_with_kwargs", {})
@@ -49,6 +55,9 @@ class AttentionCall:
     scale : float
     bias : Tensor or None
         Broadcasts to [batch, head, query, key]; a boolean one marks the entries to keep.
+    weights : Tensor or None
+        The attention itself, [batch, head, query, key], where the scores are not of this form;
+        ``q`` and ``k`` have no features then.
     """
 
     path: str
@@ -59,6 +68,7 @@ class AttentionCall:
     out: Tensor
     scale: float
     bias: Tensor | None
+    weights: Tensor | None = None
 
 
 @dataclass
@@ -112,6 +122,11 @@ class Capture(TorchFunctionMode):
         Treat parameters as constants, so that the autograd graph contains only activations.
     keep : bool
         Store the calls in ``attention_calls`` and ``block_calls``.
+
+    Attributes
+    ----------
+    rejected : dict
+        For blocks, a product that has the shape of attention and is none, and why.
     """
 
     def __init__(
@@ -127,6 +142,7 @@ class Capture(TorchFunctionMode):
         super().__init__()
         self.attention_calls: list[AttentionCall] = []
         self.block_calls: dict[int, BlockCall] = {}
+        self.rejected: dict[int, str] = {}
         self._paths = {module: path for path, module in model.named_modules()}
         self._model = model
         self._blocks = blocks
@@ -135,6 +151,7 @@ class Capture(TorchFunctionMode):
         self._constants = constants
         self._keep = keep
         self._written_out = WrittenOutAttention()
+        self._folded: tuple[Tensor, int, int] | None = None
         self._stack: list[nn.Module] = []
         self._inputs: dict[int, tuple[Any, ...]] = {}
         self._normed: dict[int, Tensor] = {}
@@ -160,11 +177,17 @@ class Capture(TorchFunctionMode):
         self._inputs.clear()
         self._normed.clear()
         self._written_out.clear()
+        self._folded = None
 
     @property
     def module(self) -> nn.Module | None:
         """The innermost module that is running."""
         return self._stack[-1] if self._stack else None
+
+    @property
+    def _path(self) -> str:
+        """Where the innermost module that is running stands in the model."""
+        return "" if self.module is None else self._paths.get(self.module, "")
 
     @property
     def block(self) -> int | None:
@@ -188,12 +211,58 @@ class Capture(TorchFunctionMode):
             output = multi_head_attention(args, kwargs, self._record)
             if output is not None:
                 return output
+        if func in _GRADIENT_HOOKS and not args[0].requires_grad:
+            # It would, were the parameters not taken as constants.
+            return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
         result = func(*args, **kwargs)
-        if self._stack:
-            whole = self._written_out.follow(func, args, result)
-            if whole is not None:
-                return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
+        return self._written(func, args, result) if self._stack else result
+
+    def _written(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
+        """Take note of a step of attention that is written out; the result to go on with."""
+        if self._folded is not None:
+            self._check_folded(func, args, result)
+        whole = self._written_out.follow(func, args, result)
+        if whole is not None and whole.explains(args[0]):
+            return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
+        if self.block is None or func not in PRODUCTS:
+            return result
+        product = attention_product(func, args, result, self._batch_of(args))
+        if product is None:
+            return result
+        reason = not_attention(product.weights)
+        if reason is not None:
+            self.rejected[self.block] = f"in {self._path!r} {reason}"
+            return result
+        v, weights = product.v, product.weights
+        nothing = v.new_empty(*v.shape[:-1], 0)
+        out = self._record(nothing, nothing, v, product.out, 1.0, None, weights)
+        result = product.restore(out)
+        batch, heads = out.shape[:2]
+        self._folded = (result, batch, heads) if result.ndim == 3 and batch > 1 < heads else None
         return result
+
+    def _check_folded(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
+        """Images and heads in one axis were taken apart images first: see that the model does."""
+        folded, batch, heads = self._folded or (None, 0, 0)
+        if not args or args[0] is not folded:
+            return
+        self._folded = None
+        if result.shape[0] == heads and getattr(func, "__name__", "") in _SPLITS:
+            raise UnsupportedModelError(
+                f"{self._path!r} holds heads and images in one axis, "
+                + ("heads first" if heads != batch else "and as many of both")
+                + ", so it cannot be seen which is which: pass one image at a time."
+            )
+
+    def _batch_of(self, args: tuple[Any, ...]) -> int:
+        """Number of images in the block that is running; 0 if not known."""
+        block_args = self._inputs.get(-1 if self.block is None else self.block)
+        if not block_args or not isinstance(block_args[0], Tensor):
+            return 0
+        shape = block_args[0].shape
+        tokens = {t.shape[-1] for t in args if isinstance(t, Tensor) and t.ndim}
+        is_token_first = shape[0] in tokens and len(shape) == 3 and shape[1] not in tokens
+        return shape[1] if is_token_first else shape[0]
 
     def _fused(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -209,16 +278,21 @@ class Capture(TorchFunctionMode):
         return self._record(q, k, v, out, q.shape[-1] ** -0.5 if scale is None else scale, bias)
 
     def _record(
-        self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Tensor | None
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        scale: float,
+        bias: Tensor | None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         if (
             k.shape[-3] != q.shape[-3]
         ):  # grouped-query attention: several query heads share a key head
             groups = q.shape[-3] // k.shape[-3]
             k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
-        module = self.module
-        path = self._paths.get(module, "") if module is not None else ""
-        call = AttentionCall(path, self.block, q, k, v, out, scale, bias)
+        call = AttentionCall(self._path, self.block, q, k, v, out, scale, bias, weights)
         replacement = self._on_attention(call) if self._on_attention else None
         if replacement is not None:
             call.out = replacement

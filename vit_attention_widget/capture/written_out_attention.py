@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from .attention_product import is_close
+
 __all__ = ["PartialAttention", "WrittenOutAttention"]
 
 _PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__}
@@ -54,6 +56,19 @@ class PartialAttention:
     scale: float = 1.0
     bias: Tensor | None = None
     normalized: bool = False
+
+    def explains(self, weights: Tensor) -> bool:
+        """Whether two rows of the attention are those of the weights that multiply the values."""
+        windows = 1 if self.bias is None else self.bias.shape[:-3].numel()
+        if weights.ndim != 4 or windows not in (1, len(self.q)):
+            return True  # biases of windows, which repeat for each image
+        rows = [0, weights.shape[-2] // 2]
+        scores = self.q[..., rows, :].detach() * self.scale @ self.k.detach().mT
+        if self.bias is not None:
+            bias = self.bias.detach()
+            scores = scores + (bias if bias.shape[-2] == 1 else bias[..., rows, :])
+        seen = weights[..., rows, :].detach()
+        return is_close(scores.softmax(-1), seen, self.q, self.k)
 
 
 class WrittenOutAttention:
@@ -112,19 +127,21 @@ def _advanced(
     """The attention after a function was applied to its scores or weights; None if unknown."""
     if func in _SOFTMAXES:
         return replace(partial, normalized=True)
-    if func in _SUMS and not partial.normalized:
+    if partial.normalized:  # what is done to the weights now cannot be said of the scores
+        return partial if func in _UNCHANGED - {Tensor.masked_fill} else None
+    if func in _SUMS:
         bias = args[1] if partial.bias is None else partial.bias + args[1]
         return replace(partial, bias=bias)
     if func in _SCALINGS | _DIVISIONS and isinstance(args[1], int | float):
         factor = args[1] if func in _SCALINGS else 1 / args[1]
         bias = None if partial.bias is None else partial.bias * factor
         return replace(partial, scale=partial.scale * factor, bias=bias)
-    if func in _SCALINGS and not partial.normalized and _is_per_head(args[1], partial.q):
+    if func in _SCALINGS and _is_per_head(args[1], partial.q):
         bias = None if partial.bias is None else partial.bias * args[1]
         return replace(partial, q=partial.q * args[1], bias=bias)
-    if func in _VIEWS and not partial.normalized:
+    if func in _VIEWS:
         return _regrouped(partial, args[0], result)
-    if func is Tensor.masked_fill and not partial.normalized:
+    if func is Tensor.masked_fill:
         mask = torch.zeros_like(args[1], dtype=result.dtype).masked_fill(*args[1:3])
         return replace(partial, bias=mask if partial.bias is None else partial.bias + mask)
     if func in _UNCHANGED:

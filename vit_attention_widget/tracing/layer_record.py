@@ -33,6 +33,8 @@ class LayerRecord:
         [batch, head, query, key].
     block : BlockCall
         The block's inputs and outputs.
+    weights : Tensor or None
+        The attention itself, [batch, head, query, key], where the scores are not of this form.
     """
 
     q: Tensor
@@ -42,6 +44,7 @@ class LayerRecord:
     scale: float
     bias: Tensor | None
     block: BlockCall
+    weights: Tensor | None = None
 
     @cached_property
     def masked(self) -> Tensor:
@@ -56,6 +59,9 @@ class LayerRecord:
 
     def attention(self, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
         """Attention after the softmax, [batch, head, query, key], in at least float32."""
+        if self.weights is not None:
+            kept = self.weights[:, heads][:, :, queries].detach()
+            return kept.float() if kept.dtype in (torch.float16, torch.bfloat16) else kept
         q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
         scores = (q * self.scale) @ k.transpose(-2, -1)
         if self.bias is not None:
@@ -124,15 +130,19 @@ def assign_to_layers(
     layers = range(first, vit.num_layers)
     missing = [i for i in layers if i not in calls or i not in capture.block_calls]
     if missing:
+        seen = next((capture.rejected[i] for i in missing if i in capture.rejected), None)
         raise CaptureError(
-            f"No attention was observed in layers {missing} of {vit.name}: they use neither "
-            "scaled_dot_product_attention nor softmax(q @ k.T) @ v."
+            f"No attention was observed in layers {missing} of {vit.name}: "
+            + (seen or "no matrix whose rows sum to 1 multiplies the values of all heads at once")
+            + ". What can be followed is scaled_dot_product_attention, multi-head attention, and "
+            "such a product by matmul, bmm or einsum, however its rows were made; attention inside "
+            "a kernel of its own (flex_attention, a compiled or custom operation) cannot."
         )
     return [_record(calls[i], capture.block_calls[i]) for i in layers], pool
 
 
 def _record(call: AttentionCall, block: BlockCall) -> LayerRecord:
-    return LayerRecord(call.q, call.k, call.v, call.out, call.scale, call.bias, block)
+    return LayerRecord(call.q, call.k, call.v, call.out, call.scale, call.bias, block, call.weights)
 
 
 def _select_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:

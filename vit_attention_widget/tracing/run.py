@@ -20,6 +20,7 @@ from ..models.output_kind import OutputKind
 from ..models.said_classes import with_classes
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
+from .checks.attention import check_attention
 from .checks.classes import classes_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
@@ -119,6 +120,7 @@ def trace(
     _check_logits(logits, vit, len(inputs))
     vit = classes_as_seen(vit, logits)
     layers, pool = assign_to_layers(capture, vit, tokens)
+    check_attention(layers, vit)
     dtype = autocast_dtype(inputs.device)
     recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype)
     return Trace(recorded, resolve(target, logits, vit))
@@ -170,6 +172,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
             logits = vit.readout(tokens)
     _check_logits(logits, vit, base.batch_size)
     above, pool = assign_to_layers(capture, vit, base.tokens, first)
+    check_attention(above, vit, first)
     recorded = replace(
         base.forward_pass,
         logits=logits,

@@ -1,0 +1,295 @@
+"""However a model writes its attention: it is seen as it is, or refused by name.
+
+Each spelling is one function of q, k and v; the same model with ``scaled_dot_product_attention`` is
+what it must agree with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import CaptureError, UnsupportedModelError
+from vit_attention_widget.explainers import daam, gmar, legrad, rollout
+
+HEADS, DIM, TOKENS, BATCH = 4, 8, 16, 2
+BIAS = torch.randn(HEADS, TOKENS, TOKENS, generator=torch.Generator().manual_seed(3)).double()
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Attention(nn.Module):
+    def __init__(self, attend: Attend) -> None:
+        super().__init__()
+        self.num_heads, self.attend = HEADS, attend
+        self.qkv, self.proj = nn.Linear(32, 96), nn.Linear(32, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, DIM)).permute(2, 0, 3, 1, 4)
+        return x + self.proj(self.attend(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Model(nn.Module):
+    def __init__(self, attend: Attend) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 32, 8, 8)
+        self.blocks = nn.Sequential(*(Attention(attend) for _ in range(3)))
+        self.head = nn.Linear(32, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.patch(x).flatten(2).mT).mean(1))
+
+
+def traced(attend: Attend, batch: int = BATCH, **options: object) -> vaw.Trace:
+    torch.manual_seed(0)
+    model = Model(attend).double().eval()
+    images = torch.randn(batch, 3, 32, 32, dtype=torch.float64)
+    adapted = vaw.adapt(
+        model, "blocks", lambda t: model.head(t.mean(1)),
+        patch_size=8, image_size=32, prefix=(), pool="mean",
+    )  # fmt: skip
+    trace = vaw.trace(adapted, images, 3, **options)
+    if "head_mask" not in options:
+        torch.testing.assert_close(trace.logits.detach(), model(images).detach())
+    return trace
+
+
+def fused(bias: Tensor | None = None, scale: float = DIM**-0.5) -> Attend:
+    return lambda q, k, v: F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+
+
+def weights(q: Tensor, k: Tensor) -> Tensor:
+    return (q @ k.mT * DIM**-0.5).softmax(-1)
+
+
+def by_einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = (torch.einsum("bhid,bhjd->bhij", q, k) * DIM**-0.5).softmax(-1)
+    return torch.einsum("bhij,bhjd->bhid", a, v)
+
+
+def by_einsum_tokens_first(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    a = (torch.einsum("b i h d, b j h d -> b h i j", q, k) * DIM**-0.5).softmax(-1)
+    return torch.einsum("b h i j, b j h d -> b i h d", a, v).transpose(1, 2)
+
+
+def by_einsum_values_first(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return torch.einsum("bhkd,bhqk->bhqd", v, weights(q, k))
+
+
+def by_einsum_folded(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = weights(q, k).flatten(0, 1)
+    return torch.einsum("nij,njd->nid", a, v.flatten(0, 1)).unflatten(0, (len(q), HEADS))
+
+
+def by_bmm(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    folded_q, folded_k, folded_v = (t.flatten(0, 1) for t in (q, k, v))
+    a = (torch.bmm(folded_q, folded_k.mT) * DIM**-0.5).softmax(-1)
+    return torch.bmm(a, folded_v).view_as(q)
+
+
+def by_baddbmm(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    folded_q, folded_k, folded_v = (t.flatten(0, 1) for t in (q, k, v))
+    nothing = folded_q.new_empty(len(folded_q), TOKENS, TOKENS)
+    scores = torch.baddbmm(nothing, folded_q, folded_k.mT, beta=0, alpha=DIM**-0.5)
+    a = F.softmax(scores, dim=-1)
+    return torch.bmm(a, folded_v).reshape(len(q), HEADS, TOKENS, DIM)
+
+
+def by_fairseq(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Images and heads in one axis, joined over tokens without taking them apart."""
+    a = weights(q, k).flatten(0, 1)
+    out = torch.bmm(a, v.flatten(0, 1)).transpose(0, 1).contiguous()
+    return out.view(TOKENS, len(q), HEADS * DIM).unflatten(-1, (HEADS, DIM)).permute(1, 2, 0, 3)
+
+
+def scaled_in_place(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = q @ k.mT
+    a *= DIM**-0.5
+    return a.softmax(-1) @ v
+
+
+def divided_by_a_tensor(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.mT / torch.sqrt(torch.tensor(float(DIM)))).softmax(-1) @ v
+
+
+def divided_in_place(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.mT).div_(math.sqrt(DIM)).softmax(-1) @ v
+
+
+def queries_scaled(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return torch.matmul(q * DIM**-0.5, k.mT).softmax(-1).matmul(v)
+
+
+def minus_the_maximum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = q @ k.mT * DIM**-0.5
+    scores = scores - scores.amax(-1, keepdim=True)
+    return scores.softmax(-1) @ v
+
+
+def clamped(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.mT * DIM**-0.5).clamp(-1e4, 1e4).softmax(-1) @ v
+
+
+def by_exponentials(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    e = torch.exp(q @ k.mT * DIM**-0.5)
+    return e / e.sum(-1, keepdim=True) @ v
+
+
+def where_kept(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = q @ k.mT * DIM**-0.5
+    return torch.where(torch.ones_like(scores).bool(), scores, -torch.inf).softmax(-1) @ v
+
+
+def transposed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Keys down, queries across, as in convolutional code: v^T A^T."""
+    return (v.mT @ weights(q, k).mT).mT
+
+
+def heads_first(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    q, k, v = (t.transpose(0, 1) for t in (q, k, v))
+    return (weights(q, k).clone() @ v).transpose(0, 1)
+
+
+def bias_added(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.mT * DIM**-0.5 + BIAS).softmax(-1) @ v
+
+
+def bias_on_the_left(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (BIAS + q @ k.mT * DIM**-0.5).softmax(-1) @ v
+
+
+def bias_by_baddbmm(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    bias = BIAS.repeat(len(q), 1, 1)
+    scores = torch.baddbmm(bias, q.flatten(0, 1), k.flatten(0, 1).mT, alpha=DIM**-0.5)
+    return torch.bmm(scores.softmax(-1), v.flatten(0, 1)).view_as(q)
+
+
+def bias_by_addition_after_views(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """As a decomposed relative position: the keys' axis is split into rows and columns."""
+    scores = (q @ k.mT * DIM**-0.5).unflatten(-1, (4, 4)) + BIAS.unflatten(-1, (4, 4))
+    return scores.flatten(-2).softmax(-1) @ v
+
+
+PLAIN = [
+    by_einsum, by_einsum_tokens_first, by_einsum_values_first, by_einsum_folded, by_bmm, by_baddbmm,
+    by_fairseq, scaled_in_place, divided_by_a_tensor, divided_in_place, queries_scaled,
+    minus_the_maximum, clamped, by_exponentials, where_kept, transposed, heads_first,
+]  # fmt: skip
+BIASED = [bias_added, bias_on_the_left, bias_by_baddbmm, bias_by_addition_after_views]
+SPELLINGS = [(f, fused()) for f in PLAIN] + [(f, fused(BIAS[None])) for f in BIASED]
+
+
+@pytest.mark.parametrize(("attend", "same"), SPELLINGS, ids=[f.__name__ for f, _ in SPELLINGS])
+def test_every_spelling_is_the_same_attention(attend: Attend, same: Attend) -> None:
+    trace, expected = traced(attend), traced(same)
+    for layer in range(3):
+        for values, wanted in (
+            (trace.attention(layer), expected.attention(layer)),
+            (trace.attention(layer, 1, [0, 5]), expected.attention(layer, 1, [0, 5])),
+            (trace.attention_gradient(layer), expected.attention_gradient(layer)),
+        ):
+            torch.testing.assert_close(values, wanted)
+    for explain in (daam, gmar, legrad, rollout):
+        torch.testing.assert_close(explain(trace).final, explain(expected).final)
+
+
+@pytest.mark.parametrize(("attend", "same"), SPELLINGS, ids=[f.__name__ for f, _ in SPELLINGS])
+def test_heads_of_every_spelling_can_be_masked(attend: Attend, same: Attend) -> None:
+    heads = {0: [1], 2: [0, 3]}
+    trace, expected = traced(attend, head_mask=heads), traced(same, head_mask=heads)
+    torch.testing.assert_close(trace.logits, expected.logits)
+    torch.testing.assert_close(
+        vaw.head_importance(traced(attend), metric="jsd").values,
+        vaw.head_importance(traced(same), metric="jsd").values,
+    )
+
+
+def scaled_afterwards(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (weights(q, k) * 0.5) @ v
+
+
+def over_the_other_axis(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.mT).softmax(-2) @ v
+
+
+def rows_dropped(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    keep = torch.ones(TOKENS, 1, dtype=q.dtype)
+    keep[3] = 0
+    return (weights(q, k) * keep) @ v
+
+
+def signed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (2 * torch.eye(TOKENS, dtype=q.dtype) - weights(q, k)) @ v
+
+
+@pytest.mark.parametrize(
+    ("attend", "seen"),
+    [
+        (scaled_afterwards, "rows sum to 0.5"),
+        (over_the_other_axis, "rows sum to between"),
+        (rows_dropped, "rows sum to between 0 and 1"),
+        (signed, "negative entries"),
+    ],
+)
+def test_what_is_no_attention_is_refused_with_what_was_seen(attend: Attend, seen: str) -> None:
+    with pytest.raises(CaptureError, match=seen) as refused:
+        traced(attend)
+    assert "blocks.0" in str(refused.value)
+    assert "[0, 1, 2]" in str(refused.value)
+
+
+def test_fused_attention_that_is_not_used_as_it_was_computed_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An operation of one's own, which computes something else than it says."""
+    real = torch._C._nn.scaled_dot_product_attention
+
+    def wrong(*args: object, **kwargs: object) -> Tensor:
+        return real(*args, **kwargs) * 1.01
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", wrong)
+    import vit_attention_widget.capture.function_mode as function_mode
+
+    assert function_mode.F.scaled_dot_product_attention is wrong
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return torch.overrides.handle_torch_function(wrong, (q,), q, k, v)
+
+    with pytest.raises(CaptureError, match=r"off by 1\.0%"):
+        traced(attend)
+
+
+def head_major(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Heads before images in one axis."""
+    q, k, v = (t.transpose(0, 1).flatten(0, 1) for t in (q, k, v))
+    return torch.bmm(weights(q, k), v).view(HEADS, -1, TOKENS, DIM).transpose(0, 1)
+
+
+@pytest.mark.parametrize("batch", [2, HEADS])
+def test_heads_before_images_in_one_axis_are_refused_for_several_images(batch: int) -> None:
+    with pytest.raises(UnsupportedModelError, match="one image at a time"):
+        traced(head_major, batch)
+
+
+def test_heads_before_images_in_one_axis_are_followed_for_one_image() -> None:
+    trace, expected = traced(head_major, 1), traced(fused(), 1)
+    torch.testing.assert_close(daam(trace).final, daam(expected).final)
+
+
+def test_hooks_on_the_attentions_gradient_do_not_stand_in_the_way() -> None:
+    """Code that explains itself registers them while it runs."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        a = weights(q, k)
+        a.register_hook(lambda gradient: gradient).remove()
+        a.retain_grad()
+        return a @ v
+
+    torch.testing.assert_close(daam(traced(attend)).final, daam(traced(fused())).final)
