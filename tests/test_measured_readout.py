@@ -230,3 +230,78 @@ def test_averaged_models_are_described_by_the_model_below() -> None:
     vit = vaw.describe(torch.optim.swa_utils.AveragedModel(_vit()))
     assert vit.library == "timm"
     assert "without AveragedModel" in vit.name
+
+
+# --- open_clip's towers -------------------------------------------------------------------------
+
+
+def _open_clip(kind: str) -> Any:
+    import open_clip
+    from open_clip.coca_model import CoCa
+    from open_clip.model import CustomTextCLIP
+
+    torch.manual_seed(0)
+    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
+    pooled = {**vision, "attentional_pool": True, "attn_pooler_heads": 2}
+    if kind == "CoCa":
+        return CoCa(
+            16,
+            {**text, "mlp_ratio": 2},
+            {**text, "embed_cls": True, "output_tokens": True},
+            {**pooled, "output_tokens": True},
+        ).eval()
+    if kind == "attentional pool":
+        return open_clip.CLIP(8, pooled, text).eval()
+    if kind == "average":
+        return open_clip.CLIP(8, {**vision, "pool_type": "avg"}, text).eval()
+    projections = {"BiomedCLIP": "linear", "mlp": "mlp", "EVA": None}
+    timm_tower = {
+        "timm_model_name": "eva02_tiny_patch14_224" if kind == "EVA" else "vit_tiny_patch16_224",
+        "timm_pool": "token",
+        "timm_proj": projections[kind],
+        "image_size": 224,
+    }
+    return CustomTextCLIP(16, timm_tower, text).eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "readout"),
+    [
+        ("CoCa", "attention_pool"),
+        ("attentional pool", "attention_pool"),
+        ("average", "mean"),
+        pytest.param("BiomedCLIP", "class", marks=pytest.mark.slow),
+        pytest.param("mlp", "class", marks=pytest.mark.slow),
+        pytest.param("EVA", "class", marks=pytest.mark.slow),
+    ],
+)
+def test_prompts_are_scored_as_open_clip_does(kind: str, readout: str) -> None:
+    import open_clip
+
+    model, prompts = _open_clip(kind), ["a cat", "a dog"]
+    inputs = (
+        images().float() if model.visual.image_size == (32, 32) else torch.randn(2, 3, 224, 224)
+    )
+    with torch.no_grad():
+        features = model.encode_image(inputs, normalize=True)
+        texts = model.encode_text(open_clip.tokenize(prompts, 16), normalize=True)
+        theirs = model.logit_scale.exp() * features @ texts.T
+    vit = vaw.zero_shot(model, prompts)
+    assert vit.readout_kind == readout
+    trace = vaw.trace(vit, inputs, 1)
+    torch.testing.assert_close(trace.logits, theirs, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        logits = vit.readout(trace.layers[-1].output)
+    torch.testing.assert_close(logits, theirs, rtol=1e-4, atol=1e-4)
+    if readout == "attention_pool":  # by hand: the first query's attention, mean over the heads
+        _pool_by_hand(model.visual, trace)
+
+
+def _pool_by_hand(tower: Any, trace: vaw.Trace) -> None:
+    pooler = tower.attn_pool
+    keys = pooler.ln_k(trace.layers[-1].output)
+    query = pooler.ln_q(pooler.query)[None].expand(2, -1, -1)
+    with torch.no_grad():
+        _, weights = pooler.attn(query, keys, keys, need_weights=True)
+    torch.testing.assert_close(trace.readout.weights(), weights[:, 0], rtol=1e-4, atol=1e-6)

@@ -51,7 +51,6 @@ def multi_head_attention(
     if (
         any(a[name] is not None for name in not_implemented)
         or a["add_zero_attn"]
-        or a["use_separate_proj_weight"]
         or a["is_causal"]
         or query.ndim != 3
         or (mask is not None and mask.ndim != 2)
@@ -61,7 +60,7 @@ def multi_head_attention(
     heads = a["num_heads"]
     q, k, v = (
         part.view(part.shape[0], batch * heads, dim // heads).transpose(0, 1)
-        for part in _projected(query, a["key"], a["value"], a["in_proj_weight"], a["in_proj_bias"])
+        for part in _queries_keys_values(a)
     )
     if mask is not None and mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(mask, float("-inf"))
@@ -80,6 +79,18 @@ def multi_head_attention(
     joined = out.permute(2, 0, 1, 3).reshape(tokens * batch, dim)
     projected = F.linear(joined, a["out_proj_weight"], a["out_proj_bias"])
     return projected.view(tokens, batch, -1), weights
+
+
+def _queries_keys_values(a: Mapping[str, Any]) -> list[Tensor]:
+    """Each [token, batch, dim]; keys and values of another width have weights of their own."""
+    query, key, value = a["query"], a["key"], a["value"]
+    if not a["use_separate_proj_weight"]:
+        return _projected(query, key, value, a["in_proj_weight"], a["in_proj_bias"])
+    packed = a["in_proj_bias"]
+    biases = [None] * 3 if packed is None else packed.chunk(3)
+    weights = a["q_proj_weight"], a["k_proj_weight"], a["v_proj_weight"]
+    parts = zip((query, key, value), weights, biases, strict=True)
+    return [F.linear(tokens, weight, bias) for tokens, weight, bias in parts]
 
 
 def _projected(

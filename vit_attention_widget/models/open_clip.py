@@ -61,7 +61,8 @@ def _tower(tower: Any) -> VisionTransformer:
 def _text(model: Any) -> TextTower | None:
     if not hasattr(model, "encode_text"):
         return None
-    length = int(getattr(model, "context_length", 77))
+    texts = getattr(model, "text", model)
+    length = int(getattr(texts, "context_length", getattr(model, "context_length", 77)))
 
     def tokenize(texts: list[str]) -> Tensor:
         import open_clip
@@ -70,6 +71,10 @@ def _text(model: Any) -> TextTower | None:
         return ids
 
     # With another vocabulary it has a tokenizer of its own.
-    bundled = int(getattr(model, "vocab_size", 0)) == _VOCABULARY
+    bundled = _vocabulary(model, texts) == _VOCABULARY
     scale = float(model.logit_scale.detach().float().exp().mean())
     return TextTower(model, model.encode_text, tokenize if bundled else None, scale, length)
+
+
+def _vocabulary(*towers: Any) -> int:
+    return next((int(tower.vocab_size) for tower in towers if hasattr(tower, "vocab_size")), 0)
