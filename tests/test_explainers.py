@@ -25,6 +25,7 @@ import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.explainers.methods.gmar import head_weights
+from vit_attention_widget.results.storage import write_tensors
 
 Literal = Callable[..., Tensor]
 
@@ -282,3 +283,15 @@ def test_maps_leave_the_notebook_and_come_back(tmp_path: Path) -> None:
     assert "data:image/png" in maps._repr_html_()
     assert explainers.rollout(trace).class_agnostic
     assert not maps.class_agnostic
+
+
+def test_class_agnostic_is_a_fact_and_not_read_off_the_target(tmp_path: Path) -> None:
+    values = torch.rand(1, 2, 3, 3)
+    named = explainers.Attribution(values, "mine", "any class")  # a prompt may be called so
+    assert not named.class_agnostic
+    agnostic = explainers.Attribution(values, "mine", "photo", class_agnostic=True)
+    agnostic.save(tmp_path / "maps.safetensors")
+    assert explainers.Attribution.load(tmp_path / "maps.safetensors").class_agnostic
+    about = {"method": "rollout", "target": "any class"}  # as an earlier release wrote it
+    write_tensors(tmp_path / "old.safetensors", "attribution", {"values": values}, about)
+    assert explainers.Attribution.load(tmp_path / "old.safetensors").class_agnostic

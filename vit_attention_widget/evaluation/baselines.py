@@ -99,4 +99,4 @@ def _for_every_layer(trace: Trace, grids: Tensor, method: str) -> Attribution:
     """The same map after every layer."""
     dtype = torch.float64 if trace.inputs.dtype == torch.float64 else torch.float32
     values = grids.to(dtype).to(trace.inputs.device)[:, None].repeat(1, trace.num_layers, 1, 1)
-    return Attribution(values, method)
+    return Attribution(values, method, class_agnostic=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Attribution"]
 
 _ANY_CLASS = "any class"
+"""The target of maps that are the same for every class."""
 _MAPS = 24
 """At most so many layers in a notebook's picture."""
 
@@ -38,6 +39,8 @@ class Attribution(NamedValues):
         Name of the explainer.
     target : str
         What was explained; ``"any class"`` for class-agnostic methods.
+    class_agnostic : bool
+        Whether the maps are the same for every target.
     """
 
     kind = "attribution"
@@ -46,29 +49,33 @@ class Attribution(NamedValues):
     values: Tensor = field(repr=False)
     method: str
     target: str = _ANY_CLASS
+    class_agnostic: bool = False
 
     @classmethod
     def from_layers(
         cls, trace: Trace, layers: list[Tensor], method: str, *, class_agnostic: bool = False
     ) -> Attribution:
-        """Maps from one tensor [batch, token] a layer; prefix tokens are dropped."""
+        """Maps from one tensor [image, token] a layer; prefix tokens are dropped."""
         values = trace.tokens.to_grid(torch.stack(layers, 1).detach())
-        return cls(values, method, _ANY_CLASS if class_agnostic else trace.target.name)
+        return cls(
+            values, method, _ANY_CLASS if class_agnostic else trace.target.name, class_agnostic
+        )
 
-    @property
-    def class_agnostic(self) -> bool:
-        """Whether the maps are the same for every class."""
-        return self.target == _ANY_CLASS
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Attribution:
+        """Files of earlier releases say that a map is class-agnostic by the target alone."""
+        of_any_class = about.get("target") == _ANY_CLASS
+        return super()._from_parts(tensors, {"class_agnostic": of_any_class, **about})
 
     @property
     def final(self) -> Tensor:
-        """The map after the last layer, [batch, row, col]."""
+        """The map after the last layer, [image, row, col]."""
         return self.values[:, -1]
 
     def upsample(
         self, size: tuple[int, int], mode: Literal["bilinear", "nearest"] = "bilinear"
     ) -> Tensor:
-        """The final map at (height, width) pixels, [batch, height, width].
+        """The final map at (height, width) pixels, [image, height, width].
 
         ``mode`` is ``"bilinear"`` or ``"nearest"``.
         """

@@ -12,16 +12,17 @@ from ..models.text_prompts import ZeroShot
 from ..targets import Target
 from ..tracing.trace import Trace
 
-__all__ = ["empty_prompt", "pool_map", "without_what_says_nothing"]
+__all__ = ["empty_prompt", "pool_map", "without_generic_patches"]
 
 _THRESHOLD = 0.8
-"""Of the authors: where the empty prompt's map, from 0 to 1, is above it, no patch counts."""
+"""The authors' threshold: patches where the empty prompt's map, scaled to [0, 1], exceeds it are
+set to 0."""
 
 
 def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target) -> Tensor:
     """How the pool's attention to a layer's tokens moves a target, [batch, token].
 
-    relu of the gradient in the row of the first latent query, the mean over the pool's heads.
+    The relu of the gradient in the row of the first latent query, averaged over the pool's heads.
 
     Parameters
     ----------
@@ -32,10 +33,10 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
     target : Target
         Of that model's logits.
     """
-    seen: list[AttentionCall] = []
+    calls: list[AttentionCall] = []
 
     def watch(call: AttentionCall) -> Tensor:
-        seen.append(call)
+        calls.append(call)
         call.out = call.out.detach().requires_grad_()
         return call.out
 
@@ -43,17 +44,17 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
     with torch.inference_mode(False), torch.enable_grad():
         with Capture(model.model, {}, watch):
             logits = model.readout(record.output.detach())
-        call = seen[0]
+        call = calls[0]
         (gradient,) = torch.autograd.grad(target.score(logits).sum(), call.out)
     latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
-    found = latent.relu().mean(1)[:, 0]
-    whole = found.new_zeros(found.shape[0], trace.tokens.num_tokens)
-    whole[:, whole.shape[1] - found.shape[1] :] = found
-    return whole
+    pooled = latent.relu().mean(1)[:, 0]
+    layer_map = pooled.new_zeros(pooled.shape[0], trace.tokens.num_tokens)
+    layer_map[:, layer_map.shape[1] - pooled.shape[1] :] = pooled  # some pools skip the prefix
+    return layer_map
 
 
 def empty_prompt(trace: Trace, readout: str, correction: bool | None) -> ZeroShot | None:
-    """The traced model with the empty prompt for its only class; None for no correction.
+    """The traced model with the empty prompt as its only class, or None for no correction.
 
     Raises
     ------
@@ -69,15 +70,15 @@ def empty_prompt(trace: Trace, readout: str, correction: bool | None) -> ZeroSho
         raise ParameterError(
             "correction=True needs prompts (vaw.zero_shot) on a model that pools by attention, "
             f'read out as it pools (readout="model"), and a tokenizer; {model.name} is traced '
-            "without. Leave correction out."
+            "without these. Leave correction out."
         )
     return empty
 
 
-def without_what_says_nothing(
+def without_generic_patches(
     trace: Trace, maps: list[Tensor], start: int, empty: ZeroShot
 ) -> list[Tensor]:
-    """Maps [batch, token] of every layer, 0 where the empty prompt's own map stands out."""
+    """Maps [batch, token] of every layer, set to 0 where the empty prompt's map is high."""
     target = Target(lambda logits: logits[:, 0], empty.class_name(0))
     total, prefix, corrected = torch.zeros_like(maps[0]), trace.tokens.num_prefix, maps[:start]
     for layer in range(start, trace.num_layers):

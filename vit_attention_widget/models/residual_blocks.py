@@ -1,7 +1,7 @@
 """Blocks of two residuals, whatever their library calls the parts.
 
-This is a guess by names; :mod:`~vit_attention_widget.readout` tries it against what the model
-itself computed before it relies on it, so a wrong guess costs time, never a wrong result.
+This is a guess by names; :mod:`~vit_attention_widget.tracing.block_rows` tries it against what the
+model itself computed before it relies on it, so a wrong guess costs time, never a wrong result.
 """
 
 from __future__ import annotations

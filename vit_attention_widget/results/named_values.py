@@ -90,7 +90,10 @@ class NamedValues:
     def _attributes(self) -> Mapping[str, str | int | float]:
         """What is true of all values; the attributes of :meth:`to_xarray`."""
         about = self._to_parts()[1]
-        return {name: v for name, v in about.items() if isinstance(v, str | int | float)}
+        values = {name: v for name, v in about.items() if isinstance(v, str | int | float)}
+        return {  # netCDF has no bool
+            name: int(v) if isinstance(v, bool) else v for name, v in values.items()
+        }
 
     def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a file holds: tensors, and what JSON can say."""

@@ -20,7 +20,7 @@ HeadFusion = Literal["mean", "max", "min"]
 def attention(trace: Trace, *, head_fusion: HeadFusion = "mean") -> Attribution:
     """Attention from the class token (without one: the mean over patches) to each patch.
 
-    Class-agnostic. The last layer of many ViTs peaks off the object; see it beside others.
+    Class-agnostic. In many ViTs the last layer peaks off the object: compare it with others.
     Heads that are masked are left out: the map is that of the model without them.
 
     Parameters
@@ -32,7 +32,7 @@ def attention(trace: Trace, *, head_fusion: HeadFusion = "mean") -> Attribution:
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], each the attention of that layer alone, in [0, 1];
+        ``values`` [image, layer, row, col], each the attention of that layer alone, in [0, 1];
         0 in a layer whose heads are all masked.
 
     Raises

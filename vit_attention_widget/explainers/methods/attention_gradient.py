@@ -14,11 +14,11 @@ __all__ = ["attention_gradient", "times_gradient"]
 
 
 def attention_gradient(trace: Trace) -> Attribution:
-    r"""What the readout's query looks at in each layer, where looking there raises the target.
+    r"""Attention of the readout's query in each layer, where it raises the target.
 
     :math:`E_l = \mathrm{mean}_h\,\mathrm{relu}(A_{l,h} \odot \partial y / \partial A_{l,h})` in
     the row of the class token, over the patches; each layer's map stands for itself. One
-    layer's share of :func:`~.relevance.relevance`, without what lower layers mixed.
+    layer's share of :func:`~.relevance.relevance`, without the mixing of lower layers.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def attention_gradient(trace: Trace) -> Attribution:
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], at least 0, each of that layer alone.
+        ``values`` [image, layer, row, col], at least 0, each of that layer alone.
 
     Notes
     -----

@@ -31,7 +31,7 @@ def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], at least 0 and growing from layer to layer.
+        ``values`` [image, layer, row, col], at least 0 and growing from layer to layer.
 
     Notes
     -----

@@ -48,13 +48,15 @@ def gmar(
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col].
+        ``values`` [image, layer, row, col].
 
     Notes
     -----
     A masked head has no gradient and weighs nothing; a layer whose heads are all masked passes on
-    what it is given. The authors' published code computes something else (one weight vector for
-    all layers, from the gradient of the last block's input); this follows the equations.
+    what it is given. This follows the paper's equations. The authors' published code computes
+    something else: one weight vector for all layers, from the gradient of the last block's input;
+    and it reads the [196, 197] block of head 0 as 197 pictures, so its maps are not those of the
+    equations.
     """
     if gradient_norm not in ("l1", "l2"):
         raise ParameterError(f"gradient_norm is {gradient_norm!r}: choose 'l1' or 'l2'.")

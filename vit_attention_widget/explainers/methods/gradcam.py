@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 import torch
 from torch import Tensor
 
@@ -10,11 +12,14 @@ from ...errors import ParameterError
 from ...tracing.trace import Trace
 from ..attribution import Attribution
 
-__all__ = ["gradcam"]
+__all__ = ["GradcamTokens", "gradcam"]
+
+GradcamTokens: TypeAlias = Literal["normed", "before", "after"]
+"""Which tokens of a layer Grad-CAM weights."""
 
 
-def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
-    r"""Patch tokens weighted, channel by channel, by how they move the target on the average.
+def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
+    r"""Patch tokens weighted, channel by channel, by how they move the target on average.
 
     :math:`E_l[n] = \mathrm{relu}\big(\sum_c w_c\, z_l[n,c]\big)` with :math:`w_c = \mathrm{mean}_n
     \, \partial y / \partial z_l[n,c]` over the patches: Grad-CAM (Selvaraju et al., ICCV 2017),
@@ -31,24 +36,24 @@ def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], at least 0, each of that layer alone.
+        ``values`` [image, layer, row, col], at least 0, each of that layer alone.
 
     Raises
     ------
     ParameterError
-        If ``tokens`` is neither.
+        If ``tokens`` is none of these.
 
     Notes
     -----
-    Where only a class token is read out, no patch after the last block reaches the target any more:
-    with ``"after"`` the last layer's map is 0 everywhere. So the last map is better of the tokens
-    that the last attention reads.
+    Where only a class token is read out, no patch that the last block returns reaches the target:
+    with ``"after"`` the last layer's map is 0 everywhere. The tokens that the last attention reads
+    make the better last map.
 
-    Grad-CAM was made for feature maps of convolutions; what a ViT's are is a choice. Code for ViTs
-    mostly takes what the first norm of the last block puts out, and so does ``"normed"``. A norm
-    makes the gradient by what it is given orthogonal to that, so with ``"before"`` the very patches
-    that matter most can be missed. A block without a norm before its attention is taken by what it
-    is given.
+    Grad-CAM was made for the feature maps of convolutions; what takes their place in a ViT is a
+    choice. Code for ViTs mostly takes the output of the last block's first norm, and so does
+    ``"normed"``. The gradient with respect to a norm's input is orthogonal to that input, so
+    ``"before"`` can miss the very patches that matter most. In a block without a norm before its
+    attention, ``"normed"`` takes the block's input.
 
     It hardly tells objects apart: in 60 scenes of two objects (bundled model) more of the last map
     lay on the side of the class that was asked for in 57 %, where 50 % is chance (DAAM 87 %,
@@ -61,7 +66,7 @@ def gradcam(trace: Trace, *, tokens: str = "normed") -> Attribution:
     >>> vaw.explainers.gradcam(trace).final.shape
     torch.Size([1, 10, 10])
     """
-    if tokens not in ("normed", "before", "after"):
+    if tokens not in get_args(GradcamTokens):
         raise ParameterError(f"tokens is {tokens!r}: choose 'normed', 'before' or 'after'.")
     maps = []
     for layer, record in enumerate(trace.layers):

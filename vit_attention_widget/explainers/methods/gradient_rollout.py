@@ -24,8 +24,8 @@ def gradient_rollout(
 
     :math:`R_l = \mathrm{rownorm}(\bar A_l + \alpha I)\, R_{l-1}` with :math:`\bar A_l =
     \mathrm{relu}\big(\mathrm{fuse}_h (A_{l,h} \odot \partial y / \partial A_{l,h})\big)`; the map
-    is the class-token row of :math:`R_l` over the patches. It is the form in
-    which code for ViTs commonly lets Abnar and Zuidema's rollout know a class; no paper defines it.
+    is the class-token row of :math:`R_l` over the patches. Code for
+    ViTs commonly makes Abnar and Zuidema's rollout class-specific in this way; no paper defines it.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def gradient_rollout(
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], in [0, 1].
+        ``values`` [image, layer, row, col], in [0, 1].
 
     Raises
     ------

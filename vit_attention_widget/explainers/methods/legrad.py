@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -11,13 +12,20 @@ from ...errors import ParameterError
 from ...tracing.layer_record import LayerRecord
 from ...tracing.trace import Trace
 from ..attribution import Attribution
-from ..pooled import empty_prompt, pool_map, without_what_says_nothing
+from ..pooled import empty_prompt, pool_map, without_generic_patches
 
-__all__ = ["legrad"]
+__all__ = ["LegradReadout", "legrad"]
+
+LegradReadout: TypeAlias = Literal["model", "mean", "cls"]
+"""How LeGrad reads a decision out of a layer's tokens."""
 
 
 def legrad(
-    trace: Trace, *, readout: str = "model", start: int = 0, correction: bool | None = None
+    trace: Trace,
+    *,
+    readout: LegradReadout = "model",
+    start: int = 0,
+    correction: bool | None = None,
 ) -> Attribution:
     r"""How each layer's attention moves the target read out from that layer's own tokens.
 
@@ -42,7 +50,7 @@ def legrad(
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], at least 0.
+        ``values`` [image, layer, row, col], at least 0.
 
     Raises
     ------
@@ -54,17 +62,17 @@ def legrad(
     -----
     Where only one token is read out, only its row of the gradient differs from zero, so each
     layer costs one row of one block. The mean is over the heads that are not masked. With an
-    attention pool the attention is the pool's own, applied to the layer's tokens, as the authors
-    do; they leave out the final norm there, which is kept here because the model has it.
+    attention pool the attention is the pool's own, applied to the layer's tokens, as in the
+    authors' code for SigLIP; that code leaves out the trunk's final norm, which is applied here
+    because the model applies it.
 
-    The correction takes away patches that light up whatever is asked for. It is read off the
-    authors' code (``compute_legrad_siglip`` in https://github.com/WalBouss/LeGrad), where it is on
-    unless one says otherwise, and so it is here. The map after each layer is corrected by the empty
-    prompt's map after that layer; the last is theirs. It makes holes, at least one in every map:
-    say ``correction=False`` where these would mislead. In half precision a patch near the threshold
-    may fall on its other side.
+    The correction takes away patches that light up for any prompt. It follows the authors' code
+    (``compute_legrad_siglip`` in https://github.com/WalBouss/LeGrad) and is on by default there and
+    here. The map after each layer is corrected by the empty prompt's map after that layer; the last
+    one equals theirs. Every corrected map has at least one hole: use ``correction=False`` where
+    holes would mislead. In half precision a patch near the threshold may fall on either side.
     """
-    if readout not in ("model", "mean", "cls"):
+    if readout not in get_args(LegradReadout):
         raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")
     if not 0 <= start < trace.num_layers:
         raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
@@ -74,23 +82,23 @@ def legrad(
     maps = [total] * start
     with trace.rerunning():
         trace.readout.check()
-        for found in _layer_maps(trace, list(range(start, trace.num_layers)), readout):
-            total = total + found
+        for layer_map in _layer_maps(trace, list(range(start, trace.num_layers)), readout):
+            total = total + layer_map
             maps.append(total)
         if empty is not None:
-            maps = without_what_says_nothing(trace, maps, start, empty)
+            maps = without_generic_patches(trace, maps, start, empty)
     return Attribution.from_layers(trace, maps, "legrad")
 
 
-def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tensor]:
+def _layer_maps(trace: Trace, layers: list[int], readout: LegradReadout) -> Iterator[Tensor]:
     """``E_l`` of each layer for all tokens, [batch, token]."""
     if readout == "model" and trace.model.readout_kind == "attention_pool":
         yield from (pool_map(trace, layer, trace.model, trace.target) for layer in layers)
         return
     rows = _rows(trace, readout)
     together = len(layers) if rows is not None else 1  # few rows: the head is read once for all
-    for at in range(0, len(layers), together):
-        part = layers[at : at + together]
+    for first in range(0, len(layers), together):
+        part = layers[first : first + together]
         with torch.inference_mode(False), torch.enable_grad():
             outs = [trace.layers[layer].out.detach() for layer in part]
             outs = [(o if rows is None else o[:, :, rows]).requires_grad_() for o in outs]
@@ -107,7 +115,7 @@ def _layer_maps(trace: Trace, layers: list[int], readout: str) -> Iterator[Tenso
             yield _mean_relu(record, moving) / trace.tokens.num_tokens
 
 
-def _rows(trace: Trace, readout: str) -> list[int] | None:
+def _rows(trace: Trace, readout: LegradReadout) -> list[int] | None:
     if readout == "cls":
         return [0]
     if readout == "mean" or trace.model.readout_rows is None:
@@ -115,7 +123,7 @@ def _rows(trace: Trace, readout: str) -> list[int] | None:
     return list(trace.model.readout_rows)
 
 
-def _read(trace: Trace, tokens: Tensor, readout: str) -> Tensor:
+def _read(trace: Trace, tokens: Tensor, readout: LegradReadout) -> Tensor:
     if readout == "mean":
         return trace.model.project(tokens.mean(1))
     if readout == "cls":

@@ -26,12 +26,14 @@ def relevance(trace: Trace) -> Attribution:
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], at least 0.
+        ``values`` [image, layer, row, col], at least 0.
 
     Notes
     -----
-    The mean is over the heads that are not masked. No row is renormalized, so the map grows with
-    the layers and with the scale of the target.
+    The mean is over the heads that are not masked, after the relu, as in the paper; the package
+    txv clamps after the mean, so that heads which disagree cancel. No row is renormalized, so the
+    map grows with the layers and with the scale of the target.
+
     The authors' earlier method (CVPR 2021, arXiv 2012.09838) puts relevance from layer-wise
     propagation in the attention's place; that needs rules for every kind of module and is not here.
 

@@ -51,7 +51,7 @@ def rollout(
     Returns
     -------
     Attribution
-        ``values`` [batch, layer, row, col], in [0, 1].
+        ``values`` [image, layer, row, col], in [0, 1].
 
     Notes
     -----

@@ -129,13 +129,13 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
         return logits
 
     def finish_block(self, block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
-        """Output projection, residual and MLP of a block; see :mod:`.timm_blocks`."""
+        """Output projection, residual and MLP of a block; see :mod:`.blocks`."""
         return finish_block(block, inputs, head_outputs)
 
     def attend_rows(
         self, block: nn.Module, inputs: Tensor, rows: Sequence[int], bias: Tensor | None
     ) -> Tensor | None:
-        """Head outputs of a few rows of a block; see :mod:`.timm_attention`."""
+        """Head outputs of a few rows of a block; see :mod:`.attention`."""
         return attend_rows(block, inputs, rows, bias)
 
 
