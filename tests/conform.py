@@ -47,8 +47,9 @@ def _problems(value: Any, of: Any, where: str) -> Iterator[str]:
             yield from _problems(key, arguments[0], f"{where} key")
             yield from _problems(item, arguments[1], f"{where}[{key!r}]")
     elif origin in (list, tuple):
-        kinds = arguments * len(value) if origin is list else arguments
-        if not isinstance(value, list | tuple) or len(kinds) != len(value):
+        is_several = isinstance(value, list | tuple)
+        kinds = arguments * len(value) if is_several and origin is list else arguments
+        if not is_several or len(kinds) != len(value):
             yield f"{where} is {value!r}, not {of}"
         else:
             for i, (item, kind) in enumerate(zip(value, kinds, strict=True)):

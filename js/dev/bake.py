@@ -39,7 +39,7 @@ def load(options: argparse.Namespace) -> tuple[object, object]:
         clip = open_clip.CLIP(16, vision, text).eval()
         return vaw.zero_shot(clip, options.prompts), vaw.demo.scene(seed=1).image
     if not options.model:
-        return vaw.demo.load_model(), vaw.demo.two_objects(5, ("heart", "star")).image
+        return demo_model(options.output), vaw.demo.two_objects(5, ("heart", "star")).image
     import timm
     from safetensors.torch import load_file
 
@@ -48,6 +48,26 @@ def load(options: argparse.Namespace) -> tuple[object, object]:
         state = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
         model.load_state_dict(state)
     return model, options.image
+
+
+def demo_model(output: str | None) -> object:
+    """The bundled model; its outputs read otherwise, or only the one of a star."""
+    import torch
+
+    model = vaw.demo.load_model()
+    if output in ("binary", "value"):
+        star, head = vaw.demo.KINDS.index("star"), model.head
+        model.head = torch.nn.Linear(head.in_features, 1)
+        with torch.no_grad():
+            model.head.weight.copy_(head.weight[star : star + 1])
+            model.head.bias.copy_(head.bias[star : star + 1])
+        names = ["star"]
+        return vaw.describe(
+            model, output="sigmoid" if output == "binary" else "value", class_names=names
+        )
+    if output == "features":
+        model.reset_classifier(0)
+    return vaw.describe(model, output=output)
 
 
 def images(given: str | None) -> list[tuple[object, int]] | None:
@@ -103,6 +123,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--weights")
+    parser.add_argument("--output", help="of the bundled model: sigmoid, binary, value, features")
     parser.add_argument("--image")
     parser.add_argument("--prune", default="", help="e.g. 2-0,5-1")
     parser.add_argument("--curves", default="", help="e.g. taylor,random")

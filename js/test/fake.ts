@@ -90,6 +90,7 @@ export const STATE: Record<string, unknown> = {
     image_height: 16,
     class_names: ["heart", "star", "starfish"],
     num_classes: 3,
+    output: "softmax",
     takes_prompts: false,
     methods: [
       { key: "daam", label: "DAAM", hint: "" },

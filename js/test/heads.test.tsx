@@ -247,6 +247,8 @@ describe("pruning curve", () => {
     await act(() => model.kernel("curves", { probability: CURVE }));
     expect(root.querySelectorAll("[data-testid=curve] polyline")).toHaveLength(1);
     expect(lastHarmless(CURVE)).toBe(2);
+    const values = { ...CURVE, values: [-10, -10.4, -9.6, -11, -10] };
+    expect(lastHarmless(values, true)).toBe(2);
     const button = [...root.querySelectorAll("button")].find((b) =>
       b.textContent?.includes("prune the first 2"),
     );

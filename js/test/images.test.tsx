@@ -190,6 +190,9 @@ describe("classes of images", () => {
     expect(verdict(INFO, LAID_OUT, 3)).toBe("star, but the model says starfish, 60 %");
     expect(verdict(INFO, { ...LAID_OUT, labels: null }, 3)).toBe("the model says starfish, 60 %");
     expect(verdict(INFO, SHOWN, 2)).toBe("star");
+    const values = { ...INFO, output: "value" as const, class_names: null, num_classes: 1 };
+    const measured = { ...LAID_OUT, labels: null, predicted: [0], probability: [41.37] };
+    expect(verdict(values, measured, 0)).toBe("the model says value 41.4");
     expect(verdict(INFO, { ...SHOWN, labels: null }, 2)).toBe("");
     expect(cost(INFO, 100, "probability")).toContain("each of 4 heads for each of 100 images: 400");
     expect(cost(INFO, 1, "taylor")).toContain("for each of one image");

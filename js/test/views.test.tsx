@@ -10,7 +10,7 @@ import { HeadGrid } from "../src/views/heads/head_grid";
 import { Inspector } from "../src/views/inspector/inspector";
 import { Scrubber } from "../src/views/layers/scrubber";
 import { Shell } from "../src/views/shell/shell";
-import { encode, settle, storeOf } from "./fake";
+import { encode, STATE, settle, storeOf } from "./fake";
 
 let root: HTMLElement;
 
@@ -189,6 +189,37 @@ describe("decision", () => {
     await act(() => model.kernel("decision", decision));
     expect(root.textContent).toContain("Without 1 head, star goes from 0.700 to 0.100.");
     expect(root.querySelectorAll(".vaw-after")).toHaveLength(1);
+  });
+
+  it("draws bars for probabilities only", async () => {
+    const rows = [
+      { index: 0, name: "heart", before: 0.9, after: 0.4 },
+      { index: 1, name: "star", before: 0.8, after: 0.7 },
+    ];
+    const decision = { ...(STATE.decision as object), target_after: 0.7, pruned: [[0, 1]], rows };
+    const info = STATE._model_info as object;
+    const { model } = await show(Decision, {
+      decision,
+      _model_info: { ...info, output: "sigmoid" },
+    });
+    const widths = [...root.querySelectorAll<HTMLElement>(".vaw-before")].map((b) => b.style.width);
+    expect(widths).toEqual(["90%", "80%"]);
+    expect(root.textContent).toContain("need not add up to 1");
+    const values = [{ index: 0, name: "age", before: 43.72, after: -1.5 }];
+    const value = { target: 0, target_name: "age", target_before: 43.72, target_after: -1.5 };
+    await act(() => {
+      model.kernel("_model_info", {
+        ...info,
+        output: "value",
+        num_classes: 1,
+        class_names: ["age"],
+      });
+      model.kernel("decision", { ...decision, ...value, rows: values });
+    });
+    expect(root.querySelector(".vaw-bars")).toBeNull();
+    expect(root.textContent).toContain("Without 1 head, age goes from 43.7 to -1.500.");
+    expect(root.textContent).not.toContain("%");
+    expect(root.textContent).not.toContain("add up");
   });
 
   it("never takes names for HTML", async () => {

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..importance.metrics import NEED_A_CLASS, Metric, lacking
 from ..models import VisionTransformer, takes_prompts
+from ..models.output_kind import OutputKind
 from ..models.token_layout import TokenLayout
 from ..protocol.schema.results import (
     Choice,
@@ -75,6 +76,20 @@ METRIC_HINTS: dict[Metric, tuple[str, str]] = {
                "Michel et al. 2019."),
 }  # fmt: skip
 
+_HINTS_BY_OUTPUT: dict[OutputKind, dict[Metric, tuple[str, str]]] = {
+    "sigmoid": {
+        "jsd": ("divergence", "How far the probability of each class moves when the head is "
+                "removed: Jensen-Shannon divergence, their mean, 0 to 0.69."),
+        "loss": ("loss", "How much the binary cross-entropy of the class's presence rises when "
+                 "the head is removed."),
+    },
+    "value": {
+        "probability": ("value", "How much the value falls when the head is removed; exact, one "
+                        "run a head."),
+    },
+}  # fmt: skip
+"""Where they say something else of another kind of output."""
+
 
 def metrics_of(vit: VisionTransformer, explains: bool, by_class: bool) -> list[Metric]:
     """Metrics of head importance that there are: most need a class, or something to explain."""
@@ -94,9 +109,8 @@ def model_info(
     other_models: Iterable[str],
 ) -> ModelInfo:
     """What the views must know of the model, the input, and of what is explained."""
-    metrics: dict[str, tuple[str, str]] = {
-        name: METRIC_HINTS[name] for name in metrics_of(vit, explains, by_class)
-    }
+    hints = METRIC_HINTS | _HINTS_BY_OUTPUT.get(vit.output, {})
+    metrics = {str(name): hints[name] for name in metrics_of(vit, explains, by_class)}
     return {
         "name": vit.name,
         "image_name": image_name,
@@ -110,6 +124,7 @@ def model_info(
         "image_height": tokens.image_height,
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
+        "output": vit.output,
         "takes_prompts": takes_prompts(vit),
         "by_class": by_class,
         "methods": _choices(METHOD_HINTS if explains else CLASS_AGNOSTIC),
@@ -162,7 +177,8 @@ def attention_layer(trace: Trace, layer: int) -> bytes:
 def decision(before: Trace, after: Trace | None, pruned: Iterable[Head]) -> Decision:
     """The five best classes with every head in place, and the five best without the pruned ones.
 
-    What is explained comes first: the probability of a class, or the value of another target.
+    What is explained comes first: the probability of a class (of a model of values the value), or
+    the value of another target.
     """
     target, vit = before.target, before.model
     return {

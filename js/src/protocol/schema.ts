@@ -227,6 +227,11 @@ export interface ModelInfo {
   class_names: string[] | null;
   /** 0 without a classifier. */
   num_classes: number;
+  /**
+   * What the model's numbers stand for: one class of several; classes of which each is there or
+   * not; values that mean themselves; features.
+   */
+  output: "softmax" | "sigmoid" | "value" | "features";
   /** Whether classes are prompts that can be typed. */
   takes_prompts: boolean;
   /** Whether a class is explained, and not another target. */
@@ -245,9 +250,9 @@ export interface ModelInfo {
 export interface DecisionRow {
   index: number;
   name: string;
-  /** Probability with every head in place. */
+  /** Probability (of a model of values the value) with every head in place. */
   before: number;
-  /** Probability with the pruned heads masked; null where none is. */
+  /** The same with the pruned heads masked; null where none is. */
   after: number | null;
 }
 
@@ -256,7 +261,7 @@ export interface Decision {
   /** Class that is explained; -1 if it is another target. */
   target: number;
   target_name: string;
-  /** Probability of the class, or value of another target. */
+  /** Probability of the class, or the value where it is one, or that of another target. */
   target_before: number;
   /** The same with the pruned heads masked; null where none is. */
   target_after: number | null;
@@ -279,9 +284,9 @@ export interface PartialRow {
   mode: string;
   /** [[class-class, class-patch], [patch-class, patch-patch]], true where set to zero. */
   zeroed: boolean[][];
-  /** Of the explained class. */
+  /** Of the explained class; of a model of values the value. */
   probability: number;
-  /** Likeliest classes with their probabilities. */
+  /** Likeliest classes with their probabilities, or the largest values. */
   top5: readonly [string, number][];
 }
 
@@ -313,7 +318,7 @@ export interface Overview {
   labels: number[] | null;
   /** Likeliest class of each image. */
   predicted: number[];
-  /** Of the predicted class. */
+  /** Of the predicted class; of a model of values the value. */
   probability: number[];
   /** In the plane, y upwards; empty until the images were laid out. */
   points: readonly [number, number][];

@@ -2,7 +2,7 @@
 
 import type { ModelInfo, Overview } from "../protocol/schema";
 import { headCount } from "./heads";
-import { className, counted, percent } from "./words";
+import { className, counted, number, percent } from "./words";
 
 /** As many classes have a colour of their own; more could not be told apart. */
 export const COLOURS = 10;
@@ -63,7 +63,11 @@ export function verdict(info: ModelInfo, overview: Overview, image: number): str
   const label = overview.labels?.[image];
   const found = overview.predicted[image];
   if (found === undefined) return label === undefined ? "" : className(info, label);
-  const sure = `${className(info, found)}, ${percent(overview.probability[image] ?? 0)}`;
+  const value = overview.probability[image] ?? 0;
+  const sure =
+    info.output === "value"
+      ? `${className(info, found)} ${number(value)}`
+      : `${className(info, found)}, ${percent(value)}`;
   if (label === undefined) return `the model says ${sure}`;
   if (label === found) return `${sure}, as labelled`;
   return `${className(info, label)}, but the model says ${sure}`;

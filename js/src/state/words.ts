@@ -38,13 +38,25 @@ export function probability(value: number): string {
   return value.toFixed(3);
 }
 
+/** What the model says of a class, as a number: a probability, or a value that means itself. */
+export function output(info: Pick<ModelInfo, "output">, value: number): string {
+  return info.output === "value" ? number(value) : probability(value);
+}
+
+/** What that number is called. */
+export function outputName(info: Pick<ModelInfo, "output">): "probability" | "value" {
+  return info.output === "value" ? "value" : "probability";
+}
+
 /** "1 head", "5 heads". */
 export function counted(count: number, noun: string, one = "1"): string {
   return count === 1 ? `${one} ${noun}` : `${count} ${noun}s`;
 }
 
 export function className(info: ModelInfo, index: number): string {
-  return info.class_names?.[index] ?? `class ${index}`;
+  if (info.class_names) return info.class_names[index] ?? `class ${index}`;
+  if (info.output !== "value") return `class ${index}`;
+  return info.num_classes === 1 ? "value" : `value ${index}`;
 }
 
 export function methodName(info: ModelInfo, method: string): string {

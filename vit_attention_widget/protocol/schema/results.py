@@ -99,6 +99,10 @@ class ModelInfo(TypedDict):
     num_classes: int
     """0 without a classifier."""
 
+    output: Literal["softmax", "sigmoid", "value", "features"]
+    """What the model's numbers stand for: one class of several; classes of which each is there or
+    not; values that mean themselves; features."""
+
     takes_prompts: bool
     """Whether classes are prompts that can be typed."""
 
@@ -126,10 +130,10 @@ class DecisionRow(TypedDict):
     name: str
 
     before: float
-    """Probability with every head in place."""
+    """Probability (of a model of values the value) with every head in place."""
 
     after: float | None
-    """Probability with the pruned heads masked; None where none is."""
+    """The same with the pruned heads masked; None where none is."""
 
 
 class Decision(TypedDict):
@@ -141,7 +145,7 @@ class Decision(TypedDict):
     target_name: str
 
     target_before: float
-    """Probability of the class, or value of another target."""
+    """Probability of the class, or the value where it is one, or that of another target."""
 
     target_after: float | None
     """The same with the pruned heads masked; None where none is."""
@@ -176,10 +180,10 @@ class PartialRow(TypedDict):
     """[[class-class, class-patch], [patch-class, patch-patch]], true where set to zero."""
 
     probability: float
-    """Of the explained class."""
+    """Of the explained class; of a model of values the value."""
 
     top5: list[tuple[str, float]]
-    """Likeliest classes with their probabilities."""
+    """Likeliest classes with their probabilities, or the largest values."""
 
 
 class PartialPruning(TypedDict):
@@ -225,7 +229,7 @@ class Overview(TypedDict):
     """Likeliest class of each image."""
 
     probability: list[float]
-    """Of the predicted class."""
+    """Of the predicted class; of a model of values the value."""
 
     points: list[tuple[float, float]]
     """In the plane, y upwards; empty until the images were laid out."""

@@ -13,10 +13,11 @@ __all__ = ["plot_curve"]
 
 
 def plot_curve(curve: PruningCurve, ax: Any) -> Any:
-    """Accuracy or probability against the number of heads removed; the original as a line."""
+    """Accuracy, probability or value by the number of heads removed; the original as a line."""
     ax = axes_or_new(ax)
     ax.plot(curve.removed, curve.values, marker=".", linewidth=1, label=curve.order_name)
     ax.axhline(curve.values[0], linestyle=":", linewidth=1, color="gray")
-    ax.set(xlabel="heads removed", ylabel=curve.metric)
+    is_value = curve.output == "value" and curve.metric == "probability"
+    ax.set(xlabel="heads removed", ylabel="value" if is_value else curve.metric)
     ax.legend()
     return ax

@@ -24,7 +24,7 @@ from ...importance.upper_layers import recorded_outcome
 from ...models import VisionTransformer, describe
 from ...models.eval_mode import evaluating
 from ...models.head_index import HeadsLike, check_pairs, head_pairs, heads_by_layer
-from ...models.output_kind import picks, probabilities
+from ...models.output_kind import OutputKind, picks, probabilities
 from ...results.csv_file import write_csv
 from ...support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ...support.progress import Progress
@@ -67,6 +67,8 @@ class PruningCurve:
         the value), or the share that is still given its class; ``values[0]`` is the whole model.
     metric : {"probability", "accuracy"}
     order_name : str
+    output : {"softmax", "sigmoid", "value"}
+        What the model's outputs are; of values ``"probability"`` means the value.
     """
 
     order: list[tuple[int, int]]
@@ -74,6 +76,7 @@ class PruningCurve:
     values: list[float]
     metric: CurveMetric
     order_name: str
+    output: OutputKind = "softmax"
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a step: removed, layer and head that went last (None at first), value."""
@@ -230,7 +233,8 @@ def pruning_curve_steps(
     name, order_of_heads = _order(vit, chunks, order, prunable, seed, progress)
     gone: list[tuple[int, int]] = []
     values = [_measured(chunks, metric)]
-    yield PruningCurve([], [0], values.copy(), metric, name)
+    output = chunks[0].vit.output
+    yield PruningCurve([], [0], values.copy(), metric, name, output)
     for head in order_of_heads:
         if len(gone) == count:
             return
@@ -240,7 +244,8 @@ def pruning_curve_steps(
         values.append(_measured(chunks, metric))
         if progress is not None:
             progress(len(gone) / count, f"{name}: {len(gone)} of {count} heads removed")
-        yield PruningCurve(gone.copy(), list(range(len(values))), values.copy(), metric, name)
+        removed = list(range(len(values)))
+        yield PruningCurve(gone.copy(), removed, values.copy(), metric, name, output)
 
 
 class _Chunk:

@@ -17,7 +17,7 @@ from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..context import Context
 from .compared import Compared, Request
-from .comparison_payload import percent
+from .comparison_payload import in_words
 from .maps import LayerMaps, MapsStudy, layer_maps
 
 __all__ = ["ComparisonKinds"]
@@ -97,7 +97,7 @@ class ComparisonKinds:
         names = [vit.class_name(index) for index in classes]
         items = [MapOf(method, name, shown.num_layers - 1) for name in names]
         comparison = Comparison.of(np.stack([known[method, c] for c in classes]), items)
-        notes = [percent(float(probabilities[index])) for index in classes]
+        notes = [in_words(float(probabilities[index]), vit.output) for index in classes]
         return Compared(comparison, names, classes, notes, version, shown)
 
     def _layers(self, request: Request, progress: Progress) -> Compared:
@@ -164,4 +164,6 @@ class ComparisonKinds:
 def _class_and_probability(trace: Trace) -> str:
     """The class that a model's map is of, and the probability that the model gives it."""
     index, name = trace.target.index, trace.target.name
-    return name if index is None else f"{name} {percent(float(trace.probabilities[0, index[0]]))}"
+    if index is None:
+        return name
+    return f"{name} {in_words(float(trace.probabilities[0, index[0]]), trace.model.output)}"

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
+from ...models.output_kind import OutputKind
 from ...protocol.schema.results import Comparison
 from ...protocol.schema.tensors import ComparisonMaps, StampMetadata
 from ...protocol.tensors import encode
 from .compared import Compared, Request
 
-__all__ = ["maps_payload", "payload", "percent"]
+__all__ = ["in_words", "maps_payload", "payload"]
 
 _BYTES = 400_000
 
@@ -58,7 +59,12 @@ def maps_payload(maps: NDArray[np.float32], stamp: int) -> bytes:
     return encode(tensors, metadata)
 
 
-def percent(share: float) -> str:
+def in_words(said: float, kind: OutputKind) -> str:
+    """What a model says of a class: a share as percent, a value as a number."""
+    return f"{said:.3g}" if kind == "value" else _percent(said)
+
+
+def _percent(share: float) -> str:
     """As the browser writes it."""
     if 0 < share < 0.0005:
         return "< 0.1 %"

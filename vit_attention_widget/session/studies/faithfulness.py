@@ -75,7 +75,7 @@ class FaithfulnessStudy(Study):
                 "method": method,
                 "layer": layer,
                 "target": shown.target.name,
-                "by_class": shown.target.index is not None,
+                "by_class": shown.target.index is not None and shown.model.output != "value",
                 "version": version,
                 "areas": {name: _areas(score) for name, score in scores.items()},
                 "fractions": _rounded(scores["map"].insertion.fractions.tolist()),

@@ -13,7 +13,7 @@ import { ViewChips } from "./view_chips";
 function About({ store, info }: { store: Store; info: ModelInfo }) {
   return (
     <div class="vaw-about">
-      {info.num_classes > 0 ? (
+      {info.num_classes > 1 ? (
         <ClassPicker store={store} info={info} />
       ) : (
         <span class="vaw-fact" title="what is explained">

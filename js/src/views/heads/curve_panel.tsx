@@ -7,7 +7,7 @@ import type { Curve, ModelInfo } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";
-import { counted, probability } from "../../state/words";
+import { counted, output, outputName } from "../../state/words";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { SaveMenu } from "../../ui/save_menu";
@@ -60,18 +60,14 @@ export function CurvePanel({ store }: { store: Store }) {
             Choose an order: heads are removed one after another, the least important first.
           </p>
         ) : (
-          <CurvePlot
-            curves={curves}
-            total={headCount(info.num_heads)}
-            width={width}
-            removed={removed}
-          />
+          <CurvePlot curves={curves} info={info} width={width} removed={removed} />
         )}
       </div>
       {curves.map(([key, curve], i) => (
         <CurveRow
           key={key}
           store={store}
+          info={info}
           curve={curve}
           label={name(key)}
           {...strokeOf(key, i)}
@@ -104,17 +100,20 @@ function OrderChips({ store, orders }: { store: Store; orders: readonly Order[] 
 
 interface PlotProps {
   curves: readonly (readonly [key: string, curve: Curve])[];
-  /** All heads of the model. */
-  total: number;
+  info: ModelInfo;
   width: number;
   removed: Signal<number | null>;
 }
 
-function CurvePlot({ curves, total, width, removed }: PlotProps) {
+function CurvePlot({ curves, info, width, removed }: PlotProps) {
   const first = curves[0]?.[1];
   if (!first) return null;
+  const total = headCount(info.num_heads);
+  const quantity = quantityOf(first, info);
   const x = linear(0, total, LEFT, width - RIGHT, 6);
-  const y = linear(0, 1, HEIGHT - BOTTOM, TOP);
+  const all = curves.flatMap(([, { values }]) => values);
+  const [low, high] = quantity === "value" ? [Math.min(0, ...all), Math.max(0, ...all)] : [0, 1];
+  const y = linear(low, high, HEIGHT - BOTTOM, TOP);
   const whole = y.at(first.values[0] ?? 0);
   const pointer = removed.value === null ? null : x.at(removed.value);
   const removedAt = (event: PointerEvent) => {
@@ -127,7 +126,7 @@ function CurvePlot({ curves, total, width, removed }: PlotProps) {
       width={width}
       height={HEIGHT}
       role="img"
-      aria-label={`${first.metric} against heads removed`}
+      aria-label={`${quantity} against heads removed`}
       data-testid="curve"
       onPointerMove={(event) => {
         removed.value = removedAt(event);
@@ -139,7 +138,7 @@ function CurvePlot({ curves, total, width, removed }: PlotProps) {
       <YAxis y={y} width={width} />
       <XAxis
         labels={numbered(x)}
-        title={`heads removed (${first.metric} left)`}
+        title={`heads removed (${quantity} left)`}
         width={width}
         height={HEIGHT}
       />
@@ -174,15 +173,17 @@ function CurvePlot({ curves, total, width, removed }: PlotProps) {
 /** The legend of a curve: its value under the pointer, and the way to prune as far as it goes. */
 function CurveRow(props: {
   store: Store;
+  info: ModelInfo;
   curve: Curve;
   label: string;
   dash: string;
   colour: string;
   removed: number | null;
 }) {
-  const { store, curve, label, dash, colour, removed } = props;
+  const { store, info, curve, label, dash, colour, removed } = props;
   const last = curve.values.length - 1;
-  const harmless = lastHarmless(curve);
+  const quantity = quantityOf(curve, info);
+  const harmless = lastHarmless(curve, quantity === "value");
   const shown = removed === null ? harmless : Math.min(removed, last);
   return (
     <div class="vaw-row vaw-curve-row">
@@ -199,13 +200,17 @@ function CurveRow(props: {
       </svg>
       <span>
         {label}
-        {last < curve.total && " (so far)"}: <b>{probability(curve.values[shown] ?? 0)}</b> without{" "}
+        {last < curve.total && " (so far)"}: <b>{output(info, curve.values[shown] ?? 0)}</b> without{" "}
         {counted(shown, "head")}
       </span>
       <button
         type="button"
         disabled={harmless === 0}
-        title={`As many as leave at least 95 % of the whole model's ${curve.metric}`}
+        title={
+          quantity === "value"
+            ? "As many as leave the value within 5 % of the whole model's"
+            : `As many as leave at least 95 % of the whole model's ${quantity}`
+        }
         onClick={() => store.prune(curve.order.slice(0, harmless))}
       >
         prune the first {harmless}
@@ -214,9 +219,19 @@ function CurveRow(props: {
   );
 }
 
-/** The most heads that can go while 95 % of the first value is left at every step. */
-export function lastHarmless({ values }: Curve): number {
-  const least = 0.95 * (values[0] ?? 0);
-  const first = values.findIndex((value) => value < least);
+/** What a curve shows. */
+function quantityOf({ metric }: Curve, info: ModelInfo): "accuracy" | "probability" | "value" {
+  return metric === "accuracy" ? metric : outputName(info);
+}
+
+/**
+ * The most heads that can go while 95 % of the first value is left at every step; where values mean
+ * themselves, while it moves by no more than 5 % either way.
+ */
+export function lastHarmless({ values }: Curve, eitherWay = false): number {
+  const whole = values[0] ?? 0;
+  const first = values.findIndex((value) =>
+    eitherWay ? Math.abs(value - whole) > 0.05 * Math.abs(whole) : value < 0.95 * whole,
+  );
   return first < 0 ? values.length - 1 : Math.max(0, first - 1);
 }

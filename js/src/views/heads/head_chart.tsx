@@ -5,6 +5,7 @@ import type { Head, ModelInfo } from "../../protocol/schema";
 import { headKey, headsInOrder, isHead } from "../../state/heads";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
+import { outputName } from "../../state/words";
 import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
@@ -46,7 +47,7 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
         />
         <text x={LEFT + 4} y={TOP + 10}>
           {importance?.metric === "probability" && !ranked
-            ? "probability without the head"
+            ? `${outputName(info)} without the head`
             : "importance"}
         </text>
         {!ranked && <DepthLine geometry={geometry} width={width} />}

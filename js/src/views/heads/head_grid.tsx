@@ -23,15 +23,17 @@ function Legend({ store }: { store: Store }) {
   const scale = number(importanceScale(importance));
   const metric = store.info.value?.metrics.find((choice) => choice.key === importance?.metric);
   const signed = importance?.metric === "probability" || importance?.metric === "loss";
+  // A value may be good or bad: only where it goes is said.
+  const ofValue = signed && store.info.value?.output === "value";
   return (
     <div class="vaw-legend" title={metric?.hint}>
       {signed && (
         <span>
-          <i class="vaw-helps" /> removing helps
+          <i class="vaw-helps" /> removing {ofValue ? "raises it" : "helps"}
         </span>
       )}
       <span>
-        <i class="vaw-hurts" /> removing {signed ? "hurts" : "matters"}
+        <i class="vaw-hurts" /> removing {ofValue ? "lowers it" : signed ? "hurts" : "matters"}
       </span>
       <span class="vaw-muted">
         full bar {scale} {metric && `(${metric.label})`}

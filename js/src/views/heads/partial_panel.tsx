@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { PartialPruning } from "../../protocol/schema";
 import type { Store } from "../../state/store";
-import { headName, probability } from "../../state/words";
+import { headName, number, output } from "../../state/words";
 
 /** The attention matrix, the class token's row and column narrow, the zeroed part filled. */
 function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"] }) {
@@ -40,6 +40,9 @@ export function PartialPanel({ store }: { store: Store }) {
       failed.value = message;
     });
   }, [store, layer, head, pruned, asked, failed]);
+  const info = store.info.value;
+  if (!info) return null;
+  const said = (p: number) => (info.output === "value" ? number(p) : p.toFixed(2));
   if (head < 0) return <p class="vaw-muted">Choose one head: click it in the grid.</p>;
   if (pruned) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
   const found = partial.value;
@@ -55,7 +58,11 @@ export function PartialPanel({ store }: { store: Store }) {
             zeroed
           </th>
           <th scope="col">part of {headName(found.layer, found.head)}</th>
-          <th scope="col">probability left, and the five best classes</th>
+          <th scope="col">
+            {info.output === "value"
+              ? "value left, and the largest values"
+              : "probability left, and the five best classes"}
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -67,11 +74,13 @@ export function PartialPanel({ store }: { store: Store }) {
             <th scope="row">{row.mode}</th>
             <td class="vaw-bars">
               <span class="vaw-part-bar">
-                <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
-                <span class="vaw-number">{probability(row.probability)}</span>
+                {info.output !== "value" && (
+                  <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
+                )}
+                <span class="vaw-number">{output(info, row.probability)}</span>
               </span>
               <span class="vaw-muted vaw-best">
-                {row.top5.map(([name, p]) => `${name} ${p.toFixed(2)}`).join(", ")}
+                {row.top5.map(([name, p]) => `${name} ${said(p)}`).join(", ")}
               </span>
             </td>
           </tr>

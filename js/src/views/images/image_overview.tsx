@@ -25,7 +25,7 @@ const METRICS = [
   {
     key: "probability",
     label: "exact",
-    hint: "How much the class's probability falls when a head is removed. Li et al. 2023.",
+    hint: "How much the class's probability, or the value, falls without the head. Li et al. 2023.",
   },
   {
     key: "taylor",
