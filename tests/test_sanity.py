@@ -127,13 +127,17 @@ def test_prompts_and_adapted_models() -> None:
         return vaw.adapt(mine, "inner.blocks", readout, patch_size=8, image_size=32, num_heads=2)
 
     mine = adapted(Mine())
-    with pytest.raises(ParameterError, match="describe_copy=lambda copy"):
-        evaluation.sanity_check(mine, inputs, methods="daam")
-    found = evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=adapted)
     plain = evaluation.sanity_check(tiny.build(), inputs, methods="daam")
-    torch.testing.assert_close(found.values, plain.values)
-    with pytest.raises(ParameterError, match="holds on to the model itself"):
-        evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=lambda _: mine)
+    for describe_copy in (adapted, None):  # a copy's parts are found, or told
+        check = evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=describe_copy)
+        torch.testing.assert_close(check.values, plain.values)
+
+    def not_found(copy: torch.nn.Module) -> object:
+        return vaw.describe(torch.nn.Linear(3, 3))
+
+    for describe_copy in (lambda _: mine, not_found):
+        with pytest.raises(ParameterError, match="holds on to the model.*describe_copy=lambda co"):
+            evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=describe_copy)
 
 
 def test_it_can_be_cancelled() -> None:

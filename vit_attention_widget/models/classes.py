@@ -84,7 +84,8 @@ def no_class(vit: VisionTransformer) -> str:
     return (
         f"{vit.name} has no classifier (num_classes=0), so it predicts no class: give "
         "vaw.targets.similarity(another image), a target of a vaw.targets.MemoryBank, or a "
-        "callable features [batch, dim] -> [batch]."
+        'callable features [batch, dim] -> [batch]; or say output="softmax" where the model is '
+        "given, if what it returns are logits."
     )
 
 

@@ -9,7 +9,7 @@ from .class_names import ClassNamesLike, read_class_names
 from .output_kind import OutputKind, binary_names, check_output, class_count, is_binary
 from .vision_transformer import VisionTransformer
 
-__all__ = ["with_classes"]
+__all__ = ["with_classes", "with_classes_of"]
 
 Description = TypeVar("Description", bound=VisionTransformer)
 
@@ -43,4 +43,12 @@ def with_classes(
             said.num_classes = said.num_classes or len(said.names)
     if is_binary(vit.num_classes, said.output):
         said.names = binary_names(said.names)
+    return said
+
+
+def with_classes_of(vit: Description, original: VisionTransformer) -> Description:
+    """The description of a model's copy with what is known of the original's classes."""
+    said = copy.copy(vit)
+    said.num_classes, said.names = original.num_classes, original.names
+    said.said_output = original.said_output
     return said

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...errors import ParameterError, UnsupportedModelError
 from ...models import VisionTransformer, describe
+from ...models.said_classes import with_classes_of
 from ...models.text_prompts import ZeroShot
 from ...targets import Target
 from ...tracing.run import trace
@@ -41,6 +42,7 @@ def copied(
         raise ParameterError(advice) from error
     if isinstance(vit, ZeroShot):
         described = ZeroShot(described, vit.class_names or (), vit._texts, vit._scale)
+    described = with_classes_of(described, vit)
     again = trace(
         described,
         original.inputs,

@@ -148,9 +148,10 @@ def pruning_curve(
         the class that the whole model predicts.
     order : str, HeadImportance, or heads
         A metric of :func:`head_importance` (least important first, as it stands in the whole
-        model), ``"greedy"`` (at every step the head whose removal costs the least probability
-        then), ``"random"``, an importance computed before (of other images, say), or the heads,
-        as (layer, head) pairs or ``{layer: [heads]}``.
+        model; of values those that move it least), ``"greedy"`` (at every step the head whose
+        removal costs the least probability, or moves the value least, then), ``"random"``, an
+        importance computed before (of other images, say), or the heads, as (layer, head) pairs or
+        ``{layer: [heads]}``.
     metric : {"probability", "accuracy"}
         What is drawn. Of a model of values ``"probability"`` is the value, and there is no
         accuracy. Where each class is there or not, an image is given the classes that are more
@@ -325,11 +326,19 @@ def _order(
     importance = head_importance(
         vit, images, target, metric=metric, head_mask=chunks[0].mask, progress=early
     )
+    if vit.output == "value" and metric == "probability":
+        return metric, _by_size(importance, prunable)
     return metric, _ranked(importance)
 
 
-def _ranked(found: HeadImportance) -> list[tuple[int, int]]:
-    return found.ranking()[::-1]
+def _ranked(importance: HeadImportance) -> list[tuple[int, int]]:
+    return importance.ranking()[::-1]
+
+
+def _by_size(importance: HeadImportance, prunable: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Heads that move a value least first: up or down is neither better nor worse."""
+    moved = importance.mean("probability").abs()
+    return sorted(prunable, key=lambda head: float(moved[head]))
 
 
 def _given(
@@ -346,7 +355,7 @@ def _given(
 
 
 def _cheapest(chunks: list[_Chunk]) -> tuple[int, int]:
-    """The head whose removal costs the least probability as things stand."""
+    """The head whose removal costs the least probability, or moves a value least, as it stands."""
     costs: dict[tuple[int, int], float] = {}
     for chunk in chunks:
         now, labels = chunk.trace(), torch.tensor(chunk.labels)
@@ -354,9 +363,10 @@ def _cheapest(chunks: list[_Chunk]) -> tuple[int, int]:
             before = recorded_outcome(now, removal.layer)
             change = exact_values("probability", before, removal.outcome, labels).sum(1)
             for head, cost in zip(removal.heads, change.tolist(), strict=True):
-                at = removal.layer, head
-                costs[at] = costs.get(at, 0.0) + cost
-    return min(costs, key=lambda at: costs[at])
+                pair = removal.layer, head
+                costs[pair] = costs.get(pair, 0.0) + cost
+    is_value = chunks[0].vit.output == "value"
+    return min(costs, key=lambda head: abs(costs[head]) if is_value else costs[head])
 
 
 def _measured(chunks: list[_Chunk], metric: CurveMetric) -> float:
