@@ -136,7 +136,7 @@ def test_prompts_and_adapted_models() -> None:
         return vaw.describe(torch.nn.Linear(3, 3))
 
     for describe_copy in (lambda _: mine, not_found):
-        with pytest.raises(ParameterError, match="holds on to the model.*describe_copy=lambda co"):
+        with pytest.raises(ParameterError, match=r"holds on to the model.*describe_copy=lambda co"):
             evaluation.sanity_check(mine, inputs, methods="daam", describe_copy=describe_copy)
 
 
