@@ -79,7 +79,6 @@ def test_selections_can_be_observed(explorer: vaw.Explorer) -> None:
     explorer.set_state({"selected_token": 7})
     assert seen == [7]
     assert explorer.session.selected_token == 7
-    assert explorer.wait(60)
     assert load(explorer._attention_rows)["rows"].shape == (6, 2, 101)
 
 

@@ -59,7 +59,7 @@ export function rowBytes(token: number): DataView {
       rows: { shape: [2, 2, TOKENS], data: bytes },
       scale: { shape: [2, 2], data: new Float32Array(4).fill(0.25) },
     },
-    { token: String(token), direction: "looks_at" },
+    { token: String(token), direction: "attends_to" },
   );
 }
 
@@ -68,7 +68,7 @@ export const STATE: Record<string, unknown> = {
   selected_head: 0,
   selected_token: 0,
   selected_image: -1,
-  direction: "looks_at",
+  direction: "attends_to",
   _history: { pruned: [], undo: [], redo: [] },
   pruned_heads: [],
   method: "daam",

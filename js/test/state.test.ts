@@ -36,10 +36,10 @@ describe("attention", () => {
   it("reads columns when asked who looks, and the mean of heads", async () => {
     const { store } = storeOf();
     await settle();
-    store.set({ direction: "looked_at_by" });
+    store.set({ direction: "attended_by" });
     const column = read(store, 0, 0, 2);
     for (let q = 0; q < TOKENS; q++) expect(column?.[q]).toBeCloseTo(attention(0, 0, q, 2), 2);
-    store.set({ direction: "looks_at" });
+    store.set({ direction: "attends_to" });
     const mean = read(store, 0, -1, 2);
     const expected = (attention(0, 0, 2, 4) + attention(0, 1, 2, 4)) / 2;
     expect(mean?.[4]).toBeCloseTo(expected, 2);
@@ -67,13 +67,42 @@ describe("attention", () => {
     ]);
     const found = read(store, 1, 1, 4);
     for (const [i, value] of row(1, 1, 4).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
-    store.set({ direction: "looked_at_by" });
+    store.set({ direction: "attended_by" });
     expect(read(store, 1, 1, 4)).toBeNull();
-    store.set({ direction: "looks_at" });
+    store.set({ direction: "attends_to" });
     model.kernel("_version", 2); // the rows that came last belong to it
     expect([4, 5].map((token) => store.attention.has(token))).toEqual([false, true]);
     model.kernel("_attention_rows", new DataView(new ArrayBuffer(0)));
     expect(store.attention.has(5)).toBe(false);
+  });
+
+  it("asks for the rows of a token, where they are not at hand", async () => {
+    const { store, model } = storeOf({}, false);
+    const rows = () => model.sent.filter((message) => message.method === "rows");
+    expect(rows()).toEqual([]);
+    store.set({ selected_token: 4 });
+    expect(rows().map((message) => message.params)).toEqual([
+      { token: 4, direction: "attends_to" },
+    ]);
+    model.kernel("_attention_rows", rowBytes(4));
+    store.set({ selected_token: 0 }); // kept
+    expect(rows().length).toBe(1);
+    model.kernel("selected_token", 5); // from Python
+    expect(rows().length).toBe(2);
+    const streamed = storeOf();
+    await settle();
+    for (const token of [3, 4, 5]) streamed.store.set({ selected_token: token });
+    streamed.store.set({ direction: "attended_by" });
+    expect(streamed.model.sent.filter((message) => message.method === "rows")).toEqual([]);
+  });
+
+  it("shows the token that it has, where no kernel can be asked for another", () => {
+    const { store } = storeOf({}, false);
+    store.disconnected.value = true;
+    store.traits.selected_token.value = 4;
+    expect(store.shownToken.value).toBe(0);
+    store.disconnected.value = false;
+    expect(store.shownToken.value).toBe(4);
   });
 
   it("asks for no matrices of long sequences", () => {

@@ -82,7 +82,7 @@ describe("inspector", () => {
       (b) => b.textContent === "attended by",
     );
     await click(lookedAt as Element);
-    expect(model.values.direction).toBe("looked_at_by");
+    expect(model.values.direction).toBe("attended_by");
     expect(root.querySelectorAll(".vaw-small")).toHaveLength(3);
     await click(root.querySelectorAll(".vaw-small")[0] as Element);
     expect(model.values.selected_head).toBe(-1);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-__all__ = ["encode", "quantize"]
+__all__ = ["encode", "metadata_of", "quantize"]
 
 
 def encode(tensors: Mapping[str, object], metadata: Mapping[str, object] | None = None) -> bytes:
@@ -20,6 +22,13 @@ def encode(tensors: Mapping[str, object], metadata: Mapping[str, object] | None 
     """
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     return save(contiguous, {name: str(value) for name, value in (metadata or {}).items()})
+
+
+def metadata_of(buffer: bytes) -> dict[str, str]:
+    """The metadata that :func:`encode` wrote, as text."""
+    (size,) = struct.unpack_from("<Q", buffer)
+    metadata: dict[str, str] = json.loads(buffer[8 : 8 + size]).get("__metadata__", {})
+    return metadata
 
 
 def quantize(rows: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

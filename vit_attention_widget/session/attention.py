@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..protocol.schema.selections import Direction
+from ..protocol.tensors import metadata_of
 from ..support.progress import Progress
 from . import payloads
 from .context import Context
@@ -11,7 +12,10 @@ __all__ = ["AttentionPayloads"]
 
 
 class AttentionPayloads:
-    """Rows of the selected token, which follow the selection, and whole layers on request."""
+    """Rows of the selected token and whole layers, each on request.
+
+    Rows come by themselves with a new trace alone: what a browser holds is not computed again.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -24,14 +28,23 @@ class AttentionPayloads:
         """Attention of a token in every head."""
         return payloads.attention_rows(self._context.shown(), token, direction)
 
-    def publish_rows(self) -> None:
-        """Send the rows of the selected token."""
+    def publish_rows(self, token: int, direction: Direction) -> None:
+        """Send the rows of a token."""
         context, traits = self._context, self._context.traits
 
         def work(_: Progress) -> bytes:
-            return self.rows(traits.selected_token, traits.direction)
+            return self.rows(token, direction)
 
         def show(rows: bytes) -> None:
             traits._attention_rows = rows
 
         context.do(context.lanes.quick, "rows", "", work, show)
+
+    def refresh_rows(self) -> None:
+        """Make the rows those of the selected token now, for whoever reads all traits at once."""
+        context, traits = self._context, self._context.traits
+        with context.lock:
+            token, direction = traits.selected_token, traits.direction
+            wanted = {"token": str(token), "direction": direction}
+            if traits._attention_rows and metadata_of(traits._attention_rows) != wanted:
+                traits._attention_rows = self.rows(token, direction)

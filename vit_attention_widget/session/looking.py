@@ -138,4 +138,4 @@ class Looking:
         describe_subject(context)
         (picture,) = context.vit.picture(context.subject.inputs)
         context.traits._picture = payloads.picture_bytes(picture)
-        self._traces.start("looking at the image")
+        self._traces.start("running the model")

@@ -160,7 +160,7 @@ def attention_rows(trace: Trace, token: int, direction: Direction) -> bytes:
 
 
 def _row(trace: Trace, layer: int, token: int, direction: Direction) -> NDArray[np.float32]:
-    if direction == "looks_at":
+    if direction == "attends_to":
         rows = trace.attention(layer, query=token)[0]
     else:
         rows = torch.cat([a[0, :, :, token] for _, a in trace.attention_chunks(layer)], -1)

@@ -28,7 +28,10 @@ __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "CheckedSelections"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 COLORMAPS: tuple[Colormap, ...] = get_args(Colormap)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+_OLD_DIRECTIONS: dict[str, str] = {"looks_at": "attends_to", "looked_at_by": "attended_by"}
 SCALES: tuple[Scale, ...] = get_args(Scale)
+
+_OLD_CHOICES = {"metric": OLD_METRICS, "direction": _OLD_DIRECTIONS}
 
 IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
 """Accuracy needs many images."""
@@ -114,8 +117,8 @@ class CheckedSelections(SessionTraits):
             "scale": SCALES,
         }[name]
         value = proposal["value"]
-        if name == "metric":
-            value = renamed_choice(name, value, OLD_METRICS)
+        if name in _OLD_CHOICES:
+            value = renamed_choice(name, value, _OLD_CHOICES[name])
         if value not in choices:
             raise ParameterError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
         return str(value)

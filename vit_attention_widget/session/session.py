@@ -244,8 +244,6 @@ class Session(CheckedSelections):
             self.selected_head = min(self.selected_head, context.vit.num_heads[value] - 1)
         elif context.whole is None:
             return
-        elif name in ("selected_token", "direction"):
-            self._attention.publish_rows()
         elif name == "method":
             self._studies.maps.publish()
 

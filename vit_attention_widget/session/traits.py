@@ -66,8 +66,8 @@ class SelectionTraits(LoggedObservers):
     selected_image: TraitType[int, Any] = _checked(-1)
     """Which image of the set is looked at; -1 is the one that was given."""
 
-    direction: TraitType[Direction, Any] = _checked("looks_at")
-    """Whether the token's row of the attention is shown (looks_at), or its column."""
+    direction: TraitType[Direction, Any] = _checked("attends_to")
+    """Whether the token's row of the attention is shown (attends_to), or its column."""
 
     _history: TraitType[PruningHistory, Any] = _checked({"pruned": [], "undo": [], "redo": []})
     """The pruned heads with the steps that led to them, see ``undo`` and ``redo``."""

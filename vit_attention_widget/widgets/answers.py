@@ -11,7 +11,7 @@ from ..protocol.messages import Request
 from ..protocol.schema.results import FamilyName
 from ..pruning.curve import ORDERS
 from ..session import Session
-from ..session.selections import IMAGE_METRICS
+from ..session.selections import DIRECTIONS, IMAGE_METRICS
 from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
 
@@ -52,6 +52,12 @@ def _layer(session: Session, request: Request) -> int:
 def _attention(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
     return lambda: session.attention.layer(layer)
+
+
+def _rows(session: Session, request: Request) -> Work:
+    token = request.integer("token", 0, session._model_info["num_tokens"] - 1)
+    direction = request.choice("direction", DIRECTIONS)
+    return _started(session.attention.publish_rows, token, direction)
 
 
 def _partial(session: Session, request: Request) -> Work:
@@ -107,6 +113,7 @@ def _pattern_at(session: Session, request: Request) -> Work:
 
 _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "attention": _attention,
+    "rows": _rows,
     "partial": _partial,
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
     "strength": lambda s, _: _started(s.measure_strength),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +63,8 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     """
 
     _session: Session | None = None
+    _taking: tuple[int, str] | None = None
+    """The thread in which the session is taking a selection from the browser, and which one."""
     stem: ClassVar[str]
     """Name of the bundle in ``static/``."""
     own: ClassVar[tuple[str, ...]] = ()
@@ -168,23 +171,40 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():
             try:
-                checked = self._checked(name, value)
+                taken = self._take(name, value)
             except (VitAttentionError, traitlets.TraitError):
                 refused.append(name)
             else:
-                super().set_state({name: checked})
+                super().set_state({name: taken})
         if refused:
             self.send_state(refused)
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """All that is synchronized; rows of the selected token too, as no browser may ask again."""
+        if key is None and self._session is not None:
+            self._session.attention.refresh_rows()
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        return state
+
+    def _take(self, name: str, value: Any) -> Any:
+        """Set in the session what the browser changed; what the session, which checks it, took."""
+        session = self._session
+        if session is None or name not in SELECTIONS:
+            return value
+        self._taking = (threading.get_ident(), name)
+        try:
+            session.set_trait(name, value)
+        finally:
+            self._taking = None
+        return getattr(session, name)
+
     @traitlets.validate(*SELECTIONS)
     def _check(self, proposal: Any) -> Any:
-        return self._checked(proposal["trait"].name, proposal["value"])
-
-    def _checked(self, name: str, value: Any) -> Any:
-        """The value as the session takes it; raises what the session raises."""
-        if self._session is None:
+        """What the session has is right; anything else is checked by the session."""
+        session, name, value = self._session, proposal["trait"].name, proposal["value"]
+        if session is None or getattr(session, name) is value:
             return value
-        return self._session.traits()[name]._validate(self._session, value)
+        return session.traits()[name]._validate(session, value)
 
     def _to_session(self, change: Any) -> None:
         session, name = self._session, change["name"]
@@ -192,7 +212,8 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
             session.set_trait(name, change["new"])
 
     def _from_session(self, change: Any) -> None:
-        self._mirror(change["name"], change["new"])
+        if self._taking != (threading.get_ident(), change["name"]):  # the browser has it already
+            self._mirror(change["name"], change["new"])
 
     def _mirror(self, name: str, value: Any) -> None:
         same = name != "importance" and getattr(self, name) == value

@@ -79,8 +79,8 @@ class Explorer(SessionWidget):
     def _check_panels(self, proposal: Any) -> list[str]:
         return _panels(proposal["value"])
 
-    def _checked(self, name: str, value: Any) -> Any:
-        return _panels(value) if name == "panels" else super()._checked(name, value)
+    def _take(self, name: str, value: Any) -> Any:
+        return _panels(value) if name == "panels" else super()._take(name, value)
 
 
 def _panels(value: Any) -> list[str]:

@@ -7,7 +7,7 @@ import type { Encoded, Tensor } from "./safetensors";
 export type Head = readonly [number, number];
 
 /** Whether a token's row of the attention is shown, or its column. */
-export type Direction = "looks_at" | "looked_at_by";
+export type Direction = "attends_to" | "attended_by";
 
 export type Colormap = "viridis" | "cividis" | "magma";
 
@@ -577,6 +577,12 @@ export interface LayerParams {
   layer: number;
 }
 
+/** Of which token; the selection itself may still be on its way. */
+export interface RowsParams {
+  token: number;
+  direction: Direction;
+}
+
 /** Which head. */
 export interface HeadParams {
   layer: number;
@@ -632,6 +638,8 @@ export interface PointParams {
 export interface Requests {
   /** Attention of a whole layer. */
   attention: { params: LayerParams; buffer: Encoded<AttentionLayer> };
+  /** `_attention_rows` of the selected token, where the browser does not hold them. */
+  rows: { params: RowsParams; buffer: null };
   /** `partial`: the decision without parts of a head's attention. */
   partial: { params: HeadParams; buffer: null };
   /** `curves`: the decision as ever more heads are masked. */

@@ -86,7 +86,7 @@ export class AttentionCache {
     const tokens = info.num_tokens;
     if (whole) {
       const base = head * tokens * tokens;
-      if (direction === "looks_at") {
+      if (direction === "attends_to") {
         const factor = (whole.scale[head * tokens + token] ?? 0) / 255;
         const row = base + token * tokens;
         for (let i = 0; i < tokens; i++) out[i] = (whole.bytes[row + i] ?? 0) * factor;

@@ -1,7 +1,7 @@
 // The state that all views of a widget share: the kernel's traits, what only the browser knows
 // (what the pointer is over), and what follows from both. Views read signals and call actions.
 
-import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { kernelAlive } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
@@ -74,9 +74,10 @@ export class Store {
     ]);
     const look = setInterval(() => this.checkKernel(), KERNEL_CHECK_MS);
     for (const [event, listener] of listeners) model.on(event, listener);
+    const stops = [() => clearInterval(look)];
+    for (const [event, listener] of listeners) stops.push(() => model.off(event, listener));
     signal_.addEventListener("abort", () => {
-      clearInterval(look);
-      for (const [event, listener] of listeners) model.off(event, listener);
+      for (const stop of stops) stop();
     });
     this.requests = new Requests(model, signal_);
     this.info = computed(() => {
@@ -100,8 +101,14 @@ export class Store {
     this.attention = new AttentionCache(this, signal_);
     this.shownToken = computed(() => {
       const over = this.hovered.value;
-      return over !== null && this.attention.has(over) ? over : this.traits.selected_token.value;
+      if (over !== null && this.attention.has(over)) return over;
+      const selected = this.traits.selected_token.value;
+      const rows = this.kernelRows.value;
+      // Without a kernel, what is not at hand will never be.
+      const lost = this.disconnected.value && rows && !this.attention.has(selected);
+      return lost ? rows.token : selected;
     });
+    stops.push(effect(() => this.askForRows()));
     this.shownHead = computed(() => {
       const { selected_layer, selected_head } = this.traits;
       return this.hoveredHead.value ?? [selected_layer.value, selected_head.value];
@@ -138,6 +145,13 @@ export class Store {
     });
     this.checkKernel();
     if (!this.disconnected.peek()) this.model.save_changes();
+  }
+
+  /** Rows of the selected token come on request, where they are not at hand. */
+  private askForRows(): void {
+    const token = this.traits.selected_token.value;
+    if (!this.kernelRows.value || this.disconnected.value || this.attention.has(token)) return;
+    this.request("rows", { token, direction: this.traits.direction.value });
   }
 
   private checkKernel(): void {

@@ -15,7 +15,7 @@ export function headName(layer: number, head: number): string {
 }
 
 export function directionWords(direction: Traits["direction"]): string {
-  return direction === "looks_at" ? "attends to" : "attended by";
+  return direction === "attends_to" ? "attends to" : "attended by";
 }
 
 /** Three significant digits, without an exponent where a person would not write one. */

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from .binary import Encoded, Jpeg
 from .results import Compared, Empty, FamilyName
+from .selections import Direction
 from .tensors import AttentionLayer, PatternMap, PatternPictures
 
 __all__ = [
@@ -96,6 +97,13 @@ class LayerParams(TypedDict):
     layer: int
 
 
+class RowsParams(TypedDict):
+    """Of which token; the selection itself may still be on its way."""
+
+    token: int
+    direction: Direction
+
+
 class HeadParams(TypedDict):
     """Which head."""
 
@@ -172,6 +180,9 @@ class Requests(TypedDict):
 
     attention: Asks[LayerParams, Encoded[AttentionLayer, None]]
     """Attention of a whole layer."""
+
+    rows: Asks[RowsParams, None]
+    """``_attention_rows`` of the selected token, where the browser does not hold them."""
 
     partial: Asks[HeadParams, None]
     """``partial``: the decision without parts of a head's attention."""

@@ -18,7 +18,7 @@ __all__ = [
 Head: TypeAlias = tuple[int, int]
 """A layer and a head of it, both from 0."""
 
-Direction: TypeAlias = Literal["looks_at", "looked_at_by"]
+Direction: TypeAlias = Literal["attends_to", "attended_by"]
 """Whether a token's row of the attention is shown, or its column."""
 
 Colormap: TypeAlias = Literal["viridis", "cividis", "magma"]

@@ -13,12 +13,12 @@ import { TokenChips } from "./token_chips";
 
 const DIRECTIONS = [
   {
-    key: "looks_at",
+    key: "attends_to",
     label: "attends to",
     hint: "The token's row of the attention matrix: where it takes information from.",
   },
   {
-    key: "looked_at_by",
+    key: "attended_by",
     label: "attended by",
     hint: "The token's column of the attention matrix: who takes information from it.",
   },
