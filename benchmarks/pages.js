@@ -1,6 +1,14 @@
 // What is painted, and when: measured inside the page, in milliseconds of performance.now.
 globalThis.measure = (() => {
-  const find = (selector) => document.querySelector(selector);
+  /** The first element, in the page or in a widget's own tree. */
+  const find = (selector) => {
+    const trees = [...document.querySelectorAll(".vaw")].map(({ shadowRoot }) => shadowRoot);
+    for (const tree of [document, ...trees]) {
+      const element = tree?.querySelector(selector);
+      if (element) return element;
+    }
+    return null;
+  };
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
   const TOGETHER = 1500;
   const frame = () => new Promise((done) => requestAnimationFrame(done));

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { context } from "esbuild";
 
 const out = "../vit_attention_widget/static";
-const NO_WIDGETS = ["mount.tsx", "stores.ts"];
+const NO_WIDGETS = ["mount.tsx", "stores.ts", "isolate.ts", "keys_inside.ts"];
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const bundles = await context({

@@ -96,6 +96,8 @@ def page(
         state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
     if panels is not None:
         state["panels"] = panels
+    css = (STATIC / "style.css").read_text()
+    state["_css"] = css
     info = session._model_info
     streamed = range(info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0)
     layers = [text(session.attention.layer(layer)) for layer in streamed]
@@ -104,7 +106,7 @@ def page(
     host = Path(__file__).with_name("host.js").read_text()
     return f"""<!doctype html><meta charset="utf-8">
 <style>
-{(STATIC / "style.css").read_text()}
+{css}
 body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
 </style>
 <body style="{style}" data-jp-theme-light="{str(not dark).lower()}"><div id="widget"></div>

@@ -119,3 +119,74 @@ describe("mounting", () => {
     expect(model.listening).toBe(0);
   });
 });
+
+describe("a host's page", () => {
+  const shown = async (changes: Record<string, unknown>) => {
+    const model = new FakeModel(changes);
+    const el = document.createElement("div");
+    document.body.append(el);
+    const closing = new AbortController();
+    const view = widget(() => <input />, "widget");
+    await act(() => {
+      view.render({ model, el, signal: closing.signal });
+    });
+    return { model, el, closing };
+  };
+
+  it("does not reach into the widget, which has the sheet that the kernel sent", async () => {
+    const { model, el, closing } = await shown({ _css: ".vaw-root { color: red }" });
+    expect(el.querySelector(".vaw-root")).toBeNull();
+    expect(el.shadowRoot?.querySelector(".vaw-root")).not.toBeNull();
+    expect(el.shadowRoot?.querySelector("style")?.textContent).toContain("color: red");
+    model.kernel("_css", ".vaw-root { color: blue }");
+    expect(el.shadowRoot?.querySelector("style")?.textContent).toContain("color: blue");
+    closing.abort();
+    expect(el.shadowRoot?.querySelector(".vaw-root")).toBeNull();
+  });
+
+  it("is not told of keys, but of those pressed with Ctrl", async () => {
+    for (const changes of [{}, { _css: "p {}" }]) {
+      const { el, closing } = await shown(changes);
+      const heard: string[] = [];
+      const hear = (event: Event) => heard.push((event as KeyboardEvent).key);
+      document.addEventListener("keydown", hear);
+      const tree = el.shadowRoot ?? el;
+      for (const at of [".vaw-root", "input", "button"])
+        for (const key of ["x", "Escape", "Enter", "s"])
+          tree.querySelector(at)?.dispatchEvent(
+            new KeyboardEvent("keydown", {
+              key,
+              bubbles: true,
+              composed: true,
+              ctrlKey: key === "s",
+            }),
+          );
+      expect(heard).toEqual(["s", "s", "s"]);
+      document.removeEventListener("keydown", hear);
+      closing.abort();
+      el.remove();
+    }
+  });
+
+  it("gets no key that follows a press in the widget, whatever became of what was pressed", async () => {
+    const { el, closing } = await shown({ _css: "p {}" });
+    const heard: string[] = [];
+    const hear = (event: Event) => heard.push((event as KeyboardEvent).key);
+    document.addEventListener("keydown", hear);
+    const press = (key: string) =>
+      document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const point = (at: Element) =>
+      at.dispatchEvent(new MouseEvent("pointerdown", { bubbles: true, composed: true }));
+    press("a");
+    point(el.shadowRoot?.querySelector("button") as Element);
+    press("x");
+    expect(heard).toEqual(["a"]);
+    expect(el.shadowRoot?.activeElement?.className).toBe("vaw-root");
+    point(document.body);
+    press("b");
+    expect(heard).toEqual(["a", "b"]);
+    document.removeEventListener("keydown", hear);
+    closing.abort();
+    el.remove();
+  });
+});

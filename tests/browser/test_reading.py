@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def show(lab: Lab) -> None:
           for (let top = 0; top < 40000; top += 400) {
             panel.scrollTo(0, top);
             await new Promise((done) => setTimeout(done, 60));
-            const shown = document.querySelector('.jp-OutputArea .vaw-explorer');
+            const shown = document.querySelector('.jp-OutputArea .vaw');
             if (shown) { shown.scrollIntoView(); return; }
           }
         }"""
@@ -84,11 +85,7 @@ def test_2_its_most_important_head(lab: Lab) -> None:
     lab.page.mouse.move(5, 5)
     says = find(lab, "strength-says")
     says.wait_for()
-    lab.page.wait_for_function(
-        """([at, words]) => [...document.querySelectorAll(at)].some(
-             (element) => element.textContent.startsWith(words))""",
-        arg=[f"{EXPLORER} [data-testid=strength-says]", f"layer {layer}, head {head}"],
-    )
+    says.filter(has_text=re.compile(f"^layer {layer}, head {head}")).wait_for()
     lab.screenshot("reading-2-strength", f"{EXPLORER} [data-testid=panel-strength]")
 
 
@@ -173,10 +170,7 @@ def test_panels_close_and_come_back(lab: Lab) -> None:
     expected = "['picture', 'decision', 'heads', 'detail', 'strength', 'patterns']"
     assert lab.until("print(explorer.panels)", expected) == expected
     lab.python("explorer.panels = ['picture', 'patterns']")
-    lab.page.wait_for_function(
-        "(at) => document.querySelectorAll(at).length === 0",
-        arg=f"{EXPLORER} [data-testid=heads-canvas]",
-    )
+    find(lab, "heads-canvas").wait_for(state="detached")
     lab.screenshot("reading-two-panels", EXPLORER)
 
 

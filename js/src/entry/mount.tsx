@@ -5,6 +5,8 @@ import type { AnyModel } from "../protocol/model";
 import { Store } from "../state/store";
 import type { ViewProps } from "../ui/view";
 import { Shell } from "../views/shell/shell";
+import { isolated } from "./isolate";
+import { keepKeys } from "./keys_inside";
 import { Stores } from "./stores";
 
 interface Host {
@@ -23,13 +25,15 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
     render({ model, el, signal }: Host) {
       const store = stores.find(model) ?? new Store(model, signal); // then for this view alone
       el.classList.add("vaw");
+      const home = isolated(el, model, signal);
+      keepKeys(el, signal);
       draw(
         <Shell store={store} title={title}>
           <View store={store} />
         </Shell>,
-        el,
+        home,
       );
-      const close = () => draw(null, el);
+      const close = () => draw(null, home);
       signal.addEventListener("abort", close);
       return close;
     },

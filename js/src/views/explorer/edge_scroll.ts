@@ -2,8 +2,14 @@
 
 const EDGE = 48;
 
+/** The parent, also out of the widget's own tree. */
+function parentOf(element: Element): Element | null {
+  const tree = element.getRootNode();
+  return element.parentElement ?? (tree instanceof ShadowRoot ? tree.host : null);
+}
+
 function scrollerOf(element: Element): Element | null {
-  for (let at = element.parentElement; at; at = at.parentElement) {
+  for (let at = parentOf(element); at; at = parentOf(at)) {
     const scrolls = /auto|scroll/.test(getComputedStyle(at).overflowY);
     if (scrolls && at.scrollHeight > at.clientHeight) return at;
   }

@@ -3,13 +3,19 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
+/** The element that the host gave the widget, whether or not it has a tree of its own. */
+function widgetOf(element: Element | null): Element | null {
+  const tree = element?.getRootNode();
+  return element?.closest(".vaw") ?? (tree instanceof ShadowRoot ? tree.host : null);
+}
+
 export function FullScreen() {
   const button = useRef<HTMLButtonElement>(null);
   const on = useSignal(false);
   useEffect(() => {
     const look = () => {
       // A host may keep the widget in a shadow tree, which knows what the document does not.
-      const tree = button.current?.getRootNode() as DocumentOrShadowRoot | undefined;
+      const tree = widgetOf(button.current)?.getRootNode() as DocumentOrShadowRoot | undefined;
       on.value = (tree?.fullscreenElement ?? null) !== null;
     };
     document.addEventListener("fullscreenchange", look);
@@ -19,7 +25,7 @@ export function FullScreen() {
   const toggle = () => {
     const done = on.peek()
       ? document.exitFullscreen()
-      : button.current?.closest(".vaw")?.requestFullscreen();
+      : widgetOf(button.current)?.requestFullscreen();
     done?.catch(() => undefined); // refused by the host: all stays as it is
   };
   return (

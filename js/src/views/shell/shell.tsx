@@ -48,7 +48,7 @@ export function Shell({ store, title, children }: Props) {
   const stale = store.status.value.state === "computing" && store.status.value.label !== "";
   const info = store.info.value;
   return (
-    <div class="vaw-root" data-lm-suppress-shortcuts="true" onKeyDown={onKey}>
+    <div class="vaw-root" tabIndex={-1} onKeyDown={onKey}>
       <header class="vaw-head">
         <h2>{title}</h2>
         <StatusLine store={store} />

@@ -1,0 +1,44 @@
+// No key that is pressed in a widget reaches the host, where a letter cuts or makes a cell.
+
+const KINDS = ["keydown", "keypress", "keyup"] as const;
+
+/** Keys of the browser and of the host, but Enter, which would run the cell and replace the widget. */
+function goesOut(event: KeyboardEvent): boolean {
+  return (event.ctrlKey || event.metaKey || event.altKey) && event.key !== "Enter";
+}
+
+/**
+ * Keeps the keys pressed in `el`, which holds the widget's `.vaw-root`. What was focused may be
+ * gone, as a button that is disabled by its click: then keys still belong to the widget.
+ */
+export function keepKeys(el: HTMLElement, signal: AbortSignal): void {
+  /** Whether the widget is what was focused or pressed last. */
+  let within = false;
+  // Lumino's hosts skip what is inside, also where they listen before it does.
+  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  const stop = (event: KeyboardEvent) => {
+    if (!goesOut(event)) event.stopPropagation();
+  };
+  const bringBack = (event: KeyboardEvent) => {
+    const lost = event.target === document.body || event.target === document.documentElement;
+    if (!within || !lost || !el.isConnected || goesOut(event)) return;
+    event.stopImmediatePropagation();
+    const root = (el.shadowRoot ?? el).querySelector<HTMLElement>(".vaw-root");
+    root?.focus({ preventScroll: true });
+    const again = new KeyboardEvent(event.type, init(event));
+    if (root?.dispatchEvent(again) === false) event.preventDefault();
+  };
+  const look = (event: Event) => {
+    within = event.composedPath().includes(el);
+  };
+  for (const kind of KINDS) {
+    el.addEventListener(kind, stop, { signal });
+    window.addEventListener(kind, bringBack, { signal, capture: true });
+  }
+  for (const kind of ["focusin", "pointerdown"])
+    window.addEventListener(kind, look, { signal, capture: true });
+}
+
+function init({ key, code, shiftKey, repeat }: KeyboardEvent): KeyboardEventInit {
+  return { key, code, shiftKey, repeat, bubbles: true, cancelable: true };
+}
