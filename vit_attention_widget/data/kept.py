@@ -33,11 +33,11 @@ def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> list[tuple[Tensor
     for batch in batches(images, None, _AT_ONCE):
         inputs, labels = batch.prepared(vit)
         kept += zip(inputs.cpu(), labels or [None] * len(inputs), strict=True)
-    labelled = [label is not None for _, label in kept]
-    if any(labelled) and not all(labelled):
+    labeled = [label is not None for _, label in kept]
+    if any(labeled) and not all(labeled):
         raise ParameterError(
             "Some images of the set have a label, but others have none, such as image "
-            f"{labelled.index(False)}: give all of them one, or none."
+            f"{labeled.index(False)}: give all of them one, or none."
         )
     return kept
 

@@ -33,23 +33,23 @@ def with_labels(images: ImagesLike, labels: LabelsLike) -> Iterator[tuple[Any, L
     ParameterError
         If the labels are not as many as the images, or one is neither an index nor a name.
     """
-    given = listed(labels)
-    if isinstance(given, str) or not hasattr(given, "__len__"):
+    each = listed(labels)
+    if isinstance(each, str) or not hasattr(each, "__len__"):
         raise ParameterError(f"The labels are {labels!r}: give a list, one for each image.")
-    given = list(given)
+    each = list(each)
     total = count_images(images) if in_memory(images) else None
-    if total is not None and total != len(given):
-        raise ParameterError(f"{len(given)} labels were given for {total} images: give one each.")
+    if total is not None and total != len(each):
+        raise ParameterError(f"{len(each)} labels were given for {total} images: give one each.")
     count = 0
     for image, _ in samples(images):
-        if count < len(given):
-            yield image, check_label(given[count], count)
+        if count < len(each):
+            yield image, check_label(each[count], count)
         count += 1
-        if count > len(given):
+        if count > len(each):
             break
-    if count != len(given):
+    if count != len(each):
         raise ParameterError(
-            f"{len(given)} labels were given, but not as many images: give one each."
+            f"{len(each)} labels were given, but not as many images: give one each."
         )
 
 

@@ -191,10 +191,10 @@ def samples(images: ImagesLike) -> Iterator[tuple[Any, Any]]:
         yield from zip(item.images, item.labels or [None] * len(item.images), strict=True)
 
 
-def until_error(given: Iterator[Batch]) -> Iterator[Batch | Exception]:
+def until_error(read: Iterator[Batch]) -> Iterator[Batch | Exception]:
     """Batches, and at last the error of a data set that breaks; it may raise anything."""
     try:
-        yield from given
+        yield from read
     except Exception as error:
         yield error
 
@@ -209,8 +209,8 @@ def has_one_each(target: object) -> TypeGuard[Sequence[Any] | Tensor | NDArray[A
 def _one_each(images: ImagesLike, target: Any) -> list[Any] | None:
     if not has_one_each(target):
         return None
-    labelled = in_memory(images) and any(item.labels is not None for item in items(images))
-    if labelled or not (is_image(images) or in_memory(images)):
+    labeled = in_memory(images) and any(item.labels is not None for item in items(images))
+    if labeled or not (is_image(images) or in_memory(images)):
         raise ParameterError(
             "Targets were given one per image beside a data set: let it yield (image, label), or "
             "give one target for all."

@@ -1,6 +1,6 @@
 """Pictures of objects in cluttered surroundings, drawn by formula, with their true masks.
 
-Every scene follows from its seed alone. Colour, texture, place, size, rotation and background are
+Every scene follows from its seed alone. Color, texture, place, size, rotation and background are
 drawn independently of the kind, so only the outline tells what the object is.
 """
 
@@ -61,7 +61,7 @@ class _Thing:
     y: float
     size: float
     angle: float
-    colours: NDArray[np.float64]  # [2, 3]
+    colors: NDArray[np.float64]  # [2, 3]
     texture: int
     frequency: float
     slant: float
@@ -173,7 +173,7 @@ def _scene(image: Tensor, mask: Tensor, label: int) -> Scene:
 
 
 def _palette(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Two colours that can be told apart, [2, 3]."""
+    """Two colors that can be told apart, [2, 3]."""
     hue = rng.random()
     other = (hue + rng.uniform(0.08, 0.5)) % 1
     light, dark = rng.uniform(0.62, 0.95), rng.uniform(0.22, 0.55)
@@ -223,24 +223,24 @@ def _paint(
     field = F.interpolate(
         torch.tensor(fields, dtype=torch.float32), size=(size, size), mode="bicubic"
     ).clamp(0, 1)
-    colours = torch.tensor(backdrops, dtype=torch.float32)
+    colors = torch.tensor(backdrops, dtype=torch.float32)
     share = field[:, :1]
-    images = colours[:, 0, :, None, None] * share + colours[:, 1, :, None, None] * (1 - share)
+    images = colors[:, 0, :, None, None] * share + colors[:, 1, :, None, None] * (1 - share)
     images = images * (0.75 + 0.35 * field[:, 1:])
     masks = torch.zeros(len(plans), size, size)
     for depth in range(max(map(len, plans)), 0, -1):
-        at = [i for i, plan in enumerate(plans) if len(plan) >= depth]
-        things = [plans[i][len(plans[i]) - depth] for i in at]
-        cover, colour = _draw_things(things, x, y)
-        index = torch.tensor(at)
+        deep = [i for i, plan in enumerate(plans) if len(plan) >= depth]
+        things = [plans[i][len(plans[i]) - depth] for i in deep]
+        cover, color = _draw_things(things, x, y)
+        index = torch.tensor(deep)
         under = images[index]
-        images[index] = under + cover[:, None] * (colour - under)
+        images[index] = under + cover[:, None] * (color - under)
         masks[index] = cover
     return images.clamp(0, 1), masks
 
 
 def _draw_things(things: list[_Thing], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Coverage [n, H, W] in [0, 1] and colour [n, 3, H, W] of one thing per image."""
+    """Coverage [n, H, W] in [0, 1] and color [n, 3, H, W] of one thing per image."""
 
     def column(value: Callable[[_Thing], float]) -> Tensor:
         return torch.tensor([value(t) for t in things])[:, None, None]
@@ -260,14 +260,14 @@ def _draw_things(things: list[_Thing], x: Tensor, y: Tensor) -> tuple[Tensor, Te
             distance[which] = bar(*of) if shape == len(KINDS) else blob(*of)
     cover = (0.5 - distance * size * x.shape[-1]).clamp(0, 1)  # one pixel of soft edge
     pattern = _pattern(things, u, v)
-    pair = torch.tensor(np.stack([t.colours for t in things]), dtype=torch.float32)
+    pair = torch.tensor(np.stack([t.colors for t in things]), dtype=torch.float32)
     first, second = pair[:, 0, :, None, None], pair[:, 1, :, None, None]
-    # The second colour is toned towards the first: a texture must not look like an outline.
+    # The second color is toned towards the first: a texture must not look like an outline.
     return cover, first + pattern[:, None] * 0.55 * (second - first)
 
 
 def _pattern(things: list[_Thing], u: Tensor, v: Tensor) -> Tensor:
-    """Share of the second colour, [n, H, W]: plain, stripes, checks, dots or a gradient."""
+    """Share of the second color, [n, H, W]: plain, stripes, checks, dots or a gradient."""
 
     def column(value: Callable[[_Thing], float]) -> Tensor:
         return torch.tensor([value(t) for t in things])[:, None, None]

@@ -33,7 +33,7 @@ _FRESH = 1_000_000_000
 """Seeds from here on are never used for training."""
 
 
-def normalised(images: Tensor) -> Tensor:
+def normalized(images: Tensor) -> Tensor:
     """Pictures in [0, 1] as the model takes them."""
     return (images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
@@ -45,12 +45,12 @@ def accuracy(model: nn.Module, count: int, first_seed: int = _FRESH) -> float:
         for start in range(0, count, 100):
             seeds = range(first_seed + start, first_seed + min(start + 100, count))
             images, _, labels = draw(seeds)
-            right += int((model(normalised(images)).argmax(-1) == labels).sum())
+            right += int((model(normalized(images)).argmax(-1) == labels).sum())
     return right / count
 
 
 class Pool:
-    """Scenes drawn once, seen many times: mirrored and with their colours exchanged."""
+    """Scenes drawn once, seen many times: mirrored and with their colors exchanged."""
 
     def __init__(self, count: int, seed: int, spread: float) -> None:
         self.images = torch.empty(count, 3, IMAGE_SIZE, IMAGE_SIZE, dtype=torch.uint8)
@@ -71,7 +71,7 @@ class Pool:
             images, masks = images.flip(3), masks.flip(2)
         images = images[:, torch.randperm(3, generator=generator)]
         by_patch = F.unfold(masks[:, None].float(), PATCH, stride=PATCH).transpose(1, 2)
-        return normalised(images.float() / 255), by_patch, self.labels[index]
+        return normalized(images.float() / 255), by_patch, self.labels[index]
 
 
 def start_well(model: Any) -> None:
@@ -89,8 +89,8 @@ def start_well(model: Any) -> None:
             for head in range(block.attn.num_heads):
                 basis = torch.linalg.qr(torch.randn(model.embed_dim, width))[0].T
                 for part in (0, block.attn.attn_dim):  # queries, then keys
-                    at = part + head * width
-                    block.attn.qkv.weight[at : at + width] = basis
+                    start = part + head * width
+                    block.attn.qkv.weight[start : start + width] = basis
 
 
 def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn.Module, list[str]]:
@@ -104,7 +104,7 @@ def train(steps: int, batch: int, pool: int, rate: float, seed: int) -> tuple[nn
     kind = nn.Linear(model.embed_dim, model.num_classes)
     weights = [p for module in (model, outline, kind) for p in module.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _share_of_rate(at, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: _share_of_rate(i, steps))
     begins = {int(share * steps): spread for share, spread in SPREADS.items()}
     log = []
     for step in range(steps):

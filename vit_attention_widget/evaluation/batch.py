@@ -172,6 +172,6 @@ class Evaluator:
 
 def _stacked(curves: list[Tensor | None]) -> Tensor:
     """[image, method, fraction]; NaN where a method failed."""
-    known = next(curve for curve in curves if curve is not None)
-    full = [torch.full_like(known, torch.nan) if curve is None else curve for curve in curves]
+    measured = next(curve for curve in curves if curve is not None)
+    full = [torch.full_like(measured, torch.nan) if curve is None else curve for curve in curves]
     return torch.stack(full, 1).float()

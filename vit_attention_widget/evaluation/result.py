@@ -132,8 +132,8 @@ class Evaluation(NamedValues):
             If the metric is not the area of a curve.
         """
         if self._metric(metric) not in self.fractions:
-            known = ", ".join(self.fractions) or "none of those computed"
-            raise ParameterError(f"{metric} has no curve; these have: {known}.")
+            with_curve = ", ".join(self.fractions) or "none of those computed"
+            raise ParameterError(f"{metric} has no curve; these have: {with_curve}.")
         mean = self._curves(metric)[:, self._method(method)].nanmean(0)
         return torch.tensor(self.fractions[metric]), mean
 
@@ -245,8 +245,8 @@ class Evaluation(NamedValues):
         """Methods by their means, the best first, those without one last."""
         sign = -1 if self.better[metric] == "lower" else 1
         scores = {method: sign * self.mean(method, metric) for method in self.methods}
-        known = {method: x if x == x else float("-inf") for method, x in scores.items()}
-        return sorted(self.methods, key=lambda method: known[method], reverse=True)
+        ranks = {method: x if x == x else float("-inf") for method, x in scores.items()}
+        return sorted(self.methods, key=lambda method: ranks[method], reverse=True)
 
     def _remarks(self) -> list[str]:
         """What does not beat a baseline, and what went wrong."""

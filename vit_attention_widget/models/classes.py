@@ -106,7 +106,7 @@ def _index_of(name: str, vit: VisionTransformer) -> int:
             f"The class {name!r} was asked for by name, but {vit.name} does not say what its "
             f"classes are called: give an index from 0 to {vit.num_classes - 1}."
         )
-    folded = [known.casefold() for known in vit.class_names]
+    folded = [class_name.casefold() for class_name in vit.class_names]
     wanted = name.strip().casefold()
     if wanted in folded:
         return folded.index(wanted)

@@ -105,7 +105,7 @@ class ResultTraits(traitlets.HasTraits):
     """The explained target, and the likely classes, before and after pruning; empty until known."""
 
     accuracy: TraitType[Accuracy, Accuracy | Empty] = _dict()
-    """Accuracy on the labelled set before and after pruning; empty without labels."""
+    """Accuracy on the labeled set before and after pruning; empty without labels."""
 
     partial: TraitType[PartialPruning, PartialPruning | Empty] = _dict()
     """The decision with parts of one head's attention set to zero; empty until asked for."""

@@ -20,7 +20,7 @@ from ..data.labels import (
 from ..data.reader import batches
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
-from ..models.class_names import class_names_of
+from ..models.class_names import ClassNamesLike, class_names_of, read_class_names
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from . import bank_file
@@ -31,13 +31,13 @@ __all__ = ["MemoryBank"]
 
 
 class MemoryBank:
-    r"""Features of labelled images, which lend classes to a model that was trained without any.
+    r"""Features of labeled images, which lend classes to a model that was trained without any.
 
-    An image's class is the vote of its k nearest neighbours; what of its features makes it so is a
+    An image's class is the vote of its k nearest neighbors; what of its features makes it so is a
     weight for each dimension (Liao, Gao and Zhang: *Dynamic Accumulated Attention Map*, Pattern
     Recognition 165, 2025; both as in the authors' code). With :math:`f` the feature vector and
-    :math:`b` the neighbours, all of length 1: the vote of a neighbour is :math:`\exp(f \cdot b /
-    T)`; the weights are the mean of :math:`f \odot b` over the neighbours of the winning class,
+    :math:`b` the neighbors, all of length 1: the vote of a neighbor is :math:`\exp(f \cdot b /
+    T)`; the weights are the mean of :math:`f \odot b` over the neighbors of the winning class,
     min-maxed to [0, 1].
 
     Attributes
@@ -48,7 +48,7 @@ class MemoryBank:
         [image] int64, indices into ``class_names``.
     class_names : list of str
     k : int
-        How many neighbours vote.
+        How many neighbors vote.
     temperature : float
         T of the vote.
     fingerprint : ModelFingerprint
@@ -67,8 +67,8 @@ class MemoryBank:
     >>> bank = vaw.targets.MemoryBank.fit(
     ...     model, [s.image for s in scenes], [s.name for s in scenes], k=5
     ... )
-    >>> found = vaw.trace(model, vaw.demo.scene(99, "star").image, bank.target())
-    >>> vaw.explainers.daam(found).final.shape
+    >>> trace = vaw.trace(model, vaw.demo.scene(99, "star").image, bank.target())
+    >>> vaw.explainers.daam(trace).final.shape
     torch.Size([1, 10, 10])
     """
 
@@ -86,7 +86,7 @@ class MemoryBank:
         temperature: float = 0.07,
     ) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ParameterError(f"k is {k!r}: at least 1 neighbour has to vote.")
+            raise ParameterError(f"k is {k!r}: at least 1 neighbor has to vote.")
         if not temperature > 0:  # NaN too
             raise ParameterError(f"temperature is {temperature!r}: it must be above 0.")
         self.features, self.labels, self.class_names = features, labels, list(class_names)
@@ -95,7 +95,7 @@ class MemoryBank:
     def __repr__(self) -> str:
         return (
             f"<MemoryBank of {self.fingerprint.name}: {len(self)} images, {len(self.class_names)} "
-            f"classes, {self.k} neighbours vote>"
+            f"classes, {self.k} neighbors vote>"
         )
 
     def __len__(self) -> int:
@@ -108,13 +108,13 @@ class MemoryBank:
         images: ImagesLike,
         labels: LabelsLike | None = None,
         *,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNamesLike | None = None,
         k: int = 20,
         temperature: float = 0.07,
         batch_size: int = 16,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
-        """Run a model on labelled images and keep what it makes of them.
+        """Run a model on labeled images and keep what it makes of them.
 
         Parameters
         ----------
@@ -125,8 +125,9 @@ class MemoryBank:
             mappings with both.
         labels : sequence of int or str, optional
             The class of each image, all by index or all by name.
-        class_names : sequence of str, optional
-            What the indices mean; by default what the data set says in ``.classes``.
+        class_names : sequence of str, mapping or path, optional
+            What the indices mean: a list, ``{index: name}``, or a .txt or .json file of these; by
+            default what the data set calls its classes.
         k, temperature
             See the class.
         batch_size : int
@@ -170,18 +171,19 @@ class MemoryBank:
             parts.append(F.normalize(features, dim=-1))
             if progress is not None:
                 progress(len(classes) / total if total else 0.0, "remembering images")
-        index, names = number_classes(classes, class_names or class_names_of(images))
+        said = class_names_of(images) if class_names is None else read_class_names(class_names)
+        index, names = number_classes(classes, said)
         return cls(torch.cat(parts), index, names, fingerprint(vit), k=k, temperature=temperature)
 
     def vote(self, features: Tensor) -> Tensor:
-        """What the neighbours of features [batch, dim] say: votes [batch, class], not normalised.
+        """What the neighbors of features [batch, dim] say: votes [batch, class], not normalized.
 
         Raises
         ------
         TargetError
             If the features are not as long as those of the bank.
         """
-        likeness, nearest = self._neighbours(self._unit(features))
+        likeness, nearest = self._neighbors(self._unit(features))
         votes = torch.zeros(len(likeness), len(self.class_names))
         return votes.scatter_add(1, self.labels[nearest], (likeness / self.temperature).exp())
 
@@ -192,23 +194,23 @@ class MemoryBank:
         ----------
         features : Tensor
         index : sequence of int, optional
-            The class of each image; by default the one that its neighbours vote for. Another class
+            The class of each image; by default the one that its neighbors vote for. Another class
             (ours) is represented by its own k nearest images.
         """
         unit = self._unit(features)
         chosen = self.vote(features).argmax(-1).tolist() if index is None else index
-        found = []
-        for one, label in zip(unit, chosen, strict=True):
+        weights = []
+        for feature, label in zip(unit, chosen, strict=True):
             if index is None:
-                _, nearest = self._neighbours(one[None])
+                _, nearest = self._neighbors(feature[None])
                 near = nearest[0][self.labels[nearest[0]] == label]
             else:
-                near = self._nearest_of(one, label)
-            product = (one * self.features[near]).mean(0)
+                near = self._nearest_of(feature, label)
+            product = (feature * self.features[near]).mean(0)
             low, high = product.min(), product.max()
             flat = torch.ones_like(product)
-            found.append((product - low) / (high - low) if high > low else flat)
-        return torch.stack(found)
+            weights.append((product - low) / (high - low) if high > low else flat)
+        return torch.stack(weights)
 
     def target(self, label: int | str | None = None) -> TargetSpec:
         r"""What makes an image one of its class: its features, each dimension by its importance.
@@ -219,7 +221,7 @@ class MemoryBank:
         Parameters
         ----------
         label : int or str, optional
-            A class of the bank by index or name; by default the one that the neighbours vote for.
+            A class of the bank by index or name; by default the one that the neighbors vote for.
 
         Returns
         -------
@@ -277,10 +279,10 @@ class MemoryBank:
         ParameterError
             If the file holds no memory bank, or one of another model.
         """
-        found = cls(**bank_file.load(path))
+        bank = cls(**bank_file.load(path))
         if model is not None:
-            found.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
-        return found
+            bank.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
+        return bank
 
     def _unit(self, features: Tensor) -> Tensor:
         if features.ndim != 2 or features.shape[1] != self.features.shape[1]:
@@ -291,7 +293,7 @@ class MemoryBank:
             )
         return F.normalize(features.detach().cpu().float(), dim=-1)
 
-    def _neighbours(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+    def _neighbors(self, unit: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and indices of the k nearest images, [batch, k]."""
         return (unit @ self.features.T).topk(min(self.k, len(self)), dim=-1)
 
@@ -300,16 +302,16 @@ class MemoryBank:
         return members[(self.features[members] @ one).topk(min(self.k, len(members))).indices]
 
     def _class_index(self, label: int | str) -> int:
-        known = self.class_names
+        names = self.class_names
         if isinstance(label, str):
-            index = known.index(label) if label in known else -1
+            index = names.index(label) if label in names else -1
         else:
             index = label.__index__() if hasattr(label, "__index__") else -1
             index = -1 if isinstance(label, bool) else index
-        if not 0 <= index < len(known) or not bool((self.labels == index).any()):
-            some = ", ".join(map(repr, known[:5]))
+        if not 0 <= index < len(names) or not bool((self.labels == index).any()):
+            some = ", ".join(map(repr, names[:5]))
             raise TargetError(
-                f"The bank holds no image of a class {label!r}: it has {len(known)} classes, 0 to "
-                f"{len(known) - 1}, such as {some}."
+                f"The bank holds no image of a class {label!r}: it has {len(names)} classes, 0 to "
+                f"{len(names) - 1}, such as {some}."
             )
         return index

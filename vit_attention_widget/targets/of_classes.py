@@ -146,16 +146,16 @@ def sum_of(classes: Sequence[int | str]) -> TargetSpec:
             f"The classes of the sum are {classes!r}: give a list of at least one class, by index "
             "or name."
         )
-    given = list(classes)
+    listed = list(classes)
 
     def bind(logits: Tensor, vit: VisionTransformer) -> Target:
         if not vit.has_classes:
-            raise TargetError(f"The target {given!r} is not of classes: {no_class(vit)}")
-        index = [class_index(c, vit) for c in given]
+            raise TargetError(f"The target {listed!r} is not of classes: {no_class(vit)}")
+        index = [class_index(c, vit) for c in listed]
         twice = next((i for i in index if index.count(i) > 1), None)
         if twice is not None:
             raise TargetError(
-                f"The class {vit.class_name(twice)!r} is named twice in {given!r}: name each once."
+                f"The class {vit.class_name(twice)!r} is named twice in {listed!r}: name each once."
             )
 
         def score(logits: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ def sum_of(classes: Sequence[int | str]) -> TargetSpec:
 
         return Target(score, " + ".join(vit.class_name(i) for i in index))
 
-    return TargetSpec(" + ".join(_said(c) for c in given), bind)
+    return TargetSpec(" + ".join(_said(c) for c in listed), bind)
 
 
 def logit_of(index: tuple[int, ...], vit: VisionTransformer) -> Target:

@@ -45,8 +45,8 @@ def similarity(reference: Any) -> TargetSpec:
     >>> model = vaw.demo.load_model()
     >>> model.reset_classifier(0)  # what it returns now are its features
     >>> one, other = (vaw.demo.scene(seed, "star").image for seed in (1, 2))
-    >>> found = vaw.trace(model, one, vaw.targets.similarity(other))
-    >>> found.target.name, vaw.explainers.legrad(found).final.shape
+    >>> trace = vaw.trace(model, one, vaw.targets.similarity(other))
+    >>> trace.target.name, vaw.explainers.legrad(trace).final.shape
     ('similarity to an image', torch.Size([1, 10, 10]))
     """
     vector = _as_vector(reference)

@@ -73,9 +73,9 @@ def _refused(vit: VisionTransformer) -> Target:
 def _checked(function: Callable[[Tensor], Tensor], logits: Tensor) -> Target:
     name = getattr(function, "__name__", type(function).__name__)
     with torch.no_grad():
-        found = function(logits.detach())
-    if not isinstance(found, Tensor) or tuple(found.shape) != (logits.shape[0],):
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        scalars = function(logits.detach())
+    if not isinstance(scalars, Tensor) or tuple(scalars.shape) != (logits.shape[0],):
+        shape = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
         raise TargetError(
             f"The target {name} returned {shape}, but logits [{logits.shape[0]}, "
             f"{logits.shape[1]}] must become one scalar per image, [{logits.shape[0]}]."
