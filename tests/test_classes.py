@@ -121,8 +121,12 @@ def test_the_classes_of_models_with_a_configuration_for_each_tower(family: str) 
         vision_config=SIZE, text_config={**text, "vocab_size": 60000}, num_labels=7
     )
     config.id2label = dict(enumerate(NAMES))
-    vit = vaw.describe(getattr(hf, f"{family}ForImageClassification")(config).eval())
+    model = getattr(hf, f"{family}ForImageClassification")(config).eval()
+    vit = vaw.describe(model)
     assert (vit.num_classes, vit.class_names, vit.output) == (7, NAMES, "softmax")
+    trace = vaw.trace(model, IMAGE, "eel")
+    torch.testing.assert_close(trace.logits, model(IMAGE).logits)
+    assert (trace.model.num_classes, trace.target.index) == (7, (4,))
 
 
 @pytest.mark.parametrize("head", [nn.Identity(), nn.Sequential(nn.Dropout(0.5)), nn.Flatten()])
@@ -190,6 +194,27 @@ def test_names_come_in_several_forms(tmp_path: Path) -> None:
 def test_names_that_cannot_be_taken(names: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         vaw.trace(timm_model(7), IMAGE, class_names=names)
+
+
+class ClassLabel:
+    """As Hugging Face's datasets say what a column's classes are called."""
+
+    names = NAMES
+
+
+class HuggingFaceData(list[Any]):
+    features = {"image": None, "label": ClassLabel()}
+
+
+def test_names_of_data_sets_are_found_where_a_model_has_none() -> None:
+    pairs = [(IMAGE[0], "fox"), (IMAGE[0], "ant")]
+    importance = vaw.head_importance(timm_model(7), HuggingFaceData(pairs))
+    assert importance.parts[0].labels.tolist() == [5, 0]
+    assert 0 <= vaw.accuracy(timm_model(7), HuggingFaceData(pairs)) <= 1
+    with pytest.raises(TargetError, match=r"'fox'.*does not say what its classes are called"):
+        vaw.head_importance(timm_model(5), HuggingFaceData(pairs))
+    named = vaw.describe(timm_model(7), class_names=NAMES[::-1])  # the model's own names count
+    assert vaw.head_importance(named, HuggingFaceData(pairs)).parts[0].labels.tolist() == [1, 6]
 
 
 class Labelled(torch.utils.data.Dataset[Any]):

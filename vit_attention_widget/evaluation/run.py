@@ -19,6 +19,7 @@ from ..models.head_index import Heads, HeadsLike, check_mask
 from ..support.deprecation import renamed_keywords, reordered_arguments, warn_renamed
 from ..support.progress import ProgressLike, reporting
 from ..support.warn import warn_caller
+from ..targets.user_target import TargetLike
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.trace import Trace
 from .baselines import methods_without_baselines
@@ -50,7 +51,7 @@ _old_names = renamed_keywords({"model": "model_or_trace"})
 def evaluate(
     model_or_trace: nn.Module | VisionTransformer | Trace,
     images: ImagesLike | None = None,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     masks: MaskLike | Iterable[MaskLike] = None,
     methods: MethodsLike | None = None,
@@ -181,7 +182,7 @@ def evaluate(
 def evaluate_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
     images: ImagesLike | None = None,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     masks: MaskLike | Iterable[MaskLike] = None,
     methods: MethodsLike | None = None,
@@ -231,7 +232,11 @@ def evaluate_steps(
 
 
 def _of_images(
-    evaluator: Evaluator, vit: VisionTransformer, images: ImagesLike, target: Any, head_mask: Heads
+    evaluator: Evaluator,
+    vit: VisionTransformer,
+    images: ImagesLike,
+    target: TargetLike,
+    head_mask: Heads,
 ) -> Iterator[Evaluation]:
     """A few images at a time; an error after the first images ends the evaluation, not more."""
     size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))

@@ -22,6 +22,7 @@ from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
 from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, no_progress
+from ..targets.user_target import TargetLike
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
 from .layout import arrange, in_order, vectors
@@ -99,7 +100,7 @@ _old_order = reordered_arguments(
 def image_overview(
     model: nn.Module | VisionTransformer,
     images: ImagesLike,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     metric: Metric = "probability",
     seed: int = 0,
@@ -189,7 +190,7 @@ def image_overview(
 def image_overview_steps(
     model: nn.Module | VisionTransformer,
     images: ImagesLike,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     metric: Metric = "probability",
     seed: int = 0,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from ..targets.user_target import TargetLike
 
 __all__ = ["Explained"]
 
@@ -23,9 +24,9 @@ class Explained:
     """
 
     follows_prediction: bool = True
-    other: Any = None
+    other: TargetLike = None
     traced_follows: bool = True
-    traced_other: Any = None
+    traced_other: TargetLike = None
 
     def restore(self) -> None:
         """Explain again what the shown trace explains."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -44,7 +45,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.entries)
 
-    @property
+    @cached_property
     def inputs(self) -> list[Tensor]:
         """Model input of each image, [channel, height, width]."""
         return [image for image, _ in self.entries]

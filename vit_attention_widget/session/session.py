@@ -24,6 +24,7 @@ from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
 from ..pruning.curve import Order
 from ..strength import AttentionStrength
+from ..targets.user_target import TargetLike
 from ..tracing.trace import Trace
 from .attention import AttentionPayloads
 from .context import Context
@@ -95,7 +96,7 @@ class Session(CheckedSelections):
         self,
         model: nn.Module,
         image: ImageLike,
-        target: Any = None,
+        target: TargetLike = None,
         *,
         image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
@@ -172,7 +173,7 @@ class Session(CheckedSelections):
 
     # What is explained ---------------------------------------------------------------------------
 
-    def explain(self, target: Any) -> None:
+    def explain(self, target: TargetLike) -> None:
         """Explain a class, or anything else that :func:`~vit_attention_widget.trace` takes.
 
         Maps, and the importance of heads by gradient, are then of that; it stays while other images

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import TargetError
 from ..models.head_index import check_heads, head_pairs
 from ..protocol.schema.results import Decision, Empty
 from ..support.progress import Progress
+from ..targets.user_target import TargetLike
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
 from . import payloads
@@ -30,7 +30,7 @@ class _Traced:
 
     whole: Trace
     pruned: Trace | None
-    other: Any
+    other: TargetLike
     follows_prediction: bool
     refused: TargetError | None
 
@@ -91,7 +91,7 @@ class Traces:
         pruned = pruned if same else pruned.retarget(whole.target)
         return _Traced(whole, pruned, other, follows, refused)
 
-    def _whole(self, other: Any, progress: Progress) -> Trace:
+    def _whole(self, other: TargetLike, progress: Progress) -> Trace:
         """The whole model's trace for another target, or else for the class that is selected."""
         context = self._context
         explained, whole = context.explained, context.whole

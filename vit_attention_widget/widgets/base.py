@@ -25,6 +25,7 @@ from ..protocol.messages import Cancel, answer, cancelled, failure, parse
 from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
+from ..targets.user_target import TargetLike
 from .answers import work_of
 
 __all__ = ["SessionWidget"]
@@ -80,7 +81,7 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         self,
         model: nn.Module | None = None,
         image: ImageLike | None = None,
-        target: Any = None,
+        target: TargetLike = None,
         *,
         session: Session | None = None,
         image_set: ImagesLike | None = None,

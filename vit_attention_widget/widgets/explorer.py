@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import ParameterError
 from ..models.images import ImageLike
+from ..targets.user_target import TargetLike
 from .base import SessionWidget
 
 __all__ = ["PANELS", "USUAL_PANELS", "Explorer"]
@@ -66,7 +67,7 @@ class Explorer(SessionWidget):
         self,
         model: nn.Module | None = None,
         image: ImageLike | None = None,
-        target: Any = None,
+        target: TargetLike = None,
         *,
         panels: Sequence[str] = USUAL_PANELS,
         **options: Any,

@@ -17,6 +17,7 @@ from ...statistics.ranks import paired_rank_correlation
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...support.progress import Progress, ProgressLike, reporting
 from ...support.warn import warn_caller
+from ...targets.user_target import TargetLike
 from ...tracing.model_or_trace import as_trace, check_nothing_beside_trace
 from ...tracing.run import trace
 from ...tracing.trace import Trace
@@ -38,7 +39,7 @@ def _has_methods(args: Sequence[Any]) -> bool:
 def sanity_check(
     model_or_trace: nn.Module | VisionTransformer | Trace,
     images: ImageLike | Sequence[ImageLike] | None = None,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     methods: MethodsLike | None = None,
     limit: float = 0.5,

@@ -13,6 +13,7 @@ from ...comparison.result import Comparison, MapOf
 from ...errors import CaptureError, TargetError, UnsupportedModelError
 from ...models import VisionTransformer
 from ...support.progress import Progress
+from ...targets.user_target import TargetLike
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..context import Context
@@ -150,7 +151,7 @@ class ComparisonKinds:
         comparison = Comparison.of(on_finest_grid([torch.from_numpy(grid) for grid in maps]), items)
         return Compared(comparison, list(traces), list(range(len(traces))), notes, version, shown)
 
-    def _target_in(self, vit: VisionTransformer, shown: Trace) -> Any:
+    def _target_in(self, vit: VisionTransformer, shown: Trace) -> TargetLike:
         """What is explained, as another model has it: a class by its name, or else its number."""
         other = self._context.explained.other
         if other is not None or not vit.has_classes:
