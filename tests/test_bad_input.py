@@ -79,12 +79,6 @@ def test_a_readout_that_is_not_one_vector() -> None:
         vaw.describe(model)
 
 
-def test_a_model_of_grey_pictures() -> None:
-    model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, in_chans=1)
-    with pytest.raises(UnsupportedModelError, match=r"1 channels.*in_chans=3"):
-        vaw.trace(model, torch.zeros(1, 1, 32, 32))
-
-
 def test_a_block_with_several_attentions() -> None:
     model = timm.create_model(
         "vit_tiny_patch16_224",
@@ -103,15 +97,27 @@ def subclassed(model: nn.Module, forward: object) -> nn.Module:
 
 def test_a_forward_that_returns_something_else() -> None:
     tiny = BY_NAME["vit"]
-    for output, shown in (("dict", "dict"), ("features", r"\[2, 17, 16\]")):
 
-        def forward(self: nn.Module, x: Tensor, output: str = output) -> object:
-            features = self.forward_features(x)
-            return {"logits": self.forward_head(features)} if output == "dict" else features
+    def forward(self: nn.Module, x: Tensor) -> object:
+        return self.forward_features(x)
 
-        model = subclassed(tiny.build(), forward)
-        with untouched(model), pytest.raises(UnsupportedModelError, match=shown):
-            vaw.trace(model, tiny.inputs())
+    model = subclassed(tiny.build(), forward)
+    with untouched(model), pytest.raises(UnsupportedModelError, match=r"\[2, 17, 16\]"):
+        vaw.trace(model, tiny.inputs())
+
+
+def test_a_forward_that_returns_a_dictionary_is_read() -> None:
+    tiny = BY_NAME["vit"]
+    plain = vaw.trace(tiny.build(), tiny.inputs())
+
+    def forward(self: nn.Module, x: Tensor) -> object:
+        return {"logits": self.forward_head(self.forward_features(x))}
+
+    model = subclassed(tiny.build(), forward)
+    with untouched(model):
+        trace = vaw.trace(model, tiny.inputs())
+    for name, method in explainers.METHODS.items():
+        torch.testing.assert_close(method(trace).values, method(plain).values, msg=name)
 
 
 def test_a_forward_that_reads_out_differently_is_not_read_out_wrongly() -> None:
@@ -121,11 +127,24 @@ def test_a_forward_that_reads_out_differently_is_not_read_out_wrongly() -> None:
         return 3 * self.head(self.forward_features(x).amax(1))
 
     model = subclassed(tiny.build(), forward)
-    found = vaw.trace(model, tiny.inputs())
+    trace = vaw.trace(model, tiny.inputs())
+    assert trace.model.readout_kind == "max"
+    for layer in (0, -1):  # as the model's own code reads them
+        tokens = trace.layers[layer].output
+        expected = 3 * model.head(model.norm(tokens).amax(1))
+        torch.testing.assert_close(trace.model.readout(tokens), expected)
+    assert torch.equal(trace.logits, model(tiny.inputs()))
+
+
+def test_what_a_hook_adds_to_the_readout_is_not_passed_over() -> None:
+    tiny = BY_NAME["vit"]
+    model = tiny.build()
+    model.register_forward_hook(lambda module, args, logits: 3 * logits)
+    trace = vaw.trace(model, tiny.inputs())
     for method in (explainers.daam, explainers.gmar, explainers.rollout, explainers.attention):
-        assert torch.isfinite(method(found).values).all()
+        assert torch.isfinite(method(trace).values).all()
     with pytest.raises(UnsupportedModelError, match="does more than its norm and head"):
-        explainers.legrad(found)
+        explainers.legrad(trace)
     with pytest.raises(UnsupportedModelError, match="does more than its norm and head"):
         vaw.head_importance(model, tiny.inputs())
 

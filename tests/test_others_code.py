@@ -115,3 +115,11 @@ def test_a_model_in_training_mode_is_measured_in_evaluation_mode() -> None:
     trace = vaw.trace(vit, images(), 1)
     with torch.no_grad():
         torch.testing.assert_close(trace.logits, model.eval()(images()))
+
+
+def test_a_head_that_begins_with_zeros_is_measured_all_the_same() -> None:
+    model = build("BEiT")
+    nn.init.zeros_(model.head.weight)
+    vit = vaw.describe(model)
+    assert (vit.readout_kind, vit.num_classes) == ("mean", 5)
+    assert not model.head.weight.any()

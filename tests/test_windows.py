@@ -384,9 +384,11 @@ def test_other_models(architecture: str, words: str) -> None:
 def test_no_model_and_other_channels() -> None:
     with pytest.raises(ParameterError, match="The model is a str"):
         vaw.window_attention("swin", torch.zeros(3, 32, 32))  # type: ignore[arg-type]
-    grey = timm.create_model(FIRST, pretrained=False, in_chans=1, img_size=32, window_size=4)
-    with pytest.raises(UnsupportedModelError, match="1 channels"):
-        vaw.window_attention(grey, torch.zeros(3, 32, 32))
+    gray = timm.create_model(FIRST, pretrained=False, in_chans=1, img_size=32, window_size=4)
+    with pytest.raises(ImageError, match=r"\[1, height, width\]"):
+        vaw.window_attention(gray, torch.zeros(3, 32, 32))
+    attention = vaw.window_attention(gray, torch.randn(1, 32, 32))
+    assert attention.model.picture(attention.inputs)[0].getbands() == ("R", "G", "B")
 
 
 def test_attention_that_is_not_seen_is_not_guessed() -> None:

@@ -78,7 +78,8 @@ def completely_hidden(trace: Trace, fill: Fill = "blur", *, seed: int = 0) -> Te
         hidden = torch.zeros_like(wide)
     elif fill == "black":
         mean, std = (
-            torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in trace.model.normalization
+            torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1)
+            for v in trace.model.normalization
         )
         hidden = (-mean / std).to(wide).expand_as(wide)
     else:

@@ -130,5 +130,5 @@ def _preprocessed(
         return np.zeros(tuple(inputs.shape[-2:]), bool)
     levels = (mask * 255).astype(np.uint8)
     seen = vit.transform(Image.fromarray(np.repeat(levels[..., None], 3, 2)))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in vit.normalization)
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in vit.normalization)
     return np.asarray(((seen.float().cpu() * std + mean).mean(0) > 0.5).numpy())

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
 from .class_names import ClassNamesLike
 from .classifier import classifier_width
-from .image_input import Normalization
 from .normalizations import HALVES
 from .output_kind import OutputKind
+from .preparation import Normalization, Preparation, resized_and_cropped
 from .residual_blocks import finish_block, heads_of
 from .said_classes import with_classes
 from .token_layout import TokenLayout
@@ -48,9 +45,11 @@ class AdaptedVisionTransformer(VisionTransformer):
         rows: tuple[int, ...] | None = None,
         any_size: bool = False,
         crop: float = 1.0,
+        preparation: Preparation | None = None,
+        channels: int = 3,
         name: str | None = None,
     ) -> None:
-        self.model = model
+        self.model, self.channels = model, channels
         self.name = name or type(model).__name__
         self.blocks = list(blocks)
         self.num_heads = tuple(num_heads or heads_of(block) for block in self.blocks)
@@ -61,25 +60,14 @@ class AdaptedVisionTransformer(VisionTransformer):
         self._patch = pair(patch_size)
         self._prefix = tuple(prefix)
         self._readout, self._project, self._forward = readout, project, forward or model
-        self._size, self._any_size, self._crop = pair(image_size), any_size, crop
-        self._normalization = normalization
-
-    @property
-    def normalization(self) -> Normalization:
-        """Mean and standard deviation of the input."""
-        return self._normalization
-
-    def transform(self, image: Image.Image) -> Tensor:
-        """Resize the shorter side, crop the middle, normalize."""
-        height, width = self._size
-        scale = max(height / image.height, width / image.width) / self._crop
-        size = round(image.width * scale), round(image.height * scale)
-        image = image.resize(size, Image.Resampling.BICUBIC)
-        left, top = (image.width - width) // 2, (image.height - height) // 2
-        image = image.crop((left, top, left + width, top + height))
-        pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)
-        mean, std = (torch.tensor(v)[:, None, None] for v in self._normalization)
-        return (pixels - mean) / std
+        self._size, self._any_size = pair(image_size), any_size
+        self.preparation = preparation or resized_and_cropped(
+            self._size,
+            normalization,
+            "image_size, mean and std of vaw.adapt",
+            crop=crop,
+            assumed=True,
+        )
 
     def tokens(self, inputs: Tensor) -> TokenLayout:
         """Layout for inputs [batch, 3, height, width].

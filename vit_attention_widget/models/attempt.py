@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UnsupportedModelError
 from .classifier import classifier_width
 from .measured import MeasuredReadout, measure_prefix, measure_readout
 from .parts import Parts
@@ -37,11 +37,21 @@ class Attempt:
         self.prefix: tuple[str, ...] = ()
         self.measured: MeasuredReadout | None = None
         self.classes = False
+        self._returned: object = None
 
     def run(self, module: nn.Module, inputs: Tensor) -> Tensor:
         """Run a module; one vector for each image if there is one."""
-        output = self.call(module, inputs, self.size)
-        return self._vector(output)
+        self._returned = self.call(module, inputs, self.size)
+        return self._vector(self._returned)
+
+    def says_output(self) -> str:
+        """What was returned where a vector for each image was expected."""
+        returned = self._returned
+        shape = list(returned.shape) if isinstance(returned, Tensor) else type(returned).__name__
+        return (
+            f"{type(self.module).__name__} returned {shape} for 2 images, but logits or features "
+            "[2, class] were expected: wrap its forward so that it returns those."
+        )
 
     def measure(self) -> None:
         """Find the prefix tokens, and what is read out."""
@@ -50,10 +60,33 @@ class Attempt:
             count = measure_prefix(self.skeleton, self.run, parts.patches, name)
         self.prefix = _prefix_names(parts, count)
         rows, cols = self.skeleton.grid
-        dim = parts.patches.out_channels
-        self.measured = measure_readout(self.readout, self.module, (count + rows * cols, dim))
+        shape = count + rows * cols, parts.patches.out_channels
+        self.measured = measure_readout(self.readout, self.module, shape)
         if self.measured is not None and not self.measured.rows:
-            raise UnsupportedModelError(f"What {name} returns does not depend on its tokens.")
+            self.measured = self._measured_with_a_living_head(shape) or self.measured
+
+    def _measured_with_a_living_head(self, shape: tuple[int, int]) -> MeasuredReadout | None:
+        """Measured again where a classifier that begins with zeros lets nothing through."""
+        inside = {part for block in self.parts.blocks for part in block.modules()}
+        zeros = [
+            module
+            for module in self.module.modules()
+            if isinstance(module, nn.Linear) and module not in inside and not module.weight.any()
+        ]
+        if not zeros:
+            return None
+        living: dict[nn.Module, nn.Module] = {}
+        generator = torch.Generator().manual_seed(0)
+        for module in zeros:
+            living[module] = other = copy.deepcopy(module)
+            noise = torch.randn(module.weight.shape, generator=generator)
+            other.weight = nn.Parameter(noise.to(module.weight))
+        skeleton = Skeleton(
+            self.module, self.parts.blocks, self.parts.patches, self.size, others=living
+        )
+        return measure_readout(
+            lambda tokens: skeleton.readout(self.run, tokens), self.module, shape
+        )
 
     def readout(self, tokens: Tensor) -> Tensor:
         """What the module makes of tokens that leave the last block."""
@@ -81,7 +114,7 @@ class Attempt:
 
 
 class FeaturesAttempt(Attempt):
-    """Describe a module that returns no vector (a backbone's maps of features) by one of its own.
+    """Describe a module that returns no vector (a backbone's maps) by features of its own.
 
     This is the class token after the last norm, or the mean of the patches where there is none.
     """

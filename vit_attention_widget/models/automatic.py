@@ -15,9 +15,9 @@ from .adapted import AdaptedVisionTransformer, pair
 from .attempt import Attempt, FeaturesAttempt
 from .eval_mode import evaluating
 from .holders import refuse_missing_weights
-from .image_input import Normalization
 from .normalizations import IMAGENET
 from .parts import Parts, find_parts
+from .preparation import Preparation, resized_and_cropped
 
 __all__ = ["AutomaticVisionTransformer", "describe_automatically"]
 
@@ -41,11 +41,11 @@ def describe_automatically(
     *,
     run: Callable[[nn.Module, Tensor, tuple[int, int]], Any] | None = None,
     image_size: int | Sequence[int] | None = None,
-    normalization: Normalization = IMAGENET,
-    crop: float = 1.0,
+    preparation: Callable[[tuple[int, int], int], Preparation] | None = None,
     any_size: Callable[[nn.Module], bool] = lambda module: False,
     takes_images_alone: Callable[[nn.Module], bool] = lambda module: True,
     kind: type[AutomaticVisionTransformer] = AutomaticVisionTransformer,
+    features: bool = False,
 ) -> AutomaticVisionTransformer:
     """Describe any model that makes tokens of patches and passes them through a list of blocks.
 
@@ -59,14 +59,17 @@ def describe_automatically(
         Runs a module on images; is also given ``image_size``. Calls the module by default.
     image_size : int or (int, int), optional
         Found by the position embeddings' number by default.
-    normalization, crop
-        Of the model's input; ``crop`` is the share of a picture's shorter side that is kept.
+    preparation : callable, optional
+        Takes image size and number of channels, and says how pictures become input. By default
+        ImageNet's mean and standard deviation are assumed.
     any_size : callable
         Whether a module takes images of other sizes.
     takes_images_alone : callable
         Whether a module may be tried.
     kind : class
         Of the description.
+    features : bool
+        Describe what returns no vector (a backbone, which returns maps) by features of its own.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def describe_automatically(
         try:
             with evaluating(module):
                 attempt.measure()
-                if attempt.measured is None and module is parts.core:
+                if features and attempt.measured is None and module is parts.core:
                     attempt = FeaturesAttempt(module, parts, size, call)
                     attempt.measure()
         except NotImplementedError:  # it only holds a model
@@ -98,6 +101,7 @@ def describe_automatically(
             why = why or f"{type(module).__name__} could not be run on images alone ({reason})."
             continue
         if attempt.measured is None:
+            why = why or ("" if features else attempt.says_output())
             continue
         if why:
             why += f" Its `{path}`, a {type(module).__name__}, can be looked at by itself."
@@ -105,7 +109,8 @@ def describe_automatically(
         return _description(
             kind, attempt, name=f"{type(module).__name__} ({path} of {type(model).__name__})"
             if path else type(module).__name__,
-            normalization=normalization, crop=crop, any_size=any_size(module),
+            preparation=(preparation or _assumed)(size, parts.patches.in_channels),
+            any_size=any_size(module),
         )  # fmt: skip
     raise UnsupportedModelError(
         why
@@ -114,12 +119,20 @@ def describe_automatically(
     )
 
 
+def _assumed(size: tuple[int, int], channels: int) -> Preparation:
+    ground = "ImageNet's mean and deviation are assumed: give processor= or transform= if not so"
+    return resized_and_cropped(size, IMAGENET, ground, channels=channels, assumed=True)
+
+
 def _description(
     kind: type[AutomaticVisionTransformer], attempt: Attempt, **known: Any
 ) -> AutomaticVisionTransformer:
     measured = attempt.measured
     assert measured is not None
-    before_patches = max(measured.rows) < len(attempt.prefix)
+    # What does not depend on any token (a constant, a shortcut past the blocks) is refused where
+    # maps are made of tokens.
+    rows = measured.rows or (0,)
+    before_patches = max(rows) < len(attempt.prefix)
     return kind(
         attempt.module,
         attempt.parts.blocks,
@@ -128,9 +141,11 @@ def _description(
         patch_size=pair(attempt.parts.patches.stride),
         prefix=attempt.prefix,
         pool="class" if before_patches else measured.kind,
-        rows=measured.rows if before_patches else None,
+        rows=rows if before_patches else None,
         num_classes=measured.size if attempt.classes else 0,
         image_size=attempt.size,
+        normalization=IMAGENET,
+        channels=attempt.parts.patches.in_channels,
         **known,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+import copy
+from abc import ABC
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TypeAlias, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,14 +15,16 @@ from torch import Tensor, nn
 
 from ..errors import ImageError
 from ..support.deprecation import renamed_attribute
+from ..support.warn import warn_caller
 from .images import ImageLike, load_image, picture_name
 from .picture_limits import check_resized, out_of_memory, said
+from .pictures import pictures
+from .preparation import Normalization, Preparation
 from .tensor_input import check_model_input
 
 __all__ = ["ImageInput", "Normalization", "pictures"]
 
-Normalization: TypeAlias = tuple[Sequence[float], Sequence[float]]
-"""Mean and standard deviation of a model's input, per channel, on a scale of 0 to 1."""
+Described = TypeVar("Described", bound="ImageInput")
 
 
 class ImageInput(ABC):
@@ -31,9 +34,18 @@ class ImageInput(ABC):
     ----------
     model : nn.Module
         The user's own model; it is never changed.
+    preparation : Preparation
+        How pictures become its input.
+    channels : int
+        Of its input.
+    display : tuple of int or None
+        Channels to show as red, green and blue; the first three by default.
     """
 
     model: nn.Module
+    preparation: Preparation
+    channels: int = 3
+    display: tuple[int, int, int] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -45,45 +57,66 @@ class ImageInput(ABC):
         """The model's parameter type."""
         return next(self.model.parameters()).dtype
 
-    @abstractmethod
     def transform(self, image: Image.Image) -> Tensor:
-        """The model's own preprocessing: an RGB picture -> [3, height, width]."""
+        """The model's own preprocessing: an RGB picture -> [channel, height, width]."""
+        return self.preparation.transform(image)
 
     @property
-    @abstractmethod
     def normalization(self) -> Normalization:
         """Mean and standard deviation of the model's input, per channel, on a scale of 0 to 1."""
+        return self.preparation.normalization
 
     normalisation = renamed_attribute("normalization")
 
-    def prepare(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
+    def prepared_by(self: Described, preparation: Preparation) -> Described:
+        """The same description with another preparation."""
+        other = copy.copy(self)
+        vars(other).pop("_input_size", None)
+        other.preparation = preparation
+        return other
+
+    def prepare(
+        self, images: ImageLike | Sequence[ImageLike] | Mapping[str, object], *, warn: bool = True
+    ) -> Tensor:
         """Turn images into model inputs on the model's device and in its dtype.
 
         Parameters
         ----------
-        images : image, float tensor, or list of images
+        images : image, float tensor, list of images, or mapping
             A path, bytes, PIL image or HWC uint8 array goes through the model's own
-            preprocessing. A float tensor [3, H, W] or [batch, 3, H, W] is taken as model input.
+            preprocessing. A float tensor [channel, H, W] or [batch, channel, H, W] is taken as
+            model input, and so are the ``pixel_values`` of what a processor returns.
+        warn : bool
+            Warn of a tensor that looks as if it were not normalized.
 
         Returns
         -------
         Tensor
-            [batch, 3, height, width].
+            [batch, channel, height, width].
 
         Raises
         ------
         ImageError
             If something cannot be read, becomes too large on its way, or makes the preprocessing
             fail, or if the images differ in size after preprocessing.
+
+        Warns
+        -----
+        UserWarning
+            If all values of a tensor lie in 0..1, for a model that was trained on normalized ones.
         """
+        if isinstance(images, Mapping):
+            images = _pixel_values(images)
         if isinstance(images, Tensor) and images.is_floating_point():
-            inputs = check_model_input(images)
+            inputs = check_model_input(images, self.channels)
+            if warn:
+                self._check_normalized(inputs)
             return inputs.detach().to(self.device, self.dtype)
         several = images if isinstance(images, list | tuple) else [cast(ImageLike, images)]
         if not several:
             raise ImageError("The list of images is empty: give at least one.")
         parts = [
-            check_model_input(image)
+            check_model_input(image, self.channels)
             if isinstance(image, Tensor) and image.is_floating_point()
             else self._transformed(image)[None]
             for image in several
@@ -96,8 +129,33 @@ class ImageInput(ABC):
             )
         return torch.cat(parts).to(self.device, self.dtype)
 
+    def says_preparation(self, images: object) -> str:
+        """How images like these become model input, and on what ground."""
+        if isinstance(images, Mapping) or (
+            isinstance(images, Tensor) and images.is_floating_point()
+        ):
+            return "taken as model input, as they were given"
+        return str(self.preparation)
+
+    def picture(self, inputs: Tensor) -> list[Image.Image]:
+        """What the model sees: inputs [batch, channel, height, width] back as RGB pictures."""
+        return pictures(inputs, self.normalization, self.display)
+
+    def _check_normalized(self, inputs: Tensor) -> None:
+        preparation = self.preparation
+        if preparation.assumed or not preparation.normalizes:
+            return
+        low, high = inputs.min(), inputs.max()
+        if low >= 0 and 0.5 < high <= 1 and low < high:
+            warn_caller(
+                f"All values of the tensor lie in 0..1, but the model was trained on values with "
+                f"the mean {_listed(preparation.normalization[0])} taken off and divided by "
+                f"{_listed(preparation.normalization[1])}. Normalize it, or give the pictures "
+                "themselves (uint8, PIL or paths)."
+            )
+
     def _transformed(self, source: ImageLike) -> Tensor:
-        """One picture by the model's own preprocessing, [3, height, width]; or an ImageError."""
+        """One picture by the model's own preprocessing, [channel, height, width]."""
         image, name = load_image(source), picture_name(source)
         try:
             check_resized(image.height, image.width, self._input_size, name)
@@ -118,14 +176,19 @@ class ImageInput(ABC):
         height, width = self.transform(Image.new("RGB", (32, 32))).shape[-2:]
         return height, width
 
-    def picture(self, inputs: Tensor) -> list[Image.Image]:
-        """What the model sees: inputs [batch, 3, height, width] back as RGB pictures."""
-        return pictures(inputs, self.normalization)
+
+def _pixel_values(images: Mapping[Any, Any]) -> Tensor:
+    """What a processor made, whether of tensors, arrays or lists."""
+    if "pixel_values" not in images:
+        raise ImageError(
+            f"The mapping has {', '.join(map(repr, list(images)[:5])) or 'nothing'}, but no "
+            "'pixel_values', as what a processor returns."
+        )
+    values = images["pixel_values"]
+    if isinstance(values, list | tuple):
+        return torch.stack([torch.as_tensor(np.asarray(value)) for value in values]).float()
+    return torch.as_tensor(values)
 
 
-def pictures(inputs: Tensor, normalization: Normalization) -> list[Image.Image]:
-    """Model inputs [batch, 3, height, width] as RGB pictures."""
-    mean, std = (torch.tensor(v, device=inputs.device).view(3, 1, 1) for v in normalization)
-    pixels = (inputs.detach().float() * std + mean).clamp(0, 1).mul(255).round()
-    arrays = pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-    return [Image.fromarray(np.ascontiguousarray(array)) for array in arrays]
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values[:3])

@@ -69,8 +69,9 @@ def load_image(source: ImageLike) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        Mode ``RGB``, a new object. An EXIF orientation is applied, 16-bit gray is scaled to 8 bit,
-        palettes and CMYK are converted, transparency is composited on white, and of an animation
+        Mode ``RGB``, a new object. An EXIF orientation is applied, 16-bit gray is scaled to 8 bit
+        by the bits that its values take (12 where the largest is 4,000), palettes and CMYK are
+        converted, transparency is composited on white, and of an animation
         the first frame is taken. Embedded color profiles are ignored, as timm and torchvision do.
 
     Raises
@@ -242,7 +243,10 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bit(image: Image.Image, name: str) -> Image.Image:
-    """Scale 0..65535 to 0..255; Pillow's own conversion would clip all above 255 to white."""
+    """Scale to 0..255 by the bits that the values take; Pillow would clip all above 255 to white.
+
+    Detectors and microscopes write 10, 12 or 14 bits into files of 16.
+    """
     values = np.asarray(image).astype(np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
@@ -250,7 +254,9 @@ def _from_16_bit(image: Image.Image, name: str) -> Image.Image:
             f"{name} holds 32-bit integers from {low} to {high}, whose range is not known. "
             "Expected 8 or 16 bit. Scale it to 0..255 and save it as 8 bit."
         )
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    largest = next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if high < 2**bits)
+    scaled = (values * 255 + largest // 2) // largest
+    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+from collections.abc import Callable
 
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
 from .automatic import describe_automatically
 from .class_names import ClassNamesLike
 from .holders import held_model, refuse_graph, refuse_missing_weights, refuse_no_module
 from .output_kind import OutputKind
+from .preparation import prepared
 from .said_classes import with_classes
 from .vision_transformer import VisionTransformer
 from .wrapped import note, unwrapped
@@ -25,6 +29,9 @@ def describe(
     *,
     class_names: ClassNamesLike | None = None,
     output: OutputKind | None = None,
+    processor: object | None = None,
+    transform: Callable[[Image.Image], Tensor] | None = None,
+    display: tuple[int, int, int] | None = None,
 ) -> VisionTransformer:
     """Describe a model, whichever supported library it comes from.
 
@@ -47,6 +54,14 @@ def describe(
         each is there or not (multi-label, or binary with one logit); numbers that mean themselves
         (regression); features. By default what the model's configuration says; without a classifier
         features, with one logit a value, else a softmax.
+    processor : image processor of transformers, optional
+        How pictures become the model's input; ``description.preparation`` says what is taken by
+        default, and on what ground.
+    transform : callable, optional
+        The same by a function of an RGB picture -> tensor [channel, height, width], such as one of
+        torchvision's.
+    display : (int, int, int), optional
+        Channels to show as red, green and blue, of a model that takes more than three.
 
     Raises
     ------
@@ -55,7 +70,11 @@ def describe(
     ParameterError
         If ``model`` is not a module at all, the names cannot be read, or there is no such output.
     """
-    return with_classes(_described(model), class_names, output)
+    vit = prepared(_described(model), processor, transform)
+    if display is not None:
+        vit = copy.copy(vit)
+        vit.display = display
+    return with_classes(vit, class_names, output)
 
 
 def _described(model: nn.Module | VisionTransformer) -> VisionTransformer:

@@ -105,15 +105,25 @@ def measure_readout(
         rows = _rows_that_matter(readout, tokens)
         return MeasuredReadout("mean", rows, output.shape[1])
     rows = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
-    once = ((gradient != 0).sum(1) <= 1).all()
-    kind = (
-        "attention_pool"
-        if any(g is not None for g in pooled)
-        else "max"
-        if once and len(rows) > 1
-        else "mean"
-    )
+    if any(g is not None for g in pooled):
+        kind = "attention_pool"
+    else:
+        kind = "max" if len(rows) > 1 and _counts_do_not_matter(readout, tokens, rows) else "mean"
     return MeasuredReadout(kind, tuple(rows), output.shape[1])
+
+
+def _counts_do_not_matter(
+    readout: Callable[[Tensor], Any], tokens: Tensor, rows: list[int]
+) -> bool:
+    """Whether one token of a kind among many counts as much as many do, as in a maximum."""
+    one, other = tokens.detach()[:, rows[-1]]
+    mixed = one.expand_as(tokens).clone()
+    mixed[0, rows[-1]] = other
+    mixed[1, :] = other
+    mixed[1, rows[-1]] = one
+    with torch.no_grad():
+        few, many = readout(mixed)
+    return torch.allclose(few, many, rtol=1e-3, atol=1e-5)
 
 
 def _rows_that_matter(readout: Callable[[Tensor], Any], tokens: Tensor) -> tuple[int, ...]:

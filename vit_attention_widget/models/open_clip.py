@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..errors import UnsupportedModelError
 from .automatic import describe_automatically
 from .normalizations import CLIP
+from .preparation import Preparation, resized_and_cropped
 from .text_prompts import TextTower
 from .vision_transformer import VisionTransformer
 
@@ -44,18 +45,33 @@ def _tower(tower: Any) -> VisionTransformer:
         from .libraries import describe as describe_any
 
         return describe_any(trunk)  # the tower is nothing but a timm model
-    mean, std = getattr(tower, "image_mean", None), getattr(tower, "image_std", None)
     try:
         return describe_automatically(
             tower,
             image_size=getattr(tower, "image_size", None),
-            normalization=(mean or CLIP[0], std or CLIP[1]),
+            preparation=lambda size, channels: _preparation(tower, size, channels),
         )
     except UnsupportedModelError as error:
         raise UnsupportedModelError(
             f"{error} Of open_clip, towers that are plain Vision Transformers are supported, e.g. "
             "open_clip.create_model('ViT-B-16')."
         ) from None
+
+
+def _preparation(tower: Any, size: tuple[int, int], channels: int) -> Preparation:
+    """By the tower's own ``preprocess_cfg``, or as most of open_clip's are."""
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    mean, std = getattr(tower, "image_mean", None), getattr(tower, "image_std", None)
+    config = getattr(tower, "preprocess_cfg", None) or {}
+    mean, std = config.get("mean") or mean or CLIP[0], config.get("std") or std or CLIP[1]
+    if channels != 3:
+        return resized_and_cropped(size, (mean, std), "open_clip", channels=channels)
+    known = PreprocessCfg(**{**config, "size": size, "mean": mean, "std": std})
+    ground = "the tower's preprocess_cfg" if config else "open_clip's defaults"
+    transform = image_transform_v2(known, is_train=False)
+    name = f"open_clip's transform to {size[0]} x {size[1]}"
+    return Preparation(transform, (mean, std), name, ground)
 
 
 def _text(model: Any) -> TextTower | None:

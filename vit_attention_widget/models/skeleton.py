@@ -9,7 +9,7 @@ are read out by the model's own code, whatever that is, at the price of the read
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,6 +36,8 @@ class Skeleton:
         The convolution that makes tokens of pixels.
     image_size : (int, int)
         A size that the model takes.
+    others : mapping of nn.Module to nn.Module, optional
+        Further modules to replace, and by what.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Skeleton:
         blocks: Sequence[nn.Module],
         patches: nn.Conv2d,
         image_size: tuple[int, int],
+        others: Mapping[nn.Module, nn.Module] | None = None,
     ) -> None:
+        self._others = dict(others or {})
         self._model, self._blocks, self._patches = model, list(blocks), patches
         self._size = image_size
-        self._copied = _holders(model, {*self._blocks, patches})
+        self._copied = _holders(model, {*self._blocks, patches, *self._others})
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -87,6 +91,7 @@ class Skeleton:
 
     def _run(self, run: Run, stand_ins: dict[nn.Module, _Passing], embedded: Tensor) -> Any:
         replaced: dict[nn.Module, nn.Module] = {
+            **self._others,
             **stand_ins,
             self._patches: _Embedded(self._patches, embedded),
         }

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..errors import ParameterError, TargetError
 from .eval_mode import evaluating
-from .image_input import Normalization
+from .preparation import Preparation
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
 
@@ -97,14 +97,22 @@ class ZeroShot(VisionTransformer):
         """A few rows of one of the tower's blocks."""
         return self._tower.attend_rows(block, inputs, rows, bias)
 
-    def transform(self, image: Image.Image) -> Tensor:
-        """The tower's preprocessing."""
-        return self._tower.transform(image)
+    @property
+    def preparation(self) -> Preparation:  # type: ignore[override]
+        """The tower's."""
+        return self._tower.preparation
 
     @property
-    def normalization(self) -> Normalization:
+    def channels(self) -> int:  # type: ignore[override]
         """Of the tower's input."""
-        return self._tower.normalization
+        return self._tower.channels
+
+    def prepared_by(self, preparation: Preparation) -> ZeroShot:
+        """The same with a tower that is prepared for in another way."""
+        other = copy.copy(self)
+        vars(other).pop("_input_size", None)
+        other._tower = self._tower.prepared_by(preparation)
+        return other
 
 
 def zero_shot(

@@ -16,6 +16,7 @@ def describe_subject(context: Context) -> None:
         context.vit,
         subject.tokens,
         context.image_name,
+        subject.vit.says_preparation(subject.image),
         context.explains,
         context.explains_class,
         0 if images is None else len(images),

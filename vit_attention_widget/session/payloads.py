@@ -103,6 +103,7 @@ def model_info(
     vit: VisionTransformer,
     tokens: TokenLayout,
     image_name: str,
+    preparation: str,
     explains: bool,
     by_class: bool,
     set_size: int,
@@ -114,6 +115,7 @@ def model_info(
     return {
         "name": vit.name,
         "image_name": image_name,
+        "preparation": preparation,
         "num_layers": vit.num_layers,
         "num_heads": list(vit.num_heads),
         "prefix": list(tokens.prefix),

@@ -39,6 +39,8 @@ class ForwardPass:
         Masked heads, ``{layer: (heads)}``.
     autocast : torch.dtype or None
         The dtype of the autocast region it ran in, if any.
+    preparation : str
+        How the images became model input, and on what ground.
     """
 
     model: VisionTransformer
@@ -49,6 +51,7 @@ class ForwardPass:
     pool: AttentionCall | None
     head_mask: Heads
     autocast: torch.dtype | None
+    preparation: str = ""
 
     @property
     def batch_size(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ..capture.function_mode import AttentionCall, Capture
@@ -17,6 +18,7 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import Heads, HeadsLike, check_heads, check_mask
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
+from ..models.preparation import prepared
 from ..models.said_classes import with_classes
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
@@ -38,6 +40,8 @@ def trace(
     text: str | Sequence[str] | None = None,
     class_names: ClassNamesLike | None = None,
     output: OutputKind | None = None,
+    processor: object | None = None,
+    transform: Callable[[Image.Image], Tensor] | None = None,
     head_mask: HeadsLike | None = None,
     gradients: bool = True,
     progress: ProgressLike = None,
@@ -51,8 +55,8 @@ def trace(
         evaluation mode and is in training mode again afterwards.
     images : image, float tensor, or list of images
         Paths, bytes, PIL images and uint8 arrays [height, width, 3] go through the model's own
-        preprocessing; a float tensor [3, height, width] or [batch, 3, height, width] is used as
-        model input.
+        preprocessing; a float tensor [channel, height, width] or [batch, channel, height, width],
+        or what a processor returned, is used as model input.
     target : optional
         What gradients explain: None (the predicted class), a class index or name, one of these
         per image, one of :mod:`~vit_attention_widget.targets`, or a callable logits
@@ -66,6 +70,10 @@ def trace(
     output : {"softmax", "sigmoid", "value", "features"}, optional
         What the numbers that the model returns stand for, see
         :func:`~vit_attention_widget.describe`; found by default.
+    processor : image processor of transformers, optional
+    transform : callable, optional
+        How pictures become the model's input, see :func:`~vit_attention_widget.describe`.
+        ``trace.preparation`` says what was taken, and on what ground.
     head_mask : dict or iterable of (layer, head), optional
         Heads whose outputs are set to zero before the output projection: ``{layer: [heads]}`` or
         (layer, head) pairs; layer -1 is the last.
@@ -105,7 +113,7 @@ def trace(
     vit = describe(model)
     if text is not None:
         vit, target = zero_shot(vit, text), 0 if target is None else target
-    vit = with_classes(vit, class_names, output)
+    vit = prepared(with_classes(vit, class_names, output), processor, transform)
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
@@ -122,7 +130,8 @@ def trace(
     layers, pool = assign_to_layers(capture, vit, tokens)
     check_attention(layers, vit)
     dtype = autocast_dtype(inputs.device)
-    recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype)
+    how = vit.says_preparation(images)
+    recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype, how)
     return Trace(recorded, resolve(target, logits, vit))
 
 

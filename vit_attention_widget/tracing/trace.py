@@ -72,13 +72,19 @@ class Trace:
     def __repr__(self) -> str:
         return (
             f"<Trace of {self.model.name}: {self.batch_size} image(s), {self.num_layers} layers, "
-            f"{self.tokens.rows} x {self.tokens.cols} patches, target {self.target.name!r}>"
+            f"{self.tokens.rows} x {self.tokens.cols} patches, target {self.target.name!r}, "
+            f"images {self.preparation}>"
         )
 
     @property
     def model(self) -> VisionTransformer:
         """The description of the model; ``.model.model`` is the module itself."""
         return self.forward_pass.model
+
+    @property
+    def preparation(self) -> str:
+        """How the images became model input, and on what ground."""
+        return self.forward_pass.preparation
 
     @property
     def inputs(self) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
 from ..models import describe
-from ..models.timm.input import TimmInput, check_channels, embedding
+from ..models.timm import describe as describe_timm
+from ..models.timm.input import TimmInput, embedding
 from ..models.timm.refused import reason
 from ..models.wrapped import note, unwrapped
 from .layout import WindowLayout
@@ -42,7 +43,6 @@ def describe_windows(model: Any) -> SwinTransformer:
         )
     model, wrappers = unwrapped(model)
     if isinstance(model, _FAMILIES):
-        check_channels(model)
         swin = SwinTransformer(model)
         swin.name += note(wrappers)
         return swin
@@ -53,10 +53,10 @@ def describe_windows(model: Any) -> SwinTransformer:
 
 
 def _what_else(model: nn.Module) -> str:
+    from_timm = any(base.__module__.startswith("timm.") for base in type(model).__mro__)
     try:
-        describe(model)
+        describe_timm(model) if from_timm else describe(model)
     except UnsupportedModelError:
-        from_timm = any(base.__module__.startswith("timm.") for base in type(model).__mro__)
         return reason(model) if from_timm else "how others cut and shift windows is not known"
     return "its attention is global, and vaw.trace(model, images).attention(layer) has it"
 

@@ -209,6 +209,8 @@ export interface Choice {
 export interface ModelInfo {
   name: string;
   image_name: string;
+  /** How the image became model input, and on what ground. */
+  preparation: string;
   num_layers: number;
   /** Heads of each layer. */
   num_heads: number[];

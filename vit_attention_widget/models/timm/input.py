@@ -5,17 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from PIL import Image
 from timm.data import (  # type: ignore[attr-defined]  # timm exports these without saying so
     create_transform,
     resolve_model_data_config,
 )
-from torch import Tensor, nn
 
-from ...errors import UnsupportedModelError
-from ..image_input import ImageInput, Normalization
+from ..image_input import ImageInput
+from ..preparation import Preparation, resized_and_cropped
 
-__all__ = ["TimmInput", "check_channels", "embedding"]
+__all__ = ["TimmInput", "embedding"]
 
 
 class TimmInput(ImageInput):
@@ -29,32 +27,33 @@ class TimmInput(ImageInput):
         config: dict[str, Any] = resolve_model_data_config(self.model, args)
         return config
 
-    @property
-    def normalization(self) -> Normalization:
-        """Mean and standard deviation from the model's data configuration."""
-        return self._data_config["mean"], self._data_config["std"]
-
     @cached_property
-    def _transform(self) -> Any:
-        return create_transform(**self._data_config, is_training=False)
-
-    def transform(self, image: Image.Image) -> Tensor:
+    def preparation(self) -> Preparation:  # type: ignore[override]
         """Resize, crop and normalize as the model's data configuration says."""
-        tensor: Tensor = self._transform(image)
-        return tensor
+        config = self._data_config
+        height, width = config["input_size"][-2:]
+        configured = getattr(self.model, "pretrained_cfg", None) or {}
+        ground = "the model's pretrained_cfg" if configured else "timm's default"
+        channels = self.channels
+        if channels != 3:
+            return resized_and_cropped(
+                (height, width),
+                (config["mean"], config["std"]),
+                ground,
+                crop=config["crop_pct"],
+                channels=channels,
+                assumed=True,
+            )
+        transform = create_transform(**config, is_training=False)
+        name = f"timm's transform to {height} x {width}"
+        return Preparation(transform, (config["mean"], config["std"]), name, ground)
 
-
-def check_channels(model: nn.Module) -> None:
-    """Raise :class:`UnsupportedModelError` unless the model takes RGB."""
-    embed = embedding(model)
-    channels = getattr(embed, "in_chans", None) or getattr(
-        getattr(embed, "proj", None), "in_channels", 3
-    )
-    if channels != 3:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} takes {channels} channels a pixel, but pictures have 3 "
-            "(RGB). Use a model created with in_chans=3."
-        )
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """Of the model's input."""
+        embed = embedding(self.model)
+        channels: int | None = getattr(embed, "in_chans", None)
+        return channels or int(getattr(getattr(embed, "proj", None), "in_channels", 3))
 
 
 def embedding(model: Any) -> Any:

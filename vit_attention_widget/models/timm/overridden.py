@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from ..automatic import AutomaticVisionTransformer, describe_automatically
-from ..image_input import Normalization
 from .input import TimmInput, embedding
 
 __all__ = ["describe_overridden", "is_overridden"]
@@ -22,18 +19,9 @@ class OverriddenTimm(AutomaticVisionTransformer):
 
     library = "timm"
 
-    @cached_property
-    def _input(self) -> TimmInput:
-        return _Input(self.model)
-
-    @property
-    def normalization(self) -> Normalization:
-        """From the model's data configuration."""
-        return self._input.normalization
-
-    def transform(self, image: Image.Image) -> Tensor:
-        """Resize, crop and normalize as the model's data configuration says."""
-        return self._input.transform(image)
+    def __init__(self, model: nn.Module, *args: Any, **options: Any) -> None:
+        super().__init__(model, *args, **options)
+        self.preparation = _Input(model).preparation
 
 
 class _Input(TimmInput):

@@ -18,7 +18,7 @@ from ..classifier import classifier_width
 from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
-from .input import TimmInput, check_channels, embedding
+from .input import TimmInput, embedding
 from .overridden import describe_overridden, is_overridden
 from .refused import reason
 
@@ -44,7 +44,6 @@ def describe(model: nn.Module) -> VisionTransformer:
         If the model has no global attention over one grid of patches.
     """
     if isinstance(model, _FAMILIES):
-        check_channels(model)
         return describe_overridden(model) if is_overridden(model) else TimmVisionTransformer(model)
     raise UnsupportedModelError(
         f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "

@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from ...errors import UnsupportedModelError
 from ..adapted import pair
 from ..automatic import describe_automatically
-from ..normalizations import CLIP, HALVES, IMAGENET
 from ..output_kind import found_output
 from ..said_classes import with_classes
 from ..vision_transformer import VisionTransformer
+from .processor import preparation_of
 from .text import has_two_towers, text_tower
 
 __all__ = ["describe"]
 
-_NORMALIZATION = {"dinov2": IMAGENET, "dinov2_with_registers": IMAGENET, "dinov3_vit": IMAGENET}
 _ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 _SHIFTED = (
     "its attention runs inside shifted windows, on grids that shrink stage by stage (of timm's "
@@ -73,15 +72,15 @@ def describe(model: nn.Module) -> VisionTransformer:
     config = _vision_config(model)
     kind = str(getattr(config, "model_type", ""))
     size = getattr(config, "image_size", None)
-    family = kind.removesuffix("_vision_model")
     try:
         described = describe_automatically(
             model,
             run=_run,
             image_size=None if size is None else pair(size),
-            normalization=CLIP if family == "clip" else _NORMALIZATION.get(kind, HALVES),
+            preparation=lambda size, channels: preparation_of(model, config, size, channels),
             any_size=lambda module: kind in _ANY_SIZE or _interpolates(module),
             takes_images_alone=_takes_images_alone,
+            features=True,
         )
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{error}{_WAY_OUT}") from None

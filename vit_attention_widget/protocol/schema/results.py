@@ -71,6 +71,9 @@ class ModelInfo(TypedDict):
 
     image_name: str
 
+    preparation: str
+    """How the image became model input, and on what ground."""
+
     num_layers: int
 
     num_heads: list[int]

@@ -20,7 +20,7 @@ function About({ store, info }: { store: Store; info: ModelInfo }) {
           {store.decision.value?.target_name ?? "no class"}
         </span>
       )}
-      <span class="vaw-fact" title="the image">
+      <span class="vaw-fact" title={`the image: ${info.preparation}`}>
         {info.image_name}
       </span>
       <span class="vaw-fact" title="the model">
@@ -29,6 +29,9 @@ function About({ store, info }: { store: Store; info: ModelInfo }) {
       <span class="vaw-muted">
         {info.num_layers} layers × {Math.max(...info.num_heads)} heads, {info.rows} × {info.cols}{" "}
         patches
+      </span>
+      <span class="vaw-muted" title="how the image became the model's input, and on what ground">
+        image: {info.preparation}
       </span>
     </div>
   );
