@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.models import with_prompts
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", "a drawing"]
 
@@ -193,3 +194,26 @@ def test_the_mode_of_the_text_tower_does_not_matter() -> None:
         found = vaw.trace(vit, images(), 1)
         assert torch.equal(explainers.legrad(found).values, expected)
         assert torch.equal(explainers.daam(found).values, explainers.daam(plain).values)
+
+
+def test_a_sigmoid_for_each_prompt_as_siglip_was_trained() -> None:
+    model = siglip()
+    with torch.no_grad():
+        model.logit_bias.fill_(-1.5)
+        model.logit_scale.fill_(1.0)
+        expected = model(pixel_values=images(), **ids(PROMPTS)).logits_per_image
+    vit = vaw.zero_shot(model, PROMPTS, tokenizer=ids)
+    trace = vaw.trace(vit, images(), output="sigmoid")
+    torch.testing.assert_close(trace.logits, expected)
+    torch.testing.assert_close(trace.probabilities, expected.sigmoid())
+    torch.testing.assert_close(vaw.trace(vit, images()).probabilities, expected.softmax(-1))
+    said = vaw.describe(vit, output="sigmoid")
+    fewer = with_prompts(said, PROMPTS[:1])
+    one = vaw.trace(fewer, images())
+    assert one.model.class_names == [f"not {PROMPTS[0]}", PROMPTS[0]]
+    torch.testing.assert_close(one.probabilities[:, 1], expected.sigmoid()[:, 0])
+    assert with_prompts(fewer, PROMPTS).class_names == PROMPTS
+    towers = {tiny.name: tiny for tiny in TINY}
+    clip = vaw.zero_shot(towers["hf-clip"].build(), PROMPTS, features=torch.randn(3, 16))
+    with pytest.raises(ParameterError, match=r"no bias for a sigmoid.*softmax"):
+        vaw.trace(clip, images(), output="sigmoid")

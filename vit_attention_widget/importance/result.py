@@ -72,7 +72,7 @@ class HeadImportance:
 
     @cached_property
     def baseline(self) -> Tensor:
-        """[image], the probability of the class with every head in place.
+        """[image], the probability of the class (or the value) with every head in place.
 
         The target itself where it is not a class.
         """

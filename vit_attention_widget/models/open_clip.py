@@ -89,7 +89,9 @@ def _text(model: Any) -> TextTower | None:
     # With another vocabulary it has a tokenizer of its own.
     bundled = _vocabulary(model, texts) == _VOCABULARY
     scale = float(model.logit_scale.detach().float().exp().mean())
-    return TextTower(model, model.encode_text, tokenize if bundled else None, scale, length)
+    bias = getattr(model, "logit_bias", None)
+    told = None if bias is None else float(bias.detach().float().mean())
+    return TextTower(model, model.encode_text, tokenize if bundled else None, scale, length, told)
 
 
 def _vocabulary(*towers: Any) -> int:

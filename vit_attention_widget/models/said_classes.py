@@ -36,6 +36,7 @@ def with_classes(
     said = copy.copy(vit)
     if output is not None:
         said.said_output = check_output(output)
+        vit.check_output(said.said_output)
         said.num_classes = class_count(vit.num_classes, said.said_output)
     if class_names is not None:
         said.names = read_class_names(class_names)

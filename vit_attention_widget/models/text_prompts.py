@@ -14,7 +14,9 @@ from torch.nn.functional import normalize
 
 from ..errors import ParameterError, TargetError
 from .eval_mode import evaluating
+from .output_kind import OutputKind
 from .preparation import Preparation
+from .said_classes import with_classes
 from .token_layout import TokenLayout
 from .vision_transformer import VisionTransformer
 
@@ -31,7 +33,8 @@ class TextTower:
     ``model`` holds the tower; ``encode`` takes token ids [text, length] and gives features [text,
     dim]; ``tokenize`` takes texts, and is None where the library keeps it apart from the model;
     ``scale`` turns cosines into logits; ``length`` is how many tokens every text is padded to,
-    where the tower was trained so.
+    where the tower was trained so; ``bias`` is added to a scaled cosine, where it was trained with
+    a sigmoid for each text.
     """
 
     model: nn.Module
@@ -39,6 +42,7 @@ class TextTower:
     tokenize: Callable[[list[str]], Tensor] | None
     scale: float
     length: int | None = None
+    bias: float | None = None
 
 
 class ZeroShot(VisionTransformer):
@@ -51,8 +55,10 @@ class ZeroShot(VisionTransformer):
         features: Tensor,
         scale: float,
         tokenizer: Any = None,
+        bias: float | None = None,
     ) -> None:
-        self._tower, self._scale, self._tokenizer = tower, scale, tokenizer
+        self._tower, self._scale, self._tokenizer, self._bias = tower, scale, tokenizer, bias
+        self.prompts = list(prompts)
         with torch.inference_mode(False):  # else no gradient could pass by them
             self._texts = normalize(features.detach().to(tower.device, tower.dtype), dim=-1)
         self.model, self.name, self.library = tower.model, tower.name, tower.library
@@ -69,7 +75,16 @@ class ZeroShot(VisionTransformer):
 
     def _logits(self, features: Tensor) -> Tensor:
         texts = self._texts.to(features)  # the model may have been moved since
-        return self._scale * normalize(features, dim=-1) @ texts.T
+        logits = self._scale * normalize(features, dim=-1) @ texts.T
+        return logits if self._bias is None else logits + self._bias
+
+    def check_output(self, output: OutputKind) -> None:
+        """Refuse a sigmoid where the tower was not trained with one."""
+        if output == "sigmoid" and self._bias is None:
+            raise ParameterError(
+                f"{self.name} was not trained to say of each prompt by itself whether it fits: it "
+                'has no bias for a sigmoid, as SigLIP has. Leave output="softmax".'
+            )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scaled cosine of the image's features with each prompt's."""
@@ -152,8 +167,10 @@ def zero_shot(
     Notes
     -----
     The logit of a prompt is what LeGrad's authors explain: the cosine of image and text (times a
-    constant). SigLIP is trained with a sigmoid for each prompt; the probabilities shown here are a
-    softmax over the prompts given.
+    constant, plus SigLIP's bias). SigLIP is trained with a sigmoid for each prompt; the
+    probabilities shown are a softmax over the prompts given, unless ``output="sigmoid"`` is said
+    (``vaw.trace(siglip, image, text=prompts, output="sigmoid")``). A single prompt has no
+    probability by softmax: its logit is shown as a value.
     """
     from .libraries import describe
 
@@ -181,7 +198,7 @@ def zero_shot(
         )
     if scale is None:
         scale = text.scale if text is not None else 1 / 0.07
-    return ZeroShot(tower, texts, features, scale, tokenizer)
+    return ZeroShot(tower, texts, features, scale, tokenizer, text.bias if text else None)
 
 
 def takes_prompts(vit: VisionTransformer) -> bool:
@@ -203,13 +220,16 @@ def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransf
         return tower
     if not isinstance(vit, ZeroShot):
         return zero_shot(tower, prompts, tokenizer=tokenizer)
-    features_of = dict(zip(vit.class_names or (), vit._texts, strict=True))  # also the user's own
+    features_of = dict(zip(vit.prompts, vit._texts, strict=True))  # also the user's own
+    if vit.class_names and len(vit.class_names) == len(vit.prompts):  # they may be called otherwise
+        features_of |= dict(zip(vit.class_names, vit._texts, strict=True))
     new = [prompt for prompt in prompts if prompt not in features_of]
     if new:
         read = zero_shot(tower, new, tokenizer=tokenizer, scale=vit._scale)
         features_of |= dict(zip(new, read._texts.to(vit._texts), strict=True))
     features = torch.stack([features_of[prompt] for prompt in prompts])
-    return ZeroShot(tower, prompts, features, vit._scale, tokenizer)
+    prompted = ZeroShot(tower, prompts, features, vit._scale, tokenizer, vit._bias)
+    return with_classes(prompted, None, "sigmoid" if vit.said_output == "sigmoid" else None)
 
 
 def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Any]:

@@ -87,6 +87,9 @@ class VisionTransformer(ImageInput):
         """Whether what the model returns are classes or values, and not features."""
         return self.output != "features"
 
+    def check_output(self, output: OutputKind) -> None:
+        """Raise :class:`ParameterError` if the numbers that the model returns cannot be that."""
+
     @abstractmethod
     def tokens(self, inputs: Tensor) -> TokenLayout:
         """Layout of the tokens for model inputs [batch, 3, height, width]."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from ..errors import VitAttentionError
-from ..models import describe
+from ..models import VisionTransformer, describe
 from ..models.images import ImageLike
 from . import payloads
 from .context import Context
@@ -59,7 +59,12 @@ class Looking:
         context.report()
         self._start()
 
-    def look_at(self, *, model: nn.Module | None = None, image: ImageLike | None = None) -> None:
+    def look_at(
+        self,
+        *,
+        model: nn.Module | VisionTransformer | None = None,
+        image: ImageLike | None = None,
+    ) -> None:
         """Change the model, the image or both; selections that still exist are kept.
 
         Raises

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import TargetError
 from ..models import VisionTransformer, takes_prompts, with_prompts
+from ..models.text_prompts import ZeroShot
 from ..support.progress import Progress
 from .context import Context
 from .looking import PROMPTS_SLOT, SLOTS_OF_THE_SET, Looking
@@ -36,7 +37,7 @@ class Prompts:
     def texts(self) -> list[str]:
         """The prompts that stand for classes now; none for models that take none."""
         vit = self._context.vit
-        return list(vit.class_names or ()) if takes_prompts(vit) and vit.has_classes else []
+        return list(vit.prompts) if takes_prompts(vit) and isinstance(vit, ZeroShot) else []
 
     def set(self, prompts: Sequence[str]) -> None:
         """Take other prompts for classes; see ``Session.set_prompts``.

@@ -14,7 +14,7 @@ from ..data.items import ImagesLike
 from ..data.labels import with_names_of
 from ..errors import ParameterError
 from ..importance.metrics import Metric
-from ..models import describe
+from ..models import VisionTransformer, describe
 from ..models.class_names import ClassNamesLike
 from ..models.head_index import head_pairs
 from ..models.images import ImageLike
@@ -48,8 +48,9 @@ class Session(CheckedSelections):
 
     Parameters
     ----------
-    model : nn.Module
-        A supported Vision Transformer; it is never changed.
+    model : nn.Module or VisionTransformer
+        A supported Vision Transformer; it is never changed. Or its description, by
+        :func:`~vit_attention_widget.describe`, ``zero_shot`` or ``adapt``.
     image : image
         A path, bytes, PIL image, HWC uint8 array, or a float tensor taken as model input.
     target : int, str, None, or one of :mod:`~vit_attention_widget.targets`
@@ -94,13 +95,13 @@ class Session(CheckedSelections):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | VisionTransformer,
         image: ImageLike,
         target: TargetLike = None,
         *,
         image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
-        models: Mapping[str, nn.Module] | None = None,
+        models: Mapping[str, nn.Module | VisionTransformer] | None = None,
         class_names: ClassNamesLike | None = None,
         output: OutputKind | None = None,
         **selection: Any,
@@ -161,8 +162,16 @@ class Session(CheckedSelections):
     def image(self, image: ImageLike) -> None:
         self.look_at(image=image)
 
-    def look_at(self, *, model: nn.Module | None = None, image: ImageLike | None = None) -> None:
+    def look_at(
+        self,
+        *,
+        model: nn.Module | VisionTransformer | None = None,
+        image: ImageLike | None = None,
+    ) -> None:
         """Change the model, the image or both; selections that still exist are kept.
+
+        What another model's classes are called, and what its outputs are, is said by
+        ``model=vaw.describe(model, class_names=..., output=...)``.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from torch import nn
 
 from ..data.items import ImagesLike
 from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..models import VisionTransformer
 from ..models.class_names import ClassNamesLike
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
@@ -79,14 +80,14 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
 
     def __init__(
         self,
-        model: nn.Module | None = None,
+        model: nn.Module | VisionTransformer | None = None,
         image: ImageLike | None = None,
         target: TargetLike = None,
         *,
         session: Session | None = None,
         image_set: ImagesLike | None = None,
         patterns: AttentionPatterns | None = None,
-        models: Mapping[str, nn.Module] | None = None,
+        models: Mapping[str, nn.Module | VisionTransformer] | None = None,
         class_names: ClassNamesLike | None = None,
         output: OutputKind | None = None,
         **selection: Any,

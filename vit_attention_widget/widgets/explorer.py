@@ -9,6 +9,7 @@ import traitlets
 from torch import nn
 
 from ..errors import ParameterError
+from ..models import VisionTransformer
 from ..models.images import ImageLike
 from ..targets.user_target import TargetLike
 from .base import SessionWidget
@@ -65,7 +66,7 @@ class Explorer(SessionWidget):
 
     def __init__(
         self,
-        model: nn.Module | None = None,
+        model: nn.Module | VisionTransformer | None = None,
         image: ImageLike | None = None,
         target: TargetLike = None,
         *,

@@ -41,7 +41,7 @@ def copied(
     except UnsupportedModelError as error:
         raise ParameterError(advice) from error
     if isinstance(vit, ZeroShot):
-        described = ZeroShot(described, vit.class_names or (), vit._texts, vit._scale)
+        described = ZeroShot(described, vit.prompts, vit._texts, vit._scale, None, vit._bias)
     described = with_classes_of(described, vit)
     again = trace(
         described,

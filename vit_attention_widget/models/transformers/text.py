@@ -29,7 +29,9 @@ def text_tower(model: Any) -> TextTower | None:
     # SigLIP reads the last token, which is padding in all but the longest texts it knows.
     reads_padding = str(model.config.model_type).startswith("siglip")
     length = model.config.text_config.max_position_embeddings if reads_padding else None
-    return TextTower(model, encode, None, _scale(model), length)
+    bias = getattr(model, "logit_bias", None)
+    told = None if bias is None else float(bias.detach())
+    return TextTower(model, encode, None, _scale(model), length, told)
 
 
 def _scale(model: Any) -> float:
