@@ -77,7 +77,7 @@ def test_any_way_of_giving_many_images(
     }
     for name, (given, target) in ways.items():
         found = vaw.head_importance(model, given, target, metric=METRICS, max_batch=5)
-        assert found.stopped is None, name
+        assert found.error is None, name
         same(found, whole)
 
 
@@ -172,7 +172,7 @@ def test_tables(whole: vaw.HeadImportance, tmp_path: Path) -> None:
 def test_pictures(whole: vaw.HeadImportance, kind: str, tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
-    axes = whole.plot("loss", kind=kind)
+    axes = whole.plot(metric="loss", kind=kind)
     for ending in ("png", "svg"):
         axes.figure.savefig(tmp_path / f"heads.{ending}")
         assert (tmp_path / f"heads.{ending}").stat().st_size > 1000
@@ -198,7 +198,7 @@ def test_a_loader_that_raises_in_the_middle(
 ) -> None:
     with pytest.warns(UserWarning, match="4 images only.*OSError.*the disk is gone"):
         found = vaw.head_importance(model, breaking(images, 5), metric="loss", max_batch=4)
-    assert isinstance(found.stopped, OSError)
+    assert isinstance(found.error, OSError)
     torch.testing.assert_close(found.values, whole["loss"][:4], rtol=0, atol=1e-12)
 
 

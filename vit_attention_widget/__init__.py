@@ -18,7 +18,8 @@ from .importance.run import HeadImportance, head_importance, head_importance_ste
 from .models import adapt, describe, zero_shot
 from .models.images import ImageLike
 from .models.token_layout import TokenLayout
-from .overview.run import ImageOverview, image_overview, image_overview_steps
+from .overview.result import ImageOverview
+from .overview.run import image_overview, image_overview_steps
 from .patterns import AttentionPatterns
 from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .pruning.partial import PartialPruning, partial_pruning

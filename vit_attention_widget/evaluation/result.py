@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import ParameterError, VitAttentionError
 from ..results.csv_file import write_csv
+from ..results.error_text import error_from, error_text
 from ..results.html import block, notes, table
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
@@ -311,27 +312,20 @@ class Evaluation(NamedValues):
             "metrics": self.metrics,
             "better": dict(self.better),
             "fractions": dict(self.fractions),
-            "error": None if self.error is None else _said(self.error),
-            "failed": {method: _said(error) for method, error in self.failed.items()},
+            "error": error_text(self.error),
+            "failed": {method: error_text(error) for method, error in self.failed.items()},
         }
         return {"values": self.values, **curves}, about
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Evaluation:
         curves = {metric: tensors[f"curve {metric}"] for metric in about["fractions"]}
-        error = about["error"]
         return cls(
             (Part(tensors["values"], curves),),
             tuple(about["methods"]),
             tuple(about["metrics"]),
             about["better"],
             {metric: tuple(each) for metric, each in about["fractions"].items()},
-            None if error is None else VitAttentionError(error),
+            error_from(about["error"]),
             {method: VitAttentionError(text) for method, text in about["failed"].items()},
         )
-
-
-def _said(error: Exception) -> str:
-    """An error as a file keeps it."""
-    ours = isinstance(error, VitAttentionError)
-    return str(error) if ours else f"{type(error).__name__}: {error}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -16,8 +15,9 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
-from ..support.deprecation import renamed_keywords, reordered_arguments, warn_renamed
+from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike, reporting
+from ..support.steps import last_of
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
 from ..tracing.model_or_trace import check_nothing_beside_trace
@@ -48,7 +48,7 @@ _old_names = renamed_keywords({"model": "model_or_trace"})
 
 @_old_names
 @_old_order
-def evaluate(
+def evaluate_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
     images: ImagesLike | None = None,
     target: TargetLike = None,
@@ -65,8 +65,69 @@ def evaluate(
     seed: int = 0,
     max_batch: int | None = None,
     progress: ProgressLike = None,
-    on_update: Callable[[Evaluation], None] | None = None,
-) -> Evaluation:
+) -> Iterator[Evaluation]:
+    """:func:`evaluate`, step by step: yields what is known after every few images.
+
+    Stop whenever it is enough; what was yielded stays. Parameters and errors are those of
+    :func:`evaluate`.
+    """
+    columns = requested_columns(metrics, fill, steps, unit, have_masks=masks is not None)
+    explainers = methods_without_baselines(methods)
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images, head_mask=head_mask)
+        images = model_or_trace.inputs
+    elif images is None:
+        raise ImageError("There are no images: give evaluate(model, images), or a trace.")
+    following_masks = None if masks is None else masks_in_order(masks, images)
+    with reporting(progress) as report:
+        evaluator = Evaluator(
+            explainers,
+            columns,
+            following_masks,
+            interpolation=interpolation,
+            ignore=ignore,
+            seed=seed,
+            max_batch=max_batch,
+            total=count_images(images),
+            progress=report,
+        )
+        if isinstance(model_or_trace, Trace):
+            trace = model_or_trace if target is None else model_or_trace.retarget(target)
+            evaluator.evaluate_trace(trace, model_or_trace.inputs)
+            yield evaluator.result()
+        else:
+            vit = with_names_of(images, describe(model_or_trace))
+            yield from _of_images(evaluator, vit, images, target, check_mask(vit, head_mask))
+
+
+def _of_images(
+    evaluator: Evaluator,
+    vit: VisionTransformer,
+    images: ImagesLike,
+    target: TargetLike,
+    head_mask: Heads,
+) -> Iterator[Evaluation]:
+    """A few images at a time; an error after the first images ends the evaluation, not more."""
+    size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))
+    for batch in until_error(batches(images, target, size)):
+        failure = batch if isinstance(batch, Exception) else None
+        try:
+            if not isinstance(batch, Exception):
+                for _ in evaluator.evaluate_batch(vit, batch, head_mask):
+                    yield evaluator.result()
+        except (ImageError, TargetError, ParameterError) as error:
+            failure = error
+        if failure is not None:
+            if not evaluator.parts:
+                raise failure
+            yield evaluator.result(failure)
+            return
+
+
+@_old_names
+@_old_order
+@last_of(evaluate_steps, on_update=True)
+def evaluate(evaluation: Evaluation) -> Evaluation:
     """How faithful maps are to a model's decisions, and how well they lie on the object.
 
     Two baselines that do not depend on the model, a Gaussian at the center of the image and a
@@ -154,16 +215,6 @@ def evaluate(
     >>> table.mean("legrad", "average_precision") > table.mean("random", "average_precision")
     True
     """
-    evaluations = evaluate_steps(
-        model_or_trace, images, target,
-        masks=masks, methods=methods, metrics=metrics, fill=fill, steps=steps, unit=unit,
-        interpolation=interpolation, ignore=ignore, head_mask=head_mask, seed=seed,
-        max_batch=max_batch, progress=progress,
-    )  # fmt: skip
-    if on_update is not None:
-        warn_renamed("evaluate(on_update=...)", "a loop over evaluate_steps(...)")
-        evaluations = _passed_on(evaluations, on_update)
-    evaluation = deque(evaluations, maxlen=1)[0]
     if evaluation.error is not None:
         warn_caller(
             f"The images ended early ({type(evaluation.error).__name__}: {evaluation.error}): "
@@ -175,89 +226,3 @@ def evaluate(
             "values are NaN there."
         )
     return evaluation
-
-
-@_old_names
-@_old_order
-def evaluate_steps(
-    model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: ImagesLike | None = None,
-    target: TargetLike = None,
-    *,
-    masks: MaskLike | Iterable[MaskLike] = None,
-    methods: MethodsLike | None = None,
-    metrics: str | Sequence[str] | None = None,
-    fill: Fill | Sequence[Fill] | None = None,
-    steps: int = 20,
-    unit: Unit = "patch",
-    interpolation: Interpolation = "bilinear",
-    ignore: int | None = None,
-    head_mask: HeadsLike | None = None,
-    seed: int = 0,
-    max_batch: int | None = None,
-    progress: ProgressLike = None,
-) -> Iterator[Evaluation]:
-    """:func:`evaluate`, step by step: yields what is known after every few images.
-
-    Stop whenever it is enough; what was yielded stays. Parameters and errors are those of
-    :func:`evaluate`.
-    """
-    columns = requested_columns(metrics, fill, steps, unit, have_masks=masks is not None)
-    explainers = methods_without_baselines(methods)
-    if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, head_mask=head_mask)
-        images = model_or_trace.inputs
-    elif images is None:
-        raise ImageError("There are no images: give evaluate(model, images), or a trace.")
-    following_masks = None if masks is None else masks_in_order(masks, images)
-    with reporting(progress) as report:
-        evaluator = Evaluator(
-            explainers,
-            columns,
-            following_masks,
-            interpolation=interpolation,
-            ignore=ignore,
-            seed=seed,
-            max_batch=max_batch,
-            total=count_images(images),
-            progress=report,
-        )
-        if isinstance(model_or_trace, Trace):
-            trace = model_or_trace if target is None else model_or_trace.retarget(target)
-            evaluator.evaluate_trace(trace, model_or_trace.inputs)
-            yield evaluator.result()
-        else:
-            vit = with_names_of(images, describe(model_or_trace))
-            yield from _of_images(evaluator, vit, images, target, check_mask(vit, head_mask))
-
-
-def _of_images(
-    evaluator: Evaluator,
-    vit: VisionTransformer,
-    images: ImagesLike,
-    target: TargetLike,
-    head_mask: Heads,
-) -> Iterator[Evaluation]:
-    """A few images at a time; an error after the first images ends the evaluation, not more."""
-    size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))
-    for batch in until_error(batches(images, target, size)):
-        failure = batch if isinstance(batch, Exception) else None
-        try:
-            if not isinstance(batch, Exception):
-                for _ in evaluator.evaluate_batch(vit, batch, head_mask):
-                    yield evaluator.result()
-        except (ImageError, TargetError, ParameterError) as error:
-            failure = error
-        if failure is not None:
-            if not evaluator.parts:
-                raise failure
-            yield evaluator.result(failure)
-            return
-
-
-def _passed_on(
-    evaluations: Iterator[Evaluation], on_update: Callable[[Evaluation], None]
-) -> Iterator[Evaluation]:
-    for evaluation in evaluations:
-        on_update(evaluation)
-        yield evaluation

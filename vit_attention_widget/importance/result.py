@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..results.csv_file import write_csv
-from ..support.deprecation import renamed_choice
+from ..results.error_text import error_from, error_text
+from ..results.heat_map import heat_map
+from ..results.html import block
+from ..results.named_values import NamedValues, Variable
+from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
 from .metrics import OLD_METRICS, Metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["HeadImportance", "Part"]
 
@@ -29,8 +34,8 @@ class Part:
     labels: Tensor | None
 
 
-@dataclass(frozen=True)
-class HeadImportance:
+@dataclass(frozen=True, eq=False)
+class HeadImportance(NamedValues):
     """Importance of every head, for each image.
 
     Attributes
@@ -39,19 +44,27 @@ class HeadImportance:
         What was computed; the first is :attr:`metric`, whose values are :attr:`values`.
     target : str
         What is explained.
-    stopped : Exception or None
+    error : Exception or None
         What ended the computation early, e.g. an error of a data loader; all that was computed
         before is here.
     """
 
+    kind = "head importance"
+    axes = ("image", "layer", "head")
+
     parts: Sequence[Part] = field(repr=False)
     metrics: tuple[Metric, ...]
     target: str
-    stopped: Exception | None = None
+    error: Exception | None = None
+
+    stopped = renamed_attribute("error")
 
     def __getitem__(self, metric: Metric) -> Tensor:
         """Values of a metric, [image, layer, head]."""
         return torch.cat([part.values[self._checked(metric)] for part in self.parts])
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}, by {', '.join(self.metrics)}, of {self.target!r}>"
 
     def __len__(self) -> int:
         return sum(len(part.baseline) for part in self.parts)
@@ -81,8 +94,8 @@ class HeadImportance:
     @cached_property
     def labels(self) -> Tensor | None:
         """[image], the class of each image, where the target is one."""
-        found = [part.labels for part in self.parts]
-        return torch.cat([f for f in found if f is not None]) if None not in found else None
+        labels = [part.labels for part in self.parts if part.labels is not None]
+        return torch.cat(labels) if len(labels) == len(self.parts) else None
 
     def mean(self, metric: Metric | None = None) -> Tensor:
         """Mean over the images, [layer, head]."""
@@ -117,7 +130,7 @@ class HeadImportance:
         """
         if self.labels is None:
             raise ParameterError(f"The target {self.target!r} is not a class: nothing to sort by.")
-        found = {}
+        by_class = {}
         for label in sorted(set(self.labels.tolist())):
             of = self.labels == label
             part = Part(
@@ -125,8 +138,8 @@ class HeadImportance:
                 self.baseline[of.to(self.baseline.device)],
                 self.labels[of],
             )
-            found[label] = replace(self, parts=(part,), target=f"class {label}")
-        return found
+            by_class[label] = replace(self, parts=(part,), target=f"class {label}")
+        return by_class
 
     def ranking(self, metric: Metric | None = None) -> list[tuple[int, int]]:
         """(layer, head), the most important first; pruned heads are left out."""
@@ -136,64 +149,37 @@ class HeadImportance:
         pairs = [(i // heads, i % heads) for i in order.tolist()]
         return [(layer, head) for layer, head in pairs if not mean[layer, head].isnan()]
 
-    # Numbers out -----------------------------------------------------------------------------
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One dict a head and image: image, layer, head, and each metric; pruned heads left out."""
-        tables = {metric: self[metric].tolist() for metric in self.metrics}
-        first = tables[self.metric]
-        return [
-            {
-                "image": image,
-                "layer": layer,
-                "head": head,
-                **{metric: table[image][layer][head] for metric, table in tables.items()},
-            }
-            for image, layers in enumerate(first)
-            for layer, heads in enumerate(layers)
-            for head, value in enumerate(heads)
-            if value == value
-        ]
-
-    def to_dataframe(self) -> Any:
-        """One row a head and image: image, layer, head, and a column a metric. Needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows(), columns=["image", "layer", "head", *self.metrics])
-
-    def to_xarray(self) -> Any:
-        """A data set with the axes image, layer and head, and a variable a metric. Needs xarray."""
-        import xarray as xr
-
-        axes = ("image", "layer", "head")
-        values = {metric: (axes, self[metric].cpu().numpy()) for metric in self.metrics}
-        shape = self.values.shape
-        coords: dict[str, Any] = {a: range(n) for a, n in zip(axes, shape, strict=True)}
-        if self.labels is not None:
-            coords["label"] = ("image", self.labels.cpu().numpy())
-        baseline = {"baseline": ("image", self.baseline.cpu().numpy())}
-        return xr.Dataset({**values, **baseline}, coords, attrs={"target": self.target})
-
-    def to_csv(self, path: str | Path) -> None:
-        """Write :meth:`rows` as a table."""
-        write_csv(path, self.rows())
-
-    def plot(self, metric: Metric | None = None, *, kind: str = "grid", ax: Any = None) -> Any:
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        metric: Metric | None = None,
+        kind: Literal["grid", "line"] = "grid",
+    ) -> Axes:
         """Draw the mean over the images. Needs matplotlib; its figure saves as PNG or SVG.
 
         Parameters
         ----------
-        metric : str, optional
-        kind : {"grid", "line"}
-            Layers x heads in colour, or the line chart of Li et al.: x = 1 + H l + h.
         ax : matplotlib.axes.Axes, optional
+        metric : str, optional
+            The first by default.
+        kind : {"grid", "line"}
+            Layers x heads in color, or the line chart of Li et al.: x = 1 + H l + h.
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            If the metric was not computed, or matplotlib is not installed.
         """
         from .plot import plot_grid, plot_line
 
+        if isinstance(ax, str):
+            warn_renamed("HeadImportance.plot(metric)", "HeadImportance.plot(metric=...)")
+            ax, metric = None, ax
         draw = {"grid": plot_grid, "line": plot_line}.get(kind)
         if draw is None:
             raise ParameterError(f"kind is {kind!r}: choose 'grid' or 'line'.")
@@ -207,3 +193,31 @@ class HeadImportance:
                 f"head_importance(..., metric=[{metric!r}, ...])."
             )
         return metric
+
+    # What the shared tables and files are made of -------------------------------------------------
+
+    def _variables(self) -> Mapping[str, Variable]:
+        values: dict[str, Variable] = {
+            metric: Variable(self.axes, self[metric]) for metric in self.metrics
+        }
+        labels = {} if self.labels is None else {"label": Variable(("image",), self.labels)}
+        return {**values, "baseline": Variable(("image",), self.baseline), **labels}
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = {name: variable.values for name, variable in self._variables().items()}
+        about = {"metrics": self.metrics, "target": self.target, "error": error_text(self.error)}
+        return tensors, about
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadImportance:
+        metrics = tuple(about["metrics"])
+        values = {metric: tensors[metric] for metric in metrics}
+        part = Part(values, tensors["baseline"], tensors.get("label"))
+        return cls((part,), metrics, about["target"], error_from(about["error"]))
+
+    def _repr_html_(self) -> str:
+        maps = (
+            heat_map(self.mean(metric).T, title=metric, caption="head x layer")
+            for metric in self.metrics
+        )
+        return block(f"{self._title()}, of {self.target}", *maps)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
@@ -15,22 +13,18 @@ from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
-from ..support.deprecation import (
-    renamed_choice,
-    renamed_keywords,
-    reordered_arguments,
-    warn_renamed,
-)
-from ..support.progress import Progress
+from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
+from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
+from ..support.steps import last_of
+from ..support.warn import warn_caller
+from ..targets.user_target import TargetLike
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
-from .head_ablation import removals
-from .metrics import EXACT, METRICS, NEED_A_CLASS, OLD_METRICS, Metric, exact_values, lacking
+from .metrics import METRICS, OLD_METRICS, Metric
+from .of_trace import steps_of_trace
 from .result import HeadImportance, Part
-from .taylor import taylor
-from .upper_layers import recorded_outcome
 
 __all__ = ["HeadImportance", "head_importance", "head_importance_steps"]
 
@@ -53,17 +47,129 @@ _old_names = renamed_keywords({"model": "model_or_trace"})
 
 @_old_names
 @_old_order
-def head_importance(
+def head_importance_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
     images: ImagesLike | None = None,
-    target: Any = None,
+    target: TargetLike = None,
     *,
     metric: Metric | Sequence[Metric] = "probability",
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
-    progress: Progress | None = None,
-    on_update: Callable[[HeadImportance], None] | None = None,
-) -> HeadImportance:
+    progress: ProgressLike = None,
+) -> Iterator[HeadImportance]:
+    """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
+
+    Stop whenever it is enough; what was yielded stays. Parameters are those of
+    :func:`head_importance`.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> scenes = (vaw.demo.scene(seed=s).image for s in range(3))
+    >>> for importance in vaw.head_importance_steps(vaw.demo.load_model(), scenes, metric="jsd"):
+    ...     if len(importance) == 2:
+    ...         break
+    >>> importance.mean().shape
+    torch.Size([6, 4])
+    """
+    metrics = _checked_metrics(metric)
+    if max_batch is not None and max_batch < 1:
+        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
+    with reporting(progress) as report:
+        if isinstance(model_or_trace, Trace):
+            check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
+            for name, part, _ in steps_of_trace(model_or_trace, metrics, max_batch, report):
+                yield HeadImportance((part,), metrics, name)
+        else:
+            vit = describe(model_or_trace)
+            vit = vit if images is None else with_names_of(images, vit)
+            mask = check_mask(vit, head_mask)
+            yield from _of_images(vit, images, target, metrics, mask, max_batch, report)
+
+
+def _of_images(
+    vit: VisionTransformer,
+    images: ImagesLike | None,
+    target: TargetLike,
+    metrics: tuple[Metric, ...],
+    mask: Heads,
+    max_batch: int | None,
+    progress: Progress,
+) -> Iterator[HeadImportance]:
+    """A few images at a time; an error after the first images ends the computation, not more."""
+    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
+    total, names = count_images(images), dict[str, None]()
+    parts: list[Part] = []
+    for batch in until_error(batches(images, target, at_once)):
+        error = batch if isinstance(batch, Exception) else None
+        try:
+            if not isinstance(batch, Exception):
+                done = sum(len(part.baseline) for part in parts)
+                report = over_images(progress, done, len(batch), total)
+                for name, part, complete in _of_batch(vit, batch, metrics, mask, max_batch, report):
+                    names[name] = None
+                    yield HeadImportance((*parts, part), metrics, _explained(names))
+                    if complete:
+                        parts.append(part)
+        except (ImageError, TargetError) as bad:
+            error = bad
+        if error is not None:
+            if not parts:
+                raise error
+            yield HeadImportance(tuple(parts), metrics, _explained(names), error)
+            return
+
+
+def _explained(names: Sequence[str] | dict[str, None]) -> str:
+    return next(iter(names)) if len(names) == 1 else "each image's own class"
+
+
+_IMAGES_AND_HEADS = 64
+"""As many images are traced together as make so many variants of a layer."""
+
+
+def _of_batch(
+    vit: VisionTransformer,
+    batch: Batch,
+    metrics: tuple[Metric, ...],
+    head_mask: Heads,
+    max_batch: int | None,
+    report: Progress,
+) -> Iterator[tuple[str, Part, bool]]:
+    """What is known of a batch of images, ever more of it: target, values, whether that is all."""
+    try:
+        trace_of_batch = trace(
+            vit,
+            *batch.prepared(vit),
+            head_mask=head_mask,
+            gradients="taylor" in metrics,
+            progress=report if metrics == ("taylor",) else no_progress,
+        )
+    except RuntimeError as error:
+        halves = batch.halves()
+        if not is_out_of_memory(error) or halves is None:
+            raise
+    else:
+        yield from steps_of_trace(trace_of_batch, metrics, max_batch, report)
+        return
+    release(vit.device)
+    for half in halves:
+        yield from _of_batch(vit, half, metrics, head_mask, max_batch, report)
+
+
+def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:
+    names = [metric] if isinstance(metric, str) else metric
+    metrics = tuple(dict.fromkeys(renamed_choice("metric", name, OLD_METRICS) for name in names))
+    for name in metrics or (metric,):
+        if name not in METRICS:
+            raise ParameterError(f"The metric is {name!r}: choose from {', '.join(METRICS)}.")
+    return metrics
+
+
+@_old_names
+@_old_order
+@last_of(head_importance_steps, on_update=True)
+def head_importance(importance: HeadImportance) -> HeadImportance:
     r"""Importance of every head of a model, for each of one or many images.
 
     All metrics but ``"taylor"`` remove one head at a time (its output is zeroed before the output
@@ -111,11 +217,9 @@ def head_importance(
     max_batch : int, optional
         At most so many images of one head fewer run at once; chosen from the free memory by
         default. Where it is too many after all, half of it is taken.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
-    on_update : callable, optional
-        Deprecated: iterate over :func:`head_importance_steps`.
 
     Returns
     -------
@@ -130,7 +234,7 @@ def head_importance(
     -----
     UserWarning
         If a data set or loader raises after the first images: the result holds those, and the
-        error in ``.stopped``.
+        error in ``.error``.
 
     Examples
     --------
@@ -143,219 +247,9 @@ def head_importance(
     >>> importance["jsd"].shape == importance.values.shape
     True
     """
-    if on_update is not None:
-        warn_renamed("head_importance(on_update=...)", "head_importance_steps(...)")
-    steps = head_importance_steps(
-        model_or_trace,
-        images,
-        target,
-        metric=metric,
-        head_mask=head_mask,
-        max_batch=max_batch,
-        progress=progress,
-    )
-    found = None
-    for found in steps:
-        if on_update is not None:
-            on_update(found)
-    assert found is not None
-    if found.stopped is not None:
-        warnings.warn(
-            f"The importance of heads was computed for {len(found)} images only, then "
-            f"{type(found.stopped).__name__} stopped it: {found.stopped}",
-            stacklevel=2,
+    if importance.error is not None:
+        warn_caller(
+            f"The importance of heads was computed for {len(importance)} images only, then "
+            f"{type(importance.error).__name__} stopped it: {importance.error}"
         )
-    return found
-
-
-@_old_names
-@_old_order
-def head_importance_steps(
-    model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: ImagesLike | None = None,
-    target: Any = None,
-    *,
-    metric: Metric | Sequence[Metric] = "probability",
-    head_mask: HeadsLike | None = None,
-    max_batch: int | None = None,
-    progress: Progress | None = None,
-) -> Iterator[HeadImportance]:
-    """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
-
-    Stop whenever it is enough; what was yielded stays. Parameters are those of
-    :func:`head_importance`.
-
-    Examples
-    --------
-    >>> import vit_attention_widget as vaw
-    >>> scenes = (vaw.demo.scene(seed=s).image for s in range(3))
-    >>> for importance in vaw.head_importance_steps(vaw.demo.load_model(), scenes, metric="jsd"):
-    ...     if len(importance) == 2:
-    ...         break
-    >>> importance.mean().shape
-    torch.Size([6, 4])
-    """
-    metrics = _checked_metrics(metric)
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
-        for name, part, _ in _steps_of_trace(model_or_trace, metrics, max_batch, progress):
-            yield HeadImportance((part,), metrics, name)
-        return
-    vit = describe(model_or_trace)
-    vit = vit if images is None else with_names_of(images, vit)
-    mask = check_mask(vit, head_mask)
-    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    total, names = count_images(images), dict[str, None]()
-    parts: list[Part] = []
-    for batch in until_error(batches(images, target, at_once)):
-        stopped = batch if isinstance(batch, Exception) else None
-        try:
-            if not isinstance(batch, Exception):
-                done = sum(len(part.baseline) for part in parts)
-                report = progress and _report(progress, done, len(batch), total)
-                steps = _steps(vit, batch, metrics, mask, max_batch, report)
-                for name, part, complete in steps:
-                    names[name] = None
-                    yield HeadImportance((*parts, part), metrics, _explained(names))
-                    if complete:
-                        parts.append(part)
-        except (ImageError, TargetError) as error:
-            stopped = error
-        if stopped is not None:
-            if not parts:
-                raise stopped
-            yield HeadImportance(tuple(parts), metrics, _explained(names), stopped=stopped)
-            return
-
-
-def _explained(names: Sequence[str] | dict[str, None]) -> str:
-    return next(iter(names)) if len(names) == 1 else "each image's own class"
-
-
-_IMAGES_AND_HEADS = 64
-"""As many images are traced together as make so many variants of a layer."""
-
-
-def _steps(
-    vit: VisionTransformer,
-    batch: Batch,
-    metrics: tuple[Metric, ...],
-    head_mask: Heads,
-    max_batch: int | None,
-    report: Progress | None,
-) -> Iterator[tuple[str, Part, bool]]:
-    """What is known of a batch of images, ever more of it: target, values, whether that is all."""
-    try:
-        found = trace(
-            vit,
-            *batch.prepared(vit),
-            head_mask=head_mask,
-            gradients="taylor" in metrics,
-            progress=report if metrics == ("taylor",) else None,
-        )
-    except RuntimeError as error:
-        halves = batch.halves()
-        if not is_out_of_memory(error) or halves is None:
-            raise
-    else:
-        yield from _steps_of_trace(found, metrics, max_batch, report)
-        return
-    release(vit.device)
-    for half in halves:
-        yield from _steps(vit, half, metrics, head_mask, max_batch, report)
-
-
-def _steps_of_trace(
-    found: Trace,
-    metrics: tuple[Metric, ...],
-    max_batch: int | None,
-    report: Progress | None,
-) -> Iterator[tuple[str, Part, bool]]:
-    exact = [metric for metric in metrics if metric in EXACT]
-    labels = _labels(found, exact)
-    _check_defined(found, metrics)
-    baseline = _baseline(found, labels)
-    shape = (found.batch_size, found.num_layers, max(found.num_heads))
-    values = {metric: found.probabilities.new_full(shape, torch.nan) for metric in metrics}
-    if "taylor" in metrics:
-        values["taylor"] = taylor(found)
-
-    def part() -> Part:
-        return Part({m: v.clone() for m, v in values.items()}, baseline, labels)
-
-    name, left = found.target.name, _heads_left(found)
-    if not exact or not left:
-        yield name, part(), True
-        return
-    if "taylor" in metrics:
-        yield name, part(), False
-    for removal in removals(found, max_batch=max_batch, progress=report):
-        before = recorded_outcome(found, removal.layer)
-        for metric in exact:
-            change = exact_values(metric, before, removal.outcome, labels)
-            values[metric][:, removal.layer, removal.heads] = change.T.to(values[metric])
-        left -= len(removal.heads)
-        yield name, part(), left == 0
-
-
-def _labels(found: Trace, exact: Sequence[str]) -> Tensor | None:
-    """The class of each image, [image]; None where the target is not a class."""
-    if found.target.index is not None:
-        return torch.tensor(found.target.index)
-    needy = next((metric for metric in exact if metric in NEED_A_CLASS), None)
-    if needy is not None:
-        raise ParameterError(
-            f"The target {found.target.name!r} is not a class, so it has no {needy}: give a class "
-            'index or name, or choose metric="taylor", "jsd" or "class_token_cosine".'
-        )
-    return None
-
-
-def _check_defined(trace: Trace, metrics: Sequence[Metric]) -> None:
-    """Raise :class:`ParameterError` if a metric is not defined for what the model returns."""
-    kind = trace.model.output
-    undefined = next((metric for metric in metrics if metric in lacking(kind)), None)
-    if undefined is not None:
-        defined = [metric for metric in METRICS if metric not in lacking(kind)]
-        raise ParameterError(
-            f"There is no {undefined} of what {trace.model.name} returns, which is "
-            f"{'a value' if kind == 'value' else 'features'}, not probabilities: choose from "
-            f'{", ".join(defined)}, or say output="softmax" or output="sigmoid" of the model.'
-        )
-
-
-def _baseline(found: Trace, labels: Tensor | None) -> Tensor:
-    """With every head in place; NaN where nothing is explained, as no exact metric needs it."""
-    if labels is not None:
-        return found.probabilities[torch.arange(found.batch_size), labels]
-    try:
-        return found.target.score(found.logits)
-    except TargetError:
-        return found.probabilities.new_full((found.batch_size,), torch.nan)
-
-
-def _heads_left(found: Trace) -> int:
-    return sum(found.num_heads) - sum(len(heads) for heads in found.head_mask.values())
-
-
-def _report(progress: Progress, done: int, size: int, total: int | None) -> Progress:
-    """Progress over all images from that over the next few."""
-    if total == 1:
-        return progress
-
-    def report(fraction: float, label: str) -> None:
-        share = min(1.0, (done + fraction * size) / total) if total else 0.0
-        progress(share, f"{label}, image {done}" + (f" of {total}" if total else ""))
-
-    return report
-
-
-def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:
-    names = [metric] if isinstance(metric, str) else metric
-    metrics = tuple(dict.fromkeys(renamed_choice("metric", name, OLD_METRICS) for name in names))
-    for name in metrics or (metric,):
-        if name not in METRICS:
-            raise ParameterError(f"The metric is {name!r}: choose from {', '.join(METRICS)}.")
-    return metrics
+    return importance

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..patterns.layout import lay_out
+from .result import Layout
 
 __all__ = ["arrange", "in_order", "vectors"]
 
@@ -39,7 +40,7 @@ def vectors(values: Tensor) -> Floats:
     return np.asarray(flat / np.where(scale > 0, scale, 1), np.float32)
 
 
-def arrange(vectors: Floats, seed: int, progress: Callable[[float], None]) -> tuple[Floats, str]:
+def arrange(vectors: Floats, seed: int, progress: Callable[[float], None]) -> tuple[Floats, Layout]:
     """Vectors as points within [-1, 1], [image, 2], and what the points are."""
     if np.abs(vectors).max(initial=0) < 1e-6:  # nothing tells them apart
         return in_order(len(vectors)), "in order"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images
@@ -18,20 +14,28 @@ from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
-from ..importance.run import head_importance_steps
+from ..importance.run import head_importance
 from ..models import VisionTransformer, describe
 from ..support.deprecation import renamed_choice, reordered_arguments
+<<<<<<< HEAD
 from ..support.progress import Progress, no_progress
+=======
+from ..support.progress import Progress, ProgressLike, over_images, part_of, reporting
+from ..support.steps import last_of
+from ..support.warn import warn_caller
+>>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)
 from ..targets.user_target import TargetLike
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
 from .layout import arrange, in_order, vectors
+from .result import ImageOverview
 
-__all__ = ["ImageOverview", "image_overview", "image_overview_steps"]
+__all__ = ["image_overview", "image_overview_steps"]
 
 _AT_ONCE = 8
 """Images that are traced together."""
 
+<<<<<<< HEAD
 
 @dataclass(frozen=True)
 class ImageOverview:
@@ -85,6 +89,10 @@ class ImageOverview:
                 "probability": self.probability.cpu().numpy(),
             }
         )
+=======
+_MEASURING = 0.95
+"""Share of the progress that is for measuring; the rest is for laying out."""
+>>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)
 
 
 _old_order = reordered_arguments(
@@ -97,7 +105,7 @@ _old_order = reordered_arguments(
 
 
 @_old_order
-def image_overview(
+def image_overview_steps(
     model: nn.Module | VisionTransformer,
     images: ImagesLike,
     target: TargetLike = None,
@@ -105,8 +113,140 @@ def image_overview(
     metric: Metric = "probability",
     seed: int = 0,
     max_batch: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
+) -> Iterator[ImageOverview]:
+    """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
+
+    The last one is laid out. Parameters are those of :func:`image_overview`.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> scenes = [vaw.demo.scene(seed=s).image for s in range(9)]
+    >>> steps = vaw.image_overview_steps(vaw.demo.load_model(), scenes, metric="taylor")
+    >>> [(len(overview), overview.layout) for overview in steps]
+    [(8, 'in order'), (9, 'in order'), (9, 'principal components')]
+    """
+    metric = renamed_choice("metric", metric, OLD_METRICS)
+    if metric not in METRICS:
+        raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
+    if max_batch is not None and max_batch < 1:
+        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
+    vit = with_names_of(images, describe(model))
+    if not vit.has_classes:
+        raise ParameterError(
+            f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
+            "classifier."
+        )
+    with reporting(progress) as report:
+        measured: list[_Measured] = []
+        for measured, error in _of_images(vit, images, target, metric, max_batch, report):
+            overview = _together(measured, metric, error)
+            if error is None:
+                yield overview
+        report(_MEASURING, "laying the images out")
+        yield _laid_out(overview, seed, part_of(report, _MEASURING, 1.0))
+
+
+def _of_images(
+    vit: VisionTransformer,
+    images: ImagesLike,
+    target: TargetLike,
+    metric: Metric,
+    max_batch: int | None,
+    progress: Progress,
+) -> Iterator[tuple[list[_Measured], Exception | None]]:
+    """The images measured so far; an error after the first images ends this, not more."""
+    total, measured = count_images(images), list[_Measured]()
+    progress = part_of(progress, 0.0, _MEASURING)
+    for batch in until_error(batches(images, target, _AT_ONCE)):
+        error = batch if isinstance(batch, Exception) else None
+        if not isinstance(batch, Exception):
+            done = sum(len(few.predicted) for few in measured)
+            report = over_images(progress, done, _AT_ONCE, total)
+            try:
+                measured += _measured(vit, batch, metric, max_batch, report)
+            except (ImageError, TargetError) as bad:
+                error = bad
+        if error is not None and not measured:
+            raise error
+        yield measured, error
+        if error is not None:
+            return
+
+
+def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOverview:
+    last = 0.0
+
+    def report(fraction: float) -> None:  # t-SNE counts twice
+        nonlocal last
+        last = max(last, fraction)
+        progress(last, "laying the images out")
+
+    points, layout = arrange(vectors(overview.importance.values), seed, report)
+    progress(1.0, "laid out")
+    return replace(overview, points=torch.from_numpy(points), layout=layout)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A few images: [image] each."""
+
+    importance: HeadImportance
+    labels: Tensor | None
+    predicted: Tensor
+    probability: Tensor
+
+
+def _measured(
+    vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
+) -> list[_Measured]:
+    report(0.0, "looking at images")
+    try:
+        inputs, target = batch.prepared(vit)
+        trace_of_batch = trace(vit, inputs, target, gradients=metric == "taylor")
+    except RuntimeError as error:
+        halves = batch.halves()
+        if not is_out_of_memory(error) or halves is None:
+            raise
+    else:
+        importance = head_importance(
+            trace_of_batch, metric=metric, max_batch=max_batch, progress=report
+        )
+        report(1.0, "weighing heads")
+        best = trace_of_batch.probabilities.max(-1)
+        index = trace_of_batch.target.index
+        is_labeled = index is not None and isinstance(target, list)
+        labels = torch.tensor(index) if is_labeled else None
+        return [_Measured(importance, labels, best.indices.cpu(), best.values.detach().cpu())]
+    release(vit.device)
+    return [few for half in halves for few in _measured(vit, half, metric, max_batch, report)]
+
+
+def _together(
+    measured: list[_Measured], metric: Metric, error: Exception | None = None
 ) -> ImageOverview:
+    names = {few.importance.target for few in measured}
+    importance = HeadImportance(
+        tuple(part for few in measured for part in few.importance.parts),
+        (metric,),
+        names.pop() if len(names) == 1 else "each image's own class",
+        error,
+    )
+    labels = [few.labels for few in measured if few.labels is not None]
+    return ImageOverview(
+        torch.from_numpy(in_order(len(importance))),
+        importance,
+        torch.cat(labels) if len(labels) == len(measured) else None,
+        torch.cat([few.predicted for few in measured]),
+        torch.cat([few.probability for few in measured]),
+        "in order",
+    )
+
+
+@_old_order
+@last_of(image_overview_steps)
+def image_overview(overview: ImageOverview) -> ImageOverview:
     """Lay images out so that those are near each other for which the same heads matter.
 
     Each image is a vector of layers x heads importances (Li et al. 2023). The plane is made by
@@ -128,8 +268,8 @@ def image_overview(
         The same seed gives the same picture.
     max_batch : int, optional
         At most so many images of one head fewer run at once.
-    progress : callable, optional
-        Called with (fraction, label); it may raise
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
@@ -144,12 +284,12 @@ def image_overview(
     -----
     UserWarning
         If a data set raises after the first images: those are laid out, and the error stands in
-        ``.importance.stopped``.
+        ``.importance.error``.
 
     Notes
     -----
     A few heads of a few images reach far; most values are close to zero. So that the few do not
-    decide alone, each value becomes its square root with its sign kept. Each head is then centred
+    decide alone, each value becomes its square root with its sign kept. Each head is then centered
     over the images and divided by its standard deviation plus the mean one: heads that vary count
     alike, those that hardly vary are not blown up to noise. (On 200 scenes of the bundled model, 56
     % of the five nearest images are of the same class by such vectors, 41 % by the raw ones, 10 %
@@ -163,26 +303,13 @@ def image_overview(
     >>> vaw.image_overview(vaw.demo.load_model(), pairs, metric="taylor")
     ImageOverview(4 images by taylor, laid out by principal components)
     """
-    found = None
-    steps = image_overview_steps(
-        model,
-        images,
-        target,
-        metric=metric,
-        seed=seed,
-        max_batch=max_batch,
-        progress=progress,
-    )
-    for found in steps:  # noqa: B007
-        pass
-    assert found is not None
-    stopped = found.importance.stopped
-    if stopped is not None:
-        warnings.warn(
-            f"The overview holds {len(found)} images only, then {type(stopped).__name__} stopped "
-            f"it: {stopped}",
-            stacklevel=2,
+    error = overview.importance.error
+    if error is not None:
+        warn_caller(
+            f"The overview holds {len(overview)} images only, then {type(error).__name__} stopped "
+            f"it: {error}"
         )
+<<<<<<< HEAD
     return found
 
 
@@ -317,3 +444,6 @@ def _share(progress: Progress, done: int, total: int | None) -> Progress:
         progress(share * _MEASURING, f"{label}, image {done}" + (f" of {total}" if total else ""))
 
     return report
+=======
+    return overview
+>>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)

@@ -15,7 +15,7 @@ from ..models.classes import class_indices, of_each
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..models.output_kind import picks
-from ..support.progress import Progress
+from ..support.progress import ProgressLike, reporting
 from ..tracing.checks.classes import classes_as_seen
 from ..tracing.masking import masked_heads
 
@@ -30,7 +30,7 @@ def accuracy(
     labels: Label | LabelsLike | None = None,
     *,
     head_mask: HeadsLike | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> float:
     """Share of the images whose class the model puts first, in [0, 1].
 
@@ -48,8 +48,8 @@ def accuracy(
         come with the images.
     head_mask : dict or iterable of (layer, head), optional
         Heads that are masked: ``{layer: [heads]}`` or pairs.
-    progress : callable, optional
-        Called with (fraction, label).
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar.
 
     Raises
     ------
@@ -62,15 +62,15 @@ def accuracy(
     total = count_images(images)
     if labels is not None and has_one_each(labels) and not in_memory(images):
         images, labels = with_labels(images, labels), None
-    for batch in batches(images, labels, _AT_ONCE):
-        inputs, target = batch.prepared(vit)
-        with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
-            logits = vit.forward(inputs)
-        vit = classes_as_seen(vit, logits)
-        right += _right(batch, target, logits, vit)
-        count += len(inputs)
-        if progress is not None:
-            progress(min(1.0, count / total) if total else 0.0, f"deciding on {count} images")
+    with reporting(progress) as report:
+        for batch in batches(images, labels, _AT_ONCE):
+            inputs, target = batch.prepared(vit)
+            with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
+                logits = vit.forward(inputs)
+            vit = classes_as_seen(vit, logits)
+            right += _right(batch, target, logits, vit)
+            count += len(inputs)
+            report(min(1.0, count / total) if total else 0.0, f"deciding on {count} images")
     return right / count
 
 

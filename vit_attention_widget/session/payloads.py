@@ -24,7 +24,7 @@ from ..protocol.schema.results import (
 from ..protocol.schema.selections import Direction, Head
 from ..protocol.schema.tensors import AttentionLayer, AttentionRows, RowsMetadata
 from ..protocol.tensors import encode, quantize
-from ..pruning.partial import run as partial_run
+from ..pruning.partial import result as partial_result
 from ..tracing.trace import Trace
 
 __all__ = [
@@ -220,7 +220,7 @@ def _likely(before: Trace, after: Trace | None) -> list[DecisionRow]:
     return sorted(rows, key=lambda row: -row["before"])
 
 
-def partial(pruning: partial_run.PartialPruning) -> PartialPruning:
+def partial(pruning: partial_result.PartialPruning) -> PartialPruning:
     """The modes of partial pruning of one head, each with its picture and best classes."""
     return {
         "layer": pruning.layer,

@@ -19,7 +19,7 @@ from ..models.class_names import ClassNamesLike
 from ..models.head_index import head_pairs
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
-from ..overview.run import ImageOverview
+from ..overview.result import ImageOverview
 from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
 from ..pruning.curve import Order

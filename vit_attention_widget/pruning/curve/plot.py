@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...results.drawing import axes_or_new
 
 if TYPE_CHECKING:
-    from .run import PruningCurve
+    from .result import PruningCurve
 
 __all__ = ["plot_curve"]
 
@@ -15,8 +15,8 @@ __all__ = ["plot_curve"]
 def plot_curve(curve: PruningCurve, ax: Any) -> Any:
     """Accuracy, probability or value by the number of heads removed; the original as a line."""
     ax = axes_or_new(ax)
-    ax.plot(curve.removed, curve.values, marker=".", linewidth=1, label=curve.order_name)
-    ax.axhline(curve.values[0], linestyle=":", linewidth=1, color="gray")
+    ax.plot(curve.removed, curve.values.tolist(), marker=".", linewidth=1, label=curve.order_name)
+    ax.axhline(float(curve.values[0]), linestyle=":", linewidth=1, color="gray")
     is_value = curve.output == "value" and curve.metric == "probability"
     ax.set(xlabel="heads removed", ylabel="value" if is_value else curve.metric)
     ax.legend()

@@ -1,5 +1,6 @@
 """Parts of one head's attention set to zero."""
 
-from .run import MODES, PartialPruning, partial_pruning
+from .result import MODES, PartialPruning
+from .run import partial_pruning
 
 __all__ = ["MODES", "PartialPruning", "partial_pruning"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,52 +12,15 @@ from ...errors import ParameterError
 from ...importance.upper_layers import needed_rows, outcome
 from ...models import VisionTransformer
 from ...models.head_index import HeadsLike, head_index, layer_index
+from ...models.images import ImageLike
 from ...models.output_kind import probabilities
 from ...support.deprecation import renamed_keywords, reordered_arguments
+from ...targets.user_target import TargetLike
 from ...tracing.model_or_trace import as_trace
 from ...tracing.trace import Trace
+from .result import MODES, PartialPruning, Top5
 
-__all__ = ["MODES", "PartialPruning", "partial_pruning"]
-
-# Which blocks of (query, key) are zeroed; c is the class token, p the patches.
-MODES: Mapping[str, tuple[str, ...]] = {
-    "none": (),
-    "all": ("cc", "cp", "pc", "pp", "other"),
-    "class row and column": ("cc", "cp", "pc"),
-    "patches": ("pp",),
-    "class row and column without corner": ("cp", "pc"),
-    "corner": ("cc",),
-}
-"""The six modes of Li et al. 2023, each with the blocks that it zeroes."""
-
-
-@dataclass(frozen=True)
-class PartialPruning:
-    """What becomes of the decision when a part of one head's attention is set to zero.
-
-    Attributes
-    ----------
-    layer, head : int
-    modes : tuple of str
-        Without a class token, those of :data:`MODES` that need none.
-    probability : Tensor
-        [mode, batch], of the target class; of a model of values the value.
-    top5 : list
-        [mode][batch], the five best classes as (name, probability).
-    target : str
-    """
-
-    layer: int
-    head: int
-    modes: tuple[str, ...]
-    probability: Tensor
-    top5: list[list[list[tuple[str, float]]]]
-    target: str
-
-    def zeroed(self, mode: str) -> list[list[bool]]:
-        """A pictogram: [[class-class, class-patch], [patch-class, patch-patch]], True if zeroed."""
-        blocks = MODES[mode]
-        return [["cc" in blocks, "cp" in blocks], ["pc" in blocks, "pp" in blocks]]
+__all__ = ["partial_pruning"]
 
 
 def _has_head(args: Sequence[Any]) -> bool:
@@ -70,8 +32,8 @@ def _has_head(args: Sequence[Any]) -> bool:
 @reordered_arguments("model_or_trace", "images", "layer", "head", "target", moved=_has_head)
 def partial_pruning(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
-    target: Any = None,
+    images: ImageLike | Sequence[ImageLike] | None = None,
+    target: TargetLike = None,
     *,
     layer: int,
     head: int,
@@ -79,7 +41,7 @@ def partial_pruning(
 ) -> PartialPruning:
     """Zero parts of one head's attention after the softmax, and decide again.
 
-    Entries are set to zero, not renormalised (Li et al. 2023). Registers and the distillation
+    Entries are set to zero, not renormalized (Li et al. 2023). Registers and the distillation
     token belong to neither block; only mode ``"all"`` takes them.
 
     Parameters
@@ -111,60 +73,66 @@ def partial_pruning(
     >>> parts.modes[0], len(parts.top5[0][0]), parts.zeroed("corner")
     ('none', 5, [[True, False], [False, False]])
     """
-    found = as_trace(model_or_trace, images, target, head_mask=head_mask, gradients=False)
-    layer = layer_index(found.model, layer)
-    head = head_index(found.model, layer, head)
-    if head in found.head_mask.get(layer, ()):
+    trace = as_trace(model_or_trace, images, target, head_mask=head_mask, gradients=False)
+    layer = layer_index(trace.model, layer)
+    head = head_index(trace.model, layer, head)
+    if head in trace.head_mask.get(layer, ()):
         raise ParameterError(f"Head {head} of layer {layer} is pruned already: nothing is left.")
-    index = found.target.index
+    index = trace.target.index
     if index is None:
-        raise ParameterError(f"The target {found.target.name!r} is not a class: give one.")
-    with torch.inference_mode(), found.rerunning():
-        found.readout.check()
-        rows = needed_rows(found, layer)
-        pieces = _pieces(found, layer, head, rows)
+        raise ParameterError(f"The target {trace.target.name!r} is not a class: give one.")
+    with trace.rerunning(), torch.inference_mode():
+        trace.readout.check()
+        rows = needed_rows(trace, layer)
+        pieces = _pieces(trace, layer, head, rows)
         modes = tuple(
-            m for m, gone in MODES.items() if m in ("none", "all") or set(gone) <= set(pieces)
+            mode
+            for mode, blocks in MODES.items()
+            if mode in ("none", "all") or set(blocks) <= set(pieces)
         )
-        out = found.layers[layer].out
+        out = trace.layers[layer].out
         variants = (out if rows is None else out[:, :, rows]).repeat(len(modes), 1, 1, 1, 1)
         for i, mode in enumerate(modes):
-            for gone in MODES[mode]:
-                if gone in pieces:
-                    variants[i, :, head] -= pieces[gone]
+            for zeroed in MODES[mode]:
+                if zeroed in pieces:
+                    variants[i, :, head] -= pieces[zeroed]
             if mode == "all":
                 variants[i, :, head] = 0  # exactly
-        logits = outcome(found, layer, variants).logits
-    p = probabilities(logits, found.model.output)
-    images_ = torch.arange(found.batch_size)
-    best = p.topk(min(5, p.shape[-1]))
-    top5 = [
-        [
-            [(found.model.class_name(c), v) for c, v in zip(classes, values, strict=True)]
+        logits = outcome(trace, layer, variants).logits
+    decided = probabilities(logits, trace.model.output)
+    of_class = decided[:, torch.arange(trace.batch_size), torch.tensor(index)]
+    top5 = _top5(decided, trace.model)
+    return PartialPruning(layer, head, modes, of_class, top5, trace.target.name)
+
+
+def _top5(decided: Tensor, vit: VisionTransformer) -> tuple[tuple[Top5, ...], ...]:
+    """The five best classes of probabilities [mode, image, class]."""
+    best = decided.topk(min(5, decided.shape[-1]))
+    return tuple(
+        tuple(
+            tuple((vit.class_name(c), value) for c, value in zip(classes, values, strict=True))
             for classes, values in zip(*each, strict=True)
-        ]
+        )
         for each in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
-    of_class = p[:, images_, torch.tensor(index)]
-    return PartialPruning(layer, head, modes, of_class, top5, found.target.name)
+    )
 
 
-def _pieces(found: Trace, layer: int, head: int, rows: list[int] | None) -> dict[str, Tensor]:
+def _pieces(trace: Trace, layer: int, head: int, rows: list[int] | None) -> dict[str, Tensor]:
     """What each block of a head's attention adds to its output, [batch, row, head_dim] a block."""
-    record, tokens = found.layers[layer], found.tokens
+    record, tokens = trace.layers[layer], trace.tokens
     v = record.v[:, head]
     queries = list(range(tokens.num_tokens)) if rows is None else rows
     keys = {"p": slice(tokens.num_prefix, None)}
     if "class" in tokens.prefix:
         keys["c"] = slice(tokens.prefix.index("class"), tokens.prefix.index("class") + 1)
-    size = max(1, 2**24 // (found.batch_size * tokens.num_tokens))
+    size = max(1, 2**24 // (trace.batch_size * tokens.num_tokens))
     chunks = [queries[start : start + size] for start in range(0, len(queries), size)]
     by_key: dict[str, Tensor] = {}
     for name, key in keys.items():
         by_key[name] = torch.cat(
-            [found.attention(layer, head, part)[..., key].to(v) @ v[:, key] for part in chunks], 1
+            [trace.attention(layer, head, part)[..., key].to(v) @ v[:, key] for part in chunks], 1
         )
-    kind = torch.tensor([_kind(found, query) for query in queries], device=v.device)
+    kind = torch.tensor([_kind(trace, query) for query in queries], device=v.device)
     return {
         f"{query}{key}": added * (kind == number)[:, None]
         for query, number in {"c": 0, "p": 1}.items()
@@ -173,8 +141,8 @@ def _pieces(found: Trace, layer: int, head: int, rows: list[int] | None) -> dict
     }
 
 
-def _kind(found: Trace, token: int) -> int:
+def _kind(trace: Trace, token: int) -> int:
     """0 the class token, 1 a patch, 2 any other."""
-    if token >= found.tokens.num_prefix:
+    if token >= trace.tokens.num_prefix:
         return 1
-    return 0 if found.tokens.prefix[token] == "class" else 2
+    return 0 if trace.tokens.prefix[token] == "class" else 2

@@ -81,7 +81,7 @@ def _payload(curve: PruningCurve, total: int) -> Curve:
     return {
         "name": curve.order_name,
         "metric": curve.metric,
-        "values": curve.values,
+        "values": curve.values.tolist(),
         "order": list(curve.order),
         "total": total,
     }

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS, Metric
-from ...overview.run import ImageOverview, image_overview_steps
+from ...overview.result import ImageOverview
+from ...overview.run import image_overview_steps
 from ...protocol.schema.results import Overview
 from ...protocol.schema.tensors import Thumbnails
 from ...protocol.tensors import encode

@@ -1,0 +1,122 @@
+"""Images as points of the plane: numbers, tables, files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor
+
+from ..importance.result import HeadImportance
+from ..results.drawing import axes_or_new
+from ..results.named_values import NamedValues, Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ImageOverview", "Layout"]
+
+Layout = Literal["t-SNE", "principal components", "in order"]
+
+_OF_IMPORTANCE = "importance "
+
+
+@dataclass(frozen=True, eq=False)
+class ImageOverview(NamedValues):
+    """Images as points of the plane, and what they were laid out by.
+
+    Attributes
+    ----------
+    points : Tensor
+        [image, coordinate], x and y within [-1, 1]. Also ``.values``.
+    importance : HeadImportance
+        Of the image's own class: its label, or else the predicted one.
+    labels : Tensor or None
+        [image], the class that came with each image; None where none came.
+    predicted : Tensor
+        [image], the class that the model gives it.
+    probability : Tensor
+        [image], the probability of that class.
+    layout : {"t-SNE", "principal components", "in order"}
+        What the points say. In order is a grid: while images are still being measured, and where
+        there is nothing that tells them apart.
+    """
+
+    kind = "image overview"
+    axes = ("image", "coordinate")
+    table_axes = ("image",)
+
+    points: Tensor = field(repr=False)
+    importance: HeadImportance = field(repr=False)
+    labels: Tensor | None = field(repr=False)
+    predicted: Tensor = field(repr=False)
+    probability: Tensor = field(repr=False)
+    layout: Layout
+
+    @property
+    def values(self) -> Tensor:
+        """[image, coordinate]: :attr:`points`."""
+        return self.points
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageOverview({len(self)} images by {self.importance.metric}, laid out by "
+            f"{self.layout})"
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A point for each image, in the color of its label, or else of the predicted class.
+
+        Needs matplotlib.
+        """
+        axes = axes_or_new(ax)
+        classes = self.predicted if self.labels is None else self.labels
+        x, y = self.points.T.tolist()
+        axes.scatter(x, y, c=classes.tolist(), cmap="tab20", s=18)
+        axes.set(title=f"{self._title()}: {self.layout}", xticks=[], yticks=[], aspect="equal")
+        return axes
+
+    # What the shared tables and files are made of -------------------------------------------------
+
+    def _variables(self) -> Mapping[str, Variable]:
+        x, y = self.points.unbind(-1)
+        by_image = {"x": x, "y": y, "predicted": self.predicted, "probability": self.probability}
+        if self.labels is not None:
+            by_image["label"] = self.labels
+        return {name: Variable(("image",), values) for name, values in by_image.items()}
+
+    def _coords(self) -> Mapping[str, Sequence[Any]]:
+        return {"coordinate": ("x", "y")}
+
+    def _title(self) -> str:
+        return f"{len(self)} images by {self.importance.metric}"
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, about = self.importance._to_parts()
+        tensors = {_OF_IMPORTANCE + name: values for name, values in tensors.items()}
+        tensors |= {
+            "points": self.points, "predicted": self.predicted, "probability": self.probability,
+        }  # fmt: skip
+        if self.labels is not None:
+            tensors["labels"] = self.labels
+        return tensors, {"importance": about, "layout": self.layout}
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> ImageOverview:
+        of_importance = {
+            name.removeprefix(_OF_IMPORTANCE): values
+            for name, values in tensors.items()
+            if name.startswith(_OF_IMPORTANCE)
+        }
+        return cls(
+            tensors["points"],
+            HeadImportance._from_parts(of_importance, about["importance"]),
+            tensors.get("labels"),
+            tensors["predicted"],
+            tensors["probability"],
+            about["layout"],
+        )

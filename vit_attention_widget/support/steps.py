@@ -1,0 +1,73 @@
+"""A function that goes all the way, from one that yields what is known at each step.
+
+So the parameters of the two are written once::
+
+    def count_steps(n: int, *, start: int = 0) -> Iterator[int]:
+        yield from range(start, n)
+
+    @last_of(count_steps)
+    def count(last: int) -> int:
+        return last
+
+    count(3, start=1)  # 2
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from .deprecation import warn_renamed
+
+__all__ = ["last_of"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_ON_UPDATE = "on_update"
+
+
+def last_of(
+    steps: Callable[_P, Iterator[_R]], *, on_update: bool = False
+) -> Callable[[Callable[[_R], _R]], Callable[_P, _R]]:
+    """Make a function of the parameters of ``steps`` that returns the last value it yields.
+
+    Parameters
+    ----------
+    steps : callable
+        Yields at least once. Its decorators are left out: old names, say, are warned about by the
+        name that was called.
+    on_update : bool
+        Take the old parameter ``on_update`` too, which was called with each value.
+
+    Returns
+    -------
+    decorator
+        Of a function that is given the last value, and returns it or warns about it; its name and
+        docstring are kept.
+    """
+
+    def decorate(finish: Callable[[_R], _R]) -> Callable[_P, _R]:
+        @wraps(finish)
+        def run(*args: Any, **kwargs: Any) -> _R:
+            update = kwargs.pop(_ON_UPDATE, None) if on_update else None
+            if update is not None:
+                warn_renamed(
+                    f"{finish.__name__}({_ON_UPDATE}=...)", f"a loop over {steps.__name__}(...)"
+                )
+            value = None
+            for value in inspect.unwrap(steps)(*args, **kwargs):
+                if update is not None:
+                    update(value)
+            assert value is not None
+            return finish(value)
+
+        signature = inspect.signature(steps)
+        returned = finish.__annotations__.get("return", inspect.Signature.empty)
+        run.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+        run.__annotations__ = {**steps.__annotations__, "return": returned}
+        return run
+
+    return decorate
