@@ -28,6 +28,8 @@ from torch.utils.hooks import RemovableHandle
 from ..errors import UnsupportedModelError
 from ..support.interrupts import raise_deferred_interrupt
 from .attention_product import PRODUCTS, attention_product, not_attention
+from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
+from .graph_breaks import GraphBreaks
 from .multi_head_attention import multi_head_attention
 from .written_out_attention import WrittenOutAttention
 
@@ -84,7 +86,10 @@ class BlockCall:
     output : Tensor
         Tokens after the block, [batch, token, dim].
     normed : Tensor or None
-        Output of the block's first norm, if it is part of an autograd graph.
+        Output of the norm that reads the block's input before its attention, if there is one and
+        it is part of an autograd graph.
+    unclear_norm : str or None
+        Why it cannot be said which norm that is; None if it can, or if there is none.
     """
 
     input: Tensor
@@ -92,6 +97,7 @@ class BlockCall:
     kwargs: dict[str, object]
     output: Tensor
     normed: Tensor | None = None
+    unclear_norm: str | None = None
 
     @property
     def other_kwargs(self) -> dict[str, object]:
@@ -127,6 +133,8 @@ class Capture(TorchFunctionMode):
     ----------
     rejected : dict
         For blocks, a product that has the shape of attention and is none, and why.
+    graph_breaks : GraphBreaks
+        Where the pass left the autograd graph.
     """
 
     def __init__(
@@ -143,6 +151,7 @@ class Capture(TorchFunctionMode):
         self.attention_calls: list[AttentionCall] = []
         self.block_calls: dict[int, BlockCall] = {}
         self.rejected: dict[int, str] = {}
+        self.graph_breaks = GraphBreaks()
         self._paths = {module: path for path, module in model.named_modules()}
         self._model = model
         self._blocks = blocks
@@ -154,7 +163,7 @@ class Capture(TorchFunctionMode):
         self._folded: tuple[Tensor, int, int] | None = None
         self._stack: list[nn.Module] = []
         self._inputs: dict[int, tuple[Any, ...]] = {}
-        self._normed: dict[int, Tensor] = {}
+        self._norms: dict[int, FirstNorm] = {}
         self._last_block: BlockCall | None = None
         self._handles: list[RemovableHandle] = []
         self._thread = 0
@@ -175,7 +184,8 @@ class Capture(TorchFunctionMode):
             _WITH_KWARGS.pop(handle.id, None)
         self._stack.clear()
         self._inputs.clear()
-        self._normed.clear()
+        self._norms.clear()
+        self.graph_breaks.clear()
         self._written_out.clear()
         self._folded = None
 
@@ -205,6 +215,16 @@ class Capture(TorchFunctionMode):
         if self._constants and getattr(func, "__name__", "") != "__get__":
             args = tuple(_constant(a) for a in args)
             kwargs = {name: _constant(a) for name, a in kwargs.items()}
+        if not self._keep:
+            return self._run(func, args, kwargs)
+        arguments = self.graph_breaks.arguments(func, args, kwargs)
+        sources = self.graph_breaks.sources(arguments)
+        result = self._run(func, args, kwargs)
+        self.graph_breaks.follow(func, arguments, sources, result, lambda: self._path)
+        return result
+
+    def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation, and take note of it where it is part of attention or a norm."""
         if func is F.scaled_dot_product_attention:
             return self._fused(func, args, kwargs)
         if func is F.multi_head_attention_forward:
@@ -215,6 +235,8 @@ class Capture(TorchFunctionMode):
             # It would, were the parameters not taken as constants.
             return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
         result = func(*args, **kwargs)
+        if func in NORM_FUNCTIONS and args and self.block in self._norms:
+            self._norms[self.block].add(self.module, args[0], result)
         return self._written(func, args, result) if self._stack else result
 
     def _written(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
@@ -292,6 +314,8 @@ class Capture(TorchFunctionMode):
         ):  # grouped-query attention: several query heads share a key head
             groups = q.shape[-3] // k.shape[-3]
             k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
+        if self.block in self._norms:
+            self._norms[self.block].attended()
         call = AttentionCall(self._path, self.block, q, k, v, out, scale, bias, weights)
         replacement = self._on_attention(call) if self._on_attention else None
         if replacement is not None:
@@ -318,6 +342,8 @@ class Capture(TorchFunctionMode):
         index = self._blocks.get(module)
         if index is not None:
             raise_deferred_interrupt()
+            if self._keep:
+                self._norms[index] = FirstNorm()
             if args:
                 self._inputs[index] = args  # before hooks on the block change them
 
@@ -339,28 +365,27 @@ class Capture(TorchFunctionMode):
             pass
         index = self._blocks.get(module)
         if index is None:
-            self._store_norm(module, args, output)
+            if self.block in self._norms and looks_like_norm(module, self._paths.get(module, "")):
+                self._norms[self.block].add(module, _first(args, kwargs), output)
             return
+        after_hooks = _first(args, kwargs)
         args = self._inputs.pop(index, args)
         if self._keep:
-            first = args[0] if args else next(iter(kwargs.values()))
+            first = _first(args, kwargs)
             tokens = output[0] if isinstance(output, tuple) else output
-            normed = self._normed.pop(index, None)
-            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed)
+            normed, unclear = self._norms.pop(index, FirstNorm()).output(after_hooks)
+            if normed is not None and not normed.requires_grad:
+                normed = None
+            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed, unclear)
             self.block_calls[index] = call
             self._last_block = call if module._forward_hooks else None
         if self._on_block:
             self._on_block(index)
 
-    def _store_norm(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        """Store the output of the norm that a block applies to its input."""
-        block = self.block
-        if not self._keep or block is None or block in self._normed or not args:
-            return
-        block_args = self._inputs.get(block)
-        is_first = block_args is not None and args[0] is block_args[0]
-        if is_first and "norm" in type(module).__name__.lower() and output.requires_grad:
-            self._normed[block] = output
+
+def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The first argument, by position or by name."""
+    return args[0] if args else next(iter(kwargs.values()), None)
 
 
 def _constant(value: Any) -> Any:

@@ -10,6 +10,7 @@ from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.text_prompts import ZeroShot
 from ..targets import Target
+from ..tracing.gradients import differentiate
 from ..tracing.trace import Trace
 
 __all__ = ["empty_prompt", "pool_map", "without_generic_patches"]
@@ -45,7 +46,8 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
         with Capture(model.model, {}, watch):
             logits = model.readout(record.output.detach())
         call = calls[0]
-        (gradient,) = torch.autograd.grad(target.score(logits).sum(), call.out)
+        score = target.score(logits).sum()
+        (gradient,) = differentiate(trace.forward_pass, score, [call.out])
     latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
     pooled = latent.relu().mean(1)[:, 0]
     layer_map = pooled.new_zeros(pooled.shape[0], trace.tokens.num_tokens)

@@ -41,6 +41,9 @@ class ForwardPass:
         The dtype of the autocast region it ran in, if any.
     preparation : str
         How the images became model input, and on what ground.
+    graph_breaks : tuple of str
+        Paths of modules in which tensors left the autograd graph, so that gradients would miss
+        what went through them. Empty for a pass without gradients.
     """
 
     model: VisionTransformer
@@ -52,6 +55,7 @@ class ForwardPass:
     head_mask: Heads
     autocast: torch.dtype | None
     preparation: str = ""
+    graph_breaks: tuple[str, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -62,6 +66,11 @@ class ForwardPass:
     def num_layers(self) -> int:
         """Number of blocks."""
         return len(self.layers)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the autograd graph was kept."""
+        return any(record.out.requires_grad for record in self.layers)
 
     @contextmanager
     def rerunning(self) -> Iterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CaptureError, UnsupportedModelError
 from ..targets import Target
@@ -11,7 +13,15 @@ from .block_rows import BlockRows
 from .forward_pass import ForwardPass
 from .readout import Readout
 
-__all__ = ["output_gradients", "token_gradients"]
+__all__ = ["check_graph", "check_whole", "differentiate", "output_gradients", "token_gradients"]
+
+_NAMED = 3
+"""At most so many modules are named in an error."""
+
+_WAY_OUT = (
+    "Trace the model in floating point and without these, or use a method that needs no gradient "
+    "(attention, rollout)."
+)
 
 
 def output_gradients(
@@ -27,9 +37,9 @@ def output_gradients(
     Raises
     ------
     CaptureError
-        If the forward pass was recorded without gradients.
+        If the forward pass was recorded without gradients, or the graph is broken in some module.
     """
-    _check(recorded)
+    check_graph(recorded)
     outputs = [record.out for record in recorded.layers]
     with torch.inference_mode(False), torch.enable_grad():
         last = _last_block_gradients(recorded, block_rows, readout, target)
@@ -43,12 +53,7 @@ def output_gradients(
         gradients = torch.autograd.grad(
             tensors, outputs, upstream, retain_graph=True, allow_unused=True
         )
-        return [
-            torch.zeros_like(record.out)
-            if gradient is None
-            else gradient.masked_fill(record.masked, 0)
-            for gradient, record in zip(gradients, recorded.layers, strict=True)
-        ]
+        return [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(gradients)]
 
 
 def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor, Tensor | None]]:
@@ -63,10 +68,10 @@ def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor,
     Raises
     ------
     CaptureError
-        If the forward pass was recorded without gradients, or the logits do not depend on the
-        tokens after some block.
+        If the forward pass was recorded without gradients, the graph is broken in some module, or
+        the logits do not depend on the tokens after some block.
     """
-    _check(recorded)
+    check_graph(recorded)
     after = [record.output for record in recorded.layers]
     normed = [record.block.normed for record in recorded.layers]
     tensors = [*after, *(tokens for tokens in normed if tokens is not None)]
@@ -110,15 +115,81 @@ def _last_block_gradients(
         inputs = record.input.detach()[:, rows].requires_grad_()
         out = record.out.detach()[:, :, rows].requires_grad_()
         score = target.score(model.readout(block_rows.finish(last, inputs, out))).sum()
-    of_out, of_inputs = torch.autograd.grad(score, (out, inputs))
+    of_out, of_inputs = differentiate(recorded, score, (out, inputs))
     all_out, all_inputs = torch.zeros_like(record.out), torch.zeros_like(record.input)
     all_out[:, :, rows], all_inputs[:, rows] = of_out, of_inputs
     return all_out.detach(), all_inputs.detach()
 
 
-def _check(recorded: ForwardPass) -> None:
-    if not recorded.logits.requires_grad:
+def _of_heads(recorded: ForwardPass, layer: int, gradient: Tensor | None) -> Tensor:
+    """Gradient with respect to a layer's head outputs, as autograd gave it, 0 for masked heads."""
+    record = recorded.layers[layer]
+    if gradient is not None:
+        return gradient.masked_fill(record.masked, 0)
+    if not record.out.numel():  # all heads were cut out
+        return torch.zeros_like(record.out)
+    raise CaptureError(
+        f"The logits of {recorded.model.name} do not depend on the attention of layer {layer}, as "
+        "far as autograd can tell, so there is no gradient with respect to it: trace the part of "
+        "the model whose result goes through that layer, or use a method that needs no gradient "
+        "(attention, rollout)."
+    )
+
+
+def differentiate(
+    recorded: ForwardPass,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    upstream: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """Gradients of something that was computed from parts of the model again.
+
+    Raises
+    ------
+    CaptureError
+        If it does not depend on one of the inputs, as far as autograd can tell.
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else outputs
+    gradients: Sequence[Tensor | None] = [None]
+    if all(output.requires_grad for output in outputs):
+        starts = None if upstream is None else [upstream]
+        gradients = torch.autograd.grad(outputs, inputs, starts, allow_unused=True)
+    if any(gradient is None for gradient in gradients):
+        raise CaptureError(
+            f"Parts of {recorded.model.name} have no gradient (int8 weights, detach() or "
+            f"no_grad()). {_WAY_OUT}"
+        )
+    return tuple(gradient for gradient in gradients if gradient is not None)
+
+
+def check_graph(recorded: ForwardPass) -> None:
+    """Raise :class:`CaptureError` unless gradients of the recorded pass are there and whole."""
+    if not recorded.has_gradients:
         raise CaptureError(
             "This trace was recorded without gradients: trace again with gradients=True, "
             "or use a method that needs none (attention, rollout)."
         )
+    check_whole(recorded)
+    if not recorded.logits.requires_grad:
+        raise CaptureError(
+            f"The logits of {recorded.model.name} have no gradient: they were detached. {_WAY_OUT}"
+        )
+
+
+def check_whole(recorded: ForwardPass) -> None:
+    """Raise :class:`CaptureError` if modules were seen in which the graph is broken."""
+    paths = recorded.graph_breaks
+    if not paths:
+        return
+    modules: dict[str, nn.Module] = dict(recorded.model.model.named_modules())
+    named = ", ".join(
+        f"{path!r} ({type(modules[path]).__name__})"
+        if modules.get(path) and path
+        else "its forward"
+        for path in paths[:_NAMED]
+    )
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    raise CaptureError(
+        f"No gradient goes back through (part of) what these modules of {recorded.model.name} "
+        f"compute: {named}{more}. They have int8 weights, or use detach() or no_grad(). {_WAY_OUT}"
+    )

@@ -125,13 +125,16 @@ def trace(
         report = stack.enter_context(reporting(progress))
         capture = stack.enter_context(_capture(vit, mask, gradients, report))
         logits = vit.forward(inputs)
+        graph_breaks = _graph_breaks(capture, logits)
     _check_logits(logits, vit, len(inputs))
     vit = classes_as_seen(vit, logits)
     layers, pool = assign_to_layers(capture, vit, tokens)
     check_attention(layers, vit)
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
-    recorded = ForwardPass(vit, inputs, logits, tokens, layers, pool, mask, dtype, how)
+    recorded = ForwardPass(
+        vit, inputs, logits, tokens, layers, pool, mask, dtype, how, graph_breaks
+    )
     return Trace(recorded, resolve(target, logits, vit))
 
 
@@ -179,6 +182,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
             for layer in range(first, base.num_layers):
                 tokens = base.layers[layer].block.rerun(vit.blocks[layer], tokens)
             logits = vit.readout(tokens)
+            graph_breaks = _graph_breaks(capture, logits)
     _check_logits(logits, vit, base.batch_size)
     above, pool = assign_to_layers(capture, vit, base.tokens, first)
     check_attention(above, vit, first)
@@ -188,6 +192,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
         layers=[*base.layers[:first], *above],
         pool=pool or base.pool,
         head_mask=mask,
+        graph_breaks=tuple(dict.fromkeys((*base.forward_pass.graph_breaks, *graph_breaks))),
     )
     return Trace(
         recorded,
@@ -226,6 +231,13 @@ def _capture(
         progress((layer + 1) / vit.num_layers, "running the model")
 
     return Capture(vit.model, layer_of, on_attention, on_block=on_block)
+
+
+def _graph_breaks(capture: Capture, logits: object) -> tuple[str, ...]:
+    """Paths of modules in which a finished pass left the autograd graph."""
+    if isinstance(logits, Tensor):
+        capture.graph_breaks.check_end(logits)
+    return tuple(capture.graph_breaks.paths)
 
 
 def _check_logits(logits: Tensor, vit: VisionTransformer, batch: int) -> None:

@@ -148,7 +148,7 @@ class Trace:
     @property
     def has_gradients(self) -> bool:
         """Whether the autograd graph was kept."""
-        return self.forward_pass.logits.requires_grad
+        return self.forward_pass.has_gradients
 
     def retarget(self, target: TargetLike) -> Trace:
         """The same forward pass with another target, at the cost of one more backward pass.

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...capture.function_mode import AttentionCall, Capture
-from ...errors import ParameterError
+from ...errors import CaptureError, ParameterError
+from ...tracing.gradients import differentiate
 from ...tracing.trace import Trace
 from ..attribution import Attribution
 
@@ -42,6 +43,9 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
     ------
     ParameterError
         If ``tokens`` is none of these.
+    CaptureError
+        If the trace has no gradients, parts of the model pass none, or it is unclear which norm of
+        a block comes first.
 
     Notes
     -----
@@ -70,6 +74,11 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
         raise ParameterError(f"tokens is {tokens!r}: choose 'normed', 'before' or 'after'.")
     maps = []
     for layer, record in enumerate(trace.layers):
+        if tokens == "normed" and record.block.unclear_norm:
+            raise CaptureError(
+                f"It is unclear which norm of block {layer} of {trace.model.name} comes first: "
+                f'{record.block.unclear_norm}. Use tokens="before" or tokens="after".'
+            )
         by_normed = trace.normed_gradient(layer) if tokens == "normed" else None
         if tokens == "after":
             z, gradient = record.output, trace.token_gradient(layer)
@@ -96,7 +105,8 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
         inputs = record.input.detach().requires_grad_()
         with Capture(trace.model.model, {block: 0}, mask) as capture:
             after = record.block.rerun(block, inputs)
-        found = capture.block_calls[0].normed
-        z = found if normed and found is not None else inputs
-        (gradient,) = torch.autograd.grad(after, z, trace.token_gradient(layer))
+        norm_output = capture.block_calls[0].normed
+        z = norm_output if normed and norm_output is not None else inputs
+        upstream = trace.token_gradient(layer)
+        (gradient,) = differentiate(trace.forward_pass, after, [z], upstream)
     return z, gradient

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...tracing.gradients import check_whole, differentiate
 from ...tracing.layer_record import LayerRecord
 from ...tracing.trace import Trace
 from ..attribution import Attribution
@@ -57,6 +58,8 @@ def legrad(
     ParameterError
         If an option is outside its range, or ``correction=True`` for a model without an attention
         pool, prompts or tokenizer.
+    CaptureError
+        If parts of the model pass no gradient.
 
     Notes
     -----
@@ -76,6 +79,7 @@ def legrad(
         raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")
     if not 0 <= start < trace.num_layers:
         raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
+    check_whole(trace.forward_pass)
     empty = empty_prompt(trace, readout, correction)
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
@@ -108,7 +112,7 @@ def _layer_maps(trace: Trace, layers: list[int], readout: LegradReadout) -> Iter
             ]
             logits = _read(trace, torch.cat(tokens), readout)
             scores = [trace.target.score(each).sum() for each in logits.split(trace.batch_size)]
-            gradients = torch.autograd.grad(scores, outs)
+            gradients = differentiate(trace.forward_pass, scores, outs)
         for layer, gradient in zip(part, gradients, strict=True):
             record = trace.layers[layer]
             moving = gradient.masked_fill(record.masked, 0)  # a masked head moves nothing

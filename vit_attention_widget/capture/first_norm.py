@@ -1,0 +1,86 @@
+"""Which norm a block applies to its input before its attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+__all__ = ["NORM_FUNCTIONS", "FirstNorm", "looks_like_norm"]
+
+NORM_FUNCTIONS = frozenset(
+    function
+    for name in ("layer_norm", "rms_norm", "group_norm", "batch_norm")
+    for place in (F, torch)
+    if (function := getattr(place, name, None)) is not None
+)
+"""What normalizes tokens where no module does."""
+
+
+@dataclass
+class _NormCall:
+    module: nn.Module | None
+    input: Tensor
+    output: Tensor
+
+
+class FirstNorm:
+    """Watches one block and says which norm, if any, reads its input.
+
+    A norm is known by what it computes (PyTorch's functions) or by what it is called, and the
+    block's first norm by the numbers that it is given: neither a hook nor a wrapper that passes
+    tokens on changes the answer.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[_NormCall] = []
+        self._attended = False
+
+    def add(self, module: nn.Module | None, tokens: object, output: object) -> None:
+        """Take note of a norm, unless the block has attended already.
+
+        A module takes the place of the norms inside it.
+        """
+        if self._attended or not (isinstance(tokens, Tensor) and isinstance(output, Tensor)):
+            return
+        if output.shape != tokens.shape:
+            return
+        parts = set() if module is None else set(module.modules())
+        self._calls = [call for call in self._calls if call.module not in parts]
+        self._calls.append(_NormCall(module, tokens, output))
+
+    def attended(self) -> None:
+        """The block has computed its attention: norms that follow are not its first."""
+        self._attended = True
+
+    def output(self, block_input: object) -> tuple[Tensor | None, str | None]:
+        """The first norm's output, or None; and why it is unclear, or None if it is clear.
+
+        Parameters
+        ----------
+        block_input : Tensor
+            What the block's own forward was given, [batch, token, dim].
+        """
+        if not isinstance(block_input, Tensor):
+            return None, None
+        calls = [call for call in self._calls if call.input.shape == block_input.shape]
+        reading = [
+            call
+            for call in calls
+            if call.input is block_input or torch.equal(call.input, block_input)
+        ]
+        if len(reading) == 1:
+            return reading[0].output, None
+        if not calls:
+            return None, None
+        if reading:
+            return None, f"{len(reading)} norms read what the block is given"
+        return None, "the norms before its attention do not read what the block is given"
+
+
+def looks_like_norm(module: nn.Module, path: str) -> bool:
+    """Whether a module is a norm by its class or by the name that its parent gives it."""
+    name = path.rpartition(".")[2].lower()
+    return "norm" in type(module).__name__.lower() or "norm" in name or name.startswith("ln")

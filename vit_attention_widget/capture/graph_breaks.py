@@ -1,0 +1,143 @@
+"""Where a forward pass leaves the autograd graph that gradients are to go back through."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload, OpOverloadPacket
+
+__all__ = ["GraphBreaks"]
+
+_SHAPE_ONLY = frozenset(
+    f"{prefix}{name}{suffix}"
+    for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint", "tensor")
+    for prefix, suffix in (("new_", ""), ("", "_like"))
+)
+"""What they return depends on the shape of what they are given, not on its values."""
+
+_BY_FIRST = frozenset(("to", "type_as", "expand_as", "view_as", "reshape_as"))
+"""Of other arguments than the first they take the shape or the type, not the values."""
+
+
+_OPERATORS = (OpOverload, OpOverloadPacket)
+"""Operators that are not functions of PyTorch's own: some have no derivative."""
+
+_COLLECTIONS = (Tensor, list, tuple, type(None))
+"""Results that may hold tensors; None where an operation changes its first argument."""
+
+
+class GraphBreaks:
+    """Follows tensors that depend on a graph but are not part of it, until they join it again.
+
+    A tensor leaves the graph where an operation is given a part of it and returns numbers without
+    a graph: ``detach()``, ``.data``, ``no_grad()``. That alone is harmless (a hook that stores
+    ``x.detach()``). The graph is broken where such a tensor, or what was computed from it, joins
+    the graph again, and where an operation has no derivative (int8 kernels): gradients then miss
+    what went through it. A statistic of a row (its maximum in a softmax, its norm) may be taken as
+    a constant; it breaks nothing here.
+
+    Attributes
+    ----------
+    paths : list of str
+        The modules in which tensors left a graph that they joined again later, in the order in
+        which that was seen.
+    """
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self._sources: dict[int, tuple[weakref.ref[Tensor], tuple[str, ...]]] = {}
+
+    def clear(self) -> None:
+        """Forget the tensors that are being followed, not what was seen."""
+        self._sources.clear()
+
+    @staticmethod
+    def arguments(
+        func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[object, ...]:
+        """The arguments whose values decide what an operation returns."""
+        name = getattr(func, "__name__", "")
+        if name in _SHAPE_ONLY:
+            return ()
+        if name in _BY_FIRST:
+            return args[:1]
+        return (*args, *kwargs.values()) if kwargs else args
+
+    def sources(self, values: Iterable[object]) -> tuple[str, ...]:
+        """The modules in which tensors among these, or what they come from, left the graph."""
+        if not self._sources:
+            return ()
+        lost = (self._sources_of(t) for t in _tensors(values) if not _is_statistic(t))
+        return tuple(dict.fromkeys(path for paths in lost for path in paths))
+
+    def follow(
+        self,
+        func: Callable[..., Any],
+        args: Sequence[object],
+        sources: tuple[str, ...],
+        result: object,
+        path: Callable[[], str],
+    ) -> None:
+        """Take note of an operation, with the ``sources`` of its arguments before it ran.
+
+        This runs after every operation: what is usual comes first.
+        """
+        if isinstance(result, Tensor) and result.requires_grad:
+            if sources:
+                self._add(sources)
+            if isinstance(func, _OPERATORS) and _has_no_formula(result):
+                self._add((path(),))
+            return
+        if isinstance(result, torch.Size) or not isinstance(result, _COLLECTIONS):
+            return
+        if not sources and not any(map(_is_in_graph, args)):
+            return
+        results = list(_tensors([args[0] if result is None and args else result]))
+        if any(t.requires_grad for t in results):
+            self._add(sources)
+            return
+        if not sources:
+            sources = (path(),)
+        for tensor in results:
+            self._sources[id(tensor)] = weakref.ref(tensor), sources
+
+    def _add(self, sources: tuple[str, ...]) -> None:
+        self.paths += [source for source in sources if source not in self.paths]
+
+    def check_end(self, output: Tensor) -> None:
+        """Take note of the modules in which what the pass returns left the graph for good."""
+        if not output.requires_grad:
+            self._add(self.sources([output]))
+
+    def _sources_of(self, tensor: Tensor) -> tuple[str, ...]:
+        reference, paths = self._sources.get(id(tensor), (None, ()))
+        return paths if reference is not None and reference() is tensor else ()
+
+
+def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    """Tensors of real numbers among values and in lists of them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            if value.is_floating_point() or value.is_complex() or value.is_quantized:
+                yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _is_in_graph(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.requires_grad and not isinstance(value, nn.Parameter)
+    return isinstance(value, list | tuple) and any(map(_is_in_graph, value))
+
+
+def _has_no_formula(tensor: Tensor) -> bool:
+    """Whether PyTorch has no derivative of the operation that returned a tensor (int8 kernels)."""
+    return tensor.grad_fn is not None and tensor.grad_fn.name().endswith("NotImplemented")
+
+
+def _is_statistic(tensor: Tensor) -> bool:
+    return tensor.ndim == 0 or tensor.shape[-1] == 1
