@@ -244,10 +244,10 @@ def test_how_many_there_are() -> None:
 
 
 def test_images_are_read_once() -> None:
-    kept = kept_inputs(VIT, iter(PAIRS))
+    kept = kept_inputs(VIT, iter(PAIRS)).entries
     assert [label for _, label in kept] == LABELS
     assert torch.equal(torch.stack([image for image, _ in kept]), INPUTS)
-    assert kept_inputs(VIT, INPUTS[:2])[1][1] is None
+    assert kept_inputs(VIT, INPUTS[:2]).entries[1][1] is None
     loader = DataLoader(OnlyIndexed(PAIRS), batch_size=2, shuffle=True)
     again = read_once(loader)
     assert torch.equal(read(again)[0], read(again)[0])

@@ -87,11 +87,16 @@ def test_everything_that_a_session_computes(session: vaw.Session, kind: str) -> 
     session.lay_out_images("taylor")
     check(session)
     assert session.curves["taylor"]["values"]
-    assert bool(session.accuracy) == (kind == "binary")
+    assert bool(session.accuracy) == (kind in ("binary", "sigmoid"))
     if kind == "binary":
         decided = vaw.trace(session._context.vit, IMAGES).logits[:, 0] > 0
         right = decided == torch.tensor([False, True, True, False])
         assert session.accuracy["before"] == pytest.approx(float(right.float().mean()))
+    if kind == "sigmoid":  # class by class
+        decided = vaw.trace(session._context.vit, IMAGES).logits > 0
+        right = decided == torch.eye(5)[[0, 1, 2, 3]].bool()
+        assert session.accuracy["before"] == pytest.approx(float(right.float().mean()))
+        assert session.accuracy["after"] is not None
     if kind == "value":
         assert not session.faithfulness["map"]["by_class"]
         with pytest.raises(ParameterError):

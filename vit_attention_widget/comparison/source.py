@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data.items import ImagesLike
 from ..data.kept import kept_inputs, read_once
+from ..data.labels import with_names_of
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..tracing.run import trace
@@ -84,5 +85,5 @@ def _source(
         return Source(model_or_trace.model, model_or_trace, [], name)
     if images is None:
         raise ParameterError("There are no images: give compare(model, images), or a trace.")
-    vit = describe(model_or_trace)
-    return Source(vit, None, kept_inputs(vit, images), name)
+    vit = with_names_of(images, describe(model_or_trace))
+    return Source(vit, None, kept_inputs(vit, images).entries, name)

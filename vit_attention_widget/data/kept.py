@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from .items import ImagesLike, in_memory, is_image, items
+from .labels_by_output import presences
 from .reader import batches, samples
 
-__all__ = ["kept_inputs", "raw_image", "raw_images", "read_once"]
+__all__ = ["KeptInputs", "kept_inputs", "raw_image", "raw_images", "read_once"]
 
 _AT_ONCE = 16
 
 
-def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> list[tuple[Tensor, int | None]]:
-    """Images as (model input [3, height, width] on the CPU, class index or None).
+@dataclass(frozen=True)
+class KeptInputs:
+    """Images as model input.
+
+    Attributes
+    ----------
+    entries : list of (Tensor, int or None)
+        Model input [channel, height, width] on the CPU, and class index.
+    presences : Tensor or None
+        Which classes are there, [image, class] bool, where the labels say it of all classes.
+    """
+
+    entries: list[tuple[Tensor, int | None]]
+    presences: Tensor | None = None
+
+
+def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> KeptInputs:
+    """Read images as model input.
 
     Raises
     ------
@@ -30,8 +49,12 @@ def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> list[tuple[Tensor
         If a label is no class of the model.
     """
     kept: list[tuple[Tensor, int | None]] = []
+    there: list[Tensor] = []
     for batch in batches(images, None, _AT_ONCE):
         inputs, labels = batch.prepared(vit)
+        if isinstance(batch.target, list) and labels is None:
+            rows = presences(batch.target, vit)
+            there += [] if rows is None else [rows]
         kept += zip(inputs.cpu(), labels or [None] * len(inputs), strict=True)
     labeled = [label is not None for _, label in kept]
     if any(labeled) and not all(labeled):
@@ -39,7 +62,7 @@ def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> list[tuple[Tensor
             "Some images of the set have a label, but others have none, such as image "
             f"{labeled.index(False)}: give all of them one, or none."
         )
-    return kept
+    return KeptInputs(kept, torch.cat(there) if there else None)
 
 
 def read_once(images: ImagesLike) -> ImagesLike:

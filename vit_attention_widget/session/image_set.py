@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..data.items import ImagesLike
-from ..data.kept import kept_inputs, raw_image, raw_images
+from ..data.kept import KeptInputs, kept_inputs, raw_image, raw_images
 from ..models import VisionTransformer
 from .subject import image_name
 
@@ -23,13 +23,13 @@ class ImageSet:
     ----------
     given : list, data set or loader
         As the user gave it.
-    entries : list of (Tensor, int or None)
-        Model input [channel, height, width] and class index of each image.
+    kept : KeptInputs
+        Model input, class index, and which classes are there, of each image.
     """
 
-    def __init__(self, given: ImagesLike, entries: list[tuple[Tensor, int | None]]) -> None:
+    def __init__(self, given: ImagesLike, kept: KeptInputs) -> None:
         self.given = given
-        self.entries = entries
+        self.entries, self.presences = kept.entries, kept.presences
 
     @classmethod
     def read(cls, vit: VisionTransformer, images: ImagesLike) -> ImageSet:
@@ -54,6 +54,13 @@ class ImageSet:
     def labels(self) -> list[int] | None:
         """Class index of each image; None without labels."""
         return [label for _, label in self.entries if label is not None] or None
+
+    @property
+    def with_truth(self) -> list[tuple[Tensor, Any]] | None:
+        """Model input of each image with what is true of it: its class, or 0 or 1 of each class."""
+        if self.presences is not None:
+            return list(zip(self.inputs, self.presences.int(), strict=True))
+        return None if self.labels is None else list(self.entries)
 
     @property
     def names(self) -> list[str]:
@@ -89,4 +96,4 @@ class ImageSet:
         labels = [None if y is None else index.get(before.class_name(y)) for _, y in self.entries]
         if None in labels:
             labels = [None] * len(labels)
-        return ImageSet(self.given, list(zip(self.inputs, labels, strict=True)))
+        return ImageSet(self.given, KeptInputs(list(zip(self.inputs, labels, strict=True))))

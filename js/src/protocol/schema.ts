@@ -272,7 +272,10 @@ export interface Decision {
   rows: DecisionRow[];
 }
 
-/** Share of the labeled images that are given their class. */
+/**
+ * Share of the labeled images that are given their class. Of labels that say of each class whether
+ * it is there: the share of the decisions, image by image and class by class, that are right.
+ */
 export interface Accuracy {
   before: number;
   /** With the pruned heads masked; null where none is, or not known yet. */

@@ -163,7 +163,11 @@ class Decision(TypedDict):
 
 
 class Accuracy(TypedDict):
-    """Share of the labeled images that are given their class."""
+    """Share of the labeled images that are given their class.
+
+    Of labels that say of each class whether it is there: the share of the decisions, image by image
+    and class by class, that are right.
+    """
 
     before: float
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import Tensor
+
 from ...protocol.schema.results import Accuracy
 from ...pruning.top1 import accuracy
 from ...support.progress import Progress
-from ..image_set import ImageSet
 from .study import Study
 
 __all__ = ["AccuracyStudy"]
@@ -20,8 +23,8 @@ class AccuracyStudy(Study):
 
     def follow_trace(self) -> None:
         context = self._context
-        images = context.image_set
-        if images is None or images.labels is None:
+        images = None if context.image_set is None else context.image_set.with_truth
+        if images is None:
             return
         traits = self._traits
         traits.accuracy = {**traits.accuracy, "after": None} if traits.accuracy else {}
@@ -29,13 +32,13 @@ class AccuracyStudy(Study):
             context.lanes.long, "accuracy", "counting", lambda p: self._count(images, p), self._show
         )
 
-    def _count(self, images: ImageSet, progress: Progress) -> Accuracy:
+    def _count(self, images: list[tuple[Tensor, Any]], progress: Progress) -> Accuracy:
         vit, heads = self._context.vit, self._traits.pruned_heads
         if self._whole is None:
-            self._whole = accuracy(vit, images.entries, progress=progress)
+            self._whole = accuracy(vit, images, progress=progress)
         after = None
         if heads:
-            after = accuracy(vit, images.entries, head_mask=heads, progress=progress)
+            after = accuracy(vit, images, head_mask=heads, progress=progress)
         return {"before": self._whole, "after": after, "count": len(images)}
 
     def _show(self, accuracy: Accuracy) -> None:
