@@ -37,7 +37,7 @@ class ImageOverview(NamedValues):
     predicted : Tensor
         [image], the class that the model gives it.
     probability : Tensor
-        [image], the probability of that class.
+        [image], the probability of that class; of a model of values the value.
     layout : {"t-SNE", "principal components", "in order"}
         What the points say. In order is a grid: while images are still being measured, and where
         there is nothing that tells them apart.

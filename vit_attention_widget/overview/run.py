@@ -17,13 +17,9 @@ from ..importance.result import HeadImportance
 from ..importance.run import head_importance
 from ..models import VisionTransformer, describe
 from ..support.deprecation import renamed_choice, reordered_arguments
-<<<<<<< HEAD
-from ..support.progress import Progress, no_progress
-=======
 from ..support.progress import Progress, ProgressLike, over_images, part_of, reporting
 from ..support.steps import last_of
 from ..support.warn import warn_caller
->>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)
 from ..targets.user_target import TargetLike
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
@@ -35,64 +31,8 @@ __all__ = ["image_overview", "image_overview_steps"]
 _AT_ONCE = 8
 """Images that are traced together."""
 
-<<<<<<< HEAD
-
-@dataclass(frozen=True)
-class ImageOverview:
-    """Images as points of the plane, and what they were laid out by.
-
-    Attributes
-    ----------
-    points : array
-        [image, 2], within [-1, 1].
-    importance : HeadImportance
-        Of the image's own class: its label, or else the predicted one.
-    labels : Tensor or None
-        [image], the class that came with each image; None where none came.
-    predicted : Tensor
-        [image], the class that the model gives it.
-    probability : Tensor
-        [image], the probability of that class; of a model of values the value.
-    layout : {"t-SNE", "principal components", "in order"}
-        What the points say. In order is a grid: while images are still being measured, and where
-        there is nothing that tells them apart.
-    """
-
-    points: NDArray[np.float32]
-    importance: HeadImportance
-    labels: Tensor | None
-    predicted: Tensor
-    probability: Tensor
-    layout: str
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def __repr__(self) -> str:
-        return (
-            f"ImageOverview({len(self)} images by {self.importance.metric}, laid out by "
-            f"{self.layout})"
-        )
-
-    def to_dataframe(self) -> Any:
-        """One row an image: image, x, y, label, predicted, probability. Needs pandas."""
-        import pandas as pd
-
-        labels = {} if self.labels is None else {"label": self.labels.cpu().numpy()}
-        return pd.DataFrame(
-            {
-                "image": range(len(self)),
-                "x": self.points[:, 0],
-                "y": self.points[:, 1],
-                **labels,
-                "predicted": self.predicted.cpu().numpy(),
-                "probability": self.probability.cpu().numpy(),
-            }
-        )
-=======
 _MEASURING = 0.95
 """Share of the progress that is for measuring; the rest is for laying out."""
->>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)
 
 
 _old_order = reordered_arguments(
@@ -309,141 +249,4 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
             f"The overview holds {len(overview)} images only, then {type(error).__name__} stopped "
             f"it: {error}"
         )
-<<<<<<< HEAD
-    return found
-
-
-@_old_order
-def image_overview_steps(
-    model: nn.Module | VisionTransformer,
-    images: ImagesLike,
-    target: TargetLike = None,
-    *,
-    metric: Metric = "probability",
-    seed: int = 0,
-    max_batch: int | None = None,
-    progress: Progress | None = None,
-) -> Iterator[ImageOverview]:
-    """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
-
-    The last one is laid out. Parameters are those of :func:`image_overview`.
-
-    Examples
-    --------
-    >>> import vit_attention_widget as vaw
-    >>> scenes = [vaw.demo.scene(seed=s).image for s in range(9)]
-    >>> steps = vaw.image_overview_steps(vaw.demo.load_model(), scenes, metric="taylor")
-    >>> [(len(found), found.layout) for found in steps]
-    [(8, 'in order'), (9, 'in order'), (9, 'principal components')]
-    """
-    metric = renamed_choice("metric", metric, OLD_METRICS)
-    if metric not in METRICS:
-        raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    vit = with_names_of(images, describe(model))
-    if not vit.has_classes:
-        raise ParameterError(
-            f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
-            "classifier."
-        )
-    total, report = count_images(images), progress or no_progress
-    measured: list[_Measured] = []
-    stopped: Exception | None = None
-    for batch in until_error(batches(images, target, _AT_ONCE)):
-        if isinstance(batch, Exception):
-            stopped = batch
-        else:
-            done = sum(len(one.predicted) for one in measured)
-            try:
-                measured += _measured(vit, batch, metric, max_batch, _share(report, done, total))
-            except (ImageError, TargetError) as error:
-                stopped = error
-        if stopped is not None:
-            if not measured:
-                raise stopped
-            break
-        yield _together(measured, metric)
-    found = _together(measured, metric, stopped)
-    report(_MEASURING, "laying the images out")
-    last = 0.0
-
-    def arranging(fraction: float) -> None:  # t-SNE counts twice
-        nonlocal last
-        last = max(last, fraction)
-        report(_MEASURING + (1 - _MEASURING) * last, "laying the images out")
-
-    points, layout = arrange(vectors(found.importance.values), seed, arranging)
-    report(1.0, "laid out")
-    yield replace(found, points=points, layout=layout)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """A few images: [image] each."""
-
-    importance: HeadImportance
-    labels: Tensor | None
-    predicted: Tensor
-    probability: Tensor
-
-
-def _measured(
-    vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
-) -> list[_Measured]:
-    report(0.0, "looking at images")
-    try:
-        inputs, target = batch.prepared(vit)
-        found = trace(vit, inputs, target, gradients=metric == "taylor")
-    except RuntimeError as error:
-        halves = batch.halves()
-        if not is_out_of_memory(error) or halves is None:
-            raise
-    else:
-        steps = head_importance_steps(found, metric=metric, max_batch=max_batch, progress=report)
-        *_, importance = steps
-        report(1.0, "weighing heads")
-        best = found.probabilities.max(-1)
-        index = found.target.index
-        own = torch.tensor(index) if index is not None and isinstance(target, list) else None
-        return [_Measured(importance, own, best.indices.cpu(), best.values.detach().cpu())]
-    release(vit.device)
-    return [one for half in halves for one in _measured(vit, half, metric, max_batch, report)]
-
-
-def _together(
-    measured: list[_Measured], metric: Metric, stopped: Exception | None = None
-) -> ImageOverview:
-    names = {one.importance.target for one in measured}
-    importance = HeadImportance(
-        tuple(part for one in measured for part in one.importance.parts),
-        (metric,),
-        names.pop() if len(names) == 1 else "each image's own class",
-        stopped,
-    )
-    labels = [one.labels for one in measured if one.labels is not None]
-    return ImageOverview(
-        in_order(len(importance)),
-        importance,
-        torch.cat(labels) if len(labels) == len(measured) else None,
-        torch.cat([one.predicted for one in measured]),
-        torch.cat([one.probability for one in measured]),
-        "in order",
-    )
-
-
-_MEASURING = 0.95
-"""Share of the progress that is for measuring; the rest is for laying out."""
-
-
-def _share(progress: Progress, done: int, total: int | None) -> Progress:
-    """Progress over all images from that over the next few."""
-
-    def report(fraction: float, label: str) -> None:
-        share = min(1.0, (done + fraction * _AT_ONCE) / total) if total else 0.0
-        progress(share * _MEASURING, f"{label}, image {done}" + (f" of {total}" if total else ""))
-
-    return report
-=======
     return overview
->>>>>>> 7250201 (Results of heads: one surface for importances, curves, parts and overviews; parameters written once; progress in one way)
