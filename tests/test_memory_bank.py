@@ -147,7 +147,7 @@ def test_files_that_are_no_banks(tmp_path: Path) -> None:
     nothing.write_text("no bank")
     with pytest.raises(ParameterError, match="cannot be read"):
         MemoryBank.load(nothing)
-    with pytest.raises(ParameterError, match="cannot be read"):
+    with pytest.raises(ParameterError, match="There is no file"):
         MemoryBank.load(tmp_path / "missing")
     with pytest.raises(ParameterError, match=r"no memory bank.*save"):
         MemoryBank.load(WEIGHTS)

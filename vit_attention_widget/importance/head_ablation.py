@@ -44,21 +44,21 @@ def removals(
         trace.readout.check()
     keep_freed_blocks(trace.inputs.device)
     for layer in reversed(range(trace.num_layers)):
-        gone = set(trace.head_mask.get(layer, ()))
-        heads = [h for h in range(trace.num_heads[layer]) if h not in gone]
+        masked = set(trace.head_mask.get(layer, ()))
+        heads = [h for h in range(trace.num_heads[layer]) if h not in masked]
         start = 0
         while start < len(heads):
             part = heads[start : start + limit]
             try:
-                found = _without(trace, layer, part)
+                without = _without(trace, layer, part)
             except RuntimeError as error:
                 if not is_out_of_memory(error) or len(part) == 1:
                     raise
-                found, limit = None, len(part) // 2
-            if found is None:
+                without, limit = None, len(part) // 2
+            if without is None:
                 release(trace.inputs.device)
                 continue
-            yield Removal(layer, part, found)
+            yield Removal(layer, part, without)
             start += len(part)
             if progress is not None:
                 share = (trace.num_layers - layer) * start / len(heads)
@@ -73,12 +73,12 @@ def _without(trace: Trace, layer: int, heads: list[int]) -> Outcome:
             out = out[:, :, rows]
         variants: Tensor = out.unsqueeze(0).repeat(len(heads), 1, 1, 1, 1)
         variants[range(len(heads)), :, heads] = 0
-        found = outcome(trace, layer, variants)
-    broken = ~torch.isfinite(found.logits).all(-1).all(-1)
+        without = outcome(trace, layer, variants)
+    broken = ~torch.isfinite(without.logits).all(-1).all(-1)
     if broken.any():
         head = heads[int(broken.nonzero()[0])]
         raise CaptureError(
             f"Without head {head} of layer {layer} the logits of {trace.model.name} are not "
             "finite: look for overflow in half precision."
         )
-    return found
+    return without

@@ -31,13 +31,13 @@ class AttentionPatternMap(SessionWidget):
         ParameterError
             If none was learnt or given yet.
         """
-        found = self.session.patterns
-        if found is None:
+        patterns = self.session.patterns
+        if patterns is None:
             raise ParameterError(
                 "There is no map yet: learn one (session.learn_patterns(), or the button), or give "
                 "patterns=..."
             )
-        return found
+        return patterns
 
     def learn(self) -> None:
         """Learn the patterns; :meth:`wait` waits for them."""
