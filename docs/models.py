@@ -1,7 +1,8 @@
-"""Run every isotropic Vision Transformer of timm, and write what works with it.
+"""Run every isotropic Vision Transformer of timm, and models of other libraries.
 
-``python docs/models.py`` writes ``docs/models.md``; names, or parts of them, run only those. Models
-get random weights, two blocks and a grid of 4 x 4 patches: the package must read them correctly,
+``python docs/models.py`` writes what works with them to ``docs/models.md``; names, or parts of
+them, run only those of timm, and ``--libraries`` writes the other libraries' part alone. Models get
+random weights, two blocks and a grid of 4 x 4 patches: the package must read them correctly,
 whatever they predict.
 """
 
@@ -14,6 +15,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import library_models
 import timm
 import torch
 from timm.models import _registry as registry
@@ -174,12 +176,28 @@ def page(results: list[Result]) -> str:
     return "\n".join([*lines, *reasons(), ""])
 
 
+def write_libraries(path: Path) -> None:
+    """Run the models of other libraries, and write their part of the document anew."""
+    outcomes = []
+    for case in library_models.cases():
+        outcomes.append(library_models.check(case))
+        print(outcomes[-1].row[:160], flush=True)
+    text = path.read_text() if path.exists() else ""
+    about_timm = text.split(library_models.HEADING)[0].rstrip()
+    path.write_text(f"{about_timm}\n\n{library_models.section(outcomes)}")
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help="parts of names")
+    parser.add_argument("--libraries", action="store_true", help="only libraries besides timm")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
+    document = Path(__file__).with_name("models.md")
+    if options.libraries:
+        write_libraries(document)
+        return
     chosen = [
         pair for pair in names() if not options.only or any(p in pair[0] for p in options.only)
     ]
@@ -190,7 +208,8 @@ def main() -> None:
         print(f"{i + 1}/{len(chosen)} {name}: {'works' if one.works else one.note}", flush=True)
     print(f"{sum(one.works for one in results)} of {len(results)} work", file=sys.stderr)
     if not options.only:
-        Path(__file__).with_name("models.md").write_text(page(results))
+        document.write_text(page(results))
+        write_libraries(document)
 
 
 if __name__ == "__main__":

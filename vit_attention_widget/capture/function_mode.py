@@ -378,7 +378,7 @@ class Capture(TorchFunctionMode):
                 normed = None
             call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed, unclear)
             self.block_calls[index] = call
-            self._last_block = call if module._forward_hooks else None
+            self._last_block = call if _may_be_changed(module) else None
         if self._on_block:
             self._on_block(index)
 
@@ -386,6 +386,12 @@ class Capture(TorchFunctionMode):
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The first argument, by position or by name."""
     return args[0] if args else next(iter(kwargs.values()), None)
+
+
+def _may_be_changed(module: nn.Module) -> bool:
+    """Whether a hook may change a module's output; transformers' own only keep it."""
+    hooks = module._forward_hooks.values()
+    return any(not getattr(h, "__module__", "").startswith("transformers.") for h in hooks)
 
 
 def _constant(value: Any) -> Any:

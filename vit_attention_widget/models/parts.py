@@ -84,6 +84,8 @@ def find_parts(model: nn.Module) -> Parts:
                 )
             if lists:
                 return Parts(path, next(iter(lists.values())), module)
+    if not _attends(model):
+        why = "no attention was found in it"
     raise UnsupportedModelError(f"{type(model).__name__} is not supported: {why}.")
 
 
