@@ -19,6 +19,7 @@ from test_session import PICTURE, tiny
 from twins import agree, twins
 
 import vit_attention_widget as vaw
+from vit_attention_widget.data.kept import KeptInputs
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
 from vit_attention_widget.overview.layout import arrange, vectors
 from vit_attention_widget.session.image_set import ImageSet
@@ -372,7 +373,7 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 
 def test_names_come_from_files() -> None:
     def names_of(images: object, count: int) -> list[str]:
-        return ImageSet(images, [(torch.zeros(3, 8, 8), None)] * count).names
+        return ImageSet(images, KeptInputs([(torch.zeros(3, 8, 8), None)] * count)).names
 
     picture = Image.new("RGB", (8, 8))
     assert names_of([PICTURE, picture], 2) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_importance_of_heads(kind: str) -> None:
         importance.baseline,
         torch.tensor([p[i][c] for i, c in enumerate(labels)], dtype=torch.float64),
     )
+
+
+def test_pictures_say_what_is_drawn(tmp_path: Path) -> None:
+    for kind, word in (("value", "value"), ("sigmoid", "probability")):
+        importance = vaw.head_importance(described(kind), INPUTS)
+        importance.save(tmp_path / "importance.safetensors")
+        importance = vaw.HeadImportance.load(tmp_path / "importance.safetensors")
+        assert importance.plot(kind="line").get_ylabel() == f"{word} without the head"
+        curve = vaw.pruning_curve(described(kind), INPUTS, steps=1)
+        assert curve.plot().get_ylabel() == word
 
 
 @pytest.mark.parametrize("metric", ["jsd", "loss", "accuracy"])

@@ -18,7 +18,16 @@ from torch.nn.functional import logsigmoid
 from ..models.output_kind import OutputKind, class_logits, picks, probabilities
 from .upper_layers import Outcome
 
-__all__ = ["EXACT", "METRICS", "NEED_A_CLASS", "OLD_METRICS", "Metric", "exact_values", "lacking"]
+__all__ = [
+    "EXACT",
+    "METRICS",
+    "NEED_A_CLASS",
+    "OLD_METRICS",
+    "Metric",
+    "exact_values",
+    "lacking",
+    "quantity",
+]
 
 Metric = Literal["probability", "jsd", "class_token_cosine", "loss", "accuracy", "taylor"]
 
@@ -85,6 +94,11 @@ OLD_METRICS: Mapping[str, Metric] = {"cls_cosine": "class_token_cosine"}
 NEED_A_CLASS: tuple[Metric, ...] = ("probability", "loss", "accuracy")
 
 _NEED_PROBABILITIES: tuple[Metric, ...] = ("jsd", "loss", "accuracy")
+
+
+def quantity(metric: Metric, kind: OutputKind) -> str:
+    """What a metric is called: of values, probability is the value."""
+    return "value" if kind == "value" and metric == "probability" else metric
 
 
 def lacking(kind: OutputKind) -> tuple[Metric, ...]:

@@ -44,7 +44,8 @@ def steps_of_trace(
         values["taylor"] = taylor(trace)
 
     def part() -> Part:
-        return Part({m: v.clone() for m, v in values.items()}, baseline, labels)
+        copied = {metric: table.clone() for metric, table in values.items()}
+        return Part(copied, baseline, labels, trace.model.output)
 
     name, left = trace.target.name, _heads_left(trace)
     if not exact or not left:

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models.output_kind import OutputKind
 from ..results.error_text import error_from, error_text
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
-from .metrics import OLD_METRICS, Metric
+from .metrics import OLD_METRICS, Metric, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,7 @@ class Part:
     values: Mapping[Metric, Tensor]
     baseline: Tensor
     labels: Tensor | None
+    output: OutputKind = "softmax"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,11 @@ class HeadImportance(NamedValues):
         labels = [part.labels for part in self.parts if part.labels is not None]
         return torch.cat(labels) if len(labels) == len(self.parts) else None
 
+    @property
+    def output(self) -> OutputKind:
+        """What the model's outputs are; of values ``"probability"`` means the value."""
+        return self.parts[0].output
+
     def mean(self, metric: Metric | None = None) -> Tensor:
         """Mean over the images, [layer, head]."""
         return self[metric or self.metric].nanmean(0)
@@ -137,6 +144,7 @@ class HeadImportance(NamedValues):
                 {m: self[m][of.to(self[m].device)] for m in self.metrics},
                 self.baseline[of.to(self.baseline.device)],
                 self.labels[of],
+                self.output,
             )
             by_class[label] = replace(self, parts=(part,), target=f"class {label}")
         return by_class
@@ -205,19 +213,26 @@ class HeadImportance(NamedValues):
 
     def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: variable.values for name, variable in self._variables().items()}
-        about = {"metrics": self.metrics, "target": self.target, "error": error_text(self.error)}
+        about = {
+            "metrics": self.metrics,
+            "target": self.target,
+            "error": error_text(self.error),
+            "output": self.output,
+        }
         return tensors, about
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadImportance:
         metrics = tuple(about["metrics"])
         values = {metric: tensors[metric] for metric in metrics}
-        part = Part(values, tensors["baseline"], tensors.get("label"))
+        part = Part(values, tensors["baseline"], tensors.get("label"), about["output"])
         return cls((part,), metrics, about["target"], error_from(about["error"]))
 
     def _repr_html_(self) -> str:
         maps = (
-            heat_map(self.mean(metric).T, title=metric, caption="head x layer")
+            heat_map(
+                self.mean(metric).T, title=quantity(metric, self.output), caption="head x layer"
+            )
             for metric in self.metrics
         )
         return block(f"{self._title()}, of {self.target}", *maps)
