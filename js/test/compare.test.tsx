@@ -1,6 +1,5 @@
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { decode } from "../src/protocol/safetensors";
 import type { Comparison, ModelInfo } from "../src/protocol/schema";
 import {
@@ -16,8 +15,9 @@ import {
 } from "../src/state/comparison";
 import { CompareMaps } from "../src/views/compare/compare_maps";
 import { cellColours } from "../src/views/compare/compare_matrix";
-import { encode, STATE, settle, storeOf } from "./fake";
+import { encode, STATE, settle } from "./fake";
 import { drawn } from "./setup";
+import { find, root, showView } from "./show";
 
 const INFO = STATE._model_info as ModelInfo;
 const METHODS: Comparison = {
@@ -57,20 +57,7 @@ const there = (comparison: Comparison) => ({
   _comparison_maps: maps(comparison.stamp),
 });
 
-let root: HTMLElement;
-
-async function show(changes: Record<string, unknown> = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<CompareMaps store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
+const show = (changes: Record<string, unknown> = {}) => showView(CompareMaps, changes);
 const click = (element: Element | null) =>
   act(async () => {
     element?.dispatchEvent(new MouseEvent("click", { bubbles: true }));
@@ -78,14 +65,6 @@ const click = (element: Element | null) =>
   });
 const asked = (sent: Record<string, unknown>[]) =>
   sent.filter(({ method }) => method === "compare").map(({ params }) => params);
-
-beforeEach(() => {
-  root = document.createElement("div");
-});
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
 
 describe("comparisons", () => {
   const shown = (comparison = METHODS) => {

@@ -1,29 +1,11 @@
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { exceededBy, histogramOf, linksAbove, placeOf, scales, valueAt } from "../src/state/matrix";
 import { HeadDetail } from "../src/views/attention_matrix/head_detail";
-import { attention, settle, storeOf, TOKENS } from "./fake";
+import { attention, storeOf, TOKENS } from "./fake";
+import { find, root, showView } from "./show";
 
-let root: HTMLElement;
-
-async function show(changes = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<HeadDetail store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
-
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
+const show = (changes = {}) => showView(HeadDetail, changes);
 
 describe("one head in full", () => {
   it("holds the matrix of a head, or the mean of heads", async () => {

@@ -1,13 +1,13 @@
-import { type ComponentType, render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { MapScores } from "../src/protocol/schema";
 import { best, scoresShown, verdict } from "../src/state/faithfulness";
 import type { Store } from "../src/state/store";
 import { CompareMaps } from "../src/views/compare/compare_maps";
 import { Faithful } from "../src/views/layers/faithfulness";
 import { Shell } from "../src/views/shell/shell";
-import { encode, STATE, settle, storeOf } from "./fake";
+import { encode, STATE, settle } from "./fake";
+import { find, root, showView } from "./show";
 
 const SCORES: MapScores = {
   method: "daam",
@@ -21,18 +21,6 @@ const SCORES: MapScores = {
   areas: { map: [0.65, 0.35], center: [0.5, 0.4], random: [0.45, 0.5] },
 };
 
-let root: HTMLElement;
-async function show(View: ComponentType<{ store: Store }>, changes: Record<string, unknown> = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<View store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) => root.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
 const act_ = (change: () => void) =>
   act(async () => {
     change();
@@ -40,14 +28,6 @@ const act_ = (change: () => void) =>
   });
 const methods = (sent: Record<string, unknown>[]) =>
   sent.map(({ method }) => method).filter((method) => method !== "attention");
-
-beforeEach(() => {
-  root = document.createElement("div");
-});
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
 
 describe("scores in words", () => {
   it("say whether the map beats what knows nothing", () => {
@@ -74,7 +54,7 @@ describe("scores in words", () => {
 
 describe("the map that is shown", () => {
   it("is scored when asked, and the curves stand beside center and random", async () => {
-    const { model } = await show(Faithful, { faithfulness: {} });
+    const { model } = await showView(Faithful, { faithfulness: {} });
     await act_(() => find("score-map")?.click());
     expect(methods(model.sent)).toEqual(["score_map"]);
     await act_(() => model.kernel("faithfulness", { asked: "map" }));
@@ -93,7 +73,7 @@ describe("the map that is shown", () => {
   });
 
   it("is asked for again when it is another one", async () => {
-    const { store } = await show(Faithful, { faithfulness: { map: SCORES } });
+    const { store } = await showView(Faithful, { faithfulness: { map: SCORES } });
     expect(scoresShown(store.traits)).toBe(SCORES);
     await act_(() => store.set({ selected_layer: 0 }));
     expect(find("faithful-says")).toBeNull();
@@ -127,7 +107,10 @@ describe("compared maps", () => {
   );
 
   it("are scored when asked, one after another", async () => {
-    const { model } = await show(CompareMaps, { _comparison: comparison, _comparison_maps: maps });
+    const { model } = await showView(CompareMaps, {
+      _comparison: comparison,
+      _comparison_maps: maps,
+    });
     await act_(() => find("score-compared")?.click());
     expect(methods(model.sent)).toContain("score_compared");
     const first = { map: [0.6, 0.3], center: [0.5, 0.4], random: [0.4, 0.5] };
@@ -156,7 +139,7 @@ describe("compared maps", () => {
       { map: [0.3, 0.5], center: [0.5, 0.4] },
       { map: [0.4, 0.4], center: [0.5, 0.4] },
     ];
-    await show(CompareMaps, {
+    await showView(CompareMaps, {
       _comparison: comparison,
       _comparison_maps: maps,
       faithfulness: { compared: { stamp: 4, areas } },
@@ -168,7 +151,7 @@ describe("compared maps", () => {
 
   it("do not take the scores of other maps", async () => {
     const areas = [{ map: [0.6, 0.3] }, { map: [0.6, 0.3] }];
-    await show(CompareMaps, {
+    await showView(CompareMaps, {
       _comparison: comparison,
       _comparison_maps: maps,
       faithfulness: { compared: { stamp: 3, areas } },
@@ -200,7 +183,7 @@ describe("prompts", () => {
     );
 
   it("are typed, explained and taken away", async () => {
-    const { model, store } = await show(Widget, { _model_info: info });
+    const { model, store } = await showView(Widget, { _model_info: info });
     await type("a <b>moon</b>");
     await enter();
     await type("star"); // it is there
@@ -219,7 +202,7 @@ describe("prompts", () => {
   });
 
   it("say what went wrong, but not that the answer was overtaken", async () => {
-    const { model } = await show(Widget, { _model_info: info });
+    const { model } = await showView(Widget, { _model_info: info });
     const last = () => model.sent.filter(({ method }) => method === "prompts").at(-1)?.id;
     await type("a moon");
     await enter();
@@ -234,14 +217,14 @@ describe("prompts", () => {
 
   it("can be the first of a tower without classes", async () => {
     const tower = { ...info, num_classes: 0, class_names: null };
-    const { model } = await show(Widget, { _model_info: tower, decision: {} });
+    const { model } = await showView(Widget, { _model_info: tower, decision: {} });
     await type("a star");
     await enter();
     expect(asked(model.sent)).toEqual([{ prompts: ["a star"] }]);
   });
 
   it("are not asked of a model with classes", async () => {
-    await show(Widget);
+    await showView(Widget);
     expect(find("add-prompt")).toBeNull();
   });
 });

@@ -1,8 +1,7 @@
 // What is done with heads beyond the grid: brush, charts, parts, curves, ways out.
 
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { csv } from "../src/draw/figures";
 import { linear, tick } from "../src/draw/scale";
 import { importanceAt } from "../src/state/results";
@@ -10,22 +9,10 @@ import { curveTable, importanceTable } from "../src/state/tables";
 import { lastHarmless } from "../src/views/heads/curve_panel";
 import { order } from "../src/views/heads/head_chart";
 import { HeadGrid } from "../src/views/heads/head_grid";
-import { encode, settle, storeOf } from "./fake";
+import { encode, storeOf } from "./fake";
+import { find, root, showView } from "./show";
 
-let root: HTMLElement;
-
-async function show(changes = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<HeadGrid store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
+const show = (changes = {}) => showView(HeadGrid, changes);
 const fire = (element: Element, type: string, init: MouseEventInit = {}) =>
   act(() => {
     element.dispatchEvent(new MouseEvent(type, { bubbles: true, ...init }));
@@ -36,11 +23,6 @@ const press = (element: Element, key: string, init: KeyboardEventInit = {}) =>
   });
 const view = (label: string) =>
   [...find("head-view").children].find((b) => b.textContent === label) as Element;
-
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
 
 const CURVE = {
   name: "probability",

@@ -1,6 +1,5 @@
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ModelInfo, Overview } from "../src/protocol/schema";
 import { classesOf, coloursOf, cost, groupsOf, says, verdict } from "../src/state/overview";
 import { standing } from "../src/views/images/image_map";
@@ -13,8 +12,9 @@ import {
   type Place,
   walk,
 } from "../src/views/images/image_places";
-import { encode, STATE, settle, storeOf } from "./fake";
+import { encode, STATE } from "./fake";
 import { drawn } from "./setup";
+import { find, root, showView } from "./show";
 
 const INFO = { ...(STATE._model_info as ModelInfo), set_size: 5 };
 const SHOWN: Overview = {
@@ -48,20 +48,8 @@ const THUMBNAILS = encode({
   thumbnails: { shape: [5, 2, 3, 3], data: new Uint8Array(90).fill(9) },
 });
 
-let root: HTMLElement;
-
-async function show(changes: Record<string, unknown> = {}) {
-  const made = storeOf({ _model_info: INFO, ...changes });
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<ImageOverview store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
+const show = (changes: Record<string, unknown> = {}) =>
+  showView(ImageOverview, { _model_info: INFO, ...changes });
 const at = (image: number): { clientX: number; clientY: number } => {
   const [x, y] = standing(LAID_OUT.points, 5, 480, 240, false).places[image] as Place;
   return { clientX: x, clientY: y };
@@ -75,12 +63,7 @@ const press = (key: string) =>
     find("image-map").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   });
 
-beforeEach(() => {
-  root = document.createElement("div");
-});
 afterEach(() => {
-  render(null, root);
-  root.remove();
   vi.unstubAllGlobals();
 });
 

@@ -13,7 +13,8 @@ import {
 import { PatternMapView } from "../src/views/patterns/pattern_map";
 import { density, projection, WHOLE } from "../src/views/patterns/pattern_paint";
 import { layersOf } from "../src/views/patterns/pattern_side";
-import { encode, type FakeModel, settle, storeOf } from "./fake";
+import { encode, type FakeModel, settle } from "./fake";
+import { find, root, showView } from "./show";
 
 const CLUSTERS = [
   {
@@ -56,18 +57,7 @@ const MAP = encode({
   pictures: pictures(2),
 });
 
-let root: HTMLElement;
-
-async function show(changes = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<PatternMapView store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
+const show = (changes = {}) => showView(PatternMapView, changes);
 
 /** The kernel answers what was asked under a name. */
 async function reply(model: FakeModel, method: string, view: DataView) {
@@ -77,9 +67,6 @@ async function reply(model: FakeModel, method: string, view: DataView) {
     await settle();
   });
 }
-
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
 
 describe("a map of patterns", () => {
   const map = {

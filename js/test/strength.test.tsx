@@ -1,10 +1,8 @@
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { StrengthView } from "../src/views/strength/strength_view";
-import { encode, settle, storeOf } from "./fake";
-
-let root: HTMLElement;
+import { encode, storeOf } from "./fake";
+import { find, root, showView } from "./show";
 
 const DATA = encode({
   profile: { shape: [2, 2, 3], data: new Float32Array([1, 0, 0, 1, 1, 2, 1, 1, 1, 3, 1, 0]) },
@@ -15,23 +13,7 @@ const DATA = encode({
   patches_to_class: { shape: [2, 2], data: new Float32Array([0.3, 0.3, 0.3, 0.3]) },
 });
 
-async function show(changes = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(<StrengthView store={made.store} />, root);
-    await settle();
-  });
-  return made;
-}
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
-
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
+const show = (changes = {}) => showView(StrengthView, changes);
 
 describe("head strength", () => {
   it("asks the kernel, and shows every head in both plots", async () => {
