@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from torch import nn
 import vit_attention_widget as vaw
 from vit_attention_widget import evaluation, explainers
 from vit_attention_widget.errors import ImageError, JobCancelled, ParameterError
+from vit_attention_widget.evaluation.metrics import MetricName
 from vit_attention_widget.statistics.intervals import bootstrap_interval
 
 COUNT = 10
@@ -462,3 +463,7 @@ def test_importing_the_package_loads_no_more_than_before() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_names_of_metrics_are_a_type() -> None:
+    assert get_args(MetricName) == tuple(evaluation.METRICS)

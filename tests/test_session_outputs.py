@@ -139,3 +139,21 @@ def test_a_widget_takes_the_kind_of_output() -> None:
     assert widget.wait(60)
     assert widget.decision["target_name"] == "dog"
     widget.close()
+
+
+def test_another_model_of_a_session_has_its_own_outputs_and_the_names_of_the_set() -> None:
+    class Set(list[Any]):
+        classes = ("ant", "bee", "cat", "dog", "eel")
+
+    pairs = Set((image, index) for index, image in enumerate(IMAGES))
+    session = vaw.Session(model_of("sigmoid").model, IMAGES[0], image_set=pairs)
+    assert session.wait(60)
+    assert (session._model_info["output"], session._model_info["class_names"]) == (
+        "softmax",
+        list(Set.classes),
+    )
+    session.look_at(model=model_of("sigmoid"))
+    assert session.wait(60)
+    assert session._model_info["output"] == "sigmoid"
+    assert session._model_info["class_names"] == list(Set.classes)
+    session.close()

@@ -12,7 +12,7 @@ from ..errors import ParameterError
 from .curve import Curve
 from .fill import FILLS, Fill, fill_name
 from .maps import Unit
-from .metrics import FAITHFULNESS, METRICS, Metric
+from .metrics import FAITHFULNESS, METRICS, Metric, MetricName
 from .occlusion import Occluder
 from .perturbation import FRACTIONS, checked_steps
 
@@ -58,7 +58,7 @@ class Column:
 
 
 def requested_columns(
-    metrics: str | Sequence[str] | None,
+    metrics: MetricName | Sequence[MetricName] | None,
     fill: Fill | Sequence[Fill] | None,
     steps: int,
     unit: Unit,

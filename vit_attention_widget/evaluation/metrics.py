@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -11,9 +11,24 @@ from .localization import average_precision, energy_inside, iou, pointing_game
 from .map_as_mask import average_drop, increase
 from .perturbation import deletion, insertion, negative_perturbation, positive_perturbation
 
-__all__ = ["FAITHFULNESS", "LOCALIZATION", "METRICS", "Better", "Metric"]
+__all__ = ["FAITHFULNESS", "LOCALIZATION", "METRICS", "Better", "Metric", "MetricName"]
 
 Better: TypeAlias = Literal["higher", "lower"]
+
+MetricName: TypeAlias = Literal[
+    "insertion",
+    "deletion",
+    "positive",
+    "negative",
+    "average_drop",
+    "increase",
+    "pointing",
+    "iou_mean",
+    "iou_best",
+    "energy",
+    "average_precision",
+]
+"""A metric of maps."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Metric:
         return self.kind == "located"
 
 
-METRICS: dict[str, Metric] = {
+METRICS: Mapping[MetricName, Metric] = {
     "insertion": Metric("higher", "steps", "probability as relevant patches are shown", insertion),
     "deletion": Metric("lower", "steps", "probability as relevant patches are hidden", deletion),
     "positive": Metric(

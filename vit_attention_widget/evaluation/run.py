@@ -28,6 +28,7 @@ from .columns import requested_columns
 from .fill import Fill
 from .maps import Interpolation, Unit
 from .masks import MaskLike, are_masks
+from .metrics import MetricName
 from .result import Evaluation
 
 __all__ = ["evaluate", "evaluate_steps"]
@@ -55,7 +56,7 @@ def evaluate_steps(
     *,
     masks: MaskLike | Iterable[MaskLike] = None,
     methods: MethodsLike | None = None,
-    metrics: str | Sequence[str] | None = None,
+    metrics: MetricName | Sequence[MetricName] | None = None,
     fill: Fill | Sequence[Fill] | None = None,
     steps: int = 20,
     unit: Unit = "patch",
@@ -148,6 +149,10 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
     energy            higher share of the map on the object: :func:`.energy_inside`
     average_precision higher area under the precision-recall curve: :func:`.average_precision`
     ================= ====== ===================================================================
+
+    Probabilities are by softmax or by sigmoid, as the model's outputs are
+    (:func:`~vit_attention_widget.describe`); by sigmoid a class counts as top-1 while it is more
+    probable than not. Of a model of values, the value stands for both.
 
     Parameters
     ----------

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TargetError
 from .output_kind import class_logits
 from .vision_transformer import VisionTransformer
 
-__all__ = ["class_index", "class_indices", "class_names", "logit_of_class", "no_class", "of_each"]
+__all__ = [
+    "ClassesLike",
+    "class_index",
+    "class_indices",
+    "class_names",
+    "logit_of_class",
+    "no_class",
+    "of_each",
+]
+
+
+ClassesLike: TypeAlias = (
+    SupportsIndex | str | Sequence[SupportsIndex | str] | NDArray[np.integer[Any]] | Tensor | None
+)
+"""A class by index or name, one for each image, or None for the predicted ones."""
 
 
 def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[int, ...]:

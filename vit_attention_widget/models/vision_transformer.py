@@ -69,6 +69,10 @@ class VisionTransformer(ImageInput):
         names = self.names
         return list(names) if names and len(names) == self.num_classes else None
 
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        self.names = names
+
     @property
     def output(self) -> OutputKind:
         """What the numbers that the model returns stand for, see :data:`.OutputKind`.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from ..data.labels import with_names_of
 from ..errors import VitAttentionError
 from ..models import VisionTransformer, describe
 from ..models.images import ImageLike
@@ -77,7 +78,8 @@ class Looking:
             now, index = context.subject.image, context.opened if image is None else -1
         images = context.image_set
         if model is not None and images is not None:
-            images = images.for_model(describe(model))
+            model = with_names_of(images.given, describe(model))
+            images = images.for_model(model)
         if image is None:
             image = now if index < 0 or images is None else images.inputs[index]
         vit = context.vit

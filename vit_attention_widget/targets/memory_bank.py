@@ -1,4 +1,4 @@
-"""What a self-supervised model takes an image for, by the images it finds near to it."""
+"""What a self-supervised model takes an image for, judged by its nearest neighbors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["MemoryBank"]
 
 
 class MemoryBank:
-    r"""Features of labeled images, which lend classes to a model that was trained without any.
+    r"""Features of labeled images, by which a model trained without classes is given some.
 
     An image's class is the vote of its k nearest neighbors; what of its features makes it so is a
     weight for each dimension (Liao, Gao and Zhang: *Dynamic Accumulated Attention Map*, Pattern

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import TargetError
 from ..models import VisionTransformer
 from ..models.classes import (
+    ClassesLike,
     class_index,
     class_indices,
     class_names,
@@ -24,8 +25,11 @@ from .target import Target, TargetSpec
 __all__ = ["difference", "logit", "logit_of", "probability", "sum_of"]
 
 
-def logit(classes: Any = None) -> TargetSpec:
-    """The logit of a class: what a class given by index or name means too.
+def logit(classes: ClassesLike = None) -> TargetSpec:
+    """The logit of a class, which is also what a plain class index or name means.
+
+    Of a model with one logit and ``output="sigmoid"`` it is -z for the class no and z for yes; of a
+    model of values it is the value.
 
     Parameters
     ----------
@@ -44,11 +48,12 @@ def logit(classes: Any = None) -> TargetSpec:
     )
 
 
-def probability(classes: Any = None) -> TargetSpec:
+def probability(classes: ClassesLike = None) -> TargetSpec:
     r"""The probability of a class, :math:`\mathrm{softmax}(\mathrm{logits})_c`.
 
     Its gradient is that of the logit less the other classes' logits, weighted by their
-    probabilities, times :math:`p`: it knows competitors, and it vanishes where the model is sure.
+    probabilities, times :math:`p`: it takes the competing classes into account, and vanishes where
+    the model is certain.
     Where each class is there or not (``output="sigmoid"``) it is :math:`\sigma(\mathrm{logit}_c)`.
 
     Parameters
@@ -80,8 +85,8 @@ def probability(classes: Any = None) -> TargetSpec:
     return TargetSpec(f"probability of {_said(classes)}", bind)
 
 
-def difference(classes: Any, others: Any) -> TargetSpec:
-    """The logit of one class less that of another: why this one, and not that one.
+def difference(classes: ClassesLike, others: ClassesLike) -> TargetSpec:
+    """The logit of one class minus that of another: why this one rather than that one.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ __all__ = ["check_features", "features_of", "similarity", "whole"]
 def similarity(reference: Any) -> TargetSpec:
     r"""Cosine of the model's features with those of another image, or with a vector of your own.
 
-    :math:`y = f \cdot g / (\lVert f \rVert \lVert g \rVert)`: what in this image makes it like that
+    :math:`y = f \cdot g / (\lVert f \rVert \lVert g \rVert)`: what makes this image similar to that
     one. With a text's features from the other tower of the same model it is what LeGrad's authors
     explain (:func:`~vit_attention_widget.zero_shot` does so for several texts).
 

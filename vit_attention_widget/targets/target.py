@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """A target that was asked for; it is bound to a model when one has looked at the images.
+    """A target as it was asked for; it is bound to a model once the images have been run.
 
     Parameters
     ----------

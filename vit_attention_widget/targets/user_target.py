@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TargetError
 from ..models import VisionTransformer
-from ..models.classes import class_indices, no_class
+from ..models.classes import ClassesLike, class_indices, no_class
 from .of_classes import logit_of
 from .target import Target, TargetSpec
 
 __all__ = ["TargetLike", "resolve"]
 
-TargetLike: TypeAlias = (
-    SupportsIndex
-    | str
-    | Sequence[SupportsIndex | str]
-    | NDArray[np.integer[Any]]
-    | Tensor
-    | Callable[[Tensor], Tensor]
-    | TargetSpec
-    | Target
-    | None
-)
+TargetLike: TypeAlias = ClassesLike | Callable[[Tensor], Tensor] | TargetSpec | Target
 """A target as users give it: a class, one for each image, a function of logits, or a spec."""
 
 
