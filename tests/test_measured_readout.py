@@ -305,3 +305,37 @@ def _pool_by_hand(tower: Any, trace: vaw.Trace) -> None:
     with torch.no_grad():
         _, weights = pooler.attn(query, keys, keys, need_weights=True)
     torch.testing.assert_close(trace.readout.weights(), weights[:, 0], rtol=1e-4, atol=1e-6)
+
+
+# --- measured once, and again when something changes ---------------------------------------------
+
+
+def test_what_was_measured_is_forgotten_when_the_model_reads_otherwise() -> None:
+    model = _open_clip("average")
+    assert vaw.describe(model).readout_kind == "mean"
+    model.visual.pool_type = "tok"
+    assert vaw.describe(model).readout_kind == "class"
+    hf_model: Any = build("ViTForImageClassification", "ViTConfig", **SIZE, num_labels=3)
+    assert vaw.describe(hf_model).num_classes == 3
+    hf_model.classifier = nn.Linear(16, 4).double()
+    assert vaw.describe(hf_model).num_classes == 4
+    hf_model.classifier.register_forward_hook(lambda *call: call[2][:, :2])
+    assert vaw.describe(hf_model).num_classes == 2
+
+
+def test_it_is_not_measured_twice_and_holds_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc
+    import weakref
+
+    from vit_attention_widget.models import attempt
+
+    model = build("ViTForImageClassification", "ViTConfig", **SIZE, num_labels=3)
+    trace = vaw.trace(model, images(), 1)
+    monkeypatch.setattr(attempt, "measure_readout", lambda *_: pytest.fail("measured again"))
+    vit = vaw.describe(model)
+    with torch.no_grad():
+        torch.testing.assert_close(vit.readout(trace.layers[-1].output), trace.logits)
+    alive = weakref.ref(model)
+    del model, trace, vit
+    gc.collect()
+    assert alive() is None

@@ -25,13 +25,13 @@ def build(name: str) -> nn.Module:
 
 def attention_by_hand(model: nn.Module, block: nn.Module) -> Tensor:
     """A block's attention from what it was given, by the equation."""
-    given: list[Tensor] = []
-    handle = block.register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    inputs: list[Tensor] = []
+    handle = block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     with torch.no_grad():
         model(images())
     handle.remove()
     attn = block.attn
-    tokens = block.norm1(given[0])
+    tokens = block.norm1(inputs[0])
     q, k, _ = attn.qkv(tokens).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
     scores = q @ k.mT / 8**0.5
     table = getattr(attn, "relative_position_bias_table", None)
@@ -48,8 +48,8 @@ def test_they_are_read_as_they_run(name: str) -> None:
         vit = vaw.describe(model)
         trace = vaw.trace(vit, images(), None if expected[3] else lambda f: f[:, 0])
     assert torch.equal(trace.logits, plain)
-    found = trace.tokens.prefix, vit.readout_kind, vit.readout_rows, vit.num_classes
-    assert found == expected
+    read = trace.tokens.prefix, vit.readout_kind, vit.readout_rows, vit.num_classes
+    assert read == expected
     with torch.no_grad():
         torch.testing.assert_close(vit.readout(trace.layers[-1].output), plain)
     for layer, block in enumerate(vit.blocks):

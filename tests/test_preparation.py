@@ -179,8 +179,8 @@ def test_what_a_processor_returned_is_model_input(picture: Image.Image) -> None:
     processor = hf.ViTImageProcessor(size={"height": 32, "width": 32})
     tensors = processor(images=[picture, picture], return_tensors="pt")
     arrays = processor(images=[picture, picture], return_tensors="np")
-    for given in (tensors, dict(tensors), arrays):
-        trace = vaw.trace(model, given)
+    for processed in (tensors, dict(tensors), arrays):
+        trace = vaw.trace(model, processed)
         assert torch.equal(trace.inputs, tensors["pixel_values"])
         assert trace.preparation == "taken as model input, as they were given"
     importance = vaw.head_importance(model, tensors)

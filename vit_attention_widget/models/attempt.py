@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
 
 from .classifier import classifier_width
+from .eval_mode import evaluating
 from .measured import MeasuredReadout, measure_prefix, measure_readout
 from .parts import Parts
 from .skeleton import Skeleton
@@ -19,7 +22,22 @@ __all__ = ["Attempt", "FeaturesAttempt"]
 _CLASS_TOKENS = ("cls_token", "class_embedding", "class_token", "cls")
 _DISTILLED = ("dist_token", "distillation_token")
 _VECTORS = ("logits", "image_embeds", "pooler_output")
+_STATE = ("training", "_parameters", "_buffers", "_modules", "_read", "_returned")
 _CLASSIFIERS = ("head", "heads", "fc", "classifier", "cls_classifier", "head_dist", "linear")
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What was measured, and of what."""
+
+    signature: tuple[object, ...]
+    prefix: tuple[str, ...]
+    measured: MeasuredReadout | None
+    classes: bool
+    returned: str
+
+
+_MEASURED: WeakKeyDictionary[nn.Module, dict[type, _Outcome]] = WeakKeyDictionary()
 
 
 class Attempt:
@@ -37,21 +55,36 @@ class Attempt:
         self.prefix: tuple[str, ...] = ()
         self.measured: MeasuredReadout | None = None
         self.classes = False
-        self._returned: object = None
+        self._read = ""  # which field of the output was taken
+        self._returned = ""  # what the output is, in words
 
     def run(self, module: nn.Module, inputs: Tensor) -> Tensor:
         """Run a module; one vector for each image if there is one."""
-        self._returned = self.call(module, inputs, self.size)
-        return self._vector(self._returned)
+        return self._vector(self.call(module, inputs, self.size))
 
     def says_output(self) -> str:
         """What was returned where a vector for each image was expected."""
-        returned = self._returned
-        shape = list(returned.shape) if isinstance(returned, Tensor) else type(returned).__name__
         return (
-            f"{type(self.module).__name__} returned {shape} for 2 images, but logits or features "
-            "[2, class] were expected: wrap its forward so that it returns those."
+            f"{type(self.module).__name__} returned {self._returned} for 2 images, but logits or "
+            "features [2, class] were expected: wrap its forward so that it returns those."
         )
+
+    def measure_or_recall(self) -> None:
+        """Measure, unless that was done and nothing around the blocks has changed since."""
+        signature = (type(self), self.size, *_signature(self.parts, self.module))
+        before = _MEASURED.get(self.module, {}).get(type(self))
+        if before is not None and before.signature == signature:
+            self.prefix, self.measured, self.classes = (
+                before.prefix,
+                before.measured,
+                before.classes,
+            )
+            self._returned = before.returned
+            return
+        with evaluating(self.module):
+            self.measure()
+        outcome = _Outcome(signature, self.prefix, self.measured, self.classes, self._returned)
+        _MEASURED.setdefault(self.module, {})[type(self)] = outcome
 
     def measure(self) -> None:
         """Find the prefix tokens, and what is read out."""
@@ -64,6 +97,9 @@ class Attempt:
         self.measured = measure_readout(self.readout, self.module, shape)
         if self.measured is not None and not self.measured.rows:
             self.measured = self._measured_with_a_living_head(shape) or self.measured
+        if self._read in ("tensor", "logits"):
+            unnamed = self._read == "logits"
+            self.classes = _classifies(self.parts, self.module, unnamed=unnamed)
 
     def _measured_with_a_living_head(self, shape: tuple[int, int]) -> MeasuredReadout | None:
         """Measured again where a classifier that begins with zeros lets nothing through."""
@@ -95,16 +131,15 @@ class Attempt:
 
     def _vector(self, output: Any) -> Any:
         if isinstance(output, Tensor):
-            self.classes = _classifies(self.parts, self.module, unnamed=False)
+            self._read, self._returned = "tensor", str(list(output.shape))
             return output
+        self._returned = type(output).__name__
         if isinstance(output, tuple | list):
             return next((o for o in output if isinstance(o, Tensor) and o.ndim == 2), None)
         for name in _VECTORS:
             value = _get(output, name)
             if isinstance(value, Tensor) and value.ndim == 2:
-                self.classes = name == "logits" and _classifies(
-                    self.parts, self.module, unnamed=True
-                )
+                self._read = name
                 return value
         tokens = _get(output, "last_hidden_state")
         if not isinstance(tokens, Tensor) or tokens.ndim != 3:
@@ -141,6 +176,29 @@ class FeaturesAttempt(Attempt):
 
 def _get(output: Any, name: str) -> Any:
     return output.get(name) if isinstance(output, dict) else getattr(output, name, None)
+
+
+_PLAIN = (bool, int, float, str, tuple, type(None))
+
+
+def _signature(parts: Parts, module: nn.Module) -> tuple[object, ...]:
+    """What decides how a module reads: its modules around the blocks, and their settings."""
+    inside = {part for block in parts.blocks for part in block.modules()}
+    around = [part for part in module.modules() if part not in inside]
+    config = vars(getattr(module, "config", None) or object) if hasattr(module, "config") else {}
+    settings = [
+        (name, *_identity(value))
+        for owner in (*map(vars, around), config)
+        for name, value in owner.items()
+        if name not in _STATE
+    ]
+    return (*map(ref, around), *settings)
+
+
+def _identity(value: object) -> tuple[object, ...]:
+    if isinstance(value, _PLAIN):
+        return (value,)
+    return (id(value), len(value)) if isinstance(value, dict) else (id(value),)  # hooks, mostly
 
 
 def _classifies(parts: Parts, module: nn.Module, *, unnamed: bool) -> bool:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ..errors import UnsupportedModelError
 from .adapted import AdaptedVisionTransformer, pair
 from .attempt import Attempt, FeaturesAttempt
-from .eval_mode import evaluating
 from .holders import refuse_missing_weights
 from .normalizations import IMAGENET
 from .parts import Parts, find_parts
@@ -86,11 +85,10 @@ def describe_automatically(
             continue
         attempt = Attempt(module, parts, size, call)
         try:
-            with evaluating(module):
-                attempt.measure()
-                if features and attempt.measured is None and module is parts.core:
-                    attempt = FeaturesAttempt(module, parts, size, call)
-                    attempt.measure()
+            attempt.measure_or_recall()
+            if features and attempt.measured is None and module is parts.core:
+                attempt = FeaturesAttempt(module, parts, size, call)
+                attempt.measure_or_recall()
         except NotImplementedError:  # it only holds a model
             continue
         except UnsupportedModelError as error:
@@ -125,7 +123,7 @@ def _assumed(size: tuple[int, int], channels: int) -> Preparation:
 
 
 def _description(
-    kind: type[AutomaticVisionTransformer], attempt: Attempt, **known: Any
+    kind: type[AutomaticVisionTransformer], attempt: Attempt, **said: Any
 ) -> AutomaticVisionTransformer:
     measured = attempt.measured
     assert measured is not None
@@ -146,7 +144,7 @@ def _description(
         image_size=attempt.size,
         normalization=IMAGENET,
         channels=attempt.parts.patches.in_channels,
-        **known,
+        **said,
     )
 
 

@@ -67,9 +67,9 @@ def _preparation(tower: Any, size: tuple[int, int], channels: int) -> Preparatio
     mean, std = config.get("mean") or mean or CLIP[0], config.get("std") or std or CLIP[1]
     if channels != 3:
         return resized_and_cropped(size, (mean, std), "open_clip", channels=channels)
-    known = PreprocessCfg(**{**config, "size": size, "mean": mean, "std": std})
+    settings = PreprocessCfg(**{**config, "size": size, "mean": mean, "std": std})
     ground = "the tower's preprocess_cfg" if config else "open_clip's defaults"
-    transform = image_transform_v2(known, is_train=False)
+    transform = image_transform_v2(settings, is_train=False)
     name = f"open_clip's transform to {size[0]} x {size[1]}"
     return Preparation(transform, (mean, std), name, ground)
 

@@ -101,7 +101,7 @@ def _lists_of_blocks(module: nn.Module) -> dict[str, list[nn.Module]]:
     """Lists of modules that all hold attention, by name, outermost ones alone."""
     lists: dict[str, list[nn.Module]] = {}
     for name, child in module.named_modules():
-        if not isinstance(child, _LISTS) or any(name.startswith(f"{known}.") for known in lists):
+        if not isinstance(child, _LISTS) or any(name.startswith(f"{outer}.") for outer in lists):
             continue
         blocks = list(_flat(child))
         if blocks and all(_attends(block) for block in blocks):

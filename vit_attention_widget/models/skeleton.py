@@ -78,7 +78,7 @@ class Skeleton:
         """What the model returns for tokens [batch, token, dim] that leave its last block."""
         embedded = tokens.new_zeros(()).expand(len(tokens), self._patches.out_channels, *self.grid)
         stand_ins = {block: _Passing(block) for block in self._blocks}
-        stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], given=tokens)
+        stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], returns=tokens)
         return self._run(run, stand_ins, embedded)
 
     def last_tokens(self, run: Run, inputs: Tensor) -> Tensor:
@@ -127,22 +127,26 @@ class _Passing(_StandIn):
     """In place of a block: returns its input, or other tokens that it was told to."""
 
     def __init__(
-        self, original: nn.Module, seen: list[Tensor] | None = None, *, given: Tensor | None = None
+        self,
+        original: nn.Module,
+        seen: list[Tensor] | None = None,
+        *,
+        returns: Tensor | None = None,
     ) -> None:
         super().__init__(original)
-        vars(self).update(_seen=seen, _tokens=given)
+        vars(self).update(_seen=seen, _tokens=returns)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         state = vars(self)
         tokens = next(v for v in (*args, *kwargs.values()) if isinstance(v, Tensor))
         if state["_seen"] is not None:
             state["_seen"].append(tokens)
-        block, told = state["_original"], state["_tokens"]
+        block, returned = state["_original"], state["_tokens"]
         if type(block) not in _INDEX_OF_TOKENS:
             _INDEX_OF_TOKENS[type(block)] = _index_of_tokens(block(*args, **kwargs))
         index = _INDEX_OF_TOKENS[type(block)]
-        told = tokens if told is None else told
-        return told if index is None else (*[None] * index, told, None)
+        returned = tokens if returned is None else returned
+        return returned if index is None else (*[None] * index, returned, None)
 
 
 class _Keeping(_StandIn):

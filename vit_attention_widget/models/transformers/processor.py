@@ -133,8 +133,8 @@ def _options(processor: Any, size: tuple[int, int]) -> dict[str, Any]:
     height, width = size
     whole, cropped = processor.size, getattr(processor, "crop_size", None)
     crops = bool(getattr(processor, "do_center_crop", False)) and cropped is not None
-    given = cropped if crops else whole
-    if (_get(given, "height"), _get(given, "width")) == size:
+    result = cropped if crops else whole
+    if (_get(result, "height"), _get(result, "width")) == size:
         return {}
     target = {"height": height, "width": width}
     if not crops:
