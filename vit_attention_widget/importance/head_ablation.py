@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import CaptureError
 from ..support.progress import Progress
+from ..tracing.checks.sequence import check_chain
 from ..tracing.memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
 from ..tracing.trace import Trace
 from .upper_layers import Outcome, needed_rows, outcome
@@ -42,6 +43,7 @@ def removals(
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
     with torch.inference_mode(), trace.rerunning():
         trace.readout.check()
+        check_chain(trace.layers, trace.model)
     keep_freed_blocks(trace.inputs.device)
     for layer in reversed(range(trace.num_layers)):
         masked = set(trace.head_mask.get(layer, ()))

@@ -13,7 +13,14 @@ from ..capture.function_mode import Capture
 from ..errors import UnsupportedModelError
 from .skeleton import Run, Skeleton
 
-__all__ = ["MeasuredReadout", "measure_prefix", "measure_readout"]
+__all__ = [
+    "MeasuredReadout",
+    "counts_do_not_matter",
+    "measure_prefix",
+    "measure_readout",
+    "rows_of",
+    "rows_that_matter",
+]
 
 
 @dataclass(frozen=True)
@@ -102,18 +109,18 @@ def measure_readout(
             (output * weights).sum(), [tokens, *pools], allow_unused=True
         )
     if gradient is None:  # quantized layers pass none
-        rows = _rows_that_matter(readout, tokens)
+        rows = rows_that_matter(readout, tokens)
         return MeasuredReadout("mean", rows, output.shape[1])
-    rows = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
+    rows = rows_of(gradient)
     if any(g is not None for g in pooled):
         kind = "attention_pool"
     else:
-        kind = "max" if len(rows) > 1 and _counts_do_not_matter(readout, tokens, rows) else "mean"
-    return MeasuredReadout(kind, tuple(rows), output.shape[1])
+        kind = "max" if len(rows) > 1 and counts_do_not_matter(readout, tokens, rows) else "mean"
+    return MeasuredReadout(kind, rows, output.shape[1])
 
 
-def _counts_do_not_matter(
-    readout: Callable[[Tensor], Any], tokens: Tensor, rows: list[int]
+def counts_do_not_matter(
+    readout: Callable[[Tensor], Any], tokens: Tensor, rows: Sequence[int]
 ) -> bool:
     """Whether one token of a kind among many counts as much as many do, as in a maximum."""
     one, other = tokens.detach()[:, rows[-1]]
@@ -126,7 +133,13 @@ def _counts_do_not_matter(
     return torch.allclose(few, many, rtol=1e-3, atol=1e-5)
 
 
-def _rows_that_matter(readout: Callable[[Tensor], Any], tokens: Tensor) -> tuple[int, ...]:
+def rows_of(gradient: Tensor) -> tuple[int, ...]:
+    """The tokens that a gradient [batch, token, dim] reaches."""
+    rows: list[int] = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
+    return tuple(rows)
+
+
+def rows_that_matter(readout: Callable[[Tensor], Any], tokens: Tensor) -> tuple[int, ...]:
     """Which tokens change what is read if they are changed."""
     first, others = tokens.detach()[:1], tokens.detach()[1:]
     with torch.no_grad():

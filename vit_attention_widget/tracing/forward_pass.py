@@ -15,6 +15,7 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import Heads
 from ..models.token_layout import TokenLayout
 from .layer_record import LayerRecord
+from .read_tokens import ReadTokens
 
 __all__ = ["ForwardPass", "autocast_dtype"]
 
@@ -35,6 +36,8 @@ class ForwardPass:
     layers : list of LayerRecord
     pool : AttentionCall or None
         The attention call outside all blocks, with which some models pool their tokens.
+    read : ReadTokens
+        The tokens of the last block that feed the logits.
     head_mask : dict
         Masked heads, ``{layer: (heads)}``.
     autocast : torch.dtype or None
@@ -52,6 +55,7 @@ class ForwardPass:
     tokens: TokenLayout
     layers: list[LayerRecord]
     pool: AttentionCall | None
+    read: ReadTokens
     head_mask: Heads
     autocast: torch.dtype | None
     preparation: str = ""

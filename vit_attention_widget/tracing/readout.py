@@ -26,11 +26,21 @@ class Readout:
 
     @property
     def queries(self) -> list[int]:
-        """Tokens that feed the readout: the class token, or all patches if there is none."""
-        if self._forward_pass.model.readout_kind == "class":
-            return [0]
-        tokens = self._forward_pass.tokens
-        return list(range(tokens.num_prefix, tokens.num_tokens))
+        """Tokens that feed the readout: the class token, or all patches if there is none.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it could not be established in the pass which these are.
+        """
+        read = self._forward_pass.read
+        if read.unknown is not None:
+            raise UnsupportedModelError(
+                f"Which tokens {self._forward_pass.model.name} reads out is not known: "
+                f"{read.unknown}. What needs no readout can be had: attention of single heads and "
+                "queries, and their strength."
+            )
+        return list(read.queries)
 
     def weights(self) -> Tensor:
         """Weight of each token in the readout, [batch, token], summing to 1.
@@ -41,7 +51,8 @@ class Readout:
         Raises
         ------
         UnsupportedModelError
-            If the model pools by attention but no such attention was observed.
+            If the model pools by attention but no such attention was observed, or it could not be
+            established which tokens are read.
         """
         recorded = self._forward_pass
         weights = recorded.layers[0].q.new_zeros(recorded.batch_size, recorded.tokens.num_tokens)

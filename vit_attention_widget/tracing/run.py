@@ -24,6 +24,8 @@ from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
 from .checks.attention import check_attention
 from .checks.classes import classes_as_seen
+from .checks.readout import readout_as_seen
+from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
 from .masking import zero_heads
@@ -117,23 +119,27 @@ def trace(
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
-    with evaluating(vit.model), ExitStack() as stack:
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(vit.model))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         if inputs.is_inference():
             inputs = inputs.clone()
         report = stack.enter_context(reporting(progress))
-        capture = stack.enter_context(_capture(vit, mask, gradients, report))
-        logits = vit.forward(inputs)
-        graph_breaks = _graph_breaks(capture, logits)
-    _check_logits(logits, vit, len(inputs))
-    vit = classes_as_seen(vit, logits)
-    layers, pool = assign_to_layers(capture, vit, tokens)
-    check_attention(layers, vit)
+        with _capture(vit, mask, gradients, report) as capture:
+            logits = vit.forward(inputs)
+            graph_breaks = _graph_breaks(capture, logits)
+        _check_logits(logits, vit, len(inputs))
+        vit = classes_as_seen(vit, logits)
+        check_order(capture.block_calls, vit)
+        layers, pool = assign_to_layers(capture, vit, tokens)
+        check_attention(layers, vit)
+        vit = heads_as_seen(vit, layers)
+        vit, read = readout_as_seen(vit, logits, layers[-1].output, tokens, pool)
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(
-        vit, inputs, logits, tokens, layers, pool, mask, dtype, how, graph_breaks
+        vit, inputs, logits, tokens, layers, pool, read, mask, dtype, how, graph_breaks
     )
     return Trace(recorded, resolve(target, logits, vit))
 
@@ -172,6 +178,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
     with base.rerunning(), torch.inference_mode(False), torch.set_grad_enabled(gradients):
         try:
             base.readout.check()
+            check_chain(base.layers, vit)
         except UnsupportedModelError:  # the blocks and the head are not the whole model
             return trace(
                 vit, base.inputs, base.target, head_mask=mask, gradients=gradients,

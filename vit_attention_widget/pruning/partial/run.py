@@ -16,6 +16,7 @@ from ...models.images import ImageLike
 from ...models.output_kind import probabilities
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...targets.user_target import TargetLike
+from ...tracing.checks.sequence import check_chain
 from ...tracing.model_or_trace import as_trace
 from ...tracing.trace import Trace
 from .result import MODES, PartialPruning, Top5
@@ -83,6 +84,7 @@ def partial_pruning(
         raise ParameterError(f"The target {trace.target.name!r} is not a class: give one.")
     with trace.rerunning(), torch.inference_mode():
         trace.readout.check()
+        check_chain(trace.layers, trace.model)
         rows = needed_rows(trace, layer)
         pieces = _pieces(trace, layer, head, rows)
         modes = tuple(

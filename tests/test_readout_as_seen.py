@@ -1,0 +1,181 @@
+"""What is read out is what the pass shows, whatever a description says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import timm
+import torch
+from libraries import TINY, Tiny, adapted
+from models import randomise
+from torch import Tensor, nn
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import UnsupportedModelError
+
+Readout = Callable[[Any, Tensor], Tensor]
+
+
+def vit(**options: Any) -> Any:
+    settings = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
+    model = timm.create_model("vit_tiny_patch16_224", **{**settings, "num_classes": 5, **options})
+    randomise(model)
+    return model.double().eval()
+
+
+def images(batch: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, 3, 32, 32, generator=generator).double()
+
+
+class Reading(nn.Module):
+    """timm's blocks under a readout of one's own."""
+
+    def __init__(self, read: Readout, **options: Any) -> None:
+        super().__init__()
+        self.vit, self.read = vit(**options), read
+
+    def tokens(self, x: Tensor) -> Tensor:
+        return self.vit.blocks(self.vit.norm_pre(self.vit._pos_embed(self.vit.patch_embed(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.vit, self.tokens(x))
+
+
+def described(model: Reading, pool: str = "class") -> Any:
+    """A description that says of the readout what may not be true."""
+    as_it_is: Any = vaw.adapt(
+        model, "vit.blocks", lambda t: model.read(model.vit, t), patch_size=8, image_size=32
+    )
+    as_it_is.readout_kind = pool
+    as_it_is.readout_rows = (0,) if pool == "class" else None
+    return as_it_is
+
+
+# The readout, and what it is: kind, few rows, the queries of a map.
+PATCHES = list(range(1, 17))
+READOUTS: dict[str, tuple[Readout, str, tuple[int, ...] | None, list[int]]] = {
+    "class": (lambda m, t: m.head(m.norm(t)[:, 0]), "class", (0,), [0]),
+    "mean of patches": (lambda m, t: m.head(m.norm(t)[:, 1:].mean(1)), "mean", None, PATCHES),
+    "mean of all": (lambda m, t: m.head(m.norm(t).mean(1)), "mean", None, PATCHES),
+    "max": (lambda m, t: m.head(t[:, 1:].amax(1)), "max", None, PATCHES),
+    "class and a patch": (
+        lambda m, t: (m.head(t[:, 0]) + m.head(t[:, 1])) / 2, "mean", None, [0, 1],
+    ),
+    "some patches": (lambda m, t: m.head(m.norm(t[:, 5:9]).mean(1)), "mean", None, [5, 6, 7, 8]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("said", ["class", "mean", "attention_pool"])
+@pytest.mark.parametrize("name", READOUTS)
+def test_the_pass_decides(name: str, said: str, gradients: bool) -> None:
+    read, kind, rows, queries = READOUTS[name]
+    if said == "attention_pool" and kind != "class":  # it may be there without having been observed
+        queries, kind, rows = PATCHES, said, None
+    description = described(Reading(read), said)
+    trace = vaw.trace(description, images(), gradients=gradients)
+    assert (trace.model.readout_kind, trace.model.readout_rows) == (kind, rows)
+    assert trace.readout.queries == queries
+    expected_kind = description.readout_kind  # others may be using it
+    assert expected_kind == said
+
+
+@pytest.mark.parametrize("name", ["mean of patches", "class", "max"])
+def test_maps_are_those_of_the_true_description(name: str) -> None:
+    """DAAM, gradients and rollout by a wrong description equal those by timm's own."""
+    read, kind, _, _ = READOUTS[name]
+    model = Reading(read)
+    right = vaw.trace(described(model, kind), images())
+    wrong = vaw.trace(described(model, "mean" if kind == "class" else "class"), images())
+    for layer in range(3):
+        torch.testing.assert_close(wrong.output_gradient(layer), right.output_gradient(layer))
+    # The literal gradient: autograd through the model's own readout.
+    last = right.layers[-1]
+    (explicit,) = torch.autograd.grad(
+        right.target.score(right.forward_pass.logits).sum(), last.out, retain_graph=True
+    )
+    torch.testing.assert_close(wrong.output_gradient(2), explicit)
+    for method in ("daam", "rollout", "gmar", "legrad", "attention"):
+        maps = [vaw.explainers.METHODS[method](trace).values for trace in (wrong, right)]
+        torch.testing.assert_close(*maps)
+
+
+@pytest.mark.parametrize(
+    ("pool", "kind"), [("token", "class"), ("avg", "mean"), ("avgmax", "mean"), ("max", "max")]
+)
+@pytest.mark.parametrize("fc_norm", [True, False])
+@pytest.mark.parametrize("registers", [0, 2])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_timm_pools(pool: str, kind: str, fc_norm: bool, registers: int, gradients: bool) -> None:
+    model = vit(global_pool=pool, fc_norm=fc_norm, reg_tokens=registers)
+    trace = vaw.trace(model, images(), gradients=gradients)
+    prefix = 1 + registers
+    assert trace.model.readout_kind == kind
+    assert trace.readout.queries == ([0] if kind == "class" else list(range(prefix, prefix + 16)))
+
+
+@pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_wrong_description_of_any_library_is_corrected(tiny: Tiny, gradients: bool) -> None:
+    right = vaw.describe(adapted(tiny.build()))
+    wrong: Any = vaw.describe(adapted(tiny.build()))
+    is_class = right.readout_kind == "class"
+    wrong.readout_kind, wrong.readout_rows = ("mean", None) if is_class else ("class", (0,))
+    found = [vaw.trace(vit, images(), tiny.target, gradients=gradients) for vit in (wrong, right)]
+    kinds = [(t.model.readout_kind, t.model.readout_rows, t.readout.queries) for t in found]
+    assert kinds[0] == kinds[1]
+    assert kinds[1][0] == tiny.readout
+
+
+def test_what_cannot_be_seen_refuses_the_maps_that_need_it_alone() -> None:
+    model = Reading(READOUTS["mean of patches"][0])
+    description = described(model)
+    description._forward = lambda x: 2 * model(x)  # more than the readout
+    trace = vaw.trace(description, images(), gradients=False)
+    with pytest.raises(UnsupportedModelError, match="gradients=True"):
+        vaw.explainers.rollout(trace)
+    vaw.attention_strength(trace)
+    assert trace.attention(0).shape == (2, 2, 17, 17)
+    assert vaw.trace(description, images()).model.readout_kind == "mean"  # by its gradient
+
+
+def test_tokens_that_differ_from_image_to_image_are_refused() -> None:
+    def largest(m: Any, t: Tensor) -> Tensor:
+        chosen = t[:, 1:].norm(dim=-1).topk(3).indices[..., None].expand(-1, -1, t.shape[-1])
+        return m.head(m.norm(t[:, 1:].gather(1, chosen)).mean(1))
+
+    trace = vaw.trace(described(Reading(largest)), images())
+    with pytest.raises(UnsupportedModelError, match="for other images on others"):
+        vaw.explainers.daam(trace)
+
+
+def test_blocks_listed_in_another_order() -> None:
+    model = vit()
+    listed = [model.blocks[i] for i in (0, 2, 1)]
+    description: Any = vaw.describe(model)
+    description.blocks = listed
+    with pytest.raises(UnsupportedModelError, match=r"order \[0, 2, 1\]"):
+        vaw.trace(description, images())
+
+
+def test_what_happens_between_blocks_is_seen() -> None:
+    class Between(Reading):
+        def tokens(self, x: Tensor) -> Tensor:
+            t = self.vit._pos_embed(self.vit.patch_embed(x))
+            for block in self.vit.blocks:
+                t = 0.5 * block(t)
+            return 2 * t
+
+    model = Between(READOUTS["class"][0])
+    trace = vaw.trace(described(model), images())
+    with pytest.raises(UnsupportedModelError, match="between block 0 and block 1"):
+        vaw.head_importance(described(model), images(), metric="probability")
+    masked = vaw.masked_heads(described(model), {1: [0]})
+    with torch.no_grad(), masked:
+        expected = model(images())
+    from vit_attention_widget.tracing.run import remask
+
+    torch.testing.assert_close(remask(trace, {1: [0]}).logits, expected)
