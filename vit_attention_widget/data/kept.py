@@ -29,7 +29,7 @@ class KeptInputs:
     entries : list of (Tensor, int or None)
         Model input [channel, height, width] on the CPU, and class index.
     presences : Tensor or None
-        Which classes are there, [image, class] bool, where the labels say it of all classes.
+        Which classes are present, [image, class] bool, if the labels mark every class.
     """
 
     entries: list[tuple[Tensor, int | None]]
@@ -72,7 +72,7 @@ def read_once(images: ImagesLike) -> ImagesLike:
 
 
 def raw_images(images: ImagesLike | None, total: int) -> list[Any]:
-    """The images as they were given; none where not all of them are in memory one by one."""
+    """The images as they were given; empty unless all are held in memory one by one."""
     if images is None or not in_memory(images):
         return []
     each = list(items(images))

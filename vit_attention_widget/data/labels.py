@@ -73,9 +73,9 @@ def check_label(label: Any, image: int) -> Label:
 
 
 def with_names_of(images: ImagesLike, vit: VisionTransformer) -> VisionTransformer:
-    """A model's description with the names of a data set's classes, where its own are not known.
+    """A description that takes a data set's class names if the model has none of its own.
 
-    The data set's count only if there are as many as the model has classes.
+    They are taken only if there are as many of them as the model has classes.
     """
     names = None if vit.class_names else class_names_of(images)
     return with_classes(vit, names, None) if names and len(names) == vit.num_classes else vit

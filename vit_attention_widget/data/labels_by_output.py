@@ -1,4 +1,4 @@
-"""Labels that came with images, as the kind of a model's output has them."""
+"""What the labels that come with images mean, by the kind of a model's output."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["class_labels", "presences"]
 
 
 def class_labels(labels: list[Any], vit: VisionTransformer) -> list[Any] | None:
-    """The label of each image as a class, or None where labels are no classes to be explained.
+    """The class of each image, or None if the labels name no class that could be explained.
 
-    They are none beside a model of values, whose labels are measured values, and where each label
-    says of all classes whether they are there. Of one logit they are 0 or 1, in any type.
+    For a model of values the labels are measurements, and a label of 0s and 1s marks every class at
+    once; neither names one. For a single logit they are 0 or 1, of any type.
     """
     if vit.output == "value":
         return None
@@ -30,12 +30,12 @@ def class_labels(labels: list[Any], vit: VisionTransformer) -> list[Any] | None:
 
 
 def presences(labels: list[Any], vit: VisionTransformer) -> Tensor | None:
-    """Which classes are there by labels that say it of all, [image, class] bool; else None.
+    """Which classes are present, [image, class] bool; None unless the labels mark every class.
 
     Raises
     ------
     ParameterError
-        If a label says it of another number of classes.
+        If a label marks another number of classes than the model has.
     """
     if vit.output != "sigmoid" or not any(_is_row(label) for label in labels):
         return None

@@ -192,7 +192,7 @@ def samples(images: ImagesLike) -> Iterator[tuple[Any, Any]]:
 
 
 def until_error(read: Iterator[Batch]) -> Iterator[Batch | Exception]:
-    """Batches, and at last the error of a data set that breaks; it may raise anything."""
+    """Batches, and finally the error of a data set that breaks; it may raise anything."""
     try:
         yield from read
     except Exception as error:

@@ -1,4 +1,4 @@
-"""All methods by all metrics, on one batch of images after the other."""
+"""Every method scored by every metric, one batch of images at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All methods by all metrics, over one or many images."""
+"""Score methods by metrics, over one or many images."""
 
 from __future__ import annotations
 

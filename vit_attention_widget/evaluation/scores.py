@@ -1,4 +1,4 @@
-"""How faithful a single map is: insertion and deletion, for the map that is looked at."""
+"""How faithful a single map is: its insertion and deletion curves."""
 
 from __future__ import annotations
 

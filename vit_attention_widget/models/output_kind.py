@@ -1,4 +1,4 @@
-"""What the numbers that a model returns stand for, and what is said of them."""
+"""What the numbers that a model returns stand for, and how they are read."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def class_logits(logits: Tensor, kind: OutputKind) -> Tensor:
 
 
 def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
-    r"""What is said of each class, [..., class], in at least float32.
+    r"""What a model says of each class, [..., class], in at least float32.
 
     Softmax over the classes; :math:`\sigma` of each class's logit; or, where the numbers mean
     themselves (``"value"``, ``"features"``), the numbers.
@@ -104,7 +104,7 @@ def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
 
 
 def picks(logits: Tensor, kind: OutputKind) -> Tensor:
-    """Which classes a model says are there, [..., class] bool.
+    """Which classes a model says are present, [..., class] bool.
 
     The class of the largest logit; or, where each class is there or not, those that are more
     probable than not.

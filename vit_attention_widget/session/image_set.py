@@ -24,7 +24,7 @@ class ImageSet:
     given : list, data set or loader
         As the user gave it.
     kept : KeptInputs
-        Model input, class index, and which classes are there, of each image.
+        Model input, class index, and which classes are present, of each image.
     """
 
     def __init__(self, given: ImagesLike, kept: KeptInputs) -> None:
