@@ -226,6 +226,40 @@ def test_a_module_without_a_forward_of_its_own_holds_the_model() -> None:
     assert vit.name == "vit_tiny_patch16_224 (net of _Training)"
 
 
+@pytest.mark.parametrize("holder", ["ModelEmaV2", "ModelEmaV3"])
+def test_timms_holders_of_averaged_weights(holder: str) -> None:
+    model = getattr(timm.utils, holder)(_vit())
+    vit = vaw.describe(model)
+    assert (vit.library, vit.model) == ("timm", model.module)
+    assert vit.name == f"vit_tiny_patch16_224 (module of {holder})"
+
+
+class _Adapted(nn.Module):
+    """As PEFT wraps a model: its own forward takes what it likes."""
+
+    __module__ = "peft.peft_model"
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.base_model = model
+
+    def get_base_model(self) -> nn.Module:
+        return self.base_model
+
+
+def test_adapters_stay_in() -> None:
+    model: Any = build("ViTForImageClassification", "ViTConfig", **SIZE, num_labels=3)
+    plain = vaw.trace(model, images(), 1)
+    layer = model.vit.get_submodule(
+        "layers.0" if hasattr(model.vit, "layers") else "encoder.layer.0"
+    )
+    layer.register_forward_hook(lambda *call: call[2] * 1.1)
+    trace = vaw.trace(_Adapted(model), images(), 1)
+    with torch.no_grad():
+        assert torch.equal(trace.logits, model(pixel_values=images()).logits)
+    assert not torch.allclose(trace.logits, plain.logits)
+
+
 def test_averaged_models_are_described_by_the_model_below() -> None:
     vit = vaw.describe(torch.optim.swa_utils.AveragedModel(_vit()))
     assert vit.library == "timm"

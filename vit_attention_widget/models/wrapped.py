@@ -23,7 +23,7 @@ def unwrapped(model: Any) -> tuple[nn.Module, list[str]]:
         inner = model._modules.get("_orig_mod")  # a compiled module's
         if inner is not None:
             wrappers.append("torch.compile")
-        elif isinstance(model, _PASS_ON):
+        elif isinstance(model, _PASS_ON) or _averages(model):
             wrappers.append(type(model).__name__)
             inner = model.module
         elif type(model).__module__.startswith("peft.") and hasattr(model, "get_base_model"):
@@ -31,6 +31,11 @@ def unwrapped(model: Any) -> tuple[nn.Module, list[str]]:
         else:
             return model, wrappers
         model = inner
+
+
+def _averages(model: nn.Module) -> bool:
+    """Whether this is one of timm's holders of averaged weights."""
+    return type(model).__module__ == "timm.utils.model_ema"
 
 
 def note(wrappers: list[str]) -> str:

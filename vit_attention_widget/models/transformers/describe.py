@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...errors import UnsupportedModelError
 from ..adapted import pair
 from ..automatic import describe_automatically
+from ..holders import refuse_missing_weights
 from ..output_kind import found_output
 from ..said_classes import with_classes
 from ..vision_transformer import VisionTransformer
@@ -69,6 +70,7 @@ def describe(model: nn.Module) -> VisionTransformer:
     if isinstance(inner, nn.Module):
         return _timm_inside(model, inner)
     _refuse_known(model)
+    refuse_missing_weights(model)
     config = _vision_config(model)
     kind = str(getattr(config, "model_type", ""))
     size = getattr(config, "image_size", None)
