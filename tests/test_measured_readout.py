@@ -231,7 +231,7 @@ def test_timms_holders_of_averaged_weights(holder: str) -> None:
     model = getattr(timm.utils, holder)(_vit())
     vit = vaw.describe(model)
     assert (vit.library, vit.model) == ("timm", model.module)
-    assert vit.name == f"vit_tiny_patch16_224 (module of {holder})"
+    assert vit.name == f"vit_tiny_patch16_224 (without {holder})"
 
 
 class _Adapted(nn.Module):
