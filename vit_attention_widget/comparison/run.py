@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from ..data.items import ImagesLike
 from ..errors import CaptureError, ImageError, ParameterError, TargetError, UnsupportedModelError
 from ..explainers import Attribution
-from ..explainers.by_name import MethodsLike, are_methods, explainers_by_name
+from ..explainers.by_name import MethodsLike, are_methods, explain, explainers_by_name
 from ..models import VisionTransformer
 from ..models.head_index import layer_index
 from ..support.deprecation import renamed_keywords, reordered_arguments
-from ..support.progress import Progress, ProgressLike, reporting
+from ..support.progress import Progress, ProgressLike, part_of, reporting
 from ..targets.user_target import resolve
 from ..tracing.trace import Trace
 from .grid import on_finest_grid
@@ -127,14 +127,15 @@ def _compared(
         class_agnostic: dict[str, Attribution] = {}  # the same for every target
         for each in targets:
             aimed = _aimed(trace, each)
-            for method, explain in explainers.items():
-                report(done / total, f"comparing maps, {method}")
+            for method, explainer in explainers.items():
+                progress = part_of(report, done / total, (done + 1) / total)
+                progress(0, f"comparing maps, {method}")
                 done += 1
                 if method in failed:
                     continue
                 try:
-                    known = class_agnostic.get(method)
-                    attribution = explain(aimed) if known is None else known
+                    earlier = class_agnostic.get(method)
+                    attribution = earlier or explain(explainer, aimed, progress)
                 except (TargetError, UnsupportedModelError, CaptureError) as error:
                     if methods is not None:  # it was asked for by name
                         raise

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..data.masks import next_masks
 from ..data.reader import Batch
 from ..errors import JobCancelled, VitAttentionError
-from ..explainers.by_name import Explainer
+from ..explainers.by_name import Explainer, explain
 from ..models import VisionTransformer
 from ..models.head_index import Heads
-from ..support.progress import Progress, over_images
+from ..support.progress import Progress, over_images, part_of
 from ..tracing.memory import is_out_of_memory, release
 from ..tracing.run import trace
 from ..tracing.trace import Trace
@@ -123,7 +123,8 @@ class Evaluator:
         values = torch.full(shape, torch.nan, dtype=torch.float64)
         curves: dict[str, list[Tensor | None]] = {c.name: [] for c in self.columns if c.fractions}
         for row, name in enumerate(self.names):
-            maps = self._maps(trace, name)
+            start = row / len(self.names)
+            maps = self._maps(trace, name, part_of(report, start, start))
             for index, column in enumerate(self.columns):
                 if maps is None:
                     if column.name in curves:
@@ -155,14 +156,14 @@ class Evaluator:
         objects, counted = zip(*placed, strict=True)
         return torch.stack(objects), torch.stack(counted)
 
-    def _maps(self, trace: Trace, name: str) -> Tensor | None:
+    def _maps(self, trace: Trace, name: str, report: Progress) -> Tensor | None:
         """A method's maps, or None, and a note of why, where it cannot explain the images."""
         if name == "center":
             return checked_maps(trace, center(trace))
         if name == "random":
             return checked_maps(trace, random(trace, seed=self.seed + self.done))
         try:
-            return checked_maps(trace, self.methods[name](trace))
+            return checked_maps(trace, explain(self.methods[name], trace, report))
         except JobCancelled:
             raise
         except VitAttentionError as error:

@@ -11,11 +11,14 @@ from .methods.daam import daam
 from .methods.gmar import gmar
 from .methods.gradcam import gradcam
 from .methods.gradient_rollout import gradient_rollout
+from .methods.integrated_gradients import integrated_gradients
 from .methods.legrad import legrad
+from .methods.occlusion import occlusion
 from .methods.relevance import relevance
 from .methods.rollout import rollout
 
 __all__ = [
+    "LONG_METHODS",
     "METHODS",
     "Attribution",
     "attention",
@@ -24,7 +27,9 @@ __all__ = [
     "gmar",
     "gradcam",
     "gradient_rollout",
+    "integrated_gradients",
     "legrad",
+    "occlusion",
     "relevance",
     "rollout",
 ]
@@ -40,4 +45,13 @@ METHODS: dict[str, Callable[..., Attribution]] = {
     "rollout": rollout,
     "attention": attention,
 }
-"""Every explainer by name, in the order in which to offer them."""
+"""The explainers that run where nothing else is asked for, in the order in which to offer them."""
+
+LONG_METHODS: dict[str, Callable[..., Attribution]] = {
+    "integrated_gradients": integrated_gradients,
+    "occlusion": occlusion,
+}
+"""Explainers that run the model many times, by name: they run where they are asked for by name.
+
+Each takes ``progress=``, which may raise :class:`~vit_attention_widget.errors.JobCancelled`.
+"""

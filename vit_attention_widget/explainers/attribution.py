@@ -62,6 +62,12 @@ class Attribution(NamedValues):
         )
 
     @classmethod
+    def of_whole_model(cls, trace: Trace, grids: Tensor, method: str) -> Attribution:
+        """The same map [image, row, col] after every layer: of methods that know no layers."""
+        values = grids.detach()[:, None].repeat(1, trace.num_layers, 1, 1)
+        return cls(values, method, trace.target.name)
+
+    @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Attribution:
         """Files of earlier releases say that a map is class-agnostic by the target alone."""
         of_any_class = about.get("target") == _ANY_CLASS

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from ..errors import ParameterError
+from ..support.progress import Progress
 from ..tracing.trace import Trace
-from . import METHODS
+from . import LONG_METHODS, METHODS
 from .attribution import Attribution
 
-__all__ = ["Explainer", "MethodsLike", "are_methods", "explainers_by_name"]
+__all__ = ["Explainer", "MethodsLike", "are_methods", "explain", "explainers_by_name"]
+
+_BY_NAME: Mapping[str, Callable[..., Attribution]] = ChainMap(LONG_METHODS, METHODS)
+"""All explainers, those that take long last."""
 
 Explainer: TypeAlias = Callable[[Trace], Attribution]
 """A function of a trace that makes a map."""
@@ -20,7 +25,7 @@ MethodsLike: TypeAlias = str | Sequence[str] | Mapping[str, Explainer]
 
 
 def explainers_by_name(methods: MethodsLike | None) -> dict[str, Explainer]:
-    """Explainers by name, in the order in which they were given; all of them for None.
+    """Explainers by name, in the order in which they were given; :data:`.METHODS` for None.
 
     Raises
     ------
@@ -38,12 +43,20 @@ def explainers_by_name(methods: MethodsLike | None) -> dict[str, Explainer]:
             "{name: function of a trace}."
         )
     for name in names:
-        if name not in METHODS:
+        if name not in _BY_NAME:
             raise ParameterError(
-                f"There is no method {name!r}: choose from {', '.join(METHODS)}, or give "
+                f"There is no method {name!r}: choose from {', '.join(_BY_NAME)}, or give "
                 "{name: function of a trace}."
             )
-    return {name: METHODS[name] for name in names}
+    return {name: _BY_NAME[name] for name in names}
+
+
+def explain(explainer: Explainer, trace: Trace, progress: Progress) -> Attribution:
+    """The map of an explainer, with progress inside of those that take long."""
+    if explainer in LONG_METHODS.values():
+        long: Callable[..., Attribution] = explainer
+        return long(trace, progress=progress)
+    return explainer(trace)
 
 
 def are_methods(value: object) -> bool:
@@ -54,5 +67,5 @@ def are_methods(value: object) -> bool:
     return (
         isinstance(names, Sequence)
         and bool(names)
-        and all(isinstance(name, str) and name in METHODS for name in names)
+        and all(isinstance(name, str) and name in _BY_NAME for name in names)
     )

@@ -59,6 +59,11 @@ METHOD_HINTS = {
                 "Abnar and Zuidema 2020."),
     "attention": ("attention", "Raw attention of the class token, each layer by itself. "
                   "Class-agnostic."),
+    "integrated_gradients": ("integrated gradients", "The change from the mean color to this "
+                             "picture, shared out among the patches; of the whole model. Runs the "
+                             "model 32 times. Sundararajan et al. 2017."),
+    "occlusion": ("occlusion", "How far the class falls when a patch is hidden; of the whole "
+                  "model. Runs the model once a patch. Zeiler and Fergus 2014."),
 }  # fmt: skip
 
 CLASS_AGNOSTIC = {name: METHOD_HINTS[name] for name in ("rollout", "attention")}

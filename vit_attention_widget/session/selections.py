@@ -7,7 +7,7 @@ from typing import Any, get_args
 import traitlets
 
 from ..errors import ParameterError
-from ..explainers import METHODS
+from ..explainers import LONG_METHODS, METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs, layer_index
@@ -110,7 +110,7 @@ class CheckedSelections(SessionTraits):
         name = proposal["trait"].name
         choices = {
             "direction": DIRECTIONS,
-            "method": tuple(METHODS),
+            "method": (*METHODS, *LONG_METHODS),
             "metric": IMAGE_METRICS,
             "colormap": COLORMAPS,
             "interpolation": INTERPOLATIONS,

@@ -255,7 +255,7 @@ class Session(CheckedSelections):
         elif context.whole is None:
             return
         elif name == "method":
-            self._studies.maps.publish()
+            self._studies.maps.follow_method()
 
     def undo(self) -> bool:
         """Prune or restore again what was before the last change of ``pruned_heads``.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from ..errors import ProtocolError
-from ..explainers import METHODS
+from ..explainers import LONG_METHODS, METHODS
 from ..protocol.messages import Request
 from ..protocol.schema.results import FamilyName
 from ..pruning.curve import ORDERS
@@ -73,7 +73,7 @@ def _image(session: Session, request: Request) -> Work:
 
 def _compare(session: Session, request: Request) -> Work:
     of, given = request.choice("of", KINDS), request.params
-    method = request.choice("method", tuple(METHODS)) if "method" in given else None
+    method = request.choice("method", (*METHODS, *LONG_METHODS)) if "method" in given else None
     classes, count = given.get("classes", []), session._model_info["num_classes"]
     whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
     if not whole or len(classes) > MOST_CLASSES:

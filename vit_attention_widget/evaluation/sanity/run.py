@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import JobCancelled, ParameterError, VitAttentionError
-from ...explainers.by_name import Explainer, MethodsLike, are_methods
+from ...explainers.by_name import Explainer, MethodsLike, are_methods, explain
 from ...models import VisionTransformer
 from ...models.images import ImageLike
 from ...statistics.ranks import paired_rank_correlation
 from ...support.deprecation import renamed_keywords, reordered_arguments
-from ...support.progress import Progress, ProgressLike, reporting
+from ...support.progress import Progress, ProgressLike, part_of, reporting
 from ...support.warn import warn_caller
 from ...targets.user_target import TargetLike
 from ...tracing.model_or_trace import as_trace, check_nothing_beside_trace
@@ -121,7 +121,8 @@ def sanity_check(
         original = as_trace(model_or_trace, images, target)
     with reporting(progress) as report:
         copy = copied(original.model, original, describe_copy)
-        before = _maps(original, explainers, skip_failing=methods is None)
+        start = part_of(report, 0, 0)
+        before = _maps(original, explainers, start, skip_failing=methods is None)
         explainers = {name: explainers[name] for name in before}
         return _checked(original, copy, explainers, before, limit, seed, report)
 
@@ -138,11 +139,12 @@ def _checked(
     correlations: list[Tensor] = []
     stages: list[str] = []
     for stage in randomize_weights(copy, original, seed):
-        report(len(stages) / (copy.num_layers + 2), f"{stage} randomized")
+        done = len(stages) / (copy.num_layers + 2)
+        report(done, f"{stage} randomized")
         randomized = trace(
             copy, original.inputs, kept_target(original), head_mask=original.head_mask
         )
-        after = _maps(randomized, explainers)
+        after = _maps(randomized, explainers, part_of(report, done, done))
         correlations.append(
             torch.stack([paired_rank_correlation(before[n], after[n]) for n in explainers])
         )
@@ -152,13 +154,16 @@ def _checked(
 
 
 def _maps(
-    trace: Trace, explainers: Mapping[str, Explainer], skip_failing: bool = False
+    trace: Trace,
+    explainers: Mapping[str, Explainer],
+    report: Progress,
+    skip_failing: bool = False,
 ) -> dict[str, Tensor]:
     """The maps of each method after the last layer; methods that cannot explain may be skipped."""
     maps: dict[str, Tensor] = {}
-    for name, explain in explainers.items():
+    for name, explainer in explainers.items():
         try:
-            maps[name] = checked_maps(trace, explain(trace))
+            maps[name] = checked_maps(trace, explain(explainer, trace, report))
         except JobCancelled:
             raise
         except VitAttentionError as error:

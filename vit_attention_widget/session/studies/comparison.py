@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import ParameterError
-from ...explainers import METHODS
+from ...explainers.by_name import explainers_by_name
 from ...models import VisionTransformer
 from ...models.classes import class_index
 from ...protocol.schema.results import Compared as Kind
@@ -114,10 +114,7 @@ class ComparisonStudy(Study):
         if kind not in KINDS:
             raise ParameterError(f"of is {kind!r}: choose one of {', '.join(KINDS)}.")
         method = self._traits.method if method is None else method
-        if method not in METHODS:
-            raise ParameterError(
-                f"There is no method {method!r}: choose from {', '.join(METHODS)}."
-            )
+        explainers_by_name(method)
         if kind == "models" and not context.other_models:
             raise ParameterError("There are no other models: give the session models={name: ...}.")
         if kind == "classes" and not vit.has_classes:

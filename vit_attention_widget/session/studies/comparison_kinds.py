@@ -12,7 +12,7 @@ from ...comparison.grid import on_finest_grid
 from ...comparison.result import Comparison, MapOf
 from ...errors import CaptureError, TargetError, UnsupportedModelError
 from ...models import VisionTransformer
-from ...support.progress import Progress
+from ...support.progress import Progress, part_of
 from ...targets.user_target import TargetLike
 from ...tracing.run import trace
 from ...tracing.trace import Trace
@@ -64,7 +64,7 @@ class ComparisonKinds:
 
     def _methods(self, request: Request, progress: Progress) -> Compared:
         shown, version = self._now()
-        names = [choice["key"] for choice in self._context.traits._model_info["methods"]]
+        names = self._maps.names()
         maps: dict[str, LayerMaps] = {}
         refused: dict[str, Exception] = {}
         for i, name in enumerate(names):
@@ -91,10 +91,11 @@ class ComparisonKinds:
         likely = probabilities.topk(min(_LIKELY, len(probabilities))).indices.tolist()
         classes = list(dict.fromkeys([*likely, *explained, *request.classes]))
         for i, index in enumerate(classes):
-            progress(i / len(classes), f"comparing maps, {vit.class_name(index)}")
+            part = part_of(progress, i / len(classes), (i + 1) / len(classes))
+            part(0, f"comparing maps, {vit.class_name(index)}")
             if (method, index) not in known:
                 of_class = shown if explained == (index,) else shown.retarget(index)
-                known[method, index] = layer_maps(of_class, method)[-1]
+                known[method, index] = layer_maps(of_class, method, part)[-1]
         names = [vit.class_name(index) for index in classes]
         items = [MapOf(method, name, shown.num_layers - 1) for name in names]
         comparison = Comparison.of(np.stack([known[method, c] for c in classes]), items)
@@ -117,9 +118,10 @@ class ComparisonKinds:
         count = min(len(images), _MOST_IMAGES)
         maps, items = [], []
         for i, (image, label) in enumerate(images.entries[:count]):
-            progress(i / count, f"comparing maps, image {i} of {count}")
+            part = part_of(progress, i / count, (i + 1) / count)
+            part(0, f"comparing maps, image {i} of {count}")
             of_image = trace(vit, image, label, head_mask=masked)
-            maps.append(layer_maps(of_image, method)[-1])
+            maps.append(layer_maps(of_image, method, part)[-1])
             items.append(MapOf(method, of_image.target.name, vit.num_layers - 1, i))
         names = [f"image {i}" for i in range(count)]
         return Compared(
@@ -139,10 +141,11 @@ class ComparisonKinds:
         name, others = context.vit.name, context.other_models
         traces = {f"{name}, shown" if name in others else name: shown}
         for i, (other_name, vit) in enumerate(others.items(), 1):
-            progress(i / (len(others) + 1), f"comparing maps, {other_name}")
+            part = part_of(progress, i / (len(others) + 1), (i + 1) / (len(others) + 1))
+            part(0, f"comparing maps, {other_name}")
             of_model = trace(vit, context.raw_image, self._target_in(vit, shown))
             traces[other_name] = of_model
-            maps.append(layer_maps(of_model, request.method)[-1])
+            maps.append(layer_maps(of_model, request.method, part)[-1])
         items = [
             MapOf(request.method, each.target.name, each.num_layers - 1, 0, each_name)
             for each_name, each in traces.items()

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import VitAttentionError
-from ...explainers import METHODS
+from ...explainers import LONG_METHODS
+from ...explainers.by_name import explain, explainers_by_name
 from ...protocol.schema.tensors import MapsByMethod
 from ...protocol.tensors import encode
-from ...support.progress import Progress
+from ...support.progress import Progress, no_progress, part_of
 from ...tracing.trace import Trace
 from .. import payloads
 from .study import Study
@@ -22,6 +23,7 @@ LayerMaps = NDArray[np.float32]
 """[layer, row, col]."""
 
 _SLOT = "maps"
+_LONG_SLOT = "long map"
 _MAPS_AT_ONCE = 400_000
 """Bytes of maps that are sent together; above it only the selected method's."""
 _POLL = 0.02
@@ -39,6 +41,17 @@ class MapsStudy(Study):
         self.maps = {}
         context = self._context
         context.do(context.lanes.long, _SLOT, "explaining the decision", self._compute)
+        self._follow_long()
+
+    def follow_method(self) -> None:
+        """Another method is selected: one that takes long runs only now, beside everything else."""
+        self.publish()
+        self._follow_long()
+
+    def names(self) -> list[str]:
+        """Methods whose maps are computed anyway, and those that take long and are there."""
+        names = [choice["key"] for choice in self._traits._model_info["methods"]]
+        return [name for name in names if name not in LONG_METHODS or name in self.maps]
 
     def publish(self) -> None:
         """Send the maps to the browser; only the selected method's where they are large."""
@@ -58,7 +71,7 @@ class MapsStudy(Study):
             if maps is not None:
                 return maps
             if running is None or running.slot != _SLOT:
-                return layer_maps(trace, method)
+                return layer_maps(trace, method, progress)
             progress(running.fraction or 0.0, running.label)
             time.sleep(_POLL)
 
@@ -66,10 +79,9 @@ class MapsStudy(Study):
         context = self._context
         shown = context.trace
         assert shown is not None
-        traces = {"": shown}
-        if context.pruned is not None and context.whole is not None:
-            traces[".before"] = context.whole
-        methods = [choice["key"] for choice in self._traits._model_info["methods"]]
+        traces = self._traces(shown)
+        methods = [m["key"] for m in self._traits._model_info["methods"]]
+        methods = [name for name in methods if name not in LONG_METHODS]
         methods.sort(key=lambda name: name != self._traits.method)
         maps: dict[str, LayerMaps] = {}
         refused: VitAttentionError | None = None
@@ -77,20 +89,54 @@ class MapsStudy(Study):
             for suffix, trace in traces.items():
                 progress(i / len(methods), f"explaining by {payloads.METHOD_HINTS[method][0]}")
                 try:
-                    maps[method + suffix] = layer_maps(trace, method)
+                    maps[method + suffix] = layer_maps(trace, method, no_progress)
                 except VitAttentionError as error:  # the others may still work with this model
                     if method == self._traits.method:
                         refused = error
                     break
             with context.lock:
                 if context.trace is shown:  # not replaced by a later one meanwhile
-                    self.maps = maps
+                    self.maps = {**self.maps, **maps}
                     self.publish()
         if refused is not None:
             raise refused
 
+    def _traces(self, shown: Trace) -> dict[str, Trace]:
+        """What there are maps of, by what a method's name ends in."""
+        context = self._context
+        if context.pruned is not None and context.whole is not None:
+            return {"": shown, ".before": context.whole}
+        return {"": shown}
 
-def layer_maps(trace: Trace, method: str) -> LayerMaps:
+    def _follow_long(self) -> None:
+        """Compute the selected method's maps if it takes long; stop one that is not selected."""
+        context, method = self._context, self._traits.method
+        context.lanes.longest.cancel(_LONG_SLOT)
+        shown = context.trace
+        if method not in LONG_METHODS or shown is None or method in self.maps:
+            return
+        traces = self._traces(shown)
+
+        def work(progress: Progress) -> dict[str, LayerMaps]:
+            maps = {}
+            for i, (suffix, trace) in enumerate(traces.items()):
+                part = part_of(progress, i / len(traces), (i + 1) / len(traces))
+                maps[method + suffix] = layer_maps(trace, method, part)
+            return maps
+
+        def done(maps: dict[str, LayerMaps]) -> None:
+            self.maps = {**self.maps, **maps}
+            self.publish()
+
+        label = f"explaining by {payloads.METHOD_HINTS[method][0]}"
+        context.do(
+            context.lanes.longest, _LONG_SLOT, label, work, done,
+            still=lambda: context.trace is shown,
+        )  # fmt: skip
+
+
+def layer_maps(trace: Trace, method: str, progress: Progress) -> LayerMaps:
     """A method's maps of the first image, [layer, row, col]."""
-    maps: LayerMaps = METHODS[method](trace).values[0].float().cpu().numpy()
+    explainer = explainers_by_name(method)[method]
+    maps: LayerMaps = explain(explainer, trace, progress).values[0].float().cpu().numpy()
     return maps

@@ -1,0 +1,132 @@
+"""Integrated gradients of the input pixels (Sundararajan, Taly and Yan 2017)."""
+
+from __future__ import annotations
+
+import operator
+from typing import SupportsIndex
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import ParameterError
+from ...support.progress import ProgressLike, reporting
+from ...support.warn import warn_caller
+from ...tracing.gradients import check_whole, differentiate
+from ...tracing.trace import Trace
+from ..attribution import Attribution
+from ..variants import Baseline, baseline_inputs, in_batches, running_again
+
+__all__ = ["integrated_gradients"]
+
+_GAP = 0.05
+"""A share of the target's change above which a sum that misses it is warned of."""
+
+
+def integrated_gradients(
+    trace: Trace,
+    *,
+    steps: SupportsIndex = 32,
+    baseline: Baseline = 0.0,
+    max_batch: int | None = None,
+    progress: ProgressLike = None,
+) -> Attribution:
+    r"""The change of the target from a baseline to the image, shared out among the patches.
+
+    :math:`E[n] = \sum_{i \in n} (x_i - x'_i) \int_0^1 \partial y\big(x' + a (x - x')\big) /
+    \partial x_i \, da` over the pixels and channels of patch n, with the baseline :math:`x'`
+    (Sundararajan, Taly and Yan, ICML 2017, equation 1, arXiv 1703.01365).
+
+    The map is complete: its values sum to :math:`y(x) - y(x')`, but for the error of the integral.
+
+    Parameters
+    ----------
+    trace : Trace
+    steps : int
+        Points of Gauss-Legendre quadrature on the way from the baseline to the image.
+    baseline : float or Tensor
+        In the model's input: a number (0 is the mean color of the model's normalization), or
+        inputs that broadcast to [image, channel, height, width].
+    max_batch : int, optional
+        At most so many images run at once; chosen from the free memory by default.
+    progress : callable or bool, optional
+        A function of (fraction, label), called before each batch, or True for a progress bar. The
+        function may raise :class:`~vit_attention_widget.errors.JobCancelled` to stop.
+
+    Returns
+    -------
+    Attribution
+        ``values`` [image, layer, row, col], in the target's units (logits for a class), of either
+        sign. The map is of the whole model: the same after every layer.
+
+    Raises
+    ------
+    ParameterError
+        If an option is outside its range.
+    CaptureError
+        If parts of the model pass no gradient.
+
+    Warns
+    -----
+    UserWarning
+        If the values miss the change of the target by more than 5 %: take more steps.
+
+    Notes
+    -----
+    Gradients are taken with respect to the input's pixels, not to the patch embeddings: every model
+    has pixels, the baseline is a picture that one can look at, and what the patch embedding's bias
+    and the positions add counts as part of the model, not of the image. Masked heads stay masked.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> maps = vaw.explainers.integrated_gradients(trace)
+    >>> maps.final.shape
+    torch.Size([1, 10, 10])
+    """
+    count = operator.index(steps) if hasattr(steps, "__index__") else 0
+    if count < 1:
+        raise ParameterError(f"steps is {steps!r}: it is an integer of at least 1.")
+    check_whole(trace.forward_pass)
+    points, shares = np.polynomial.legendre.leggauss(count)
+    points, shares = (points + 1) / 2, shares / 2
+    start, images, batch = baseline_inputs(trace, baseline), trace.inputs.detach(), trace.batch_size
+    way = images - start
+    dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
+    mean = torch.zeros_like(images, dtype=dtype)
+
+    def run(part: list[int]) -> None:
+        inputs = torch.cat([start + float(points[i]) * way for i in part]).requires_grad_()
+        scores = [trace.target.score(of).sum() for of in trace.model.forward(inputs).split(batch)]
+        (gradient,) = differentiate(trace.forward_pass, torch.stack(scores).sum(), [inputs])
+        for i, each in zip(part, gradient.split(batch), strict=True):
+            mean.add_(each.to(dtype), alpha=float(shares[i]))
+
+    with reporting(progress) as report:
+        with running_again(trace, gradients=True):
+            in_batches(trace, count, run, max_batch, report, "integrating gradients")
+        pixels = way.to(dtype) * mean
+        with running_again(trace, gradients=False):
+            before = trace.target.score(trace.model.forward(start).detach())
+    _warn_if_incomplete(pixels, trace.target.score(trace.logits) - before)
+    return Attribution.of_whole_model(trace, _by_patch(trace, pixels), "integrated_gradients")
+
+
+def _by_patch(trace: Trace, pixels: Tensor) -> Tensor:
+    """Sums over the pixels and channels of each patch, [image, row, col]."""
+    tokens = trace.tokens
+    covered = pixels[:, :, : tokens.image_height, : tokens.image_width].sum(1)
+    by_row = covered.unflatten(1, (tokens.rows, tokens.patch_height))
+    return by_row.unflatten(3, (tokens.cols, tokens.patch_width)).sum((2, 4))
+
+
+def _warn_if_incomplete(pixels: Tensor, change: Tensor) -> None:
+    gap = pixels.flatten(1).sum(1) - change.to(pixels)
+    share = (gap.abs() / change.to(pixels).abs().clamp_min(1e-12)).max()
+    if not share <= _GAP:
+        warn_caller(
+            f"The values of integrated_gradients miss the target's change by {float(share):.0%}: "
+            "take more steps=, or a baseline from which the target changes more.",
+            UserWarning,
+        )
