@@ -182,6 +182,22 @@ def _offloaded() -> nn.Module:
     return _vit().to("meta")
 
 
+def _offloaded_by_accelerate() -> nn.Module:
+    model = _offloaded()
+    model._hf_hook = object()
+    return model
+
+
+class DTensor(nn.Parameter):
+    """Named as the parameters that FSDP2 shards are."""
+
+
+def _sharded() -> nn.Module:
+    model = _vit()
+    model.cls_token = DTensor(model.cls_token.data)
+    return model
+
+
 def _exported() -> Any:
     return torch.export.export(_vit(), (torch.randn(1, 3, 32, 32),))
 
@@ -195,6 +211,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "exported": (_exported, ParameterError, "ExportedProgram"),
     "exported module": (lambda: _exported().module(), UnsupportedModelError, "made from"),
     "meta": (_offloaded, UnsupportedModelError, "'meta'"),
+    "offloaded": (_offloaded_by_accelerate, UnsupportedModelError, "offloaded by accelerate"),
+    "sharded": (_sharded, UnsupportedModelError, r"model\.unshard\(\)"),
     "EMA holder": (_Holder, ParameterError, r"`\.ema_model`"),
     "more than images": (_TwoInputs, UnsupportedModelError, "Its `net`, a VisionTransformer"),
     "text beside the picture": (

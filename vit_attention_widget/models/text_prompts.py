@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,10 @@ __all__ = ["TextTower", "ZeroShot", "takes_prompts", "with_prompts", "zero_shot"
 
 _EMPTY = "a photo of a"
 """What LeGrad's authors take for the empty prompt."""
+
+
+Tokenizer: TypeAlias = Callable[..., "Tensor | Mapping[str, Tensor | list[list[int]]]"]
+"""Texts -> token ids [text, length], or a mapping with ``input_ids``."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class ZeroShot(VisionTransformer):
         prompts: Sequence[str],
         features: Tensor,
         scale: float,
-        tokenizer: Any = None,
+        tokenizer: Tokenizer | None = None,
         bias: float | None = None,
     ) -> None:
         self._tower, self._scale, self._tokenizer, self._bias = tower, scale, tokenizer, bias
@@ -134,7 +138,7 @@ def zero_shot(
     model: nn.Module | VisionTransformer,
     prompts: str | Sequence[str],
     *,
-    tokenizer: Callable[[list[str]], Any] | None = None,
+    tokenizer: Tokenizer | None = None,
     features: Tensor | None = None,
     scale: float | None = None,
 ) -> ZeroShot:
@@ -232,12 +236,14 @@ def with_prompts(vit: VisionTransformer, prompts: Sequence[str]) -> VisionTransf
     return with_classes(prompted, None, "sigmoid" if vit.said_output == "sigmoid" else None)
 
 
-def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Any]:
+def _parts(vit: VisionTransformer) -> tuple[VisionTransformer, Tokenizer | None]:
     return (vit._tower, vit._tokenizer) if isinstance(vit, ZeroShot) else (vit, None)
 
 
-def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokenizer: Any) -> Tensor:
-    tokenize: Any = tokenizer or text.tokenize
+def _encoded(
+    tower: VisionTransformer, text: TextTower, texts: list[str], tokenizer: Tokenizer | None
+) -> Tensor:
+    tokenize: Tokenizer | None = tokenizer or text.tokenize
     if tokenize is None:
         raise TargetError(
             f"{tower.name} comes without a tokenizer: give tokenizer=AutoTokenizer"
@@ -250,6 +256,6 @@ def _encoded(tower: VisionTransformer, text: TextTower, texts: list[str], tokeni
         tokenized = tokenize(texts, **padding, return_tensors="pt")  # transformers' way
     except TypeError:
         tokenized = tokenize(texts)
-    ids = tokenized["input_ids"] if hasattr(tokenized, "keys") else tokenized
+    ids = tokenized["input_ids"] if isinstance(tokenized, Mapping) else tokenized
     with evaluating(text.model), torch.inference_mode(False), torch.no_grad():
         return text.encode(torch.as_tensor(ids).to(tower.device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def plot_windows(
     return axes[-1]
 
 
-def _new_axes(count: int, aspect: float) -> list[Any]:
+def _new_axes(count: int, aspect: float) -> list[Axes]:
     """Axes for panels whose height is so many times their width."""
     plt = optional("matplotlib.pyplot", "plot()")
     across = min(_ACROSS, count)
@@ -96,7 +96,7 @@ def _new_axes(count: int, aspect: float) -> list[Any]:
     return list(axes.flat[:count])
 
 
-def _draw(ax: Any, picture: Image.Image, panel: _Panel) -> None:
+def _draw(ax: Axes, picture: Image.Image, panel: _Panel) -> None:
     rectangle = optional("matplotlib.patches", "plot()").Rectangle
     (rows, cols), (top, left, tall, wide) = panel.values.shape, panel.box
     ax.axis("off")

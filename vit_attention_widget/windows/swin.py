@@ -25,7 +25,7 @@ _FAMILIES: tuple[type[nn.Module], ...] = (
 )
 
 
-def describe_windows(model: Any) -> SwinTransformer:
+def describe_windows(model: object) -> SwinTransformer:
     """Describe a model with attention in shifted windows.
 
     Raises
