@@ -105,6 +105,7 @@ def test_curves_and_their_order(kind: str) -> None:
     moved = importance.mean().flatten()
     moved = moved.abs() if kind.startswith("value") else moved
     assert curve.order == [divmod(int(head), 2) for head in moved.argsort()[:2]]
+    assert importance.ranking()[::-1][:2] == curve.order
     greedy = vaw.pruning_curve(vit, INPUTS, labels, order="greedy", steps=1)
     assert greedy.order == curve.order[:1]
     metrics = ["probability"] if kind.startswith("value") else ["probability", "accuracy"]

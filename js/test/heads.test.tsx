@@ -4,12 +4,13 @@ import { act } from "preact/test-utils";
 import { describe, expect, it } from "vitest";
 import { csv } from "../src/draw/figures";
 import { linear, tick } from "../src/draw/scale";
+import { headSays } from "../src/state/describe_head";
 import { importanceAt } from "../src/state/results";
 import { curveTable, importanceTable } from "../src/state/tables";
 import { lastHarmless } from "../src/views/heads/curve_panel";
 import { order } from "../src/views/heads/head_chart";
 import { HeadGrid } from "../src/views/heads/head_grid";
-import { encode, storeOf } from "./fake";
+import { encode, STATE, storeOf } from "./fake";
 import { find, root, showView } from "./show";
 
 const show = (changes = {}) => showView(HeadGrid, changes);
@@ -125,6 +126,25 @@ describe("pruning", () => {
 });
 
 describe("charts", () => {
+  it("rank heads of a value by how far they move it, up or down", async () => {
+    const values = { ...(STATE._model_info as object), output: "value", num_classes: 1 };
+    const { store } = await show({ _model_info: values, class_names: null });
+    const info = store.info.value;
+    if (!info) throw new Error("no info");
+    expect(order(info, store.importance.value, true)).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 1],
+      [1, 0],
+    ]);
+    expect(headSays(store, 0, 1)).toBe("layer 0, head 1, importance -0.100, second of 3");
+    expect(root.textContent).toContain("removing raises it");
+    await fire(view("line"), "click");
+    expect(root.textContent).toContain("value without the head");
+    await act(() => store.set({ metric: "taylor" }));
+    expect(root.textContent).toContain("removing matters");
+  });
+
   it("draw the heads along the depth, and by importance", async () => {
     const { store, model } = await show();
     await fire(view("line"), "click");

@@ -150,8 +150,14 @@ class HeadImportance(NamedValues):
         return by_class
 
     def ranking(self, metric: Metric | None = None) -> list[tuple[int, int]]:
-        """(layer, head), the most important first; pruned heads are left out."""
+        """(layer, head), the most important first; pruned heads are left out.
+
+        By probability of a model of values: those first that move the value most, up or down, as
+        neither is better.
+        """
         mean = self.mean(metric)
+        if quantity(metric or self.metric, self.output) == "value":
+            mean = mean.abs()
         order = mean.flatten().nan_to_num(-torch.inf).argsort(descending=True, stable=True)
         heads = mean.shape[1]
         pairs = [(i // heads, i % heads) for i in order.tolist()]

@@ -1,6 +1,6 @@
 // A head with its importance, in a person's words.
 
-import { type Importance, importanceAt } from "./results";
+import { type Importance, importanceAt, weightOf } from "./results";
 import type { Store } from "./store";
 import { headName, number, rank } from "./words";
 
@@ -20,7 +20,8 @@ export function describeHead(
     return `${name}, importance not known yet${said}`;
   }
   const falling = ranking(importance);
-  const place = 1 + falling.findIndex((other) => other <= value);
+  const weight = weightOf(importance, value);
+  const place = 1 + falling.findIndex((other) => other <= weight);
   return `${name}, importance ${number(value)}, ${rank(place, falling.length)}`;
 }
 
@@ -34,9 +35,13 @@ const rankings = new WeakMap<Importance, Float32Array>();
 
 /** All known values, the largest first; sorted once for all cells. */
 function ranking(importance: Importance): Float32Array {
-  const known = rankings.get(importance);
-  if (known) return known;
-  const falling = importance.values.filter(Number.isFinite).sort().reverse();
+  const ranked = rankings.get(importance);
+  if (ranked) return ranked;
+  const known = importance.values.filter(Number.isFinite);
+  const falling = known
+    .map((value) => weightOf(importance, value))
+    .sort()
+    .reverse();
   rankings.set(importance, falling);
   return falling;
 }

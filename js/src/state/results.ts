@@ -7,6 +7,7 @@ import type {
   Direction,
   ImportanceTables,
   MapsByMethod,
+  ModelInfo,
   RowsMetadata,
 } from "../protocol/schema";
 
@@ -22,8 +23,10 @@ export interface Importance {
   estimate: Float32Array | null;
   /** Heads of the widest layer. */
   heads: number;
-  /** Probability of the class with no further head removed. */
+  /** Probability of the class, or the value, with no further head removed. */
   baseline: number;
+  /** Whether it is by how much a value falls: heads that move it most matter most, up or down. */
+  ofValue: boolean;
 }
 
 /** Attention of one token in every head: value = bytes / 255 * scale. */
@@ -49,6 +52,7 @@ export function mapsOf(decoded: Decoded<MapsByMethod> | null): Maps {
 export function importanceOf(
   decoded: Decoded<ImportanceTables, BaselineMetadata> | null,
   metric: string,
+  output: ModelInfo["output"] = "softmax",
 ): Importance | null {
   const tensor = decoded?.tensors[metric];
   if (!decoded || !tensor) return null;
@@ -59,12 +63,18 @@ export function importanceOf(
     estimate: estimate?.data ?? null,
     heads: tensor.shape[1] ?? 0,
     baseline: Number(decoded.metadata.baseline),
+    ofValue: output === "value" && metric === "probability",
   };
 }
 
 /** Importance of a head, NaN where it is not known. */
 export function importanceAt(importance: Importance | null, layer: number, head: number): number {
   return importance?.values[layer * importance.heads + head] ?? Number.NaN;
+}
+
+/** How much a head matters, by which heads are ranked. */
+export function weightOf({ ofValue }: Importance, value: number): number {
+  return ofValue ? Math.abs(value) : value;
 }
 
 export function rowsOf(decoded: Decoded<AttentionRows, RowsMetadata> | null): Rows | null {

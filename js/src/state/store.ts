@@ -96,7 +96,9 @@ export class Store {
     this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
     this.patternsHere = computed(() => read(this.traits._patterns_here.value));
     const importances = computed(() => read(this.traits._importance_data.value));
-    this.importance = computed(() => importanceOf(importances.value, this.traits.metric.value));
+    this.importance = computed(() =>
+      importanceOf(importances.value, this.traits.metric.value, this.info.value?.output),
+    );
     this.kernelRows = computed(() => rowsOf(read(this.traits._attention_rows.value)));
     this.attention = new AttentionCache(this, signal_);
     this.shownToken = computed(() => {

@@ -60,19 +60,11 @@ def heads_in_order(
     importance = head_importance(
         vit, images, target, metric=metric, head_mask=chunks[0].mask, progress=early
     )
-    if vit.output == "value" and metric == "probability":
-        return metric, _by_size(importance, prunable)
     return metric, _ranked(importance)
 
 
 def _ranked(importance: HeadImportance) -> list[tuple[int, int]]:
     return importance.ranking()[::-1]
-
-
-def _by_size(importance: HeadImportance, prunable: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Heads that move a value least first: up or down is neither better nor worse."""
-    moved = importance.mean("probability").abs()
-    return sorted(prunable, key=lambda head: float(moved[head]))
 
 
 def _given(

@@ -3,7 +3,7 @@
 
 import type { Head, ModelInfo } from "../../protocol/schema";
 import { headKey, headsInOrder, isHead } from "../../state/heads";
-import { type Importance, importanceAt } from "../../state/results";
+import { type Importance, importanceAt, weightOf } from "../../state/results";
 import type { Store } from "../../state/store";
 import { outputName } from "../../state/words";
 import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
@@ -18,7 +18,9 @@ export function order(info: ModelInfo, importance: Importance | null, ranked: bo
   if (!ranked) return heads;
   const value = ([l, h]: Head) => {
     const importanceHere = importanceAt(importance, l, h);
-    return Number.isFinite(importanceHere) ? importanceHere : Number.NEGATIVE_INFINITY;
+    return importance && Number.isFinite(importanceHere)
+      ? weightOf(importance, importanceHere)
+      : Number.NEGATIVE_INFINITY;
   };
   return heads
     .map((head) => [value(head), head] as const)

@@ -24,7 +24,7 @@ function Legend({ store }: { store: Store }) {
   const metric = store.info.value?.metrics.find((choice) => choice.key === importance?.metric);
   const signed = importance?.metric === "probability" || importance?.metric === "loss";
   // A value may be good or bad: only where it goes is said.
-  const ofValue = signed && store.info.value?.output === "value";
+  const ofValue = Boolean(importance?.ofValue);
   return (
     <div class="vaw-legend" title={metric?.hint}>
       {signed && (
