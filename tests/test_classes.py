@@ -149,6 +149,17 @@ def test_names_of_another_number_are_dropped_with_a_sentence() -> None:
         assert vaw.trace(timm_model(1000), IMAGE, 0).target.name == "tench"
 
 
+def test_a_session_warns_at_the_line_that_gave_the_model() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        session = vaw.Session(timm_model(1000, nn.Linear(16, 2)), IMAGE)
+        assert session.wait(60)
+    assert ["1000 names" in str(warning.message) for warning in caught] == [True]
+    assert caught[0].filename == __file__
+    assert session._model_info["class_names"] is None
+    session.close()
+
+
 def test_the_description_that_others_use_stays_as_it_is() -> None:
     model = timm_model(1000, Cosine(2))
     vit = vaw.describe(model)

@@ -25,6 +25,7 @@ from ..protocol.schema.results import Compared as Kind
 from ..pruning.curve import Order
 from ..strength import AttentionStrength
 from ..targets.user_target import TargetLike
+from ..tracing.checks.classes import without_misfit_names
 from ..tracing.trace import Trace
 from .attention import AttentionPayloads
 from .context import Context
@@ -113,7 +114,9 @@ class Session(CheckedSelections):
             )
         others = {name: describe(other) for name, other in (models or {}).items()}
         vit = describe(model, class_names=class_names, output=output)
-        subject = Subject.of(vit if image_set is None else with_names_of(image_set, vit), image)
+        vit = vit if image_set is None else with_names_of(image_set, vit)
+        vit = vit if class_names is not None else without_misfit_names(vit)
+        subject = Subject.of(vit, image)
         images = None if image_set is None else ImageSet.read(subject.vit, image_set)
         self._context = context = Context(self, subject, images, others)
         self._studies = Studies(context)

@@ -11,7 +11,7 @@ from ...models import VisionTransformer
 from ...models.output_kind import binary_names, class_count, is_binary
 from ...support.warn import warn_caller
 
-__all__ = ["classes_as_seen"]
+__all__ = ["classes_as_seen", "without_misfit_names"]
 
 
 def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer:
@@ -52,14 +52,30 @@ def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer
     count = class_count(width, vit.output)
     names = binary_names(vit.names) if is_binary(width, vit.output) else vit.names
     if names is not None and len(names) != count:
-        warn_caller(
-            f"{vit.name} returns {width} number{'s' * (width > 1)} an image, but {len(names)} "
-            "names of classes are known: the names are dropped; give the right ones by "
-            "class_names=[...]."
-        )
+        _warn(vit, width, len(names))
         names = None
     if count == vit.num_classes and names == vit.names:
         return vit
     seen = copy.copy(vit)
     seen.num_classes, seen.names = count, names
     return seen
+
+
+def without_misfit_names(vit: VisionTransformer) -> VisionTransformer:
+    """The description without the names of a configuration that a replaced classifier outdates.
+
+    For those who run the model in another thread later: the warning is about the user's own line.
+    """
+    if not vit.has_classes or vit.names is None or len(vit.names) == vit.num_classes:
+        return vit
+    _warn(vit, vit.num_classes, len(vit.names))
+    seen = copy.copy(vit)
+    seen.names = None
+    return seen
+
+
+def _warn(vit: VisionTransformer, width: int, names: int) -> None:
+    warn_caller(
+        f"{vit.name} returns {width} number{'s' * (width > 1)} an image, but {names} names of "
+        "classes are known: the names are dropped; give the right ones by class_names=[...]."
+    )
