@@ -241,15 +241,23 @@ def test_another_size_is_refused() -> None:
         vaw.trace(model, torch.zeros(1, 3, 40, 32))
 
 
+class _Mean(nn.Module):
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens.mean(1)
+
+
 def test_adapting_with_what_does_not_fit() -> None:
     model = OwnModel(norm_first=True)
     with pytest.raises(ParameterError, match="pool is"):
         vaw.adapt(model, "encoder.layers", lambda t: t, pool="sum")
-    with pytest.raises(ParameterError, match="class"):
-        vaw.adapt(model, "encoder.layers", lambda t: t, prefix=())
+    with pytest.raises(ParameterError, match=r"prefix=.*'class'"):
+        vaw.adapt(model, "encoder.layers", lambda t: t, prefix=(), patch_size=8, image_size=32)
     with pytest.raises(ParameterError, match="no blocks"):
         vaw.adapt(model, "head", lambda t: t)
     with pytest.raises(ParameterError, match="no module"):
         vaw.adapt(model, "encoder.blocks", lambda t: t)
-    with pytest.raises(UnsupportedModelError, match="num_heads"):
+    with pytest.raises(UnsupportedModelError, match="could not be run on images"):
         vaw.adapt(nn.Sequential(nn.Linear(2, 2)), "", lambda t: t)
+    no_attention = nn.Sequential(nn.Conv2d(3, 16, 8, 8), nn.Flatten(2), nn.Linear(16, 16), _Mean())
+    with pytest.raises(UnsupportedModelError, match="num_heads"):
+        vaw.adapt(no_attention, [no_attention[2]], lambda t: t.mean(1), image_size=32)

@@ -31,6 +31,7 @@ from .attention_product import PRODUCTS, attention_product, not_attention
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
 from .graph_breaks import GraphBreaks
 from .multi_head_attention import multi_head_attention
+from .parts_in_turn import PartsInTurn
 from .written_out_attention import WrittenOutAttention
 
 __all__ = ["AttentionCall", "BlockCall", "Capture", "rerun_with_head_outputs"]
@@ -90,6 +91,8 @@ class BlockCall:
         it is part of an autograd graph.
     unclear_norm : str or None
         Why it cannot be said which norm that is; None if it can, or if there is none.
+    token_first : bool
+        Whether the block itself takes and returns [token, batch, dim].
     """
 
     input: Tensor
@@ -98,6 +101,7 @@ class BlockCall:
     output: Tensor
     normed: Tensor | None = None
     unclear_norm: str | None = None
+    token_first: bool = False
 
     @property
     def other_kwargs(self) -> dict[str, object]:
@@ -106,8 +110,10 @@ class BlockCall:
 
     def rerun(self, block: nn.Module, tokens: Tensor) -> Tensor:
         """Run the block on other tokens [batch, token, dim] with the same further arguments."""
+        tokens = tokens.transpose(0, 1) if self.token_first else tokens
         result: Tensor | tuple[Tensor, ...] = block(tokens, *self.args, **self.other_kwargs)
-        return result[0] if isinstance(result, tuple) else result
+        result = result[0] if isinstance(result, tuple) else result
+        return result.transpose(0, 1) if self.token_first else result
 
 
 class Capture(TorchFunctionMode):
@@ -128,6 +134,8 @@ class Capture(TorchFunctionMode):
         Treat parameters as constants, so that the autograd graph contains only activations.
     keep : bool
         Store the calls in ``attention_calls`` and ``block_calls``.
+    token_first : bool
+        Whether blocks take and return [token, batch, dim]; what is stored is [batch, token, dim].
 
     Attributes
     ----------
@@ -146,6 +154,7 @@ class Capture(TorchFunctionMode):
         on_block: Callable[[int], None] | None = None,
         constants: bool = True,
         keep: bool = True,
+        token_first: bool = False,
     ) -> None:
         super().__init__()
         self.attention_calls: list[AttentionCall] = []
@@ -155,6 +164,14 @@ class Capture(TorchFunctionMode):
         self._paths = {module: path for path, module in model.named_modules()}
         self._model = model
         self._blocks = blocks
+        self._first_parts: dict[nn.Module, PartsInTurn] = {}
+        self._last_parts: dict[nn.Module, PartsInTurn] = {}
+        self._block_of: dict[nn.Module, int] = dict(blocks)
+        for block in blocks:
+            if isinstance(block, PartsInTurn):
+                self._first_parts[block.parts[0]] = self._last_parts[block.parts[-1]] = block
+                self._block_of.update(dict.fromkeys(block.parts, blocks[block]))
+        self._token_first = token_first
         self._on_attention = on_attention
         self._on_block = on_block
         self._constants = constants
@@ -202,7 +219,7 @@ class Capture(TorchFunctionMode):
     @property
     def block(self) -> int | None:
         """Index of the block that is running, or None."""
-        return next((self._blocks[m] for m in self._stack if m in self._blocks), None)
+        return next((self._block_of[m] for m in self._stack if m in self._block_of), None)
 
     def __torch_function__(
         self,
@@ -236,7 +253,7 @@ class Capture(TorchFunctionMode):
             return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
         result = func(*args, **kwargs)
         if func in NORM_FUNCTIONS and args and self.block in self._norms:
-            self._norms[self.block].add(self.module, args[0], result)
+            result = self._add_norm(self.module, args[0], result)
         return self._written(func, args, result) if self._stack else result
 
     def _written(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
@@ -283,7 +300,9 @@ class Capture(TorchFunctionMode):
             return 0
         shape = block_args[0].shape
         tokens = {t.shape[-1] for t in args if isinstance(t, Tensor) and t.ndim}
-        is_token_first = shape[0] in tokens and len(shape) == 3 and shape[1] not in tokens
+        is_token_first = self._token_first or (
+            shape[0] in tokens and len(shape) == 3 and shape[1] not in tokens
+        )
         return shape[1] if is_token_first else shape[0]
 
     def _fused(
@@ -333,13 +352,13 @@ class Capture(TorchFunctionMode):
             if (
                 args
                 and isinstance(args[0], Tensor)
-                and args[0].shape == self._last_block.output.shape
+                and self._turned(args[0]).shape == self._last_block.output.shape
             ):
-                self._last_block.output = args[0]
+                self._last_block.output = self._turned(args[0])
             self._last_block = None
         self._drop_stale(module)
         self._stack.append(module)
-        index = self._blocks.get(module)
+        index = self._blocks.get(self._whole(module, self._first_parts))
         if index is not None:
             raise_deferred_interrupt()
             if self._keep:
@@ -356,31 +375,63 @@ class Capture(TorchFunctionMode):
             if start is not None:
                 del self._stack[start:]
 
-    def _leave_module(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+    def _add_norm(self, module: nn.Module | None, tokens: Any, output: Any) -> Any:
+        """Take note of a norm of the block that is running; its output to go on with."""
+        turned = self._turned(output)
+        block = self.block
+        if block is not None:
+            self._norms[block].add(module, self._turned(tokens), turned)
+        return self._turned(turned)
+
+    def _whole(self, module: nn.Module, ends: Mapping[nn.Module, PartsInTurn]) -> nn.Module:
+        """The block of which a module is the first or last part; the module itself otherwise."""
+        block = ends.get(module)
+        return module if block is None or block in self._stack else block
+
+    def _turned(self, tokens: Any) -> Any:
+        """Tokens as they are stored, [batch, token, dim], and back; anything else as it is."""
+        if not self._token_first or not isinstance(tokens, Tensor) or tokens.ndim != 3:
+            return tokens
+        return tokens.transpose(0, 1)
+
+    def _leave_module(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> Any:
+        """Store what a module did; what it is to return where that is another view of it."""
         # While the hooks are removed, another thread may call this without keyword arguments.
         if threading.get_ident() != self._thread or not self._stack:
-            return
+            return None
         kwargs, output = rest
         while self._stack and self._stack.pop() is not module:
             pass
-        index = self._blocks.get(module)
+        block = self._whole(module, self._last_parts)
+        index = self._blocks.get(block)
         if index is None:
             if self.block in self._norms and looks_like_norm(module, self._paths.get(module, "")):
-                self._norms[self.block].add(module, _first(args, kwargs), output)
-            return
-        after_hooks = _first(args, kwargs)
+                return self._add_norm(module, _first(args, kwargs), output)
+            return None
+        after_hooks = self._turned(_first(args, kwargs))
         args = self._inputs.pop(index, args)
+        if block is not module:  # what its last part was given is not the block's input
+            after_hooks = self._turned(_first(args, kwargs))
         if self._keep:
             first = _first(args, kwargs)
-            tokens = output[0] if isinstance(output, tuple) else output
+            tokens = self._turned(output[0] if isinstance(output, tuple) else output)
             normed, unclear = self._norms.pop(index, FirstNorm()).output(after_hooks)
             if normed is not None and not normed.requires_grad:
                 normed = None
-            call = BlockCall(first, tuple(args[1:]), dict(kwargs), tokens, normed, unclear)
+            others = {name: value for name, value in kwargs.items() if value is not first}
+            call = BlockCall(
+                self._turned(first), tuple(args[1:]), others, tokens, normed, unclear,
+                self._token_first,
+            )  # fmt: skip
             self.block_calls[index] = call
-            self._last_block = call if _may_be_changed(module) else None
+            changed = block is not module or _may_be_changed(module)
+            self._last_block = call if changed else None
+            if self._token_first:  # so that the graph goes through what is stored
+                turned = self._turned(tokens)
+                output = (turned, *output[1:]) if isinstance(output, tuple) else turned
         if self._on_block:
             self._on_block(index)
+        return output if self._keep and self._token_first else None
 
 
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -425,5 +476,5 @@ def rerun_with_head_outputs(
     inputs = call.input.detach()
     if head_outputs.shape[0] != inputs.shape[0]:
         inputs = inputs.repeat(head_outputs.shape[0] // inputs.shape[0], 1, 1)
-    with Capture(model, {block: 0}, lambda _: head_outputs):
+    with Capture(model, {block: 0}, lambda _: head_outputs, token_first=call.token_first):
         return call.rerun(block, inputs)

@@ -113,7 +113,10 @@ def _run_block(trace: Trace, layer: int, tokens: Tensor, rows: list[int] | None)
     if not mask and rows is None:
         return call.rerun(block, tokens)
     try:
-        with Capture(block, {block: layer}, on_attention, constants=False, keep=False):
+        with Capture(
+            block, {block: layer}, on_attention, constants=False, keep=False,
+            token_first=call.token_first,
+        ):  # fmt: skip
             return call.rerun(block, tokens)
     except _AttentionDone as done:
         return trace.block_rows.finish(layer, tokens[:, rows], done.out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .adapted import adapt
+from .adapting import adapt
 from .libraries import describe
 from .text_prompts import takes_prompts, with_prompts, zero_shot
 from .vision_transformer import VisionTransformer

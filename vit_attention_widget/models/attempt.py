@@ -15,12 +15,11 @@ from .classifier import classifier_width
 from .eval_mode import evaluating
 from .measured import MeasuredReadout, measure_prefix, measure_readout
 from .parts import Parts
+from .prefix_names import prefix_names
 from .skeleton import Skeleton
 
 __all__ = ["Attempt", "FeaturesAttempt"]
 
-_CLASS_TOKENS = ("cls_token", "class_embedding", "class_token", "cls")
-_DISTILLED = ("dist_token", "distillation_token")
 _VECTORS = ("logits", "image_embeds", "pooler_output")
 _STATE = ("training", "_parameters", "_buffers", "_modules", "_read", "_returned")
 _CLASSIFIERS = ("head", "heads", "fc", "classifier", "cls_classifier", "head_dist", "linear")
@@ -91,7 +90,7 @@ class Attempt:
         parts, name = self.parts, type(self.module).__name__
         with torch.no_grad():
             count = measure_prefix(self.skeleton, self.run, parts.patches, name)
-        self.prefix = _prefix_names(parts, count)
+        self.prefix = prefix_names(parts.core, parts.blocks, count)
         rows, cols = self.skeleton.grid
         shape = count + rows * cols, parts.patches.out_channels
         self.measured = measure_readout(self.readout, self.module, shape)
@@ -210,16 +209,3 @@ def _classifies(parts: Parts, module: nn.Module, *, unnamed: bool) -> bool:
         if name.rpartition(".")[2] in _CLASSIFIERS and head not in inside
     ]
     return any(classifier_width(head) != 0 for head in heads) if heads else unnamed
-
-
-def _prefix_names(parts: Parts, count: int) -> tuple[str, ...]:
-    inside = {id(p) for block in parts.blocks for p in block.parameters()}
-    called = {
-        name.rpartition(".")[2] for name, p in parts.core.named_parameters() if id(p) not in inside
-    }
-    names = [
-        word
-        for word, spellings in (("class", _CLASS_TOKENS), ("distilled", _DISTILLED))
-        if called.intersection(spellings)
-    ][:count]
-    return tuple(names + [f"register {i}" for i in range(count - len(names))])

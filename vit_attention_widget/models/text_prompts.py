@@ -69,6 +69,7 @@ class ZeroShot(VisionTransformer):
         self.blocks, self.num_heads = tower.blocks, tower.num_heads
         self.num_classes, self.names = len(prompts), list(prompts)
         self.readout_kind, self.readout_rows = tower.readout_kind, tower.readout_rows
+        self.token_first = tower.token_first
 
     @cached_property
     def empty(self) -> ZeroShot | None:

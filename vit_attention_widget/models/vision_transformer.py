@@ -44,6 +44,9 @@ class VisionTransformer(ImageInput):
         The only tokens that the readout looks at, or None if it looks at all.
     text : TextTower or None
         The other tower of a two-tower model.
+    token_first : bool
+        Whether the blocks themselves take and return [token, batch, dim]; all else here is
+        [batch, token, dim].
     """
 
     library: str
@@ -57,6 +60,7 @@ class VisionTransformer(ImageInput):
     readout_kind: str
     readout_rows: tuple[int, ...] | None
     text: TextTower | None = None
+    token_first: bool = False
 
     @property
     def num_layers(self) -> int:

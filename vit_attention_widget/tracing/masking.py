@@ -60,7 +60,14 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iter
     with (
         interrupts_deferred(),  # PyTorch's own book of function modes is not safe from Ctrl-C
         eagerly(),
-        Capture(vit.model, blocks, on_attention, constants=False, keep=False),
+        Capture(
+            vit.model,
+            blocks,
+            on_attention,
+            constants=False,
+            keep=False,
+            token_first=vit.token_first,
+        ),
     ):
         yield
 

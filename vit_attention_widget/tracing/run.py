@@ -237,7 +237,9 @@ def _capture(
     def on_block(layer: int) -> None:
         progress((layer + 1) / vit.num_layers, "running the model")
 
-    return Capture(vit.model, layer_of, on_attention, on_block=on_block)
+    return Capture(
+        vit.model, layer_of, on_attention, on_block=on_block, token_first=vit.token_first
+    )
 
 
 def _graph_breaks(capture: Capture, logits: object) -> tuple[str, ...]:

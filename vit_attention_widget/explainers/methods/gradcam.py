@@ -103,7 +103,8 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False), torch.enable_grad(), trace.rerunning():
         masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
-        with Capture(trace.model.model, {block: 0}, mask) as capture:
+        turned = record.block.token_first
+        with Capture(trace.model.model, {block: 0}, mask, token_first=turned) as capture:
             after = record.block.rerun(block, inputs)
         norm_output = capture.block_calls[0].normed
         z = norm_output if normed and norm_output is not None else inputs
