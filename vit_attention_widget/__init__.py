@@ -15,6 +15,8 @@ from .comparison.run import compare
 from .data.items import ImagesLike
 from .data.readable import ReadableImages, readable_images
 from .importance.run import HeadImportance, head_importance, head_importance_steps
+from .lens.result import LogitLens
+from .lens.run import logit_lens
 from .models import adapt, describe, zero_shot
 from .models.images import ImageLike
 from .models.token_layout import TokenLayout
@@ -63,6 +65,7 @@ __all__ = [
     "ImageLike",
     "ImageOverview",
     "ImagesLike",
+    "LogitLens",
     "PartialPruning",
     "PruningCurve",
     "ReadableImages",
@@ -86,6 +89,7 @@ __all__ = [
     "image_overview",
     "image_overview_steps",
     "load_pruned",
+    "logit_lens",
     "masked_heads",
     "partial_pruning",
     "prune_heads",
