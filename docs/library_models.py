@@ -183,11 +183,10 @@ def _torchvision() -> Iterator[Case]:
 
 
 def _others() -> Iterator[Case]:
-    from others_code import READ, OpenAiClip
+    from others_code import READ
 
     for name, (create, _) in READ.items():
         yield Case("others", name, create)
-    yield Case("others", "OpenAI's clip (token, batch, dim)", OpenAiClip)
 
 
 def check(case: Case) -> Outcome:

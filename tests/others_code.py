@@ -259,6 +259,7 @@ READ: dict[str, tuple[Callable[[], nn.Module], Expected]] = {
     "BEiT": (Beit, (("class",), "mean", None, 5)),
     "DeiT distilled": (Deit, (("class", "distilled"), "class", (0, 1), 5)),
     "Lightning": (Framework, (("class",), "mean", None, 5)),
+    "OpenAI's CLIP": (OpenAiClip, (("class",), "class", (0,), 0)),
     "a wrapper that normalizes": (Normalizing, (("class",), "class", (0,), 5)),
 }
 """Models, and what must be found: prefix tokens, readout, its rows, number of classes."""

@@ -34,6 +34,7 @@ class _Outcome:
     measured: MeasuredReadout | None
     classes: bool
     returned: str
+    token_first: bool
 
 
 _MEASURED: WeakKeyDictionary[nn.Module, dict[type, _Outcome]] = WeakKeyDictionary()
@@ -79,17 +80,26 @@ class Attempt:
                 before.classes,
             )
             self._returned = before.returned
+            self.skeleton.token_first = before.token_first
             return
         with evaluating(self.module):
             self.measure()
-        outcome = _Outcome(signature, self.prefix, self.measured, self.classes, self._returned)
+        outcome = _Outcome(
+            signature,
+            self.prefix,
+            self.measured,
+            self.classes,
+            self._returned,
+            self.skeleton.token_first,
+        )
         _MEASURED.setdefault(self.module, {})[type(self)] = outcome
 
     def measure(self) -> None:
         """Find the prefix tokens, and what is read out."""
         parts, name = self.parts, type(self.module).__name__
         with torch.no_grad():
-            count = measure_prefix(self.skeleton, self.run, parts.patches, name)
+            count, token_first = measure_prefix(self.skeleton, self.run, parts.patches, name)
+        self.skeleton.token_first = token_first
         self.prefix = prefix_names(parts.core, parts.blocks, count)
         rows, cols = self.skeleton.grid
         shape = count + rows * cols, parts.patches.out_channels
@@ -119,6 +129,7 @@ class Attempt:
         skeleton = Skeleton(
             self.module, self.parts.blocks, self.parts.patches, self.size, others=living
         )
+        skeleton.token_first = self.skeleton.token_first
         return measure_readout(
             lambda tokens: skeleton.readout(self.run, tokens), self.module, shape
         )

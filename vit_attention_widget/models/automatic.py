@@ -131,7 +131,7 @@ def _description(
     # maps are made of tokens.
     rows = measured.rows or (0,)
     before_patches = max(rows) < len(attempt.prefix)
-    return kind(
+    described = kind(
         attempt.module,
         attempt.parts.blocks,
         attempt.readout,
@@ -146,6 +146,8 @@ def _description(
         channels=attempt.parts.patches.in_channels,
         **said,
     )
+    described.token_first = attempt.skeleton.token_first
+    return described
 
 
 def _image_size(parts: Parts) -> tuple[int, int]:

@@ -41,14 +41,19 @@ class MeasuredReadout:
     size: int
 
 
-def measure_prefix(skeleton: Skeleton, run: Run, patches: nn.Conv2d, name: str) -> int:
-    """Number of tokens before the patches: it is marked patches that show where they go.
+def measure_prefix(skeleton: Skeleton, run: Run, patches: nn.Conv2d, name: str) -> tuple[int, bool]:
+    """Number of tokens before the patches, by marked patches, and whether tokens come first.
+
+    Returns
+    -------
+    count : int
+    token_first : bool
+        Whether the blocks take [token, batch, dim].
 
     Raises
     ------
     UnsupportedModelError
-        If the tokens are not some prefix tokens and then all patches, row by row, or if the blocks
-        do not run one after the other.
+        If the tokens are not some prefix tokens and then all patches, row by row.
     """
     rows, cols = skeleton.grid
     weight = patches.weight
@@ -58,28 +63,29 @@ def measure_prefix(skeleton: Skeleton, run: Run, patches: nn.Conv2d, name: str) 
     for image, patch in enumerate(marked, start=1):
         embedded[image, :, patch // cols, patch % cols] = noise
     tokens = skeleton.entering(run, embedded)[0]
-    shape = list(tokens.shape)
     if tokens.ndim != 3:
         raise UnsupportedModelError(
-            f"The blocks of {name} take {shape}, not [batch, token, dim]: attention over windows "
-            "or maps of features is not one sequence of tokens."
+            f"The blocks of {name} take {list(tokens.shape)}, not [batch, token, dim]: attention "
+            "over windows or maps of features is not one sequence of tokens."
         )
-    if shape[0] != 4 and shape[1] == 4:
-        raise UnsupportedModelError(
-            f"The blocks of {name} take [token, batch, dim] = {shape}. Where the model can be "
-            "built so, use batch_first=True."
-        )
-    changed = [
-        (tokens[image] != tokens[0]).any(-1).nonzero().flatten().tolist() for image in (1, 2, 3)
-    ]
-    prefix = shape[1] - rows * cols
-    if shape[0] != 4 or prefix < 0 or changed != [[prefix + patch] for patch in marked]:
-        raise UnsupportedModelError(
-            f"The tokens of {name} are not its patches row by row after some prefix tokens: of "
-            f"{shape[1]} tokens for {rows} x {cols} patches, the first patch becomes "
-            f"{changed[0]}, the last {changed[2]}."
-        )
-    return prefix
+    for token_first, turned in ((False, tokens), (True, tokens.transpose(0, 1))):
+        prefix = turned.shape[1] - rows * cols
+        expected = [[prefix + patch] for patch in marked]
+        if len(turned) == len(embedded) and prefix >= 0 and _changed(turned) == expected:
+            return prefix, token_first
+    turned = tokens if len(tokens) == len(embedded) else tokens.transpose(0, 1)
+    first, _, last = _changed(turned)
+    raise UnsupportedModelError(
+        f"The tokens of {name} are not its patches row by row after some prefix tokens: of "
+        f"{turned.shape[1]} tokens for {rows} x {cols} patches, the first patch becomes {first}, "
+        f"the last {last}."
+    )
+
+
+def _changed(tokens: Tensor) -> list[list[int]]:
+    """Tokens [image, token, dim] in which each image but the first differs from that."""
+    differ = (tokens[1:] != tokens[:1]).any(-1)
+    return [row.nonzero().flatten().tolist() for row in differ][:3]
 
 
 def measure_readout(

@@ -38,6 +38,11 @@ class Skeleton:
         A size that the model takes.
     others : mapping of nn.Module to nn.Module, optional
         Further modules to replace, and by what.
+
+    Attributes
+    ----------
+    token_first : bool
+        Whether blocks take and return [token, batch, dim].
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Skeleton:
         self._others = dict(others or {})
         self._model, self._blocks, self._patches = model, list(blocks), patches
         self._size = image_size
+        self.token_first = False
         self._copied = _holders(model, {*self._blocks, patches, *self._others})
 
     @property
@@ -78,7 +84,8 @@ class Skeleton:
         """What the model returns for tokens [batch, token, dim] that leave its last block."""
         embedded = tokens.new_zeros(()).expand(len(tokens), self._patches.out_channels, *self.grid)
         stand_ins = {block: _Passing(block) for block in self._blocks}
-        stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], returns=tokens)
+        last = tokens.transpose(0, 1) if self.token_first else tokens
+        stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], returns=last)
         return self._run(run, stand_ins, embedded)
 
     def last_tokens(self, run: Run, inputs: Tensor) -> Tensor:
@@ -87,7 +94,7 @@ class Skeleton:
         kept: list[Tensor] = []
         copied = _holders(self._model, {last})
         run(_copy(self._model, copied, {last: _Keeping(last, kept)}), inputs)
-        return kept[-1]
+        return kept[-1].transpose(0, 1) if self.token_first else kept[-1]
 
     def _run(self, run: Run, stand_ins: dict[nn.Module, _Passing], embedded: Tensor) -> Any:
         replaced: dict[nn.Module, nn.Module] = {
