@@ -20,7 +20,7 @@ _ATTENTION = ("attention", "self_attn", "self_attention", "attn")
 _OUTPUT = ("o_proj", "out_proj", "proj", "output.dense", "attention.output.dense")
 _SCALE_1 = ("layer_scale1", "ls_1", "lambda_1")
 _SCALE_2 = ("layer_scale2", "ls_2", "lambda_2")
-_HEADS = ("num_heads", "num_attention_heads", "n_head", "n_heads")
+_HEADS = ("num_heads", "num_attention_heads", "n_head", "n_heads", "heads")
 
 
 def heads_of(block: nn.Module) -> int:
