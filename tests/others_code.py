@@ -250,6 +250,28 @@ class Normalizing(nn.Module):
         return {"logits": self.fc(self.net((x - 0.5) / 0.5))}
 
 
+class TwoTowers(nn.Module):
+    """A CLIP of OpenAI's names: features of images are projected beside the tower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visual = OpenAiClip()
+        self.token_embedding = nn.Embedding(99, 6)
+        self.image_projection = nn.Parameter(torch.zeros(8, 6))
+        self.logit_scale = nn.Parameter(torch.tensor(2.0))
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        return self.visual(image) @ self.image_projection
+
+    def encode_text(self, text: Tensor) -> Tensor:
+        return self.token_embedding(text).mean(1)
+
+    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+        features = (self.encode_image(image), self.encode_text(text))
+        images, texts = (nn.functional.normalize(f, dim=-1) for f in features)
+        return self.logit_scale.exp() * images @ texts.T
+
+
 Expected = tuple[tuple[str, ...], str, tuple[int, ...] | None, int]
 
 READ: dict[str, tuple[Callable[[], nn.Module], Expected]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from models import randomise
-from others_code import READ, Dino
+from others_code import READ, Dino, TwoTowers
 from snapshots import untouched
 from torch import Tensor, nn
 
@@ -124,3 +124,24 @@ def test_a_head_that_begins_with_zeros_is_measured_all_the_same() -> None:
     vit = vaw.describe(model)
     assert (vit.readout_kind, vit.num_classes) == ("mean", 5)
     assert not model.head.weight.any()
+
+
+def test_two_towers_by_openais_names_take_prompts() -> None:
+    model = TwoTowers()
+    randomise(model)
+    model = model.double().eval()
+
+    def tokenize(texts: list[str]) -> Tensor:
+        return torch.tensor([[ord(letter) % 99 for letter in text[:5]] for text in texts])
+
+    prompts = ["a cat", "a dog", "birds"]
+    with torch.no_grad():
+        theirs = model(images(), tokenize(prompts))
+    trace = vaw.trace(vaw.zero_shot(model, prompts, tokenizer=tokenize), images(), 1)
+    torch.testing.assert_close(trace.logits, theirs)
+    with torch.no_grad():
+        torch.testing.assert_close(trace.model.readout(trace.layers[-1].output), theirs)
+    for name, method in vaw.explainers.METHODS.items():
+        assert method(trace).values.isfinite().all(), name
+    by_features = vaw.zero_shot(model, prompts, features=model.encode_text(tokenize(prompts)))
+    torch.testing.assert_close(vaw.trace(by_features, images(), 1).logits, theirs)

@@ -16,6 +16,7 @@ from .holders import held_model, refuse_graph, refuse_missing_weights, refuse_no
 from .output_kind import OutputKind
 from .preparation import prepared
 from .said_classes import with_classes
+from .two_towers import describe_two_towers, has_two_towers
 from .vision_transformer import VisionTransformer
 from .wrapped import note, unwrapped
 
@@ -102,6 +103,8 @@ def _library(model: nn.Module) -> str | None:
 def _of_no_library(model: nn.Module) -> VisionTransformer:
     """Describe a model of anybody's code by its parts, as far as they can be found."""
     try:
+        if has_two_towers(model):
+            return describe_two_towers(model)
         described: VisionTransformer = describe_automatically(model)
         inner = described.model
         if inner is model or _library(inner) is None:
