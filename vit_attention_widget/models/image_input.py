@@ -71,7 +71,7 @@ class ImageInput(ABC):
     def prepared_by(self: Described, preparation: Preparation) -> Described:
         """The same description with another preparation."""
         other = copy.copy(self)
-        vars(other).pop("_input_size", None)
+        vars(other).pop("input_size", None)
         other.preparation = preparation
         return other
 
@@ -158,7 +158,7 @@ class ImageInput(ABC):
         """One picture by the model's own preprocessing, [channel, height, width]."""
         image, name = load_image(source), picture_name(source)
         try:
-            check_resized(image.height, image.width, self._input_size, name)
+            check_resized(image.height, image.width, self.input_size, name)
             return self.transform(image)
         except ImageError:
             raise
@@ -171,7 +171,7 @@ class ImageInput(ABC):
             ) from error
 
     @cached_property
-    def _input_size(self) -> tuple[int, int]:
+    def input_size(self) -> tuple[int, int]:
         """Height and width that the preprocessing makes of a small square."""
         height, width = self.transform(Image.new("RGB", (32, 32))).shape[-2:]
         return height, width

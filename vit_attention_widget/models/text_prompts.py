@@ -130,7 +130,7 @@ class ZeroShot(VisionTransformer):
     def prepared_by(self, preparation: Preparation) -> ZeroShot:
         """The same with a tower that is prepared for in another way."""
         other = copy.copy(self)
-        vars(other).pop("_input_size", None)
+        vars(other).pop("input_size", None)
         other._tower = self._tower.prepared_by(preparation)
         return other
 

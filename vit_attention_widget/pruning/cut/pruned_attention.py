@@ -15,8 +15,9 @@ from timm.models.vision_transformer_relpos import RelPosAttention
 from torch import Tensor, nn
 
 from ...models.timm.attention import projections
+from .linear import linear_of
 
-__all__ = ["PrunedAttention", "can_cut", "why_unknown"]
+__all__ = ["PrunedAttention", "can_cut", "is_of_timm", "why_unknown"]
 
 _LINEAR = ("qkv", "q_proj", "k_proj", "v_proj", "proj", "gate")
 _KNOWN = (Attention, AttentionRope, BeitAttention, EvaAttention, RelPosAttention)
@@ -29,6 +30,11 @@ def can_cut(attention: nn.Module) -> bool:
     a head can only be set to zero.
     """
     return isinstance(getattr(attention, "norm", None), nn.Identity | None)
+
+
+def is_of_timm(attention: nn.Module) -> bool:
+    """Whether this is one of timm's attention modules (of a subclass too), or made of one."""
+    return isinstance(attention, (*_KNOWN, PrunedAttention))
 
 
 def why_unknown(attention: nn.Module) -> str | None:
@@ -71,12 +77,12 @@ class PrunedAttention(nn.Module):
         before = getattr(attention, "kept", every)
         self.register_buffer("kept", before[keep].clone(), persistent=False)
         self.kept: Tensor
-        self.qkv = _linear(weight[:, keep].flatten(0, 2), _picked(bias, keep))
+        self.qkv = linear_of(weight[:, keep].flatten(0, 2), _picked(bias, keep))
         self.q_norm = getattr(attention, "q_norm", None) or nn.Identity()
         self.k_norm = getattr(attention, "k_norm", None) or nn.Identity()
         self.attn_drop, self.proj_drop = attention.attn_drop, attention.proj_drop
         columns = attention.proj.weight.unflatten(1, (-1, self.head_dim))[:, keep]
-        self.proj = _linear(columns.flatten(1), attention.proj.bias)
+        self.proj = linear_of(columns.flatten(1), attention.proj.bias)
         self.gate = None
         gate = getattr(attention, "gate", None)
         if gate is not None:
@@ -84,7 +90,7 @@ class PrunedAttention(nn.Module):
             bias = gate.bias
             if bias is not None:
                 bias = bias.unflatten(0, (-1, self.head_dim))[keep].flatten()
-            self.gate = _linear(rows, bias)
+            self.gate = linear_of(rows, bias)
         self.rel_pos = getattr(attention, "rel_pos", None)  # a module that biases all heads
         table = getattr(attention, "relative_position_bias_table", None)
         self.relative_position_bias_table = None
@@ -160,13 +166,3 @@ class PrunedAttention(nn.Module):
 
 def _picked(bias: Tensor | None, keep: list[int]) -> Tensor | None:
     return None if bias is None else bias[:, keep].flatten()
-
-
-def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A linear layer with copies of these weights; either size may be 0."""
-    linear = nn.Linear(1, 1, bias=bias is not None, device=weight.device, dtype=weight.dtype)
-    linear.out_features, linear.in_features = weight.shape
-    linear.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
-    if bias is not None:
-        linear.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
-    return linear

@@ -34,6 +34,11 @@ class Pruning:
         """``{layer: (heads)}`` that were pruned in either way."""
         return _merged(self.cut, self.zeroed)
 
+    def numbers(self, layer: int, count: int) -> list[int]:
+        """The number in the original of each of the ``count`` heads that a layer has now."""
+        cut = self.cut.get(layer, ())
+        return [head for head in range(count + len(cut)) if head not in cut]
+
     def __or__(self, more: Pruning) -> Pruning:
         """What was pruned in two steps."""
         return Pruning(_merged(self.cut, more.cut), _merged(self.zeroed, more.zeroed))

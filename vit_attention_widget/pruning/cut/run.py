@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import UnsupportedModelError
+from ...capture.attention_product import is_close
+from ...errors import UnsupportedModelError, VitAttentionError
 from ...models import VisionTransformer, describe
-from ...models.head_index import HeadsLike, check_heads
-from .pruned_attention import PrunedAttention, can_cut, why_unknown
+from ...models.eval_mode import evaluating
+from ...models.head_index import Heads, HeadsLike, check_heads
+from ...tracing.masking import masked_heads
+from .attention_module import AttentionModule, attention_modules
+from .joined_attention import JoinedAttention, replace_module
+from .pass_of_copy import Seen, probe_inputs, watch
+from .projections import Projections, find_projections
 from .record import Pruning, pruning_of
 
 __all__ = ["prune_heads"]
@@ -25,13 +31,19 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Mo
     that are left). A head whose output is normalized together with that of others cannot be cut:
     the weights of its values are set to zero instead, and :func:`pruning_of` says so.
 
+    Attention of timm, and PyTorch's multi-head attention (torchvision, open_clip, one's own code),
+    is replaced by a module of fewer heads. In any other (transformers) the rows and columns of the
+    linear layers go that made the values and were given the head outputs, as one pass shows; and
+    the copy is returned if it then decides as the masked model does.
+
     Parameters
     ----------
     model : nn.Module
         A supported model; it is not changed.
     heads : dict or iterable of (layer, head)
         ``{layer: [heads]}`` or pairs, as in ``importance.ranking()[-4:]``; layer -1 is the last.
-        All heads of a layer may go.
+        All heads of a layer may go; one stays with values of zero where the model's code cannot do
+        without any.
 
     Returns
     -------
@@ -43,7 +55,8 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Mo
     ParameterError
         If a layer or head does not exist.
     UnsupportedModelError
-        If a block's attention is of unknown form, or was changed (adapters, hooks).
+        If a block's attention is of unknown form, was changed (adapters, hooks), shares keys
+        between heads, or if the smaller model does not decide as the masked one.
 
     Examples
     --------
@@ -55,61 +68,117 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Mo
     """
     vit = describe(model)
     chosen = check_heads(vit, heads)
-    if vit.library != "timm":
-        raise UnsupportedModelError(
-            f"{vit.name} is not one of timm's models: only theirs can be cut. Its heads can be "
-            "masked (masked_heads)."
-        )
+    paths = {module: path for path, module in vit.model.named_modules()}
     small = copy.deepcopy(vit.model)
+    blocks = {layer: small.get_submodule(paths[vit.blocks[layer]]) for layer in chosen}
+    before = pruning_of(vit.model)
+    attention = {layer: attention_modules(block) for layer, block in blocks.items()}
+    unknown = {layer: blocks[layer] for layer, modules in attention.items() if len(modules) != 1}
+    inputs = probe_inputs(vit) if _needs_check(attention) else None
+    seen = _look(vit, small, unknown, inputs) if unknown and inputs is not None else None
     cut, zeroed = dict[int, tuple[int, ...]](), dict[int, tuple[int, ...]]()
-    blocks: list[Any] = describe(small).blocks
     for layer, pruned in chosen.items():
-        attention = getattr(blocks[layer], "attn", blocks[layer])
-        reason = why_unknown(attention)
-        if reason is not None:
-            raise UnsupportedModelError(
-                f"Layer {layer} of {vit.name} cannot be pruned for good: {reason}. Mask its heads "
-                "instead (masked_heads), or first merge or remove what was added to it."
-            )
-        original = _original_heads(attention)
-        if can_cut(attention):
-            keep = [head for head in range(attention.num_heads) if head not in pruned]
-            blocks[layer].attn = PrunedAttention(attention, keep).train(attention.training)
-            cut[layer] = tuple(original[head] for head in pruned)
+        original = before.numbers(layer, vit.num_heads[layer])
+        numbers = tuple(original[head] for head in pruned)
+        if layer in unknown:
+            assert seen is not None
+            gone = _cut_projections(vit, layer, blocks[layer], pruned, seen[layer])
+            cut[layer] = tuple(original[head] for head in gone)
+            zeroed[layer] = tuple(number for number in numbers if number not in cut[layer])
         else:
-            _zero_values(attention, pruned)
-            zeroed[layer] = tuple(original[head] for head in pruned)
-    pruning = pruning_of(vit.model) | Pruning(cut, zeroed)
-    small._vaw_pruning = pruning  # type: ignore[assignment]
+            (module,) = attention[layer]
+            reason = module.why_not()
+            if reason is not None:
+                raise UnsupportedModelError(
+                    f"Layer {layer} of {vit.name} cannot be pruned for good: {reason}. Mask its "
+                    "heads instead (masked_heads), or first merge or remove what was added to it."
+                )
+            (cut if module.remove(pruned) else zeroed)[layer] = numbers
+    if inputs is not None:
+        _check_decision(vit, small, chosen, inputs)
+    small._vaw_pruning = before | Pruning(_any(cut), _any(zeroed))  # type: ignore[assignment]
     return small
 
 
-def _original_heads(attention: Any) -> list[int]:
-    """The number that each head of an attention had in the original."""
-    if isinstance(attention, PrunedAttention):
-        return [int(head) for head in attention.kept]
-    return list(range(attention.num_heads))
+def _any(heads: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    return {layer: numbers for layer, numbers in heads.items() if numbers}
 
 
-def _zero_values(attention: Any, heads: tuple[int, ...]) -> None:
-    """Zero the weights of the values of some heads, so that their outputs are exactly zero."""
-    if getattr(attention, "num_kv_groups", 1) > 1:
+def _needs_check(attention: Mapping[int, Sequence[AttentionModule]]) -> bool:
+    """Whether anything but timm's attention is cut, whose modules are known to the last line."""
+    return any(len(found) != 1 or not found[0].is_of_timm for found in attention.values())
+
+
+def _look(
+    vit: VisionTransformer, small: nn.Module, blocks: Mapping[int, nn.Module], inputs: Tensor
+) -> dict[int, Seen]:
+    seen = watch(small, blocks, lambda: _decide(vit, small, inputs))
+    for layer in blocks:
+        if len(seen[layer].attention) != 1:
+            raise _cannot(vit, layer, "its attention was not observed, or several times")
+    return seen
+
+
+def _cut_projections(
+    vit: VisionTransformer, layer: int, block: nn.Module, pruned: Sequence[int], seen: Seen
+) -> list[int]:
+    """Cut heads; which of them went. One stays, with values of zero, where all were to go."""
+    (call,) = seen.attention
+    projections = find_projections(block, call, seen)
+    if not isinstance(projections, Projections):
+        raise _cannot(vit, layer, projections)
+    total = call.v.shape[1]
+    keep = [head for head in range(total) if head not in pruned]
+    if not keep:
+        keep = [pruned[0]]
+        projections.zero_values(pruned[0], total)
+    plain = projections.as_plain(block, call, seen)
+    projections.keep(keep, total)
+    if plain is not None:
+        module, scale = plain
+        returned = seen.returned[module]
+        length = len(returned) if isinstance(returned, tuple) else 0
+        replace_module(block, module, JoinedAttention(module, projections, scale, length))
+    return [head for head in pruned if head not in keep]
+
+
+def _decide(vit: VisionTransformer, model: nn.Module, inputs: Tensor) -> Tensor:
+    """Logits of a copy of the described model."""
+    # The parts of an adapted model were said of the original alone.
+    forward = model if vit.library == "adapted" else describe(model).forward
+    output = forward(inputs)
+    if not isinstance(output, Tensor):
         raise UnsupportedModelError(
-            f"{type(attention).__name__} shares values between heads and normalizes their outputs "
-            "together: its heads can be masked (masked_heads), but not pruned for good."
+            f"{vit.name} returns a {type(output).__name__}, not a tensor: heads cannot be cut."
         )
-    fused = getattr(attention, "qkv", None)
-    shape = (3, attention.num_heads, -1) if fused is not None else (attention.num_heads, -1)
-    source = fused if fused is not None else attention.v_proj
+    return output
 
-    def zero(values: Tensor | None) -> None:
-        if values is not None:
-            view = values.unflatten(0, shape)
-            (view[2] if fused is not None else view)[list(heads)] = 0
 
-    with torch.no_grad():
-        zero(source.weight)
-        zero(source.bias)
-        extra = getattr(attention, "v_bias", None)
-        if extra is not None:
-            extra.unflatten(0, (attention.num_heads, -1))[list(heads)] = 0
+def _check_decision(vit: VisionTransformer, small: nn.Module, heads: Heads, inputs: Tensor) -> None:
+    """Raise unless the smaller model decides as the masked one."""
+    with evaluating(vit.model), torch.no_grad(), masked_heads(vit, heads):
+        expected = vit.forward(inputs)
+    try:
+        with evaluating(small), torch.no_grad():
+            logits = _decide(vit, small, inputs)
+        same = logits.shape == expected.shape and is_close(logits, expected)
+    except VitAttentionError:
+        raise
+    except Exception as error:  # the model's own code, which may count its heads elsewhere
+        raise UnsupportedModelError(
+            f"{vit.name} cannot be pruned for good: without these heads its code fails "
+            f"({type(error).__name__}: {error}). Mask them instead (masked_heads)."
+        ) from error
+    if not same:
+        raise UnsupportedModelError(
+            f"{vit.name} cannot be pruned for good: without the weights of these heads it does not "
+            "decide as it does where they are masked, so something else depends on them. Mask them "
+            "instead (masked_heads)."
+        )
+
+
+def _cannot(vit: VisionTransformer, layer: int, reason: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"Layer {layer} of {vit.name} cannot be pruned for good: {reason}. Mask its heads instead "
+        "(masked_heads)."
+    )
