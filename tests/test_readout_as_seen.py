@@ -59,7 +59,7 @@ PATCHES = list(range(1, 17))
 READOUTS: dict[str, tuple[Readout, str, tuple[int, ...] | None, list[int]]] = {
     "class": (lambda m, t: m.head(m.norm(t)[:, 0]), "class", (0,), [0]),
     "mean of patches": (lambda m, t: m.head(m.norm(t)[:, 1:].mean(1)), "mean", None, PATCHES),
-    "mean of all": (lambda m, t: m.head(m.norm(t).mean(1)), "mean", None, PATCHES),
+    "mean of all": (lambda m, t: m.head(m.norm(t).mean(1)), "mean", None, [0, *PATCHES]),
     "max": (lambda m, t: m.head(t[:, 1:].amax(1)), "max", None, PATCHES),
     "class and a patch": (
         lambda m, t: (m.head(t[:, 0]) + m.head(t[:, 1])) / 2, "mean", None, [0, 1],
@@ -179,3 +179,72 @@ def test_what_happens_between_blocks_is_seen() -> None:
     from vit_attention_widget.tracing.run import remask
 
     torch.testing.assert_close(remask(trace, {1: [0]}).logits, expected)
+
+
+# --- weights of a mean ---------------------------------------------------------------------------
+
+SHARES = torch.linspace(0.5, 2, 17).double()
+SHARES = SHARES / SHARES.sum()
+
+
+def weighted(m: Any, t: Tensor) -> Tensor:
+    return m.head(m.fc_norm((SHARES[:, None] * m.norm(t)).sum(1)))
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("norm", ["before", "after"])
+def test_a_weighted_mean_is_read_by_its_weights(norm: str, gradients: bool) -> None:
+    model = Reading(weighted, fc_norm=norm == "after")
+    trace = vaw.trace(described(model), images(), gradients=gradients)
+    torch.testing.assert_close(trace.readout.weights(), SHARES.expand(2, -1))
+    # Rollout, literally: the product of (A + I) / 2, averaged over heads, read by these weights.
+    product = torch.eye(17).double()
+    for layer in range(3):
+        attention = trace.attention(layer).mean(1)
+        product = (attention + torch.eye(17).double()) / 2 @ product
+    rows = (SHARES[:, None] * product).sum(1)[:, 1:].unflatten(1, (4, 4))
+    final = vaw.explainers.rollout(trace).values[:, -1]
+    torch.testing.assert_close(final / final.sum(), rows / rows.sum())
+
+
+@pytest.mark.parametrize("name", ["mean of all", "mean of patches", "some patches"])
+def test_a_mean_has_uniform_weights(name: str) -> None:
+    trace = vaw.trace(described(Reading(READOUTS[name][0])), images())
+    queries = READOUTS[name][3]
+    expected = torch.zeros(2, 17).double()
+    expected[:, queries] = 1 / len(queries)
+    assert torch.equal(trace.readout.weights(), expected)
+
+
+def test_heads_are_ablated_under_a_weighted_mean() -> None:
+    model = Reading(weighted)
+    found = vaw.head_importance(described(model), images(), metric="probability")
+    vit = described(model)
+    with torch.no_grad(), vaw.masked_heads(vit, {2: [0]}):
+        p = model(images()).softmax(-1)[torch.arange(2), found.labels]
+    torch.testing.assert_close(found.baseline - p, found.values[:, 2, 0])
+
+
+def test_daam_sums_over_all_tokens_that_are_read() -> None:
+    """The class token beside the patches' mean, as DINOv2's classifiers read them."""
+
+    class Both(Reading):
+        def __init__(self) -> None:
+            super().__init__(lambda m, t: self.both(m.norm(t)))
+            self.linear = nn.Linear(32, 5).double()
+
+        def both(self, t: Tensor) -> Tensor:
+            return self.linear(torch.cat([t[:, 0], t[:, 1:].mean(1)], 1))
+
+    trace = vaw.trace(described(Both()), images(), 2)
+    assert trace.readout.queries == [0, *PATCHES]
+    score = trace.forward_pass.logits[:, 2].sum()
+    expected = torch.zeros(2, 17).double()
+    for record in trace.layers:
+        (upstream,) = torch.autograd.grad(score, record.out, retain_graph=True)
+        attention = (record.q @ record.k.mT * record.scale).softmax(-1)
+        block = (attention * (upstream.relu() @ record.v.mT)).sum((1, 2)).relu().detach()
+        block[:, 0] = 0
+        expected = expected + block
+    raw = vaw.explainers.daam(trace, normalize=False).final
+    torch.testing.assert_close(raw, expected[:, 1:].unflatten(1, (4, 4)))

@@ -17,16 +17,17 @@ class Readout:
     def __init__(self, forward_pass: ForwardPass) -> None:
         self._forward_pass = forward_pass
         self._checked = False
+        self._shares: Tensor | None = None
 
     def of(self, forward_pass: ForwardPass) -> Readout:
         """The readout of another pass of the same model, which counts as checked if this one is."""
         readout = Readout(forward_pass)
-        readout._checked = self._checked
+        readout._checked, readout._shares = self._checked, self._shares
         return readout
 
     @property
     def queries(self) -> list[int]:
-        """Tokens that feed the readout: the class token, or all patches if there is none.
+        """Tokens that feed the readout: the class token, or all that are read if patches are.
 
         Raises
         ------
@@ -45,8 +46,10 @@ class Readout:
     def weights(self) -> Tensor:
         """Weight of each token in the readout, [batch, token], summing to 1.
 
-        1 for the class token; uniform over the patches; or the attention of the pooling layer's
-        first latent query, averaged over its heads.
+        1 for the class token; for a mean its weights, as measured, which are mostly uniform; or the
+        attention of the pooling layer's first latent query, averaged over its heads. Where tokens
+        are read in ways that cannot be compared (the class token beside the patches' mean), all
+        that are read weigh the same.
 
         Raises
         ------
@@ -64,8 +67,43 @@ class Readout:
             weights[:, skipped:] = pooled
             return weights
         queries = self.queries
-        weights[:, queries] = 1 / len(queries)
+        if self._shares is None:
+            self._shares = self._measure_shares(queries)
+        weights[:, queries] = self._shares.to(weights)
         return weights
+
+    def _measure_shares(self, queries: list[int]) -> Tensor:
+        """Weight of each of the tokens that are read, [token], summing to 1.
+
+        For tokens that are all alike the gradient of a weighted mean, whatever norm comes before
+        and whatever head after it, is one vector times each token's weight.
+        """
+        model, output = self._forward_pass.model, self._forward_pass.layers[-1].output
+        uniform = torch.full([len(queries)], 1 / len(queries), dtype=torch.float64)
+        if len(queries) == 1 or model.readout_kind not in ("mean", "class"):
+            return uniform
+        with self._forward_pass.rerunning(), torch.inference_mode(False), torch.enable_grad():
+            try:
+                self.check()
+            except UnsupportedModelError:
+                return uniform
+            alike = output.detach()[:1].mean(1, keepdim=True).expand(-1, output.shape[1], -1)
+            alike = alike.clone().requires_grad_()
+            read = model.readout(alike)
+            if not read.requires_grad:
+                return uniform
+            score = (read * torch.linspace(-1, 1, read.shape[1]).to(read).cos()).sum()
+            (gradient,) = torch.autograd.grad(score, alike, allow_unused=True)
+        if gradient is None:
+            return uniform
+        of_each = gradient[0, queries].double().cpu()
+        total = of_each.sum(0)
+        shares = of_each @ total / (total @ total).clamp_min(torch.finfo(torch.float64).tiny)
+        off = (of_each - shares[:, None] * total).norm() / of_each.norm().clamp_min(1e-300)
+        measured = bool(off < 1e-2) and bool((shares >= 0).all())
+        if not measured or torch.allclose(shares, uniform, rtol=1e-2, atol=0):
+            return uniform
+        return shares / shares.sum()
 
     def check(self) -> None:
         """Verify that applying the final norm and head to the last tokens gives the model's logits.

@@ -35,8 +35,8 @@ def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -
 
     Notes
     -----
-    Without a class token (average or attention pooling; not in the paper) the sum runs over all
-    patch queries, each with its own gradient, which takes the class token's place.
+    Where not the class token alone is read out (average or attention pooling; not in the paper) the
+    sum runs over all tokens that are, each with its own gradient, in the class token's place.
     """
     signed = trace.target.signed if signed is None else signed
     queries = trace.readout.queries

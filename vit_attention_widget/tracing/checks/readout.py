@@ -69,7 +69,7 @@ def readout_as_seen(
     if vit.readout_kind == "attention_pool" and pool is None:  # it was not observed
         return _with(vit, "attention_pool", None), ReadTokens(patches)
     if set(rows) >= set(patches):
-        return _with(vit, "max" if vit.readout_kind == "max" else "mean", None), ReadTokens(patches)
+        return _with(vit, "max" if vit.readout_kind == "max" else "mean", None), ReadTokens(rows)
     if rows[0] >= tokens.num_prefix and _takes_maximum(vit, output, rows):
         return _with(vit, "max", None), ReadTokens(patches)
     unknown = None if _always(vit, output, rows) else _depends(rows, tokens)
