@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..errors import ImageError, ParameterError, VitAttentionError
 from ..models.images import ImageLike, picture_name
-from ..models.picture_limits import said
 from ..models.tensor_input import check_plain
+from ..support.words import said
 
 __all__ = [
     "ImagesLike",

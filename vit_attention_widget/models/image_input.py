@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from ..errors import ImageError
 from ..support.deprecation import renamed_attribute
 from ..support.warn import warn_caller
+from ..support.words import said
 from .images import ImageLike, load_image, picture_name
-from .picture_limits import check_resized, out_of_memory, said
+from .picture_limits import check_resized, out_of_memory
 from .pictures import pictures
 from .preparation import Normalization, Preparation
 from .tensor_input import check_model_input

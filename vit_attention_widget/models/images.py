@@ -21,15 +21,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
-from .picture_limits import (
-    ACCEPTED,
-    PIXEL_LIMIT,
-    check_size,
-    limit_advice,
-    out_of_memory,
-    said,
-    shorten,
-)
+from ..support.words import said, shorten
+from .picture_limits import ACCEPTED, PIXEL_LIMIT, check_size, limit_advice, out_of_memory
 from .pixel_arrays import from_array, from_tensor
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ __all__ = [
     "check_size",
     "limit_advice",
     "out_of_memory",
-    "said",
-    "shorten",
 ]
 
 PIXEL_LIMIT = 100_000_000
@@ -67,16 +65,3 @@ def limit_advice() -> str:
 def out_of_memory(name: str) -> ImageError:
     """The error for a picture that there is no memory for."""
     return ImageError(f"{name} needs more memory than there is. Make the picture smaller first.")
-
-
-def said(error: BaseException) -> str:
-    """Type and message of an error that anyone may have raised, even one without a message."""
-    try:
-        return f"{type(error).__name__}: {shorten(str(error))}"
-    except Exception:
-        return type(error).__name__
-
-
-def shorten(text: str, limit: int = 120) -> str:
-    """The beginning and the end of a text that is too long for a message."""
-    return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-12:]}"

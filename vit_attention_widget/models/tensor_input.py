@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import ImageError
-from .picture_limits import said
+from ..support.words import said
 
 __all__ = ["check_model_input", "check_plain"]
 
