@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,11 @@ from safetensors.numpy import load
 from test_session import PICTURE, tiny
 
 import vit_attention_widget as vaw
-from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.errors import ParameterError, VitAttentionError
+from vit_attention_widget.session import attention
+from vit_attention_widget.widgets import answers
+
+ROOT = Path(__file__).parent.parent
 
 CLASSES = [
     vaw.AttentionInspector,
@@ -141,6 +147,101 @@ def test_every_request_is_answered_once(explorer: vaw.Explorer, replies: list) -
         time.sleep(0.02)
     assert sorted(int(content["id"]) for content, _ in replies) == list(range(20))
     assert all(("ok" in content) != ("cancelled" in content) for content, _ in replies)
+
+
+@pytest.mark.parametrize("slot", ["trace", "rows", "prompts"])
+def test_ids_of_the_browser_do_not_name_work_of_the_kernel(
+    explorer: vaw.Explorer, replies: list, slot: str
+) -> None:
+    explorer.session.pruned_heads = [(0, 0)]
+    explorer._handle_custom_msg({"cancel": slot}, [])
+    explorer._handle_custom_msg({"id": slot, "method": "attention", "params": {"layer": 0}}, [])
+    assert explorer.wait(60)
+    assert explorer.session.trace.head_mask == {0: (0,)}
+    assert [content["id"] for content, _ in replies] == [slot]
+    assert replies[0][0]["ok"]
+
+
+def test_widgets_of_a_session_may_use_the_same_ids(explorer: vaw.Explorer, replies: list) -> None:
+    grid = vaw.HeadImportanceGrid(session=explorer.session)
+    content = {"id": "1", "method": "attention", "params": {"layer": 0}}
+    for _ in range(5):
+        explorer._handle_custom_msg(content, [])
+        grid._handle_custom_msg(content, [])
+        assert explorer.wait(60)
+    grid.close()
+    assert [("ok" in reply) for reply, _ in replies] == [True] * 5
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), RuntimeError("\ud800")])
+def test_what_fails_in_a_way_that_nobody_thought_of_is_answered_once(
+    explorer: vaw.Explorer, replies: list, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setitem(answers._ANSWERS, "attention", broken)
+    ask(explorer, {"id": "a", "method": "attention", "params": {"layer": 0}})
+    [(reply, _)] = replies
+    assert reply["id"] == "a"
+    json.dumps(reply, ensure_ascii=False).encode()
+    assert reply["error"]["message"]
+
+
+def test_prompts_for_a_model_without_text_are_answered(explorer, replies: list) -> None:
+    ask(explorer, {"id": "a", "method": "prompts", "params": {"prompts": ["a cat"]}})
+    [(reply, _)] = replies
+    assert reply["id"] == "a"
+    assert "takes no prompts" in reply["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x" * 10_000, "\0", 3, None, ["a"]])
+def test_an_id_that_cannot_be_sent_back(explorer, replies: list, name: Any) -> None:
+    ask(explorer, {"id": name, "method": "attention", "params": {"layer": 0}})
+    [(reply, _)] = replies
+    assert reply["id"] is None
+    assert "an id of at most 200" in reply["error"]["message"]
+
+
+def test_a_matrix_too_large_to_send_is_refused(explorer, replies: list, monkeypatch) -> None:
+    monkeypatch.setattr(attention, "MOST_STREAMED_TOKENS", 100)
+    ask(explorer, {"id": "a", "method": "attention", "params": {"layer": 0}})
+    [(reply, buffers)] = replies
+    assert not buffers
+    assert "101 tokens is not sent whole" in reply["error"]["message"]
+
+
+def test_browser_and_kernel_agree_on_what_is_too_large() -> None:
+    source = (ROOT / "js/src/state/attention.ts").read_text("utf-8")
+    assert f"STREAMED_TOKENS = {attention.MOST_STREAMED_TOKENS};" in source
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("selected_layer", None, "There is no layer None: .* 0 to 5"),
+        ("selected_token", float("nan"), "There is no token nan: they run from 0 to 100"),
+        ("selected_head", np.zeros((2, 2)), "There is no head"),
+        ("method", {"daam": 1}, "method is .*: choose one of daam"),
+        ("metric", np.zeros(2), "metric is .*choose one of probability"),
+        ("pruned_heads", {"pruned": []}, "There is no layer 'pruned'"),
+        ("pruned_heads", None, "The heads are None: give a dict"),
+        ("_history", {"pruned": 3}, "_history is .*steps to undo"),
+        ("target", np.zeros(3), "is not a class: give an index from 0 to 9"),
+        ("opacity", "x" * 10_000, "opacity is .*a number from 0 to 1"),
+        ("panels", [["picture"]], "There is no panel"),
+        ("panels", None, "panels is None: a list"),
+    ],
+)
+def test_wrong_selections_are_refused_with_what_would_be_right(
+    explorer: vaw.Explorer, name: str, value: Any, words: str
+) -> None:
+    before = getattr(explorer, name)
+    with pytest.raises(VitAttentionError, match=words) as caught:
+        setattr(explorer, name, value)
+    assert len(str(caught.value)) < 500
+    explorer.set_state({name: value})
+    assert getattr(explorer, name) == before
 
 
 def test_mistakes_of_the_constructor() -> None:

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import random
+import reprlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -68,8 +69,18 @@ def anything(chance: random.Random, depth: int = 0) -> Any:
     if kind == "text":
         return chance.choice(["", "0", "trace", "attention", "tench", "class 3", "daam", "taylor"])
     if kind == "odd text":
-        return chance.choice(["\ud800", "\0", "x" * 50_000, "<script>alert(1)</script>", "é\u202e",
-                              "../../etc/passwd", "{layer}", "%s%n"])  # fmt: skip
+        return chance.choice(
+            [
+                "\ud800",
+                "\0",
+                "x" * 50_000,
+                "<script>alert(1)</script>",
+                "é\u202e",
+                "../../etc/passwd",
+                "{layer}",
+                "%s%n",
+            ]
+        )
     if kind == "huge":
         return chance.choice([2**31, 2**53 + 1, -(2**63), 10**400, -(10**30)])
     if kind == "float":
@@ -86,11 +97,17 @@ def nested(depth: int) -> Any:
 
 def parameters(chance: random.Random) -> dict[str, Any]:
     sound: dict[str, Any] = {
-        "layer": chance.randint(0, 5), "head": chance.randint(0, 1), "index": chance.randint(0, 2),
-        "order": chance.choice(["random", "taylor", "greedy"]), "of": chance.choice(["methods", "layers"]),
-        "metric": "taylor", "family": chance.choice(["class", "patch"]), "prompts": ["a cat", "a dog"],
-        "classes": [1, 2], "method": "daam",
-    }  # fmt: skip
+        "layer": chance.randint(0, 5),
+        "head": chance.randint(0, 1),
+        "index": chance.randint(0, 2),
+        "order": chance.choice(["random", "taylor", "greedy"]),
+        "of": chance.choice(["methods", "layers"]),
+        "metric": "taylor",
+        "family": chance.choice(["class", "patch"]),
+        "prompts": ["a cat", "a dog"],
+        "classes": [1, 2],
+        "method": "daam",
+    }
     for _ in range(chance.choice([0, 0, 1, 1, 2, 5])):
         name = chance.choice(list(sound))
         if chance.random() < 0.3:
@@ -141,24 +158,69 @@ class Strange:
 def selection(chance: random.Random, name: str, *, python: bool) -> Any:
     """A value for a selection, mostly a wrong one."""
     sound: dict[str, Any] = {
-        "target": chance.choice([None, 3, "class 1"]), "selected_layer": chance.randint(0, 5),
-        "selected_head": chance.randint(-1, 1), "selected_token": chance.randint(0, 99),
-        "selected_image": chance.randint(-1, 2), "direction": "looked_at_by", "method": "legrad",
-        "pruned_heads": chance.choice([[], [[0, 1]], [[1, 0], [2, 1]]]), "metric": "taylor",
-        "_history": {"pruned": [[0, 1]], "undo": [[[0, 1]]], "redo": []}, "opacity": 0.3,
-        "colormap": "magma", "interpolation": "nearest", "scale": "layer", "panels": ["picture"],
-    }  # fmt: skip
+        "target": chance.choice([None, 3, "class 1"]),
+        "selected_layer": chance.randint(0, 5),
+        "selected_head": chance.randint(-1, 1),
+        "selected_token": chance.randint(0, 99),
+        "selected_image": chance.randint(-1, 2),
+        "direction": "attended_by",
+        "method": "legrad",
+        "pruned_heads": chance.choice([[], [[0, 1]], [[1, 0], [2, 1]]]),
+        "metric": "taylor",
+        "_history": {"pruned": [[0, 1]], "undo": [[[0, 1]]], "redo": []},
+        "opacity": 0.3,
+        "colormap": "magma",
+        "interpolation": "nearest",
+        "scale": "layer",
+        "panels": ["picture"],
+    }
     if chance.random() < 0.3:
         return sound[name]
     if chance.random() < 0.3:
-        return chance.choice([None, {"pruned": 3, "undo": [], "redo": []}, {"layer": [0]}, {0: 1},
-                              {"pruned": [[0, 0]], "undo": [[9]], "redo": []}, [[0, 99]], [[0]], [0, 1],
-                              [[[0, 0]]], [None], ["picture", "picture"], [["picture"]], nested(60)])  # fmt: skip
+        return chance.choice(
+            [
+                None,
+                {"pruned": 3, "undo": [], "redo": []},
+                {"layer": [0]},
+                {0: 1},
+                {"pruned": [[0, 0]], "undo": [[9]], "redo": []},
+                [[0, 99]],
+                [[0]],
+                [0, 1],
+                [[[0, 0]]],
+                [None],
+                ["picture", "picture"],
+                [["picture"]],
+                nested(60),
+            ]
+        )
     if python and chance.random() < 0.5:
-        return chance.choice([np.nan, np.int64(1), np.zeros((2, 2)), np.array([[0, 1]]), torch.ones(2),
-                              torch.tensor(1), Strange(), [Strange()], {Strange: 1}, object(), len, int,
-                              b"daam", {1, 2}, range(10**9), iter([(0, 1)]), 1j, ..., "\ud800",
-                              np.float32(0.5), np.array("daam"), [(np.int64(0), torch.tensor(1))]])  # fmt: skip
+        return chance.choice(
+            [
+                np.nan,
+                np.int64(1),
+                np.zeros((2, 2)),
+                np.array([[0, 1]]),
+                torch.ones(2),
+                torch.tensor(1),
+                Strange(),
+                [Strange()],
+                {Strange: 1},
+                object(),
+                len,
+                int,
+                b"daam",
+                {1, 2},
+                range(10**9),
+                iter([(0, 1)]),
+                1j,
+                ...,
+                "\ud800",
+                np.float32(0.5),
+                np.array("daam"),
+                [(np.int64(0), torch.tensor(1))],
+            ]
+        )
     return anything(chance)
 
 
@@ -215,7 +277,7 @@ class Attacked:
                 assert getattr(widget, name) == getattr(session, name), name
         shown = session.trace
         assert shown is not None
-        assert head_pairs(shown.head_mask) == session.pruned_heads == session._history["pruned"]
+        assert head_pairs(shown.head_mask) == [*session.pruned_heads] == session._history["pruned"]
         assert shown.target.index == (session.target,)
         json.dumps(session.status, allow_nan=False)
 
@@ -231,14 +293,12 @@ def attack(times: int, seed: int) -> Count:
         for number in range(times):
             if chance.random() < 0.5:
                 content = message(chance, number)
-                name = f"message {number}: {str(content)[:200]!r}"
+                name = f"message {number}: {_brief(content)}"
                 count.add(name, (), _ask, attacked, content)
                 continue
             python, trait = chance.random() < 0.5, chance.choice([*SELECTIONS, "panels"])
             value = selection(chance, trait, python=python)
-            name = (
-                f"{trait} {number} from {'Python' if python else 'browser'}: {str(value)[:200]!r}"
-            )
+            name = f"{trait} {number} from {'Python' if python else 'browser'}: {_brief(value)}"
             count.add(name, VitAttentionError, _select, attacked, trait, value, python)
     finally:
         logging.disable(logging.NOTSET)
@@ -256,6 +316,13 @@ def _select(attacked: Attacked, name: str, value: Any, python: bool) -> None:
         attacked.select(name, value, python=python)
     finally:
         attacked.check()
+
+
+def _brief(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return type(value).__name__
 
 
 def main() -> None:

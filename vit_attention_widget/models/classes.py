@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TargetError
+from ..support.words import shown
+from .head_index import whole_number
 from .output_kind import class_logits
 from .vision_transformer import VisionTransformer
 
@@ -76,14 +78,14 @@ def class_index(target: Any, vit: VisionTransformer) -> int:
     num_classes = vit.num_classes
     if isinstance(target, str):
         return _index_of(target, vit)
-    if not hasattr(target, "__index__") or isinstance(target, bool):
+    index = whole_number(target)
+    if index is None:
         raise TargetError(
-            f"{target!r} is not a class: give an index from 0 to {num_classes - 1} or a name."
+            f"{shown(target)} is not a class: give an index from 0 to {num_classes - 1} or a name."
         )
-    index = int(target.__index__())
     if not 0 <= index < num_classes:
         raise TargetError(
-            f"There is no class {index}: the model has {num_classes} classes, 0 to "
+            f"There is no class {shown(index)}: the model has {num_classes} classes, 0 to "
             f"{num_classes - 1}."
         )
     return index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..support.words import shown
 from .vision_transformer import VisionTransformer
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "heads_by_layer",
     "index_among",
     "layer_index",
+    "whole_number",
 ]
 
 Heads: TypeAlias = Mapping[int, Sequence[int]]
@@ -43,6 +45,10 @@ An array or tensor is [head, 2]. Layers may count from the end (-1 is the last),
 """
 
 
+_MOST = 1_000_000
+"""More heads than any model has; an iterable without end is read no further."""
+
+
 def layer_index(vit: VisionTransformer, layer: SupportsIndex) -> int:
     """The 0-based layer; negative layers count from the end, so -1 is the last.
 
@@ -55,7 +61,7 @@ def layer_index(vit: VisionTransformer, layer: SupportsIndex) -> int:
     index = index_among(layer, count, from_end=True)
     if index is None:
         raise ParameterError(
-            f"There is no layer {layer!r}: {vit.name} has {count} layers, 0 to {count - 1}, "
+            f"There is no layer {shown(layer)}: {vit.name} has {count} layers, 0 to {count - 1}, "
             f"or -{count} to -1 from the end."
         )
     return index
@@ -75,7 +81,7 @@ def head_index(vit: VisionTransformer, layer: SupportsIndex, head: SupportsIndex
     if index is None:
         negative = index_among(head, count, from_end=True) is not None
         raise ParameterError(
-            f"There is no head {head!r} in layer {layer}: it has {count}, 0 to {count - 1}."
+            f"There is no head {shown(head)} in layer {layer}: it has {count}, 0 to {count - 1}."
             + (" Only layers count from the end." if negative else "")
         )
     return index
@@ -118,15 +124,22 @@ def head_pairs(heads: Heads) -> list[tuple[int, int]]:
 
 def index_among(value: Any, count: int, *, from_end: bool = False) -> int | None:
     """A number as a 0-based int, None unless it is an integer and one of ``count`` things."""
-    if isinstance(value, bool):
-        return None
-    try:
-        index = operator.index(value)
-    except TypeError:
+    index = whole_number(value)
+    if index is None:
         return None
     if from_end and -count <= index < 0:
         return index + count
     return index if 0 <= index < count else None
+
+
+def whole_number(value: Any) -> int | None:
+    """An integer of any library as Python's; None of anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except Exception:  # an array or tensor that is no single integer, or whatever a class raises
+        return None
 
 
 def _of_mapping(vit: VisionTransformer, heads: Mapping[Any, Any]) -> list[tuple[int, int]]:
@@ -135,7 +148,8 @@ def _of_mapping(vit: VisionTransformer, heads: Mapping[Any, Any]) -> list[tuple[
         index, numbers = layer_index(vit, layer), _items(chosen)
         if numbers is None:
             raise ParameterError(
-                f"The heads of layer {index} are {chosen!r}: give a list, {{{index}: [heads]}}."
+                f"The heads of layer {index} are {shown(chosen)}: give a list, "
+                f"{{{index}: [heads]}}."
             )
         pairs += [(index, head_index(vit, index, head)) for head in numbers]
     return pairs
@@ -145,7 +159,7 @@ def _of_pairs(vit: VisionTransformer, heads: Any) -> list[tuple[int, int]]:
     pairs = _items(heads)
     if pairs is None:
         raise ParameterError(
-            f"The heads are {heads!r}: give a dict, {{layer: [heads]}}, or a list of "
+            f"The heads are {shown(heads)}: give a dict, {{layer: [heads]}}, or a list of "
             "(layer, head) pairs."
         )
     checked = []
@@ -153,8 +167,8 @@ def _of_pairs(vit: VisionTransformer, heads: Any) -> list[tuple[int, int]]:
         both = _items(pair)
         if both is None or len(both) != 2:
             raise ParameterError(
-                f"Item {number} of the heads is {pair!r}: (layer, head) was expected, as in "
-                "[(0, 1), (-1, 2)]; or give a dict, {layer: [heads]}."
+                f"Item {number} of the heads is {shown(pair)}: (layer, head) was expected, as "
+                "in [(0, 1), (-1, 2)]; or give a dict, {layer: [heads]}."
             )
         layer = layer_index(vit, both[0])
         checked.append((layer, head_index(vit, layer, both[1])))
@@ -167,4 +181,4 @@ def _items(values: Any) -> list[Any] | None:
         return None if values.ndim == 0 else list(values.tolist())
     if not isinstance(values, Iterable) or isinstance(values, str | bytes):
         return None
-    return list(values)
+    return list(islice(values, _MOST))

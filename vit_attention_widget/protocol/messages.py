@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ProtocolError
+from ..support.words import shorten, shown
 from .schema.requests import AnswerMessage, AnswerMeta, CancelledMessage, FailureMessage
 
-__all__ = ["Cancel", "Request", "answer", "cancelled", "failure", "parse"]
+__all__ = ["Cancel", "Request", "answer", "cancelled", "failure", "id_of", "parse"]
 
+
+_MOST_LETTERS = 200
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -28,7 +31,7 @@ class Request:
         value = self.params.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ProtocolError(
-                f"{self.method} got {name} = {value!r}; a whole number from {low} to {high} "
+                f"{self.method} got {name} = {shown(value)}; a whole number from {low} to {high} "
                 "was expected."
             )
         return value
@@ -36,9 +39,10 @@ class Request:
     def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
         """One of some words among the parameters."""
         value = self.params.get(name)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise ProtocolError(
-                f"{self.method} got {name} = {value!r}; one of {', '.join(choices)} was expected."
+                f"{self.method} got {name} = {shown(value)}; one of {', '.join(choices)} was "
+                "expected."
             )
         return choices[choices.index(value)]
 
@@ -59,15 +63,23 @@ def parse(content: Any) -> Request | Cancel:
         If it is neither ``{id, method, params}`` nor ``{cancel: id}``.
     """
     if isinstance(content, Mapping):
-        if isinstance(content.get("cancel"), str):
-            return Cancel(content["cancel"])
-        name, method, params = (content.get(key) for key in ("id", "method", "params"))
-        if isinstance(name, str) and isinstance(method, str) and isinstance(params, Mapping):
+        wanted, name = content.get("cancel"), id_of(content)
+        if isinstance(wanted, str):
+            return Cancel(wanted)
+        method, params = content.get("method"), content.get("params")
+        if name is not None and isinstance(method, str) and isinstance(params, Mapping):
             return Request(name, method, params)
     raise ProtocolError(
-        f"A message {str(content)[:80]!r} came from the browser; "
-        "{id, method, params} or {cancel: id} was expected."
+        f"A message {shown(content)} came from the browser; {{id, method, params}} or "
+        f"{{cancel: id}} was expected, with an id of at most {_MOST_LETTERS} letters."
     )
+
+
+def id_of(content: Any) -> str | None:
+    """The id by which a message is answered; None if it has none that can be sent back."""
+    name = content.get("id") if isinstance(content, Mapping) else None
+    sound = isinstance(name, str) and len(name) <= _MOST_LETTERS and name.isprintable()
+    return name if sound else None
 
 
 def answer(request: Request, meta: AnswerMeta) -> AnswerMessage:
@@ -77,7 +89,11 @@ def answer(request: Request, meta: AnswerMeta) -> AnswerMessage:
 
 def failure(request_id: str | None, error: BaseException) -> FailureMessage:
     """The reply to a request that could not be answered."""
-    return {"id": request_id, "error": {"message": str(error) or type(error).__name__}}
+    try:
+        message = shorten(str(error), 1000).encode("utf-8", "replace").decode()
+    except Exception:
+        message = ""
+    return {"id": request_id, "error": {"message": message or type(error).__name__}}
 
 
 def cancelled(request: Request) -> CancelledMessage:

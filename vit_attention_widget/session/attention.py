@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from ..errors import ProtocolError
 from ..protocol.schema.selections import Direction
 from ..protocol.tensors import metadata_of
 from ..support.progress import Progress
 from . import payloads
 from .context import Context
 
-__all__ = ["AttentionPayloads"]
+__all__ = ["MOST_STREAMED_TOKENS", "AttentionPayloads"]
+
+MOST_STREAMED_TOKENS = 600
+"""Above this length whole matrices are too heavy for the browser, which does not ask for them."""
 
 
 class AttentionPayloads:
@@ -21,8 +25,14 @@ class AttentionPayloads:
         self._context = context
 
     def layer(self, layer: int) -> bytes:
-        """Attention of every head of a layer."""
-        return payloads.attention_layer(self._context.shown(), layer)
+        """Attention of every head of a layer; raises :class:`ProtocolError` if it is too large."""
+        trace = self._context.shown()
+        if trace.tokens.num_tokens > MOST_STREAMED_TOKENS:
+            raise ProtocolError(
+                f"The attention of {trace.tokens.num_tokens:,} tokens is not sent whole, only of "
+                f"up to {MOST_STREAMED_TOKENS}: select a token to get its rows."
+            )
+        return payloads.attention_layer(trace, layer)
 
     def rows(self, token: int, direction: Direction) -> bytes:
         """Attention of a token in every head."""

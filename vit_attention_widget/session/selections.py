@@ -10,7 +10,7 @@ from ..errors import ParameterError
 from ..explainers import LONG_METHODS, METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
-from ..models.head_index import check_heads, head_pairs, layer_index
+from ..models.head_index import check_heads, head_pairs, layer_index, whole_number
 from ..protocol.schema.selections import (
     Colormap,
     Direction,
@@ -20,6 +20,7 @@ from ..protocol.schema.selections import (
     Scale,
 )
 from ..support.deprecation import renamed_choice
+from ..support.words import shown
 from .context import Context
 from .traits import SessionTraits
 
@@ -80,7 +81,7 @@ class CheckedSelections(SessionTraits):
         value = proposal["value"]
         if self._context.image_set is None and value != -1:
             raise ParameterError(
-                f"There is no image {value!r} without a set of images: give the session "
+                f"There is no image {shown(value)} without a set of images: give the session "
                 "image_set=[...], or look at an image by session.image = ..."
             )
         return _whole("image", value, -1, len(self._context.image_set or ()) - 1)
@@ -99,7 +100,7 @@ class CheckedSelections(SessionTraits):
         form = {name: type(part) for name, part in value.items()} if type(value) is dict else None
         if form != {"pruned": list, "undo": list, "redo": list}:
             raise ParameterError(
-                f"_history is {str(value)[:80]!r}: pruned heads, and steps to undo and redo, were "
+                f"_history is {shown(value)}: pruned heads, and steps to undo and redo, were "
                 "expected."
             )
         undo, redo = ([heads(step) for step in value[name]] for name in ("undo", "redo"))
@@ -119,20 +120,20 @@ class CheckedSelections(SessionTraits):
         value = proposal["value"]
         if name in _OLD_CHOICES:
             value = renamed_choice(name, value, _OLD_CHOICES[name])
-        if value not in choices:
-            raise ParameterError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
+        if not isinstance(value, str) or value not in choices:
+            raise ParameterError(f"{name} is {shown(value)}: choose one of {', '.join(choices)}.")
         return str(value)
 
     @traitlets.validate("opacity")
     def _check_opacity(self, proposal: Any) -> float:
         value = proposal["value"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ParameterError(f"opacity is {value!r}: a number from 0 to 1 was expected.")
+            raise ParameterError(f"opacity is {shown(value)}: a number from 0 to 1 was expected.")
         return float(value)
 
 
 def _whole(what: str, value: Any, low: int, high: int) -> int:
-    index = getattr(value, "__index__", None)
-    if index is None or isinstance(value, bool) or not low <= index() <= high:
-        raise ParameterError(f"There is no {what} {value!r}: they run from {low} to {high}.")
-    return int(index())
+    index = whole_number(value)
+    if index is None or not low <= index <= high:
+        raise ParameterError(f"There is no {what} {shown(value)}: they run from {low} to {high}.")
+    return index

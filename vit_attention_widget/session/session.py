@@ -520,8 +520,14 @@ class Session(CheckedSelections):
         cancelled: Callable[[], None],
     ) -> None:
         """Answer a browser's request in the quick lane, by exactly one of the last three."""
-        self._context.lanes.quick.submit(Job(slot, "", lambda _: work(), done, failed, cancelled))
+        job = Job(_request(slot), "", lambda _: work(), done, failed, cancelled)
+        self._context.lanes.quick.submit(job)
 
     def forget(self, slot: str) -> None:
         """Cancel a request of :meth:`ask`."""
-        self._context.lanes.quick.cancel(slot)
+        self._context.lanes.quick.cancel(_request(slot))
+
+
+def _request(slot: str) -> str:
+    """A slot that no work of the session's own has, whatever a browser calls its requests."""
+    return f"request {slot}"

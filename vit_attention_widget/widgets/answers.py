@@ -14,6 +14,7 @@ from ..session import Session
 from ..session.selections import DIRECTIONS, IMAGE_METRICS
 from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
+from ..support.words import shown
 
 __all__ = ["work_of"]
 
@@ -35,7 +36,7 @@ def work_of(session: Session, request: Request) -> Work:
     answer = _ANSWERS.get(request.method)
     if answer is None:
         raise ProtocolError(
-            f"There is no method {request.method!r}: {', '.join(_ANSWERS)} are known."
+            f"There is no method {shown(request.method)}: {', '.join(_ANSWERS)} are known."
         )
     return answer(session, request)
 
@@ -78,7 +79,7 @@ def _compare(session: Session, request: Request) -> Work:
     whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
     if not whole or len(classes) > MOST_CLASSES:
         raise ProtocolError(
-            f"compare got classes = {classes!r}; a list of at most {MOST_CLASSES} numbers of "
+            f"compare got classes = {shown(classes)}; a list of at most {MOST_CLASSES} numbers of "
             f"classes below {count} was expected."
         )
     return _started(session.compare_maps, of, method, classes)
@@ -90,7 +91,7 @@ def _prompts(session: Session, request: Request) -> Work:
     letters = sum(len(text) for text in texts)
     if texts != given or len(texts) > _MOST_PROMPTS or letters > _MOST_LETTERS:
         raise ProtocolError(
-            f"prompts were given as {str(given)[:200]!r}; a list of at most {_MOST_PROMPTS} texts "
+            f"prompts were given as {shown(given)}; a list of at most {_MOST_PROMPTS} texts "
             f"of {_MOST_LETTERS:,} letters in all was expected."
         )
     return _started(session.set_prompts, texts)

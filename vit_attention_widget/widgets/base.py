@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import uuid
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..data.items import ImagesLike
-from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..errors import ParameterError, VitAttentionError
 from ..models import VisionTransformer
 from ..models.class_names import ClassNamesLike
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
 from ..patterns import AttentionPatterns
-from ..protocol.messages import Cancel, answer, cancelled, failure, parse
+from ..protocol.messages import Cancel, answer, cancelled, failure, id_of, parse
 from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
@@ -30,6 +31,8 @@ from ..targets.user_target import TargetLike
 from .answers import work_of
 
 __all__ = ["SessionWidget"]
+
+log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent.parent / "static"
 
@@ -173,11 +176,12 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():
             try:
-                taken = self._take(name, value)
+                super().set_state({name: self._take(name, value)})
             except (VitAttentionError, traitlets.TraitError):
                 refused.append(name)
-            else:
-                super().set_state({name: taken})
+            except Exception:  # the browser must not go on with what the session has not
+                log.exception("%s could not be set from the browser", name)
+                refused.append(name)
         if refused:
             self.send_state(refused)
 
@@ -229,21 +233,26 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         try:
             message = parse(content)
             if isinstance(message, Cancel):
-                session.forget(message.id)
+                session.forget(self._slot(message.id))
                 return
             work = work_of(session, message)
-        except (ProtocolError, ParameterError) as error:
-            name = content.get("id") if isinstance(content, dict) else None
-            self.send(failure(name if isinstance(name, str) else None, error))
+        except Exception as error:  # whatever it is, who asked waits for an answer
+            if not isinstance(error, VitAttentionError):
+                log.exception("A message from the browser could not be answered")
+            self._reply(failure(id_of(content), error))
             return
         version = session._version
         session.ask(
-            message.id,
+            self._slot(message.id),
             work,
             lambda found: self._reply(answer(message, {"version": version}), found),
             lambda error: self._reply(failure(message.id, error)),
             lambda: self._reply(cancelled(message)),
         )
+
+    def _slot(self, request_id: str) -> str:
+        """Where a request waits: widgets of one session may use the same ids."""
+        return f"{self._widget_id} {request_id}"
 
     def _reply(self, content: ReplyMessage, found: bytes = b"") -> None:
         if self._session is not None:

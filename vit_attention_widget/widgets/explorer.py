@@ -11,6 +11,7 @@ from torch import nn
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.images import ImageLike
+from ..support.words import shown
 from ..targets.user_target import TargetLike
 from .base import SessionWidget
 
@@ -89,11 +90,13 @@ def _panels(value: Any) -> list[str]:
     """Panels as a new list; raises where one does not exist, or stands there twice."""
     if not isinstance(value, list | tuple):
         raise ParameterError(
-            f"panels is {value!r}: a list was expected, e.g. ['picture', 'heads']."
+            f"panels is {shown(value)}: a list was expected, e.g. ['picture', 'heads']."
         )
     for panel in value:
-        if panel not in PANELS:
-            raise ParameterError(f"There is no panel {panel!r}: choose from {', '.join(PANELS)}.")
+        if not isinstance(panel, str) or panel not in PANELS:
+            raise ParameterError(
+                f"There is no panel {shown(panel)}: choose from {', '.join(PANELS)}."
+            )
         if value.count(panel) > 1:
             raise ParameterError(f"panels names {panel!r} twice: each can be open once.")
     return list(value)
