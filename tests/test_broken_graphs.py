@@ -71,8 +71,11 @@ BREAKS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "head": ("head", _replace("head", lambda _, f: lambda x: f(x.detach()))),
 }
 
+BELOW_ATTENTION = {"queries", "residual"}
+"""What breaks the way to lower layers only, and so changes nothing in LeGrad."""
 
-@pytest.mark.parametrize("method", BY_GRADIENT)
+
+@pytest.mark.parametrize("method", [name for name in BY_GRADIENT if name != "legrad"])
 @pytest.mark.parametrize("kind", BREAKS)
 def test_a_broken_graph_is_refused_with_the_module(kind: str, method: str) -> None:
     path, change = BREAKS[kind]
@@ -84,6 +87,23 @@ def test_a_broken_graph_is_refused_with_the_module(kind: str, method: str) -> No
     assert explainers.rollout(trace).final.isfinite().all()
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("kind", BREAKS)
+def test_legrad_needs_what_comes_after_the_attention_of_each_block(
+    kind: str, gradients: bool
+) -> None:
+    path, change = BREAKS[kind]
+    model = vit()
+    change(model)
+    trace = vaw.trace(model, X, 2, gradients=gradients)
+    if kind in BELOW_ATTENTION:
+        whole = explainers.legrad(vaw.trace(vit(), X, 2)).values
+        torch.testing.assert_close(explainers.legrad(trace).values, whole)
+        return
+    with pytest.raises(CaptureError, match=f"'{path.removesuffix('.qkv')}"):
+        explainers.legrad(trace)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", BY_GRADIENT)
 def test_int8_weights_have_no_gradient(method: str) -> None:
@@ -91,7 +111,7 @@ def test_int8_weights_have_no_gradient(method: str) -> None:
     trace = vaw.trace(model, X.float(), 2)
     with pytest.raises(CaptureError, match=r"'blocks\.0\.attn\.proj' \(Linear\), 'blocks\.0\.mlp"):
         explainers.METHODS[method](trace)
-    with pytest.raises(CaptureError, match="have no gradient"):
+    with pytest.raises(CaptureError, match=r"'blocks\.0\.attn\.proj'"):
         explainers.legrad(vaw.trace(model, X.float(), 2, gradients=False))
     with pytest.raises(CaptureError, match="int8"):
         vaw.head_importance(model, X.float(), 2, metric="taylor")
@@ -159,8 +179,8 @@ def _around(parent: str, name: str) -> Callable[[Any], None]:
     return change
 
 
-def _clone(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (given[0].clone(), *given[1:])
+def _clone(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (args[0].clone(), *args[1:])
 
 
 STANDING_BETWEEN: dict[str, Callable[[Any], object]] = {

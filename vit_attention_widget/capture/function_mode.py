@@ -216,6 +216,10 @@ class Capture(TorchFunctionMode):
         """Where the innermost module that is running stands in the model."""
         return "" if self.module is None else self._paths.get(self.module, "")
 
+    def _path_inside(self) -> str | None:
+        """The same, or None outside all modules, where code is this package's own."""
+        return self._path if self._stack else None
+
     @property
     def block(self) -> int | None:
         """Index of the block that is running, or None."""
@@ -237,7 +241,7 @@ class Capture(TorchFunctionMode):
         arguments = self.graph_breaks.arguments(func, args, kwargs)
         sources = self.graph_breaks.sources(arguments)
         result = self._run(func, args, kwargs)
-        self.graph_breaks.follow(func, arguments, sources, result, lambda: self._path)
+        self.graph_breaks.follow(func, arguments, sources, result, self._path_inside)
         return result
 
     def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -80,17 +80,18 @@ class GraphBreaks:
         args: Sequence[object],
         sources: tuple[str, ...],
         result: object,
-        path: Callable[[], str],
+        path: Callable[[], str | None],
     ) -> None:
         """Take note of an operation, with the ``sources`` of its arguments before it ran.
 
-        This runs after every operation: what is usual comes first.
+        ``path`` says in which module it ran, or None where it does not count. This runs after
+        every operation: what is usual comes first.
         """
         if isinstance(result, Tensor) and result.requires_grad:
             if sources:
                 self._add(sources)
             if isinstance(func, _OPERATORS) and _has_no_formula(result):
-                self._add((path(),))
+                self._add(_only(path()))
             return
         if isinstance(result, torch.Size) or not isinstance(result, _COLLECTIONS):
             return
@@ -100,8 +101,9 @@ class GraphBreaks:
         if any(t.requires_grad for t in results):
             self._add(sources)
             return
+        sources = sources or _only(path())
         if not sources:
-            sources = (path(),)
+            return
         for tensor in results:
             self._sources[id(tensor)] = weakref.ref(tensor), sources
 
@@ -126,6 +128,10 @@ def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
                 yield value
         elif isinstance(value, list | tuple):
             yield from _tensors(value)
+
+
+def _only(path: str | None) -> tuple[str, ...]:
+    return () if path is None else (path,)
 
 
 def _is_in_graph(value: object) -> bool:

@@ -10,7 +10,7 @@ from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.text_prompts import ZeroShot
 from ..targets import Target
-from ..tracing.gradients import differentiate
+from ..tracing.gradients import check_whole, differentiate
 from ..tracing.trace import Trace
 
 __all__ = ["empty_prompt", "pool_map", "without_generic_patches"]
@@ -43,8 +43,10 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
 
     record = trace.layers[layer]
     with torch.inference_mode(False), torch.enable_grad():
-        with Capture(model.model, {}, watch):
+        with Capture(model.model, {}, watch) as capture:
             logits = model.readout(record.output.detach())
+            capture.graph_breaks.check_end(logits)
+        check_whole(trace.forward_pass, capture.graph_breaks.paths)
         call = calls[0]
         score = target.score(logits).sum()
         (gradient,) = differentiate(trace.forward_pass, score, [call.out])

@@ -30,12 +30,12 @@ def baseline_inputs(trace: Trace, baseline: Baseline) -> Tensor:
         If they are not of the size of the trace's images.
     """
     inputs = trace.inputs.detach()
-    given = torch.as_tensor(baseline).to(inputs)
+    values = torch.as_tensor(baseline).to(inputs)
     try:
-        full = given.broadcast_to(inputs.shape)
+        full = values.broadcast_to(inputs.shape)
     except RuntimeError as error:
         raise ParameterError(
-            f"The baseline has the shape {list(given.shape)}, the images {list(inputs.shape)}: "
+            f"The baseline has the shape {list(values.shape)}, the images {list(inputs.shape)}: "
             "give a number, or model input of that size."
         ) from error
     if not full.isfinite().all():

@@ -176,9 +176,12 @@ def check_graph(recorded: ForwardPass) -> None:
         )
 
 
-def check_whole(recorded: ForwardPass) -> None:
-    """Raise :class:`CaptureError` if modules were seen in which the graph is broken."""
-    paths = recorded.graph_breaks
+def check_whole(recorded: ForwardPass, graph_breaks: Sequence[str] | None = None) -> None:
+    """Raise :class:`CaptureError` if modules were seen in which the graph is broken.
+
+    Those of the recorded pass, or of parts of the model that were run again.
+    """
+    paths = recorded.graph_breaks if graph_breaks is None else graph_breaks
     if not paths:
         return
     modules: dict[str, nn.Module] = dict(recorded.model.model.named_modules())

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from ...capture.function_mode import Capture
 from ...errors import ParameterError
 from ...tracing.gradients import check_whole, differentiate
 from ...tracing.layer_record import LayerRecord
@@ -59,7 +60,7 @@ def legrad(
         If an option is outside its range, or ``correction=True`` for a model without an attention
         pool, prompts or tokenizer.
     CaptureError
-        If parts of the model pass no gradient.
+        If the rest of a block after its attention, or the head, passes no gradient.
 
     Notes
     -----
@@ -79,7 +80,6 @@ def legrad(
         raise ParameterError(f"readout is {readout!r}: choose 'model', 'mean' or 'cls'.")
     if not 0 <= start < trace.num_layers:
         raise ParameterError(f"start is {start}: layers run from 0 to {trace.num_layers - 1}.")
-    check_whole(trace.forward_pass)
     empty = empty_prompt(trace, readout, correction)
     first = trace.layers[0].v
     total = first.new_zeros(first.shape[0], first.shape[2]).detach()
@@ -106,11 +106,14 @@ def _layer_maps(trace: Trace, layers: list[int], readout: LegradReadout) -> Iter
         with torch.inference_mode(False), torch.enable_grad():
             outs = [trace.layers[layer].out.detach() for layer in part]
             outs = [(o if rows is None else o[:, :, rows]).requires_grad_() for o in outs]
-            tokens = [
-                trace.block_rows.replace_head_outputs(*each, rows)
-                for each in zip(part, outs, strict=True)
-            ]
-            logits = _read(trace, torch.cat(tokens), readout)
+            with Capture(trace.model.model, {}) as capture:
+                tokens = [
+                    trace.block_rows.replace_head_outputs(*each, rows)
+                    for each in zip(part, outs, strict=True)
+                ]
+                logits = _read(trace, torch.cat(tokens), readout)
+                capture.graph_breaks.check_end(logits)
+            check_whole(trace.forward_pass, capture.graph_breaks.paths)
             scores = [trace.target.score(each).sum() for each in logits.split(trace.batch_size)]
             gradients = differentiate(trace.forward_pass, scores, outs)
         for layer, gradient in zip(part, gradients, strict=True):
