@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from models import randomise
-from others_code import READ, Dino, TwoTowers
+from others_code import READ, Attention, Dino, TwoTowers
 from snapshots import untouched
 from torch import Tensor, nn
 
@@ -145,3 +145,30 @@ def test_two_towers_by_openais_names_take_prompts() -> None:
         assert method(trace).values.isfinite().all(), name
     by_features = vaw.zero_shot(model, prompts, features=model.encode_text(tokenize(prompts)))
     torch.testing.assert_close(vaw.trace(by_features, images(), 1).logits, theirs)
+
+
+class _Checking(Attention):
+    """Images and heads in one axis, whose size is checked before it is taken apart (OWL-ViT)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, count, dim = x.shape
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = (part.flatten(0, 1) for part in qkv)
+        weights = torch.bmm(q * self.scale, k.mT).softmax(-1)
+        out = torch.bmm(weights, v)
+        if out.size() != (batch * self.num_heads, count, dim // self.num_heads):
+            raise ValueError
+        out = out.view(batch, self.num_heads, count, -1).transpose(1, 2)
+        return self.proj(out.reshape(batch, count, dim))
+
+
+def test_the_size_of_head_outputs_may_be_asked_for() -> None:
+    written = Dino()
+    for block in written.blocks:
+        block.attn = _Checking()
+    randomise(written)
+    written = written.double().eval()
+    one = images()[:1]  # with as many images as heads it would be refused
+    trace = vaw.trace(written, one, lambda features: features[:, 0])
+    for layer, block in enumerate(written.blocks):
+        torch.testing.assert_close(trace.attention(layer), attention_by_hand(written, block)[:1])

@@ -287,8 +287,8 @@ class Capture(TorchFunctionMode):
     def _check_folded(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
         """Images and heads in one axis were taken apart images first: see that the model does."""
         folded, batch, heads = self._folded or (None, 0, 0)
-        if not args or args[0] is not folded:
-            return
+        if not args or args[0] is not folded or not isinstance(result, Tensor):
+            return  # what asks for its size takes nothing apart
         self._folded = None
         if result.shape[0] == heads and getattr(func, "__name__", "") in _SPLITS:
             raise UnsupportedModelError(

@@ -87,6 +87,8 @@ def describe(model: nn.Module) -> VisionTransformer:
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{error}{_WAY_OUT}") from None
     described.library = "transformers"
+    if has_two_towers(described.model):
+        described.num_classes = 0  # features, whatever their module is called
     described.text = text_tower(described.model)
     if not described.num_classes:
         return described

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import TargetError
 from ..text_prompts import TextTower
 
 __all__ = ["has_two_towers", "text_tower"]
@@ -22,7 +23,13 @@ def text_tower(model: Any) -> TextTower | None:
         return None
 
     def encode(ids: Tensor) -> Tensor:
-        output = model.get_text_features(input_ids=ids)
+        try:
+            output = model.get_text_features(input_ids=ids)
+        except (TypeError, AttributeError) as error:  # some versions lose their pooled output
+            raise TargetError(
+                f"{type(model).__name__}.get_text_features of this version of transformers fails "
+                f"({type(error).__name__}: {error}): give features=..., made by the text tower."
+            ) from error
         features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
         return features
 
