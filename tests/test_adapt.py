@@ -172,10 +172,12 @@ def test_gradients_of_tokens_before_images_are_autograds() -> None:
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.heads = 2
         self.norm, self.to_qkv, self.to_out = nn.LayerNorm(16), nn.Linear(16, 48), nn.Linear(16, 16)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.to_qkv(self.norm(x)).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
+        qkv = self.to_qkv(self.norm(x)).unflatten(-1, (3, self.heads, 8))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
         out = (q @ k.mT * 8**-0.5).softmax(-1) @ v
         return self.to_out(out.transpose(1, 2).flatten(2))
 
@@ -243,6 +245,20 @@ def test_lists_that_run_in_another_way_are_refused() -> None:
     model = prepared(Lists(factor=0.5))
     with pytest.raises(UnsupportedModelError, match=r"does not run as x = x \+ part\(x\)"):
         vaw.adapt(model, "layers", model.read, **SIZES)
+
+
+@pytest.mark.parametrize("kind", ["lists", "tokens first"])
+def test_heads_are_cut_for_good(kind: str) -> None:
+    model: Any = prepared(Lists() if kind == "lists" else Encoder(False, True, "class"))
+    path = "layers" if kind == "lists" else "encoder.layers"
+    adapted = vaw.adapt(model, path, model.read, **SIZES)
+    small = vaw.prune_heads(adapted, {1: [0]})
+    with torch.no_grad():
+        with vaw.masked_heads(adapted, {1: [0]}):
+            masked = model(images())
+        torch.testing.assert_close(small(images()), masked)
+    count = [sum(p.numel() for p in m.parameters()) for m in (small, model)]
+    assert count[0] < count[1]
 
 
 # --- what is said -------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["PartsInTurn"]
+__all__ = ["PartsInTurn", "block_of_copy"]
 
 
 class PartsInTurn(nn.Module):
@@ -16,10 +17,10 @@ class PartsInTurn(nn.Module):
     so must be tried; to observe the model's own pass it does not matter.
     """
 
-    def __init__(self, parts: nn.ModuleList) -> None:
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
         super().__init__()
-        for name, part in parts.named_children():
-            self.add_module(name, part)
+        for i, part in enumerate(parts):
+            self.add_module(str(i), part)
 
     @property
     def parts(self) -> list[nn.Module]:
@@ -33,3 +34,18 @@ class PartsInTurn(nn.Module):
         for part in others:
             tokens = tokens + part(tokens)
         return tokens
+
+
+def block_of_copy(block: nn.Module, paths: Mapping[nn.Module, str], copied: nn.Module) -> nn.Module:
+    """The block of a copied model that stands where ``block`` does in the original.
+
+    Parameters
+    ----------
+    block : nn.Module
+    paths : mapping of nn.Module to str
+        Names of the original's modules.
+    copied : nn.Module
+    """
+    if isinstance(block, PartsInTurn):
+        return PartsInTurn(copied.get_submodule(paths[part]) for part in block.parts)
+    return copied.get_submodule(paths[block])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...capture.attention_product import is_close
+from ...capture.parts_in_turn import block_of_copy
 from ...errors import UnsupportedModelError, VitAttentionError
 from ...models import VisionTransformer, describe
 from ...models.eval_mode import evaluating
@@ -70,7 +71,7 @@ def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Mo
     chosen = check_heads(vit, heads)
     paths = {module: path for path, module in vit.model.named_modules()}
     small = copy.deepcopy(vit.model)
-    blocks = {layer: small.get_submodule(paths[vit.blocks[layer]]) for layer in chosen}
+    blocks = {layer: block_of_copy(vit.blocks[layer], paths, small) for layer in chosen}
     before = pruning_of(vit.model)
     attention = {layer: attention_modules(block) for layer, block in blocks.items()}
     unknown = {layer: blocks[layer] for layer, modules in attention.items() if len(modules) != 1}
