@@ -195,8 +195,12 @@ def test_the_session_shows_a_model_of_another_library() -> None:
     assert len(session.top5) == 5
     session.pruned_heads = [(0, 1)]
     assert session.wait(60)
-    with pytest.raises(UnsupportedModelError, match="masked"):
-        session.pruned_model()
+    small = session.pruned_model()
+    inputs = vaw.describe(model).prepare(vaw.demo.scene(seed=1).image)
+    with torch.no_grad(), vaw.masked_heads(model, {0: [1]}):
+        masked = model(pixel_values=inputs).logits
+    with torch.no_grad():
+        torch.testing.assert_close(small(pixel_values=inputs).logits, masked)
     session.close()
 
 
