@@ -241,6 +241,27 @@ def test_blocks_that_are_lists_of_modules() -> None:
         )
 
 
+def test_lists_are_proposed_to_adapt() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"vaw.adapt\(model, 'layers', readout\)"):
+        vaw.describe(prepared(Lists()))
+
+
+def test_attention_alone_listed_as_blocks() -> None:
+    """What needs the tokens between blocks is refused, what needs attention alone is right."""
+    model = prepared(Lists())
+    whole = vaw.trace(vaw.adapt(model, "layers", model.read, **SIZES), images(), 1)
+    alone = vaw.adapt(model, [layer[0] for layer in model.layers], model.read, **SIZES)
+    trace = vaw.trace(alone, images(), 1)
+    for name in ("daam", "gmar", "rollout", "attention"):
+        explain = vaw.explainers.METHODS[name]
+        torch.testing.assert_close(explain(trace).values, explain(whole).values)
+    for name in ("gradcam", "legrad"):
+        with pytest.raises(UnsupportedModelError):
+            vaw.explainers.METHODS[name](trace)
+    with pytest.raises(UnsupportedModelError):
+        vaw.head_importance(alone, images(), metric="probability")
+
+
 def test_lists_that_run_in_another_way_are_refused() -> None:
     model = prepared(Lists(factor=0.5))
     with pytest.raises(UnsupportedModelError, match=r"does not run as x = x \+ part\(x\)"):

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 from libraries import TINY, Tiny, adapted
-from models import randomise
+from models import MODELS, TinyModel, randomise
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
@@ -128,6 +128,22 @@ def test_a_wrong_description_of_any_library_is_corrected(tiny: Tiny, gradients: 
     kinds = [(t.model.readout_kind, t.model.readout_rows, t.readout.queries) for t in found]
     assert kinds[0] == kinds[1]
     assert kinds[1][0] == tiny.readout
+
+
+@pytest.mark.parametrize("tiny", MODELS)
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_wrong_description_of_any_timm_model_is_corrected(
+    tiny: TinyModel, gradients: bool
+) -> None:
+    """Class token, distilled, registers, averages, maxima and attention pools."""
+    right, wrong = (vaw.describe(tiny.build()) for _ in range(2))
+    is_class = right.readout_kind == "class"
+    wrong.readout_kind, wrong.readout_rows = ("mean", None) if is_class else ("class", (0,))
+    traces = [vaw.trace(vit, tiny.inputs(), gradients=gradients) for vit in (wrong, right)]
+    read = [(t.model.readout_kind, t.model.readout_rows, t.readout.queries) for t in traces]
+    assert read[0] == read[1]
+    assert read[1][0] == tiny.readout
+    assert (right.readout_kind, right.readout_rows) == read[1][:2]
 
 
 def test_what_cannot_be_seen_refuses_the_maps_that_need_it_alone() -> None:

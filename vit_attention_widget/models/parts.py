@@ -70,6 +70,8 @@ def find_parts(model: nn.Module) -> Parts:
         why = f"no list of blocks with attention was found beside its patch embedding {name!r}"
         for path in _upwards(model, name):
             lists = _lists_of_blocks(path[-1][1])
+            if not lists:
+                why += _lists_of_lists(path[-1][1])
             if len(lists) > 1:
                 raise UnsupportedModelError(
                     f"{type(model).__name__} is not supported: {type(path[-1][1]).__name__} has "
@@ -107,6 +109,18 @@ def _lists_of_blocks(module: nn.Module) -> dict[str, list[nn.Module]]:
         if blocks and all(_attends(block) for block in blocks):
             lists[name] = blocks
     return lists
+
+
+def _lists_of_lists(module: nn.Module) -> str:
+    """A hint for blocks that are lists of modules, which do not run as modules themselves."""
+    for name, child in module.named_modules():
+        layers = list(child.children()) if isinstance(child, nn.ModuleList) else []
+        if layers and all(isinstance(x, nn.ModuleList) and _attends(x) for x in layers):
+            return (
+                f"; {name!r} is a list of lists of modules, which vaw.adapt(model, "
+                f"{name!r}, readout) takes for blocks"
+            )
+    return ""
 
 
 def _stages(blocks: list[nn.Module]) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...capture.function_mode import AttentionCall, Capture
 from ...errors import CaptureError, ParameterError
+from ...tracing.checks.sequence import check_chain
 from ...tracing.gradients import differentiate
 from ...tracing.trace import Trace
 from ..attribution import Attribution
@@ -80,6 +81,8 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
                 f'{record.block.unclear_norm}. Use tokens="before" or tokens="after".'
             )
         by_normed = trace.normed_gradient(layer) if tokens == "normed" else None
+        if by_normed is None:
+            check_chain(trace.layers, trace.model)  # else these are not all tokens that go on
         if tokens == "after":
             z, gradient = record.output, trace.token_gradient(layer)
         elif tokens == "before" and layer > 0:

@@ -38,8 +38,8 @@ def check_chain(layers: Sequence[LayerRecord], vit: VisionTransformer) -> None:
         if before is not after and not torch.equal(before, after):
             raise UnsupportedModelError(
                 f"{vit.name} changes its tokens between block {layer} and block {layer + 1} of "
-                "those listed, so the layers above cannot be run again by themselves. Use what "
-                'does not need that: maps by gradients, or metric="taylor".'
+                "those listed, so its layers cannot be run again by themselves. Use what does not "
+                'need that: daam, gmar, rollout, attention, or metric="taylor".'
             )
 
 
