@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--score", action="store_true", help="score the map, and compared ones")
     parser.add_argument("--prompts", nargs="+", help="of a small random CLIP model")
     parser.add_argument("--open", type=int, default=-1, help="an image of the set")
+    parser.add_argument("--method", help="the selected method, e.g. occlusion")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
@@ -147,6 +148,9 @@ def main() -> None:
         selected_image=options.open,
     )
     session.wait()
+    if options.method:
+        session.method = options.method
+        session.wait()
     session.prune_partly(session.selected_layer, max(0, session.selected_head))
     for order in filter(None, options.curves.split(",")):
         session.draw_curve(order)
