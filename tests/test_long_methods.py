@@ -26,8 +26,10 @@ def pair(request: pytest.FixtureRequest) -> Twins:
     return twins(request.param)
 
 
-def _grid(pair: Twins) -> tuple[int, int]:
-    return pair.tiny.rows, pair.tiny.cols
+def _grid(pair: Twins) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns, and the pixels of a patch."""
+    tokens = pair.trace.tokens
+    return (tokens.rows, tokens.cols), (tokens.patch_height, tokens.patch_width)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +37,14 @@ def _grid(pair: Twins) -> tuple[int, int]:
     [
         {},
         {"window": (2, 2), "stride": (1, 1)},
-        {"window": (3, 2), "stride": (2, 2), "baseline": 0.5},
+        {"window": (2, 3), "stride": (1, 2), "baseline": 0.5},
     ],
     ids=["plain", "overlapping", "last at the edge"],
 )
 def test_occlusion_agrees_with_the_literal_twin(pair: Twins, options: dict[str, Any]) -> None:
     maps = explainers.occlusion(pair.trace, **options)
-    assert maps.values.shape == (2, pair.tiny.layers, *_grid(pair))
-    expected = literal_occlusion(pair.vit, pair.inputs, TARGET, _grid(pair), **options)
+    assert maps.values.shape == (2, pair.tiny.layers, *_grid(pair)[0])
+    expected = literal_occlusion(pair.vit, pair.inputs, TARGET, *_grid(pair), **options)
     for layer in range(pair.tiny.layers):
         agree(maps.values[:, layer], expected)
 
@@ -52,11 +54,12 @@ def test_integrated_gradients_agree_with_the_literal_twin(pair: Twins) -> None:
     places, shares = np.polynomial.legendre.leggauss(8)
     points = [((a + 1) / 2, s / 2) for a, s in zip(places, shares, strict=True)]
     expected = literal_integrated_gradients(
-        pair.vit, pair.inputs, TARGET, _grid(pair), points=points, baseline=0.25
+        pair.vit, pair.inputs, TARGET, *_grid(pair), points=points, baseline=0.25
     )
     agree(maps.final, expected)
 
 
+@pytest.mark.slow  # a step at a time is cheap, 1500 are not
 def test_integrated_gradients_are_complete(pair: Twins) -> None:
     maps = explainers.integrated_gradients(pair.trace, steps=1500)
     index = torch.tensor(TARGET)[:, None]
@@ -65,12 +68,13 @@ def test_integrated_gradients_are_complete(pair: Twins) -> None:
     torch.testing.assert_close(maps.final.sum((1, 2)), change.detach(), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_many_equal_steps_come_to_the_same() -> None:
     pair = twins("vit")
     count = 400
     points = [((i + 0.5) / count, 1 / count) for i in range(count)]
     expected = literal_integrated_gradients(
-        pair.vit, pair.inputs, TARGET, _grid(pair), points=points
+        pair.vit, pair.inputs, TARGET, *_grid(pair), points=points
     )
     agree(explainers.integrated_gradients(pair.trace, steps=200).final, expected, 1e-3)
 
@@ -86,7 +90,7 @@ def test_masked_heads_stay_masked(method: str) -> None:
     masked = vaw.trace(pair.model, pair.inputs, TARGET, head_mask=mask)
     vit = ExplicitViT(pair.model, switched_off=mask)
     if method == "occlusion":
-        expected = literal_occlusion(vit, pair.inputs, TARGET, _grid(pair))
+        expected = literal_occlusion(vit, pair.inputs, TARGET, *_grid(pair))
         agree(explainers.occlusion(masked).final, expected)
     else:
         maps = explainers.integrated_gradients(masked, steps=200).final

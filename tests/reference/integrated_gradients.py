@@ -15,13 +15,14 @@ def integrated_gradients(
     images: Tensor,
     target: list[int],
     grid: tuple[int, int],
+    patch: tuple[int, int],
     *,
     points: list[tuple[float, float]],
     baseline: float = 0.0,
 ) -> Tensor:
     """[image, row, col] with the integral as a sum over (place on the way, its share)."""
     rows, cols = grid
-    high, wide = images.shape[2] // rows, images.shape[3] // cols
+    high, wide = patch
     maps = torch.zeros(len(images), rows, cols, dtype=images.dtype)
     for i, image in enumerate(images):
         start = torch.full_like(image, baseline)
@@ -33,6 +34,6 @@ def integrated_gradients(
         pixels = (image - start) * mean
         for r in range(rows):
             for c in range(cols):
-                patch = pixels[:, r * high : (r + 1) * high, c * wide : (c + 1) * wide]
-                maps[i, r, c] = patch.sum()
+                inside = pixels[:, r * high : (r + 1) * high, c * wide : (c + 1) * wide]
+                maps[i, r, c] = inside.sum()
     return maps

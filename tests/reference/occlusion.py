@@ -15,6 +15,7 @@ def occlusion(
     images: Tensor,
     target: list[int],
     grid: tuple[int, int],
+    patch: tuple[int, int],
     *,
     window: tuple[int, int] = (1, 1),
     stride: tuple[int, int] = (1, 1),
@@ -22,7 +23,7 @@ def occlusion(
 ) -> Tensor:
     """Mean fall of the logit over the windows that cover a patch, [image, row, col]."""
     rows, cols = grid
-    high, wide = images.shape[2] // rows, images.shape[3] // cols
+    high, wide = patch
     maps = torch.zeros(len(images), rows, cols, dtype=images.dtype)
     for i, image in enumerate(images):
         whole = vit(image[None]).logits[0, target[i]]
@@ -38,8 +39,8 @@ def occlusion(
                 for r, c in patches:
                     hidden[:, r * high : (r + 1) * high, c * wide : (c + 1) * wide] = baseline
                 fall = whole - vit(hidden[None]).logits[0, target[i]]
-                for patch in patches:
-                    falls.setdefault(patch, []).append(fall.detach())
+                for place in patches:
+                    falls.setdefault(place, []).append(fall.detach())
         for (r, c), each in falls.items():
             maps[i, r, c] = torch.stack(each).mean()
     return maps

@@ -26,7 +26,8 @@ def daam(trace: Trace, *, normalize: bool = False, signed: bool | None = None) -
         Min-max each block's map before adding (off in the authors' code, and here).
     signed : bool, optional
         Keep the sign of alpha. By default only for the target of a
-        :class:`~vit_attention_widget.targets.MemoryBank`, as the authors do for self-supervised models.
+        :class:`~vit_attention_widget.targets.MemoryBank`, as the authors do for self-supervised
+        models.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import SupportsIndex
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ...errors import ParameterError
@@ -114,9 +115,13 @@ def integrated_gradients(
 
 
 def _by_patch(trace: Trace, pixels: Tensor) -> Tensor:
-    """Sums over the pixels and channels of each patch, [image, row, col]."""
+    """Sums over the pixels and channels of each patch, [image, row, col].
+
+    Patches may reach beyond the image, which the model pads then, or leave out its edge.
+    """
     tokens = trace.tokens
-    covered = pixels[:, :, : tokens.image_height, : tokens.image_width].sum(1)
+    beyond = tokens.image_width - pixels.shape[3], tokens.image_height - pixels.shape[2]
+    covered = F.pad(pixels, (0, beyond[0], 0, beyond[1])).sum(1)  # below 0: cut
     by_row = covered.unflatten(1, (tokens.rows, tokens.patch_height))
     return by_row.unflatten(3, (tokens.cols, tokens.patch_width)).sum((2, 4))
 
