@@ -26,6 +26,7 @@ fuzz: .stamps/test
 	$(BIN)/python -m tests.fuzz.interrupts --times 1000
 	$(BIN)/python -m tests.fuzz.pictures --times 5000
 	$(BIN)/python -m tests.fuzz.messages --times 5000
+	$(BIN)/python -m tests.fuzz.files --times 5000
 
 build: vit_attention_widget/static/explorer.js
 

@@ -7,6 +7,7 @@ import builtins
 import csv
 import importlib
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.models.fingerprint import ModelFingerprint
+from vit_attention_widget.results.csv_file import write_csv
 from vit_attention_widget.results.drawing import axes_or_new
 from vit_attention_widget.results.heat_map import heat_map, heat_maps
 from vit_attention_widget.results.html import block, table
@@ -367,3 +371,67 @@ def test_notebooks_need_no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", guarded)
     assert study()._repr_html_()
     assert heat_map(torch.rand(2, 2))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_only_files_are_read_and_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null"), tmp_path):
+        for use in (Maps.load, maps().save, maps().to_csv):
+            with pytest.raises(ParameterError, match=rf"{path}.*not a file"):
+                use(path)
+
+
+def test_the_mode_of_a_file_stays(tmp_path: Path) -> None:
+    for name, write in (("a.csv", study().to_csv), ("a.safetensors", study().save)):
+        path = tmp_path / name
+        path.write_bytes(b"old")
+        path.chmod(0o640)
+        write(path)
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert path.read_bytes() != b"old"
+
+
+def test_a_full_disk_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "study.csv"
+    study().to_csv(path)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (study().to_csv, study().save):
+        with pytest.raises(ParameterError, match=r"study\.csv cannot be written: .*No space left"):
+            write(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_text_is_no_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-cmd", "@sum", "\tx", "plain", "a=b"]
+    rows = [{"name": text, "=head": -1.5, "count": -3} for text in texts]
+    write_csv(tmp_path / "table.csv", rows)
+    with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    assert [row["name"] for row in read] == [
+        "'=1+1",
+        "'+1",
+        "'-cmd",
+        "'@sum",
+        "'\tx",
+        "plain",
+        "a=b",
+    ]
+    assert {(row["'=head"], row["count"]) for row in read} == {("-1.5", "-3")}
+
+
+def test_a_bank_with_features_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    samples = torch.zeros(4)
+    bank = vaw.targets.MemoryBank(
+        torch.full((2, 3), torch.nan), torch.tensor([0, 1]), ["a", "b"],
+        ModelFingerprint("vit", (2, 2), samples),
+    )  # fmt: skip
+    bank.save(tmp_path / "bank")
+    with pytest.raises(ParameterError, match=r"bank is damaged: its features hold NaN"):
+        vaw.targets.MemoryBank.load(tmp_path / "bank")

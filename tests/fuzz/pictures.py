@@ -167,6 +167,7 @@ def transparent(chance: random.Random, _: Path) -> Source:
 def gray(chance: random.Random, _: Path) -> Source:
     """8 and 16 bit."""
     array = pixels(chance, None)
+    array.flat[0] = 255  # 16 bits are scaled by what they hold
     expected = np.repeat(array[..., None], 3, -1)
     wide = array.astype(np.uint16) * 257
     ways = [array, array[..., None], torch.from_numpy(array),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,15 @@ class ModelFingerprint:
     name: str
     num_heads: tuple[int, ...]
     samples: Tensor = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any], samples: Tensor) -> ModelFingerprint:
+        """A fingerprint out of a file; raises :class:`ValueError` if it is none."""
+        name, num_heads = about["name"], tuple(about["num_heads"])
+        whole = all(type(count) is int for count in num_heads)
+        if not isinstance(name, str) or not whole or not samples.is_floating_point():
+            raise ValueError("it does not say of which model it was made")
+        return cls(name, num_heads, samples)
 
     def check(
         self,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..errors import ParameterError
 from ..models.fingerprint import ModelFingerprint
+from ..results.files import reading
 from ..results.storage import read_tensors, write_tensors
 from .pattern_family import PatternFamily
 
@@ -42,7 +42,7 @@ def write_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
 def read_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
     """Read patterns into an object that has none."""
     tensors, about = read_tensors(path, _KIND, hint="write it with patterns.save(path)")
-    try:
+    with reading(path):
         model = about["model"]
         patterns.latent, patterns.seed = about["latent"], about["seed"]
         patterns.num_clusters, patterns.seeds = about["clusters"], about["seeds"]
@@ -50,10 +50,7 @@ def read_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
             name: PatternFamily._from_parts(_of(name, tensors), {"name": name, **family})
             for name, family in about["families"].items()
         }
-        samples = tensors["model"]
-        patterns.fingerprint = ModelFingerprint(model["name"], tuple(model["num_heads"]), samples)
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ParameterError(f"{path} is damaged: {error}.") from error
+        patterns.fingerprint = ModelFingerprint.read(model, tensors["model"])
 
 
 def _of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,23 +7,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ParameterError
+from .files import replaced
 
 __all__ = ["write_csv"]
+
+_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the same names as a table.
+
+    Text that a spreadsheet would take for a formula (``=``, ``+``, ``-`` or ``@`` first) begins
+    with an apostrophe there; numbers stay numbers.
 
     Raises
     ------
     ParameterError
         If the file cannot be written.
     """
-    try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else [])
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise ParameterError(f"{path} cannot be written: {error}") from error
+    names = list(rows[0]) if rows else []
+    with replaced(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([_harmless(name) for name in names])
+        writer.writerows([_harmless(row[name]) for name in names] for row in rows)
+
+
+def _harmless(cell: Any) -> Any:
+    """Text that no spreadsheet runs (CWE-1236); anything else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS) else cell

@@ -37,8 +37,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ParameterError
 from .csv_file import write_csv
+from .files import reading
 from .html import block, table
 from .optional import optional
 from .storage import read_tensors, write_tensors
@@ -176,14 +176,24 @@ class NamedValues:
             If the file does not exist, is damaged, or holds something else.
         """
         tensors, about = read_tensors(path, cls.kind)
-        try:
+        with reading(path):
             result = cls._from_parts(tensors, about)
-            for name, (axes, values) in result._variables().items():
-                if values.ndim != len(axes):
-                    raise ValueError(f"{name} has the shape {list(values.shape)}, not {list(axes)}")
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ParameterError(f"{path} is damaged: {error}.") from error
+            result._check_axes()
         return result
+
+    def _check_axes(self) -> None:
+        """Raise unless all variables fit their axes, and these what their places are called."""
+        axes_of_table = self.table_axes or self.axes
+        if all(variable.axes != axes_of_table for variable in self._variables().values()):
+            raise ValueError("it holds no values")
+        sizes = {axis: len(places) for axis, places in self._coords().items()}
+        for name, (axes, values) in self._variables().items():
+            fits = values.ndim == len(axes) and not values.is_complex()
+            if not fits or any(
+                sizes.setdefault(axis, size) != size
+                for axis, size in zip(axes, values.shape, strict=True)
+            ):
+                raise ValueError(f"{name} has the shape {list(values.shape)}, not {list(axes)}")
 
     # Notebooks ------------------------------------------------------------------------------------
 

@@ -7,17 +7,17 @@ that is no tensor as JSON. Files of earlier releases, which name no version, are
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..support.words import said
+from .files import check_file, replaced
 
 __all__ = ["FORMAT_VERSION", "read_tensors", "write_tensors"]
 
@@ -49,16 +49,8 @@ def write_tensors(
         If the file cannot be written.
     """
     header = {_key(kind): json.dumps(about), _PREFIX + _VERSION: str(FORMAT_VERSION)}
-    path = Path(path)
-    target = path.resolve()  # a link stays a link
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
+    with replaced(path) as temporary:
         save_file(_separate(tensors), temporary, header)
-        os.replace(temporary, target)
-    except (OSError, SafetensorError) as error:
-        raise ParameterError(f"{path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_tensors(
@@ -82,16 +74,17 @@ def read_tensors(
         If there is no such file, if it is damaged, if it holds something else than ``kind``, or
         if a newer release of this package wrote it. The message names the file.
     """
+    check_file(path)  # to open a pipe would block for ever
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             _check(path, kind, header, hint)
             tensors = {name: file.get_tensor(name).clone() for name in list(file.keys())}
         about = json.loads(header[_key(kind)])
-    except FileNotFoundError as error:
-        raise ParameterError(f"There is no file {path}.") from error
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise ParameterError(f"{path} cannot be read as safetensors: {error}") from error
+    except ParameterError:
+        raise
+    except Exception as error:  # a hostile header makes a parser raise anything
+        raise ParameterError(f"{path} cannot be read as safetensors: {said(error)}.") from error
     if not isinstance(about, dict):
         raise ParameterError(f"{path} is damaged: its header does not describe {_spoken(kind)}.")
     return tensors, about

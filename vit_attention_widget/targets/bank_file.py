@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError
+import torch
+
 from ..models.fingerprint import ModelFingerprint
+from ..results.files import reading
 from ..results.storage import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -36,25 +38,27 @@ def save(bank: MemoryBank, path: str | Path) -> None:
 def load(path: str | Path) -> dict[str, Any]:
     """What a bank is made of, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
-    try:
+    with reading(path):
         model = about["model"]
         parts = {
             "features": tensors["features"],
             "labels": tensors["labels"],
             "class_names": about["class_names"],
-            "fingerprint": ModelFingerprint(
-                model["name"], tuple(model["num_heads"]), tensors["model"]
-            ),
+            "fingerprint": ModelFingerprint.read(model, tensors["model"]),
             "k": about["k"],
             "temperature": about["temperature"],
         }
         features, labels, count = parts["features"], parts["labels"], len(parts["class_names"])
         outside = labels.numel() == 0 or int(labels.min()) < 0 or int(labels.max()) >= count
+        if not features.is_floating_point() or labels.dtype != torch.int64:
+            raise ValueError(f"features are {features.dtype}, labels {labels.dtype}")
+        if not all(isinstance(name, str) for name in parts["class_names"]):
+            raise ValueError("names of classes are no text")
         if features.ndim != 2 or labels.shape != features.shape[:1] or outside:
             raise ValueError(
                 f"{tuple(labels.shape)} labels of {count} classes do not fit features "
                 f"{tuple(features.shape)}. Fit the bank again"
             )
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ParameterError(f"{path} is damaged: {error}.") from error
+        if not features.isfinite().all():
+            raise ValueError("its features hold NaN or infinite values. Fit the bank again")
     return parts

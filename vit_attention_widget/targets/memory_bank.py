@@ -22,6 +22,7 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.class_names import ClassNamesLike, class_names_of, read_class_names
 from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..results.files import reading
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from . import bank_file
 from .of_features import check_features, features_of, whole
@@ -279,7 +280,9 @@ class MemoryBank:
         ParameterError
             If the file holds no memory bank, or one of another model.
         """
-        bank = cls(**bank_file.load(path))
+        parts = bank_file.load(path)
+        with reading(path):
+            bank = cls(**parts)
         if model is not None:
             bank.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
         return bank

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ParameterError
 from ..models.image_input import Normalization, pictures
+from ..results.files import reading
 from ..results.storage import read_tensors, write_tensors
 from .block import WindowBlock
 from .layout import WindowLayout
@@ -63,13 +63,11 @@ def load(path: str | Path) -> tuple[SavedSwin, Tensor, Tensor, tuple[WindowBlock
     """The fields of a :class:`~.result.WindowAttention`."""
     hint = "write it with window_attention(model, images).save(path)"
     tensors, about = read_tensors(path, _KIND, hint=hint)
-    try:
+    with reading(path):
         mean, std = about["normalization"]
         swin = SavedSwin(about["name"], (tuple(mean), tuple(std)))
         blocks = [_block(number, each, tensors) for number, each in enumerate(about["blocks"])]
         return swin, tensors["inputs"], tensors["logits"], tuple(blocks)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ParameterError(f"{path} is damaged: {error}.") from error
 
 
 def _described(block: WindowBlock) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from ...errors import ParameterError
+from ...results.files import reading
 from ...results.storage import read_tensors, write_tensors
 from .record import Pruning, pruning_of
 from .run import prune_heads
@@ -46,11 +47,12 @@ def load_pruned(model: nn.Module, path: str | Path) -> nn.Module:
         of another architecture.
     """
     weights, about = read_tensors(path, _KIND, hint="write it with save_pruned(model, path)")
+    with reading(path):
+        heads = Pruning.from_json(about).heads
     try:
-        pruning = Pruning.from_json(about)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ParameterError(f"{path} is damaged: it does not say what was pruned.") from error
-    small = prune_heads(model, pruning.heads)
+        small = prune_heads(model, heads)
+    except ParameterError as error:
+        raise ParameterError(f"{path} does not fit {type(model).__name__}: {error}") from error
     try:
         small.load_state_dict(weights, strict=True)
     except RuntimeError as error:
