@@ -1,10 +1,43 @@
 // One self-contained module a widget, and the style sheet they share, into the Python package.
 // With --watch, again after every change.
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { context } from "esbuild";
 
 const out = "../vit_attention_widget/static";
 const NO_WIDGETS = ["mount.tsx", "stores.ts", "isolate.ts", "keys_inside.ts"];
+
+/** Bundles name the packages that are in them; LICENSES.txt beside them has these in full. */
+const licenses = {
+  name: "licenses",
+  setup(build) {
+    build.onEnd(({ metafile }) => {
+      const texts = new Map();
+      for (const [file, { inputs }] of Object.entries(metafile?.outputs ?? {})) {
+        const folders = Object.keys(inputs).flatMap(
+          (path) => path.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/) ?? [],
+        );
+        for (const folder of new Set(folders)) {
+          const { name, version, license } = JSON.parse(
+            readFileSync(`${folder}/package.json`, "utf8"),
+          );
+          const text = readFileSync(`${folder}/LICENSE`, "utf8").trim();
+          const holder = text.match(/^Copyright .*$/m)?.[0];
+          appendFileSync(file, `/*! ${name} ${version}, ${license}. ${holder} */\n`);
+          texts.set(name, `${name} ${version}\n\n${text}\n`);
+        }
+      }
+      writeFileSync(`${out}/LICENSES.txt`, [...texts.values()].join("\n\n"));
+    });
+  },
+};
+
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const bundles = await context({
@@ -19,6 +52,8 @@ const bundles = await context({
   jsx: "automatic",
   jsxImportSource: "preact",
   legalComments: "none",
+  metafile: true,
+  plugins: [licenses],
 });
 if (process.argv.includes("--watch")) {
   await bundles.watch();

@@ -43,6 +43,18 @@ def test_the_wheel_holds_bundles_and_weights(wheel: Path) -> None:
     assert not [name for name in sizes if "node_modules" in name or name.startswith("tests")]
 
 
+def test_bundles_come_with_the_licenses_of_what_is_in_them(wheel: Path) -> None:
+    packages = ("preact", "@preact/signals", "@preact/signals-core")
+    with zipfile.ZipFile(wheel) as archive:
+        texts = archive.read("vit_attention_widget/static/LICENSES.txt").decode()
+        assert texts.count("Permission is hereby granted") == len(packages)
+        for name in BUNDLES:
+            bundle = archive.read(f"vit_attention_widget/static/{name}").decode()
+            for package in packages:
+                assert f"/*! {package} " in bundle
+                assert f"{package} " in texts
+
+
 def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("vit_attention_widget/py.typed") == b""

@@ -274,6 +274,7 @@ describe("ways out", () => {
   it("writes tables whose cells cannot break out", async () => {
     const { store } = await show();
     expect(csv(["a"], [['x"y,z'], [1.5]])).toBe('"a"\r\n"x""y,z"\r\n1.5');
+    expect(csv(["=a"], [["+1"], ["@b"], [-1.5]])).toBe(`"'=a"\r\n"'+1"\r\n"'@b"\r\n-1.5`);
     const info = store.info.value;
     if (!info) throw new Error("no info");
     const lines = importanceTable(info, store.importance.value).split("\r\n");

@@ -79,10 +79,15 @@ export async function pngOf(svg: string, width: number, height: number): Promise
   }
 }
 
-/** Rows as a table; text is quoted, so that no cell can break out of its own. */
+/**
+ * Rows as a table; text is quoted, so that no cell can break out of its own, and begins with an
+ * apostrophe where a spreadsheet would take it for a formula.
+ */
 export function csv(header: string[], rows: (string | number)[][]): string {
   const cell = (value: string | number) =>
-    typeof value === "number" ? String(value) : `"${value.replaceAll('"', '""')}"`;
+    typeof value === "number"
+      ? String(value)
+      : `"${value.replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
   return [header, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
 }
 
