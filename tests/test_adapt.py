@@ -282,6 +282,23 @@ def test_heads_are_cut_for_good(kind: str) -> None:
     assert count[0] < count[1]
 
 
+def test_a_copy_with_random_weights_is_adapted_anew() -> None:
+    """A copy's size cannot be found where no position embedding says it."""
+    check = vaw.evaluation.sanity_check
+
+    def adapted(model: Any) -> Any:
+        return vaw.adapt(model, "encoder.layers", model.read, **SIZES)
+
+    one, other = (prepared(Encoder(order, True, "class")) for order in (False, True))
+    with pytest.raises(ParameterError, match="describe_copy=lambda copy"):
+        check(adapted(one), images()[:1], methods="daam")
+    scores = [
+        check(adapted(model), images()[:1], methods="daam", describe_copy=adapted).values
+        for model in (one, other)
+    ]
+    torch.testing.assert_close(*scores)
+
+
 # --- what is said -------------------------------------------------------------------------------
 
 

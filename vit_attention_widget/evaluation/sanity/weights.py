@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from ...errors import ParameterError, UnsupportedModelError
+from ...errors import ImageError, ParameterError, UnsupportedModelError
 from ...models import VisionTransformer, describe
 from ...models.said_classes import with_classes_of
 from ...models.text_prompts import ZeroShot
@@ -43,13 +43,16 @@ def copied(
     if isinstance(vit, ZeroShot):
         described = ZeroShot(described, vit.prompts, vit._texts, vit._scale, None, vit._bias)
     described = with_classes_of(described, vit)
-    again = trace(
-        described,
-        original.inputs,
-        kept_target(original),
-        head_mask=original.head_mask,
-        gradients=False,
-    )
+    try:
+        again = trace(
+            described,
+            original.inputs,
+            kept_target(original),
+            head_mask=original.head_mask,
+            gradients=False,
+        )
+    except ImageError as error:  # what was found of the copy is of another size
+        raise ParameterError(advice) from error
     before, after = original.logits, again.logits
     same = before.shape == after.shape and torch.allclose(before, after, rtol=1e-3, atol=1e-3)
     of_copy = {id(parameter) for parameter in model.parameters()}
