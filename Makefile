@@ -23,10 +23,7 @@ quick: .stamps/test build
 
 # Long attacks by chance; `make test` runs short ones.
 fuzz: .stamps/test
-	$(BIN)/python -m tests.fuzz.interrupts --times 1000
-	$(BIN)/python -m tests.fuzz.pictures --times 5000
-	$(BIN)/python -m tests.fuzz.messages --times 5000
-	$(BIN)/python -m tests.fuzz.files --times 5000
+	$(BIN)/python -m tests.fuzz
 
 build: vit_attention_widget/static/explorer.js
 

@@ -231,6 +231,8 @@ class HeadImportance(NamedValues):
     def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadImportance:
         metrics = tuple(about["metrics"])
         values = {metric: tensors[metric] for metric in metrics}
+        if not all(value.is_floating_point() for value in values.values()):
+            raise TypeError("importances are no floating point numbers")
         part = Part(values, tensors["baseline"], tensors.get("label"), about["output"])
         return cls((part,), metrics, about["target"], error_from(about["error"]))
 
