@@ -170,7 +170,7 @@ def test_an_order_of_pruning_in_every_form() -> None:
     for same in ([(-1, 1), (0, 0), (1, 1)], np.array(order), {-1: [1], 0: [0], 1: [1]}):
         curve = vaw.pruning_curve(pair.model, pair.inputs[:1], order=same)
         assert curve.order == expected.order == order
-        assert curve.values == expected.values
+        assert torch.equal(curve.values, expected.values)
     with pytest.raises(ParameterError, match="names a head twice"):
         vaw.pruning_curve(pair.model, pair.inputs[:1], order=[(2, 1), (-1, 1)])
 
