@@ -237,3 +237,29 @@ def test_a_tower_without_prompts_stays_as_it_is(clip: nn.Module) -> None:
     assert session.method == "rollout"
     assert "rollout" in session.attributions
     session.close()
+
+
+def test_the_reason_stays_when_the_model_could_not_look() -> None:
+    model = vaw.demo.load_model()
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.fill_(torch.nan)
+    session = vaw.Session(model, SCENE.image, metric="taylor")
+    session.wait()
+    reason = session.status["error"]
+    assert "not finite" in reason["message"]
+    session.measure_strength()
+    session.selected_token = 3
+    session.compare_maps("methods")
+    session.wait()
+    assert session.status["error"] == reason
+    answers: list[Any] = []
+    session.ask(
+        "a", lambda: session.attention.layer(0), answers.append, answers.append, lambda: None
+    )
+    session.wait()
+    assert "not finite" in str(answers[0])
+    session.model = vaw.demo.load_model()
+    session.wait()
+    assert session.status["error"] is None
+    session.close()

@@ -107,7 +107,12 @@ class Context:
         """The trace of what is shown; raises :class:`ProtocolError` until it is there."""
         trace = self.trace
         if trace is None:
-            raise ProtocolError("The model has not looked at the image yet: ask again later.")
+            reason = self._no_trace
+            raise ProtocolError(
+                reason["message"]
+                if reason
+                else "The model has not looked at the image yet: ask again later."
+            )
         return trace
 
     def wait_for_trace(self) -> None:
@@ -234,9 +239,17 @@ class Context:
         hint = "" if known else "What was shown before is still there; the details say more."
         if isinstance(error, torch.OutOfMemoryError):
             hint = "The device ran out of memory: try a smaller image, or the CPU."
+        if self._no_trace and slot != "trace":  # what could not begin does not hide why
+            self.report()
+            return
         self._failed_slot = slot
         self._error = {"message": str(error) or repr(error), "hint": hint, "details": details}
         self.report()
+
+    @property
+    def _no_trace(self) -> Problem | None:
+        """Why the model could not look at the image; None if it did, or did not try yet."""
+        return self._error if self.trace is None and self._failed_slot == "trace" else None
 
     def report(self) -> None:
         """Say in the status what is being computed."""
