@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from libraries import TINY, OwnModel, Tiny, adapted
+from models import randomise
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -192,6 +193,114 @@ def test_a_smaller_model_that_decides_otherwise_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="does not decide as it does where they are"):
         vaw.prune_heads(given, {0: [1]})
     assert model.blocks[0].num_heads == 2
+
+
+class Weighed(Counting):
+    """The same, of little weight beside the tokens."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens + 0.01 * (super().forward(tokens) - tokens)
+
+
+class Scaled(nn.Module):
+    """Joined projections whose queries are scaled by a number that half precision does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads = 2
+        self.qkv, self.proj = nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        shape = (*tokens.shape[:2], 3, self.num_heads, tokens.shape[-1] // self.num_heads)
+        q, k, v = self.qkv(tokens).reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        out = (q * 0.3537 @ k.mT).softmax(-1) @ v
+        return self.proj(out.transpose(1, 2).reshape(tokens.shape))
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.attn = nn.LayerNorm(16), Scaled()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens + self.attn(self.norm(tokens))
+
+
+class InTurn(nn.Module):
+    """Lists of attention and feed-forward, which never run as modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.ModuleList([Scaled(), nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16))])
+            for _ in range(2)
+        )
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        for attention, mlp in self.layers:
+            tokens = tokens + attention(tokens)
+            tokens = tokens + mlp(tokens)
+        return self.norm(tokens)
+
+
+class OfBlocks(nn.Module):
+    """What a user may write around blocks; patches are averaged."""
+
+    def __init__(self, blocks: nn.Module) -> None:
+        super().__init__()
+        self.patch, self.blocks, self.head = nn.Conv2d(3, 16, 8, 8), blocks, nn.Linear(16, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.blocks(self.patch(images).flatten(2).mT).mean(1))
+
+
+def of_blocks(blocks: nn.Module, dtype: torch.dtype, path: str = "blocks") -> Any:
+    torch.manual_seed(0)
+    model = OfBlocks(blocks)
+    randomise(model)
+    model = model.to(dtype).eval()
+    norm = getattr(model.blocks, "norm", nn.Identity())
+    return vaw.adapt(
+        model, path, lambda t: model.head(norm(t).mean(1)),
+        patch_size=8, image_size=32, prefix=(), pool="mean",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_wrong_cut_does_not_pass_for_rounding(dtype: torch.dtype) -> None:
+    vit = of_blocks(nn.Sequential(Weighed(), Weighed()), dtype)
+    with pytest.raises(UnsupportedModelError, match="does not decide as it does where they are"):
+        vaw.prune_heads(vit, {0: [1]})
+    assert vit.model.blocks[0].num_heads == 2
+
+
+def test_a_model_in_half_precision_keeps_its_scale_and_type() -> None:
+    vit = of_blocks(nn.Sequential(Normed(), Normed()), torch.bfloat16)
+    small = vaw.prune_heads(vit, {0: [1]})
+    assert {p.dtype for p in small.parameters()} == {torch.bfloat16}
+    exact = of_blocks(nn.Sequential(Normed(), Normed()), torch.float64)
+    exact.model.load_state_dict(vit.model.state_dict())
+    with torch.no_grad(), vaw.masked_heads(exact, {0: [1]}):
+        expected = exact.model(IMAGES)
+    torch.testing.assert_close(small.double()(IMAGES).detach(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_blocks_that_are_lists_of_modules_are_cut() -> None:
+    vit = of_blocks(InTurn(), torch.float64, "blocks.layers")
+    small = vaw.prune_heads(vit, {1: [0]})
+    with torch.no_grad(), vaw.masked_heads(vit, {1: [0]}):
+        expected = vit.model(IMAGES)
+    torch.testing.assert_close(small(IMAGES).detach(), expected, rtol=1e-9, atol=1e-9)
+    assert small.blocks.layers[1][0].num_heads == 1
+
+
+def test_what_was_pruned_is_told_from_a_file_as_it_was(tmp_path: Path) -> None:
+    tiny = next(t for t in TINY if t.name == "hf-vit")
+    small, path = vaw.prune_heads(tiny.build(), {0: [0]}), tmp_path / "small.safetensors"
+    none_left = vaw.prune_heads(small, {0: [0]})  # number 1 stands for both, with values of zero
+    vaw.save_pruned(none_left, path)
+    assert vaw.pruning_of(vaw.load_pruned(tiny.build(), path)) == vaw.pruning_of(none_left)
 
 
 SCRIPT = """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["PartsInTurn", "block_of_copy"]
+__all__ = ["PartsInTurn"]
 
 
 class PartsInTurn(nn.Module):
@@ -34,18 +34,3 @@ class PartsInTurn(nn.Module):
         for part in others:
             tokens = tokens + part(tokens)
         return tokens
-
-
-def block_of_copy(block: nn.Module, paths: Mapping[nn.Module, str], copied: nn.Module) -> nn.Module:
-    """The block of a copied model that stands where ``block`` does in the original.
-
-    Parameters
-    ----------
-    block : nn.Module
-    paths : mapping of nn.Module to str
-        Names of the original's modules.
-    copied : nn.Module
-    """
-    if isinstance(block, PartsInTurn):
-        return PartsInTurn(copied.get_submodule(paths[part]) for part in block.parts)
-    return copied.get_submodule(paths[block])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ..capture.eager import eagerly
 from ..capture.function_mode import AttentionCall, Capture
 from ..models import VisionTransformer, describe
-from ..models.head_index import HeadsLike, check_heads
+from ..models.head_index import Heads, HeadsLike, check_heads
 from ..support.interrupts import interrupts_deferred
 
-__all__ = ["masked_heads", "zero_heads"]
+__all__ = ["masked_blocks", "masked_heads", "zero_heads"]
 
 
 @contextmanager
@@ -50,24 +50,37 @@ def masked_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> Iter
     """
     vit = describe(model)
     mask = check_heads(vit, heads)
+    blocks = {block: layer for layer, block in enumerate(vit.blocks)}
+    with masked_blocks(vit.model, blocks, mask, token_first=vit.token_first):
+        yield
+
+
+@contextmanager
+def masked_blocks(
+    model: nn.Module, blocks: Mapping[nn.Module, int], mask: Heads, *, token_first: bool = False
+) -> Iterator[None]:
+    """:func:`masked_heads` of a model that need not be described, such as a copy of one.
+
+    Parameters
+    ----------
+    model : nn.Module
+    blocks : mapping of nn.Module to int
+        The layer of each block.
+    mask : mapping of int to sequence of int
+        Heads by layer.
+    token_first : bool
+        Whether blocks take tokens before images.
+    """
 
     def on_attention(call: AttentionCall) -> Tensor | None:
         if call.block is None or call.block not in mask:
             return None
         return zero_heads(call.out, mask[call.block])
 
-    blocks: dict[nn.Module, int] = {block: i for i, block in enumerate(vit.blocks)}
     with (
         interrupts_deferred(),  # PyTorch's own book of function modes is not safe from Ctrl-C
         eagerly(),
-        Capture(
-            vit.model,
-            blocks,
-            on_attention,
-            constants=False,
-            keep=False,
-            token_first=vit.token_first,
-        ),
+        Capture(model, blocks, on_attention, constants=False, keep=False, token_first=token_first),
     ):
         yield
 

@@ -55,16 +55,16 @@ class AttentionModule:
 
 def attention_modules(block: nn.Module) -> list[AttentionModule]:
     """The modules of a block that are known to be attention, or stand where timm's stand."""
-    known = (nn.MultiheadAttention, PrunedMultiheadAttention)
-    found = [
+    of_pytorch = (nn.MultiheadAttention, PrunedMultiheadAttention)
+    modules = [
         AttentionModule(child, holder, name)
         for holder in block.modules()
         for name, child in holder.named_children()
-        if isinstance(child, known) or is_of_timm(child)
+        if isinstance(child, of_pytorch) or is_of_timm(child)
     ]
-    if not found and hasattr(block, "attn") and type(block).__module__.startswith("timm."):
+    if not modules and hasattr(block, "attn") and type(block).__module__.startswith("timm."):
         return [AttentionModule(block.attn, block, "attn")]
-    return found
+    return modules
 
 
 def _zero_values(attention: Any, heads: Sequence[int]) -> None:

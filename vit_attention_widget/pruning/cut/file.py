@@ -48,9 +48,9 @@ def load_pruned(model: nn.Module, path: str | Path) -> nn.Module:
     """
     weights, about = read_tensors(path, _KIND, hint="write it with save_pruned(model, path)")
     with reading(path):
-        heads = Pruning.from_json(about).heads
+        pruning = Pruning.from_json(about)
     try:
-        small = prune_heads(model, heads)
+        small = prune_heads(model, pruning.heads)
     except ParameterError as error:
         raise ParameterError(f"{path} does not fit {type(model).__name__}: {error}") from error
     try:
@@ -60,4 +60,6 @@ def load_pruned(model: nn.Module, path: str | Path) -> nn.Module:
             f"The weights in {path} do not fit {type(model).__name__}: create the architecture "
             f"that was pruned. {str(error).splitlines()[1].strip()}"
         ) from error
+    # Where all heads of a layer went, which one stands for them depends on the steps.
+    small._vaw_pruning = pruning  # type: ignore[assignment]
     return small

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ...capture.function_mode import AttentionCall, Capture
-from ...models import VisionTransformer
+from ...capture.parts_in_turn import PartsInTurn
 from ...models.eval_mode import evaluating
 
-__all__ = ["Seen", "probe_inputs", "watch"]
+__all__ = ["Seen", "layers_of", "watch"]
 
 
 @dataclass
@@ -25,13 +25,21 @@ class Seen:
     attention : list of AttentionCall
     linear : dict
         Input and output of each linear layer.
-    returned : dict
-        What each module returned that holds linear layers.
+    called : dict
+        What each module that holds linear layers was given first, and what it returned.
     """
 
     attention: list[AttentionCall] = field(default_factory=list)
     linear: dict[nn.Linear, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    returned: dict[nn.Module, Any] = field(default_factory=dict)
+    called: dict[nn.Module, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def layers_of(blocks: Mapping[int, nn.Module]) -> dict[nn.Module, int]:
+    """The layer of each block, as a pass is observed; lists of modules never run by themselves."""
+    return {
+        PartsInTurn(block) if isinstance(block, nn.ModuleList) else block: layer
+        for layer, block in blocks.items()
+    }
 
 
 def watch(
@@ -48,13 +56,12 @@ def watch(
     """
     seen = {layer: Seen() for layer in blocks}
     handles = [
-        module.register_forward_hook(_noting(seen[layer]))
+        module.register_forward_hook(_noting(seen[layer]), with_kwargs=True)
         for layer, block in blocks.items()
         for module in block.modules()
     ]
     try:
-        numbers = {block: layer for layer, block in blocks.items()}
-        with evaluating(copy), torch.no_grad(), Capture(copy, numbers) as capture:
+        with evaluating(copy), torch.no_grad(), Capture(copy, layers_of(blocks)) as capture:
             run()
     finally:
         for handle in handles:
@@ -65,19 +72,14 @@ def watch(
     return seen
 
 
-def _noting(seen: Seen) -> Callable[[Any, Any, Any], None]:
-    def note(module: nn.Module, given: tuple[Any, ...], returned: Any) -> None:
-        if type(module) is nn.Linear:
-            seen.linear[module] = given[0].detach(), returned.detach()
+def _noting(seen: Seen) -> Callable[[Any, Any, Any, Any], None]:
+    def note(
+        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any
+    ) -> None:
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        if type(module) is nn.Linear and isinstance(first, Tensor):
+            seen.linear[module] = first.detach(), returned.detach()
         elif any(type(child) is nn.Linear for child in module.children()):
-            seen.returned[module] = returned
+            seen.called[module] = first, returned
 
     return note
-
-
-def probe_inputs(vit: VisionTransformer) -> Tensor:
-    """Two images of noise as the model takes them, [2, channel, height, width]."""
-    noise = torch.Generator().manual_seed(0)
-    height, width = vit.input_size
-    inputs = torch.randn(2, vit.channels, height, width, generator=noise)
-    return inputs.to(vit.device, vit.dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from .linear import linear_of
 from .pass_of_copy import Seen
 
 __all__ = ["Projections", "find_projections"]
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "heads", "num_key_value_heads")
 _BIAS_TABLE = "bias_table"
@@ -71,25 +74,40 @@ class Projections:
 
     def as_plain(
         self, block: nn.Module, call: AttentionCall, seen: Seen
-    ) -> tuple[nn.Module, float] | None:
-        """The module that does no more than :class:`JoinedAttention` does, and its scale.
+    ) -> tuple[nn.Module, float, int] | None:
+        """The module that does no more than :class:`JoinedAttention` does.
 
-        None if there is none: the attention has a bias, say, or its queries are turned.
+        With it, its scale, and the length of the tuple that it returns (0: a tensor). None if
+        there is none: the attention has a bias, say, or its queries are turned.
         """
         if len(self.inputs) != 1 or call.bias is not None or call.weights is not None:
             return None
         (joined,) = self.inputs
-        split = seen.linear[joined][1].unflatten(-1, self.layout)
+        tokens, made = seen.linear[joined]
+        split = made.unflatten(-1, self.layout)
         q, k, v = (part.transpose(1, 2) for part in split.unbind(-3 + (1 - self.axis)))
         factor = float((q * call.q).sum() / q.square().sum())  # queries may be scaled already
         is_raw = _same(q * factor, call.q) and _same(k, call.k) and _same(v, call.v)
         holder = _parent(block, joined)
         is_whole = any(child is self.output for child in holder.children())
-        if not (is_raw and is_whole and holder in seen.returned):
+        if not (is_raw and is_whole and holder in seen.called):
             return None
-        returned = seen.returned[holder]
+        taken, returned = seen.called[holder]
         first = returned[0] if isinstance(returned, tuple) else returned
-        return (holder, call.scale * factor) if _same(first, seen.linear[self.output][1]) else None
+        if not (_same(taken, tokens) and _same(first, seen.linear[self.output][1])):
+            return None  # it holds a norm, say
+        return holder, call.scale * factor, len(returned) if isinstance(returned, tuple) else 0
+
+    def of_copy(self, model: nn.Module, copy: nn.Module) -> Projections:
+        """The same layers of a copy of the model that holds these."""
+        paths = {module: path for path, module in model.named_modules()}
+
+        def of(modules: Sequence[_Module]) -> list[_Module]:
+            return [cast(_Module, copy.get_submodule(paths[module])) for module in modules]
+
+        (output,) = of([self.output])
+        inputs, holders, tables = of(self.inputs), of(self.holders), of(self.tables)
+        return Projections(inputs, self.layout, self.axis, output, holders, tables)
 
     def zero_values(self, head: int, total: int) -> None:
         """Zero the values of a head, so that it adds nothing."""
@@ -122,8 +140,8 @@ def find_projections(block: nn.Module, call: AttentionCall, seen: Seen) -> Proje
     output = next(
         (
             linear
-            for linear, (given, _) in seen.linear.items()
-            if _same(given, out) or _same(given, out.transpose(0, 1))  # tokens first
+            for linear, (taken, _) in seen.linear.items()
+            if _same(taken, out) or _same(taken, out.transpose(0, 1))  # tokens first
         ),
         None,
     )
@@ -154,8 +172,10 @@ def find_projections(block: nn.Module, call: AttentionCall, seen: Seen) -> Proje
     return "its values come from no linear layer as they are"
 
 
-def _same(values: Tensor, expected: Tensor) -> bool:
-    return values.shape == expected.shape and is_close(values, expected)
+def _same(values: object, expected: Tensor) -> bool:
+    return (
+        isinstance(values, Tensor) and values.shape == expected.shape and is_close(values, expected)
+    )
 
 
 def _parent(block: nn.Module, module: nn.Module) -> nn.Module:
