@@ -11,6 +11,7 @@ __all__ = [
     "JobCancelled",
     "ParameterError",
     "ProtocolError",
+    "StaleTraceError",
     "TargetError",
     "TokenLayoutError",
     "UnsupportedModelError",
@@ -32,6 +33,10 @@ class TokenLayoutError(VitAttentionError):
 
 class CaptureError(VitAttentionError):
     """The forward pass did not show the attention that the model was expected to compute."""
+
+
+class StaleTraceError(VitAttentionError):
+    """The model is no longer the one that was traced: its weights or parts have changed."""
 
 
 class TargetError(VitAttentionError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from ..errors import ParameterError, ProtocolError, VitAttentionError
+from ..errors import ParameterError, ProtocolError, StaleTraceError, VitAttentionError
 from ..models import VisionTransformer
 from ..models.images import ImageLike
 from ..protocol.schema.results import Problem
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Context", "nothing"]
 
 Result = TypeVar("Result")
+
+_KEEPS_CHANGING = 2.0
+"""Changes of the model in so many seconds are one that goes on: it is not run after each."""
+
+_IN_TRAINING = "It keeps changing, as in training: choose anything to look at it again later."
 
 
 def nothing(*_: Any) -> None:
@@ -50,6 +55,8 @@ class Context:
     ----------
     lock : RLock
         Held while what belongs together is changed.
+    look_again : callable
+        Turns to the model as it is now.
     opened : int
         Number in the image set of the image that is looked at; -1 is the one that was given.
     own_image : image
@@ -77,9 +84,13 @@ class Context:
         self.pruned: Trace | None = None
         self.described: VisionTransformer | None = None
         self.lock = threading.RLock()
+        self.look_again: Callable[[], None] = nothing
         self.lanes = Lanes(self.report)
         self._quiet = threading.local()
         self._error: Problem | None = None
+        self._changed: Problem | None = None  # to be told when the model was looked at again
+        self._told: Problem | None = None
+        self._last_change = -_KEEPS_CHANGING
         self._failed_slot = ""
         self._milliseconds: float | None = None
 
@@ -209,13 +220,19 @@ class Context:
         started, subject = time.perf_counter(), self.subject
         counts = still if still is not None else lambda: self.subject is subject
 
+        def checked(progress: Progress) -> Result:
+            if still is None:
+                self.check_model()
+            return work(progress)
+
         def finish(result: Result) -> None:
             with self.lock:
                 if not counts():
                     dropped()
                     return
                 if slot in ("trace", self._failed_slot):  # another look, or it works now
-                    self._error = None
+                    self._error = self._told = self._changed
+                    self._changed = None
                 self._milliseconds = (time.perf_counter() - started) * 1000
                 done(result)
 
@@ -223,14 +240,41 @@ class Context:
             with self.lock:
                 counted = counts()
                 dropped()
-                if counted:
+                if counted and isinstance(error, StaleTraceError):
+                    self.take_change(error)
+                elif counted:
                     self.fail(error, slot)
 
         def cancelled() -> None:
             with self.lock:
                 dropped()
 
-        lane.submit(Job(slot, label, work, finish, failed, cancelled))
+        lane.submit(Job(slot, label, checked, finish, failed, cancelled))
+
+    def check_model(self) -> None:
+        """Raise :class:`StaleTraceError` if the model has changed since it was looked at."""
+        whole = self.whole
+        if whole is not None:
+            whole.forward_pass.check_weights()
+
+    def take_change(self, error: StaleTraceError) -> None:
+        """Look at the model again, as it is now, and say why; once in a while, if it goes on."""
+        with self.lock:
+            message = str(error).removesuffix(" Trace again.")
+            now, last = time.monotonic(), self._last_change
+            self._last_change = now
+            if now - last < _KEEPS_CHANGING:
+                self._failed_slot = "trace"
+                self._error = {"message": message, "hint": _IN_TRAINING, "details": ""}
+                self.report()
+                return
+            hint = "It was looked at again: all that is shown is of the model as it is now."
+            self._changed = {"message": message, "hint": hint, "details": ""}
+            try:
+                self.look_again()
+            except VitAttentionError as refused:
+                self._changed = None
+                self.fail(refused, "trace")
 
     def fail(self, error: BaseException, slot: str = "") -> None:
         """Say in the status what went wrong, until the same slot works again."""
@@ -251,12 +295,17 @@ class Context:
         """Why the model could not look at the image; None if it did, or did not try yet."""
         return self._error if self.trace is None and self._failed_slot == "trace" else None
 
+    @property
+    def _failed(self) -> bool:
+        """Whether something went wrong; that the model has changed is no fault."""
+        return self._error is not None and self._error is not self._told
+
     def report(self) -> None:
         """Say in the status what is being computed."""
         jobs = [lane.running for lane in self.lanes]
         running = next((job for job in jobs if job is not None and job.label), None)
         self.traits.status = {
-            "state": "computing" if running else "error" if self._error else "idle",
+            "state": "computing" if running else "error" if self._failed else "idle",
             "label": running.label if running else "",
             "progress": running.fraction if running else None,
             "error": self._error,

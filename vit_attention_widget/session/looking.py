@@ -91,6 +91,29 @@ class Looking:
                 context.own_image = image
             self.turn_to(subject, index, images, other_model=model is not None)
 
+    def again(self) -> None:
+        """Look at the model as it is now, after its weights or parts changed; choices are kept.
+
+        Raises
+        ------
+        UnsupportedModelError, ImageError
+        """
+        context = self._context
+        with context.lock:
+            vit = context.vit
+            if vit.library != "adapted" and vit.text is None:
+                now = describe(vit.model)
+                known = (vit.num_heads, vit.num_classes, list(map(id, vit.blocks)))
+                if (now.num_heads, now.num_classes, list(map(id, now.blocks))) != known:
+                    self.look_at(model=now)
+                    return
+            image = context.own_image
+            if context.opened >= 0:
+                image = context.images().raw(context.opened)
+            subject = Subject.of(vit, image)
+            self._studies.forget_set()
+            self.turn_to(subject, context.opened, context.image_set, other_model=False)
+
     def open_selected(self) -> None:
         """Look at the image of the set that is selected."""
         context = self._context

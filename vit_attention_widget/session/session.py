@@ -12,7 +12,7 @@ from torch import nn
 from ..comparison.result import Comparison
 from ..data.items import ImagesLike
 from ..data.labels import with_names_of
-from ..errors import ParameterError
+from ..errors import ParameterError, StaleTraceError
 from ..importance.metrics import Metric
 from ..models import VisionTransformer, describe
 from ..models.class_names import ClassNamesLike
@@ -24,6 +24,7 @@ from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
 from ..pruning.curve import Order
 from ..strength import AttentionStrength
+from ..support.progress import Progress
 from ..targets.user_target import TargetLike
 from ..tracing.checks.classes import without_misfit_names
 from ..tracing.trace import Trace
@@ -122,6 +123,7 @@ class Session(CheckedSelections):
         self._studies = Studies(context)
         self._traces = Traces(context, self._studies.follow_trace)
         self._looking = Looking(context, self._traces, self._studies)
+        context.look_again = self._looking.again
         self._prompts = Prompts(context, self._looking, self._studies.images)
         self._attention = AttentionPayloads(context)
         explained = context.explained
@@ -520,8 +522,18 @@ class Session(CheckedSelections):
         cancelled: Callable[[], None],
     ) -> None:
         """Answer a browser's request in the quick lane, by exactly one of the last three."""
-        job = Job(_request(slot), "", lambda _: work(), done, failed, cancelled)
-        self._context.lanes.quick.submit(job)
+        context = self._context
+
+        def checked(_: Progress) -> bytes:
+            context.check_model()
+            return work()
+
+        def told(error: BaseException) -> None:
+            failed(error)
+            if isinstance(error, StaleTraceError):
+                context.take_change(error)
+
+        context.lanes.quick.submit(Job(_request(slot), "", checked, done, told, cancelled))
 
     def forget(self, slot: str) -> None:
         """Cancel a request of :meth:`ask`."""

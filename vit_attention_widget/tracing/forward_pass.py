@@ -14,6 +14,7 @@ from ..models import VisionTransformer
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads
 from ..models.token_layout import TokenLayout
+from ..models.weights_state import WeightsState
 from .layer_record import LayerRecord
 from .read_tokens import ReadTokens
 
@@ -42,6 +43,8 @@ class ForwardPass:
         Masked heads, ``{layer: (heads)}``.
     autocast : torch.dtype or None
         The dtype of the autocast region it ran in, if any.
+    weights : WeightsState
+        Of the model when it was run.
     preparation : str
         How the images became model input, and on what ground.
     graph_breaks : tuple of str
@@ -58,6 +61,7 @@ class ForwardPass:
     read: ReadTokens
     head_mask: Heads
     autocast: torch.dtype | None
+    weights: WeightsState
     preparation: str = ""
     graph_breaks: tuple[str, ...] = ()
 
@@ -76,9 +80,20 @@ class ForwardPass:
         """Whether the autograd graph was kept."""
         return any(record.out.requires_grad for record in self.layers)
 
+    def check_weights(self) -> None:
+        """Raise :class:`StaleTraceError` if the model has changed since it was run."""
+        self.weights.check(self.model.model, self.model.name)
+
     @contextmanager
     def rerunning(self) -> Iterator[None]:
-        """Run parts of the model again, in the same modes (autocast, evaluation) as before."""
+        """Run parts of the model again, in the same modes (autocast, evaluation) as before.
+
+        Raises
+        ------
+        StaleTraceError
+            If the model has changed since, so that its parts no longer go with the record.
+        """
+        self.check_weights()
         autocast = torch.autocast(
             self.inputs.device.type, self.autocast, enabled=self.autocast is not None
         )

@@ -38,6 +38,8 @@ def output_gradients(
     ------
     CaptureError
         If the forward pass was recorded without gradients, or the graph is broken in some module.
+    StaleTraceError
+        If the model has changed since.
     """
     check_graph(recorded)
     outputs = [record.out for record in recorded.layers]
@@ -70,6 +72,8 @@ def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor,
     CaptureError
         If the forward pass was recorded without gradients, the graph is broken in some module, or
         the logits do not depend on the tokens after some block.
+    StaleTraceError
+        If the model has changed since.
     """
     check_graph(recorded)
     after = [record.output for record in recorded.layers]
@@ -169,6 +173,7 @@ def check_graph(recorded: ForwardPass) -> None:
             "This trace was recorded without gradients: trace again with gradients=True, "
             "or use a method that needs none (attention, rollout)."
         )
+    recorded.check_weights()
     check_whole(recorded)
     if not recorded.logits.requires_grad:
         raise CaptureError(

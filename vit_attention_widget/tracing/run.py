@@ -20,6 +20,7 @@ from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
 from ..models.preparation import prepared
 from ..models.said_classes import with_classes
+from ..models.weights_state import WeightsState
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
 from .checks.attention import check_attention
@@ -119,8 +120,8 @@ def trace(
     inputs = vit.prepare(images)
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
-    with ExitStack() as stack:
-        stack.enter_context(evaluating(vit.model))
+    weights = WeightsState.of(vit.model)
+    with evaluating(vit.model), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         if inputs.is_inference():
@@ -139,7 +140,7 @@ def trace(
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(
-        vit, inputs, logits, tokens, layers, pool, read, mask, dtype, how, graph_breaks
+        vit, inputs, logits, tokens, layers, pool, read, mask, dtype, weights, how, graph_breaks
     )
     return Trace(recorded, resolve(target, logits, vit))
 
@@ -169,6 +170,8 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
         If a layer or head does not exist.
     CaptureError
         If the logits are not finite.
+    StaleTraceError
+        If the model has changed since ``base`` was made.
     """
     vit, mask = base.model, check_heads(base.model, heads)
     first = first_difference(base, mask)

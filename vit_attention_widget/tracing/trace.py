@@ -42,6 +42,11 @@ class Trace:
     Made by :func:`~vit_attention_widget.trace`. Axes are in the order [batch, layer, head, query,
     key]; layers may be counted from the end (-1 is the last).
 
+    Attention stays what it was when the model was run. What needs the model itself (gradients,
+    other heads masked, readouts of other layers) raises
+    :class:`~vit_attention_widget.errors.StaleTraceError` once the model has changed, rather than
+    join old values with new weights.
+
     Attributes
     ----------
     target : Target
@@ -265,6 +270,8 @@ class Trace:
         ------
         CaptureError
             If the trace was recorded without gradients.
+        StaleTraceError
+            If the model has changed since it was traced.
         """
         layer = layer_index(self.model, layer)
         if self._output_gradients is None:
