@@ -17,7 +17,7 @@ from test_session import PICTURE, tiny
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, VitAttentionError
 from vit_attention_widget.session import attention
-from vit_attention_widget.widgets import answers
+from vit_attention_widget.widgets import answers, base
 
 ROOT = Path(__file__).parent.parent
 
@@ -175,8 +175,14 @@ def test_widgets_of_a_session_may_use_the_same_ids(explorer: vaw.Explorer, repli
 
 @pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), RuntimeError("\ud800")])
 def test_what_fails_in_a_way_that_nobody_thought_of_is_answered_once(
-    explorer: vaw.Explorer, replies: list, error: Exception, monkeypatch: pytest.MonkeyPatch
+    explorer: vaw.Explorer,
+    replies: list,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    logged: list[Any] = []  # half a surrogate pair cannot go from one process of tests to another
+    monkeypatch.setattr(base.log, "exception", lambda *args: logged.append(args))
+
     def broken(*_: Any) -> Any:
         raise error
 
@@ -186,6 +192,7 @@ def test_what_fails_in_a_way_that_nobody_thought_of_is_answered_once(
     assert reply["id"] == "a"
     json.dumps(reply, ensure_ascii=False).encode()
     assert reply["error"]["message"]
+    assert len(logged) == 1
 
 
 def test_prompts_for_a_model_without_text_are_answered(explorer, replies: list) -> None:
