@@ -169,7 +169,7 @@ describe("classes of images", () => {
   });
 
   it("are told in words", () => {
-    expect(verdict(INFO, LAID_OUT, 0)).toBe("heart, 90 %, as labelled");
+    expect(verdict(INFO, LAID_OUT, 0)).toBe("heart, 90 %, as labeled");
     expect(verdict(INFO, LAID_OUT, 3)).toBe("star, but the model says starfish, 60 %");
     expect(verdict(INFO, { ...LAID_OUT, labels: null }, 3)).toBe("the model says starfish, 60 %");
     expect(verdict(INFO, SHOWN, 2)).toBe("star");

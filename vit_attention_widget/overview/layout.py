@@ -16,7 +16,7 @@ from .result import Layout
 __all__ = ["arrange", "in_order", "vectors"]
 
 _FEW = 12
-"""Fewer vectors are shown by their principal components: t-SNE needs neighbours."""
+"""Fewer vectors are shown by their principal components: t-SNE needs neighbors."""
 
 _NOISE = 1e-5
 """A head that varies less, as a share of the largest value, varies by rounding only."""
@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 def vectors(values: Tensor) -> Floats:
     """Importance [image, layer, head] as vectors that can be compared, [image, dim].
 
-    Square roots with their sign, each head centred and divided by its standard deviation plus the
+    Square roots with their sign, each head centered and divided by its standard deviation plus the
     mean one: see :func:`~.run.image_overview` for why.
     """
     flat = values.detach().flatten(1).cpu().numpy().astype(np.float64)

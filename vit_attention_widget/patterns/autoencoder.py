@@ -74,8 +74,8 @@ class Autoencoder(nn.Module):
 
     def encode(self, vectors: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Vectors [head, size] -> codes [head, latent]."""
-        centred = vectors - self.mean
-        return linear(centred, self.down) + self.encoder(centred, dropout)
+        centered = vectors - self.mean
+        return linear(centered, self.down) + self.encoder(centered, dropout)
 
     def decode(self, codes: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Codes [head, latent] -> vectors [head, size]."""
@@ -88,8 +88,8 @@ class Autoencoder(nn.Module):
     def start_as_pca(self, vectors: Tensor) -> None:
         """Make it the PCA of some vectors; the networks add nothing yet."""
         mean = vectors.mean(0)
-        centred = vectors - mean
-        squares, axes = _principal(centred)
+        centered = vectors - mean
+        squares, axes = _principal(centered)
         axes = axes[: len(self.down)]
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         axes = axes * largest.sign()  # else the sign is the solver's whim
@@ -183,12 +183,12 @@ def fit_autoencoder(
     return Fit(autoencoder.requires_grad_(False), error, pca_error)
 
 
-def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:
+def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:
     """Sums of squares along the principal axes, largest first, and those axes [axis, size]."""
-    if len(centred) < centred.shape[1]:  # eigh of a matrix of low rank takes long, or gives NaN
-        _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
+    if len(centered) < centered.shape[1]:  # eigh of a matrix of low rank takes long, or gives NaN
+        _, singular, axes = torch.linalg.svd(centered, full_matrices=False)
         return singular**2, axes
-    squares, axes = torch.linalg.eigh(centred.T @ centred)
+    squares, axes = torch.linalg.eigh(centered.T @ centered)
     return squares.flip(0).clamp_min(0), axes.flip(1).T
 
 

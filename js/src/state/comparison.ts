@@ -140,7 +140,7 @@ export function says(info: ModelInfo, comparison: Comparison, item: number | nul
 }
 
 const SCALES: Record<CompareScale, string> = {
-  shared: "One scale for all maps: the same colour is the same value.",
+  shared: "One scale for all maps: the same color is the same value.",
   own: "Each map on its own scale, up to its highest value: a weak map looks as strong as others.",
   rank: "One scale by rank: in each map, patches from its lowest (0) to its highest (1).",
 };

@@ -69,7 +69,7 @@ export function verdict(info: ModelInfo, overview: Overview, image: number): str
       ? `${className(info, found)} ${number(value)}`
       : `${className(info, found)}, ${percent(value)}`;
   if (label === undefined) return `the model says ${sure}`;
-  if (label === found) return `${sure}, as labelled`;
+  if (label === found) return `${sure}, as labeled`;
   return `${className(info, label)}, but the model says ${sure}`;
 }
 

@@ -22,7 +22,7 @@ export function ColorBar({ low, high, colormap, label, hint }: Props) {
       <span
         class="vaw-colorbar-strip"
         role="img"
-        aria-label={`colours from ${endText(low)} to ${endText(high)}`}
+        aria-label={`colors from ${endText(low)} to ${endText(high)}`}
         style={{ background: gradient(colormap) }}
       />
       <span>{endText(high)}</span>

@@ -26,7 +26,7 @@ export function OverlayControls({ store }: { store: Store }) {
         />
       </label>
       <Select
-        label="colours"
+        label="colors"
         value={colormap.value}
         options={COLORMAPS}
         onChange={(value) => store.set({ colormap: value as Colormap })}

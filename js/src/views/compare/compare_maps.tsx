@@ -29,7 +29,7 @@ import { CompareScores } from "./compare_scores";
 import { CompareTiles } from "./compare_tiles";
 
 const SCALES = [
-  { key: "shared", label: "one scale", hint: "The same colour is the same value in all maps." },
+  { key: "shared", label: "one scale", hint: "The same color is the same value in all maps." },
   { key: "own", label: "own scales", hint: "Each map up to its own highest value." },
   { key: "rank", label: "by rank", hint: "In each map, patches from its lowest to its highest." },
 ] as const;
