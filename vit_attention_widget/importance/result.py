@@ -121,10 +121,10 @@ class HeadImportance(NamedValues):
         if not 0 < level < 1:
             raise ParameterError(f"level is {level}: it lies between 0 and 1, e.g. 0.95.")
         values = self[metric or self.metric]
-        known = (~values.isnan()).sum(0)
+        with_value = (~values.isnan()).sum(0)
         mean = values.nanmean(0)
-        variance = (values - mean).square().nansum(0) / (known - 1).clamp_min(0)
-        half = NormalDist().inv_cdf(0.5 + level / 2) * (variance / known).sqrt()
+        variance = (values - mean).square().nansum(0) / (with_value - 1).clamp_min(0)
+        half = NormalDist().inv_cdf(0.5 + level / 2) * (variance / with_value).sqrt()
         return mean - half, mean + half
 
     def by_class(self) -> dict[int, HeadImportance]:

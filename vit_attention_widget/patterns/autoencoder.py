@@ -149,24 +149,24 @@ def fit_autoencoder(
     train = train[torch.randperm(len(train), generator=generator)[:_MOST]]
     tested = held_out.nonzero()[:, 0]
     tested = tested[torch.randperm(len(tested), generator=generator)[: _MOST // 4]]
-    known, unseen = _floats(vectors[train]), _floats(vectors[tested])
-    autoencoder = Autoencoder(vectors.shape[1], min(latent, len(known) - 1))
-    autoencoder.start_as_pca(known)
+    trained_on, unseen = _floats(vectors[train]), _floats(vectors[tested])
+    autoencoder = Autoencoder(vectors.shape[1], min(latent, len(trained_on) - 1))
+    autoencoder.start_as_pca(trained_on)
     autoencoder.encoder.begin(generator)
     autoencoder.decoder.begin(generator)
     guide, judge = unseen[::2], unseen[1::2] if len(unseen) > 1 else unseen
     pca_error, best_error = _error(autoencoder, judge), _error(autoencoder, guide)
     best = _state(autoencoder)
     optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=1e-3, weight_decay=_WEIGHT_DECAY)
-    an_epoch = max(1, math.ceil(len(known) / _BATCH))
+    an_epoch = max(1, math.ceil(len(trained_on) / _BATCH))
     steps = min(max(_EPOCHS * an_epoch, _FEWEST), _STEPS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 1e-3, total_steps=steps, pct_start=0.2
     )
     for step in range(steps):
         if step % an_epoch == 0:
-            order = torch.randperm(len(known), generator=generator)
-        batch = known[order[(step % an_epoch) * _BATCH :][:_BATCH]]
+            order = torch.randperm(len(trained_on), generator=generator)
+        batch = trained_on[order[(step % an_epoch) * _BATCH :][:_BATCH]]
         with torch.enable_grad():
             loss = mse_loss(autoencoder(batch, generator), batch)
             optimizer.zero_grad()

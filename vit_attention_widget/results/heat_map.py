@@ -40,12 +40,12 @@ def heat_map(values: Tensor, *, title: str = "", caption: str = "") -> str:
         What rows and columns are, beside the range: ``"layer x head"``.
     """
     grid = values.detach().cpu().double().numpy()
-    known = grid[np.isfinite(grid)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
+    finite = grid[np.isfinite(grid)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
     signed = low < 0 < high
     if signed:
         low, high = -max(-low, high), max(-low, high)
-    scale = "no values" if not known.size else f"{low:.3g} to {high:.3g}"
+    scale = "no values" if not finite.size else f"{low:.3g} to {high:.3g}"
     text = ", ".join(part for part in (caption, scale) if part)
     picture = _png(_painted(grid, low, high, _DIVERGING if signed else _SEQUENTIAL))
     return (
@@ -70,12 +70,14 @@ def heat_maps(values: Tensor, titles: Sequence[str], *, limit: int = 8) -> str:
 def _painted(grid: NDArray[np.float64], low: float, high: float, colors: str) -> NDArray[np.uint8]:
     """Values as pixels [row, col, 4], each a square of several pixels."""
     anchors = np.array([list(bytes.fromhex(color)) for color in colors.split()], np.float64)
-    known = np.isfinite(grid)
+    is_finite = np.isfinite(grid)
     spread = high - low
-    place = np.where(known, (grid - low) / spread if spread > 0 else 0.5, 0) * (len(anchors) - 1)
+    place = np.where(is_finite, (grid - low) / spread if spread > 0 else 0.5, 0) * (
+        len(anchors) - 1
+    )
     steps = np.arange(len(anchors))
     channels = [np.interp(place, steps, anchors[:, channel]) for channel in range(3)]
-    pixels = np.rint(np.stack([*channels, np.where(known, 255, 0)], -1)).astype(np.uint8)
+    pixels = np.rint(np.stack([*channels, np.where(is_finite, 255, 0)], -1)).astype(np.uint8)
     size = max(1, _SIDE // max(1, *grid.shape))
     return np.asarray(pixels.repeat(size, 0).repeat(size, 1))
 

@@ -214,11 +214,11 @@ class NamedValues:
             for name, variable in self._variables().items()
             if variable.axes == axes
         }
-        known = np.any([values == values for values in variables.values()], axis=0)
-        index = known.nonzero()
+        with_value = np.any([values == values for values in variables.values()], axis=0)
+        index = with_value.nonzero()
         places = {
             axis: self._places(axis, size)[each]
-            for axis, size, each in zip(axes, known.shape, index, strict=True)
+            for axis, size, each in zip(axes, with_value.shape, index, strict=True)
         }
         return {**places, **{name: values[index] for name, values in variables.items()}}
 
