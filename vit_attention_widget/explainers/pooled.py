@@ -9,6 +9,7 @@ from ..capture.function_mode import AttentionCall, Capture
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.text_prompts import ZeroShot
+from ..support.interrupts import interrupts_deferred
 from ..targets import Target
 from ..tracing.gradients import check_whole, differentiate
 from ..tracing.trace import Trace
@@ -42,7 +43,7 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
         return call.out
 
     record = trace.layers[layer]
-    with torch.inference_mode(False), torch.enable_grad():
+    with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         with Capture(model.model, {}, watch) as capture:
             logits = model.readout(record.output.detach())
             capture.graph_breaks.check_end(logits)

@@ -41,7 +41,7 @@ def removals(
     """
     limit = max(1, (max_batch or batch_limit(trace)) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
-    with torch.inference_mode(), trace.rerunning():
+    with trace.rerunning(), torch.inference_mode():
         trace.readout.check()
         check_chain(trace.layers, trace.model)
     keep_freed_blocks(trace.inputs.device)
@@ -69,7 +69,7 @@ def removals(
 
 
 def _without(trace: Trace, layer: int, heads: list[int]) -> Outcome:
-    with torch.inference_mode(), trace.rerunning():
+    with trace.rerunning(), torch.inference_mode():
         out, rows = trace.layers[layer].out, needed_rows(trace, layer)
         if rows is not None:
             out = out[:, :, rows]

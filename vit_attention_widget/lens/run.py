@@ -91,7 +91,7 @@ def logit_lens(
             f"{vit.name} has no classes that a layer could decide on: give it prompts "
             "(vaw.zero_shot), or a model with a classifier."
         )
-    with torch.inference_mode(False), torch.no_grad(), trace.rerunning():
+    with trace.rerunning(), torch.inference_mode(False), torch.no_grad():
         trace.readout.check()
         head = token_head(trace) if tokens else None
         layers = [_of_layer(trace, record.output.detach(), head, count) for record in trace.layers]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CaptureError, UnsupportedModelError
+from ..support.interrupts import interrupts_deferred
 from ..targets import Target
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
@@ -43,7 +44,7 @@ def output_gradients(
     """
     check_graph(recorded)
     outputs = [record.out for record in recorded.layers]
-    with torch.inference_mode(False), torch.enable_grad():
+    with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         last = _last_block_gradients(recorded, block_rows, readout, target)
         starts: list[tuple[Tensor, Tensor | None]]  # where the backward pass starts, and with what
         if last is None:
@@ -79,7 +80,7 @@ def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor,
     after = [record.output for record in recorded.layers]
     normed = [record.block.normed for record in recorded.layers]
     tensors = [*after, *(tokens for tokens in normed if tokens is not None)]
-    with torch.inference_mode(False), torch.enable_grad():
+    with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         score = target.score(recorded.logits).sum()
         gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
     of_after, of_normed = gradients[: len(after)], iter(gradients[len(after) :])

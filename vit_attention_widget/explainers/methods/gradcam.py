@@ -103,7 +103,7 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
     def mask(call: AttentionCall) -> Tensor:
         return call.out.masked_fill(masked, 0)
 
-    with torch.inference_mode(False), torch.enable_grad(), trace.rerunning():
+    with trace.rerunning(), torch.inference_mode(False), torch.enable_grad():
         masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         turned = record.block.token_first
