@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import StaleTraceError
+from ..support.interrupts import interrupts_deferred
 
 __all__ = ["WeightsState"]
 
@@ -92,6 +93,7 @@ def _version(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
+@interrupts_deferred()
 @torch.no_grad()
 def _sample(tensors: Iterable[Tensor]) -> bytes:
     """Some values of each tensor, bit by bit: NaN is like NaN, and rounding is a change."""

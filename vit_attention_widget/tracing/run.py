@@ -21,6 +21,7 @@ from ..models.output_kind import OutputKind
 from ..models.preparation import prepared
 from ..models.said_classes import with_classes
 from ..models.weights_state import WeightsState
+from ..support.interrupts import interrupts_deferred
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
 from .checks.attention import check_attention
@@ -35,6 +36,7 @@ from .trace import Trace
 __all__ = ["first_difference", "remask", "trace"]
 
 
+@interrupts_deferred()
 def trace(
     model: nn.Module | VisionTransformer,
     images: ImageLike | Sequence[ImageLike],
