@@ -112,6 +112,8 @@ def test_a_metric_of_a_plot_and_what_stopped_it() -> None:
     importance: Any = vaw.head_importance(MODEL, INPUTS, metric=["taylor", "jsd"])
     with warned("HeadImportance.plot(metric) is now HeadImportance.plot(metric=...)"):
         axes = importance.plot("jsd")
+    with warned("HeadImportance.plot(metric) is now HeadImportance.plot(metric=...)"):
+        assert importance.plot("jsd", ax=axes) is axes
     assert "jsd" in axes.figure.axes[1].get_ylabel()
     with warned("HeadImportance.stopped is now HeadImportance.error"):
         assert importance.stopped is None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["HeadImportance", "Part"]
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _metric_first(plot: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a plot take a metric before the axes, as it used to."""
+
+    @wraps(plot)
+    def call(*args: Any, **kwargs: Any) -> _R:
+        if isinstance(next(iter(args[1:]), None), str):
+            warn_renamed("HeadImportance.plot(metric)", "HeadImportance.plot(metric=...)")
+            args, kwargs = (args[0], *args[2:]), {**kwargs, "metric": args[1]}
+        return plot(*args, **kwargs)
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,7 @@ class HeadImportance(NamedValues):
         pairs = [(i // heads, i % heads) for i in order.tolist()]
         return [(layer, head) for layer, head in pairs if not mean[layer, head].isnan()]
 
+    @_metric_first
     def plot(
         self,
         ax: Axes | None = None,
@@ -191,9 +209,6 @@ class HeadImportance(NamedValues):
         """
         from .plot import plot_grid, plot_line
 
-        if isinstance(ax, str):
-            warn_renamed("HeadImportance.plot(metric)", "HeadImportance.plot(metric=...)")
-            ax, metric = None, ax
         draw = {"grid": plot_grid, "line": plot_line}.get(kind)
         if draw is None:
             raise ParameterError(f"kind is {kind!r}: choose 'grid' or 'line'.")
