@@ -267,7 +267,7 @@ class Capture(TorchFunctionMode):
         whole = self._written_out.follow(func, args, result)
         if whole is not None and whole.explains(args[0]):
             return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
-        if self.block is None or func not in PRODUCTS:
+        if func not in PRODUCTS or self.block is None:
             return result
         product = attention_product(func, args, result, self._batch_of(args))
         if product is None:
