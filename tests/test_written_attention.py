@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -293,3 +294,26 @@ def test_hooks_on_the_attentions_gradient_do_not_stand_in_the_way() -> None:
         return a @ v
 
     torch.testing.assert_close(daam(traced(attend)).final, daam(traced(fused())).final)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_sharp_attention_in_half_precision_is_not_rounded_further(fused: bool) -> None:
+    """Scores of 50, rounded to 8 bits, would be other weights by a tenth."""
+    model = timm.create_model("vit_tiny_patch16_224", depth=3, num_classes=5).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attn.fused_attn = fused
+            weight = block.attn.qkv.weight
+            noise = torch.randn(weight.shape, generator=generator) / weight.shape[1] ** 0.5
+            noise[: 2 * weight.shape[1]] *= 4
+            weight.copy_(noise)
+    images = torch.randn(1, 3, 224, 224, generator=generator).bfloat16()
+    trace = vaw.trace(model.bfloat16(), images, gradients=False)
+    for record in trace.layers:
+        maps = record.attention(slice(None), slice(None)).double()
+        if record.weights is None:
+            scores = record.q.double() @ record.k.double().mT * record.scale
+            torch.testing.assert_close(maps, scores.softmax(-1), rtol=1e-3, atol=1e-5)
+        else:  # the model rounds its scores so far itself that its weights alone are true
+            torch.testing.assert_close(maps, record.weights.double())

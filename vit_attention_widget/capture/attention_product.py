@@ -21,6 +21,7 @@ __all__ = [
     "attention_product",
     "is_close",
     "not_attention",
+    "scores_of",
     "tolerance_of",
 ]
 
@@ -144,6 +145,16 @@ def not_attention(weights: Tensor) -> str | None:
     if float(weights.min()) < 0:
         return "the values are multiplied by a matrix with negative entries"
     return None
+
+
+def scores_of(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """``q k^T * scale`` in at least float32: weights of scores rounded further would be others."""
+    with torch.autocast(q.device.type, enabled=False):
+        return (_at_least_float32(q) * scale) @ _at_least_float32(k).mT
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values if values.dtype is torch.float64 else values.float()
 
 
 def is_close(values: Tensor, expected: Tensor, *made_of: Tensor) -> bool:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from .attention_product import is_close
+from .attention_product import is_close, scores_of
 
 __all__ = ["PartialAttention", "WrittenOutAttention"]
 
@@ -63,7 +63,7 @@ class PartialAttention:
         if weights.ndim != 4 or windows not in (1, len(self.q)):
             return True  # biases of windows, which repeat for each image
         rows = [0, weights.shape[-2] // 2]
-        scores = self.q[..., rows, :].detach() * self.scale @ self.k.detach().mT
+        scores = scores_of(self.q[..., rows, :].detach(), self.k.detach(), self.scale)
         if self.bias is not None:
             bias = self.bias.detach()
             scores = scores + (bias if bias.shape[-2] == 1 else bias[..., rows, :])

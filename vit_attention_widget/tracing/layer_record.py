@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..capture.attention_product import scores_of
 from ..capture.function_mode import AttentionCall, BlockCall, Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer
@@ -63,11 +64,10 @@ class LayerRecord:
             kept = self.weights[:, heads][:, :, queries].detach()
             return kept.float() if kept.dtype in (torch.float16, torch.bfloat16) else kept
         q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
-        scores = (q * self.scale) @ k.transpose(-2, -1)
+        scores = scores_of(q, k, self.scale)
         if self.bias is not None:
             scores = _add_bias(scores, _select_bias(self.bias.detach(), heads, queries))
-        weights = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
-        return weights.softmax(-1)
+        return scores.softmax(-1)
 
     @property
     def input(self) -> Tensor:

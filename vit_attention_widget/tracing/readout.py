@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..capture.attention_product import scores_of
 from ..errors import UnsupportedModelError
 from .forward_pass import ForwardPass
 
@@ -137,5 +138,5 @@ class Readout:
                 f"{self._forward_pass.model.name} pools its tokens by attention, but no such "
                 "attention was observed."
             )
-        scores = (call.q[:, :, 0:1] * call.scale) @ call.k.transpose(-2, -1)
-        return scores.detach().softmax(-1)[:, :, 0]
+        scores = scores_of(call.q[:, :, 0:1].detach(), call.k.detach(), call.scale)
+        return scores.softmax(-1)[:, :, 0]
