@@ -264,3 +264,11 @@ def test_daam_sums_over_all_tokens_that_are_read() -> None:
         expected = expected + block
     raw = vaw.explainers.daam(trace, normalize=False).final
     torch.testing.assert_close(raw, expected[:, 1:].unflatten(1, (4, 4)))
+
+
+def test_weights_made_in_inference_mode_are_read_out_without_gradients() -> None:
+    with torch.inference_mode():
+        model = vit()
+    trace = vaw.trace(model, images(), gradients=False)
+    assert trace.readout.queries == [0]
+    assert trace.readout.weights()[:, 0].tolist() == [1, 1]

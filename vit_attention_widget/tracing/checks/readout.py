@@ -128,6 +128,9 @@ def _in_readout(vit: VisionTransformer, logits: Tensor, output: Tensor) -> tuple
     tokens = output.detach()
     with torch.enable_grad():
         read = _try(vit, tokens.requires_grad_())
+    if read is None:  # weights that were made in inference mode have no gradients
+        with torch.no_grad():
+            read = _try(vit, tokens)
     if read is None or not _are_close(read, logits):
         return None
     gradient = None
