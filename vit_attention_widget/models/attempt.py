@@ -82,7 +82,9 @@ class Attempt:
             self._returned = before.returned
             self.skeleton.token_first = before.token_first
             return
-        with evaluating(self.module):
+        device = next(self.module.parameters()).device
+        drawn_on = [device] if device.type == "cuda" else []
+        with evaluating(self.module), torch.random.fork_rng(drawn_on):
             self.measure()
         outcome = _Outcome(
             signature,
@@ -188,7 +190,7 @@ def _get(output: Any, name: str) -> Any:
     return output.get(name) if isinstance(output, dict) else getattr(output, name, None)
 
 
-_PLAIN = (bool, int, float, str, tuple, type(None))
+_PLAIN = (bool, int, float, str, type(None))
 
 
 def _signature(parts: Parts, module: nn.Module) -> tuple[object, ...]:
@@ -206,6 +208,8 @@ def _signature(parts: Parts, module: nn.Module) -> tuple[object, ...]:
 
 
 def _identity(value: object) -> tuple[object, ...]:
+    if isinstance(value, tuple):  # it may hold tensors, or the model
+        return tuple(_identity(part) for part in value)
     if isinstance(value, _PLAIN):
         return (value,)
     return (id(value), len(value)) if isinstance(value, dict) else (id(value),)  # hooks, mostly

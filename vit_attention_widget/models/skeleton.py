@@ -208,6 +208,10 @@ def _copy(
         name: None if child is None else _copy(child, copied, replaced)
         for name, child in module._modules.items()
     }
+    # What a pass counts or keeps in buffers is the copy's.
+    attributes["_buffers"] = {
+        name: None if buffer is None else buffer.clone() for name, buffer in module._buffers.items()
+    }
     attributes["training"] = False
     if attributes.get("_compiled_call_impl") is not None:
         attributes["_compiled_call_impl"] = None  # it runs the module that was compiled

@@ -9,7 +9,8 @@ __all__ = ["linear_of"]
 
 def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """A linear layer with copies of these weights; either size may be 0."""
-    linear = nn.Linear(1, 1, bias=bias is not None, device=weight.device, dtype=weight.dtype)
+    # On no device, where weights are not drawn: the user's random numbers stay as they are.
+    linear = nn.Linear(1, 1, bias=bias is not None, device="meta", dtype=weight.dtype)
     linear.out_features, linear.in_features = weight.shape
     linear.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
     if bias is not None:
