@@ -317,3 +317,14 @@ def test_sharp_attention_in_half_precision_is_not_rounded_further(fused: bool) -
             torch.testing.assert_close(maps, scores.softmax(-1), rtol=1e-3, atol=1e-5)
         else:  # the model rounds its scores so far itself that its weights alone are true
             torch.testing.assert_close(maps, record.weights.double())
+
+
+def test_as_many_images_as_heads_are_told_apart_or_refused() -> None:
+    trace, same = traced(by_einsum, HEADS), traced(fused(), HEADS)
+    whole = slice(None)
+    for record, expected in zip(trace.layers, same.layers, strict=True):
+        torch.testing.assert_close(
+            record.attention(whole, whole), expected.attention(whole, whole), rtol=1e-9, atol=1e-12
+        )
+    with pytest.raises(UnsupportedModelError, match="as many images as heads"):
+        traced(heads_first, HEADS)

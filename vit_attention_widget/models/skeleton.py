@@ -9,13 +9,14 @@ are read out by the model's own code, whatever that is, at the price of the read
 from __future__ import annotations
 
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-__all__ = ["Run", "Skeleton"]
+__all__ = ["Run", "Skeleton", "without_hooks"]
 
 Run = Callable[[nn.Module, Tensor], Any]
 """How a module is run on images [batch, channel, height, width]."""
@@ -223,4 +224,12 @@ def _copy(
         attributes["forward"] = types.MethodType(forward.__func__, copy)
     elif forward is not None:
         del attributes["forward"]
+    return copy
+
+
+def without_hooks(module: nn.Module) -> nn.Module:
+    """A copy of a module that shares its parameters, and calls nobody's forward hooks."""
+    copy = _copy(module, set(module.modules()), {})
+    for part in copy.modules():
+        vars(part).update(_forward_hooks=OrderedDict(), _forward_pre_hooks=OrderedDict())
     return copy

@@ -26,6 +26,7 @@ from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
 from .checks.attention import check_attention
 from .checks.classes import classes_as_seen
+from .checks.images import check_images
 from .checks.readout import readout_as_seen
 from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
@@ -137,6 +138,7 @@ def trace(
         check_order(capture.block_calls, vit)
         layers, pool = assign_to_layers(capture, vit, tokens)
         check_attention(layers, vit)
+        check_images(layers[0], vit)
         vit = heads_as_seen(vit, layers)
         vit, read = readout_as_seen(vit, logits, layers[-1].output, tokens, pool)
     dtype = autocast_dtype(inputs.device)
