@@ -82,8 +82,8 @@ def interrupt(times: int, seed: int) -> Count:
     torch.manual_seed(seed)
     chance = random.Random(seed)
     model = timm.create_model("test_vit", img_size=32, num_classes=5, drop_rate=0.2).train()
-    count, before = Count(), state(model)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
+    count, before = Count(), state(model)
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     for name, act in actions(model).items():
         act()
