@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from .items import ImagesLike, Item, count_images, in_memory, is_image, items, l
 from .labels_by_output import class_labels
 
 __all__ = ["Batch", "batches", "has_one_each", "samples", "until_error"]
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,26 @@ class Batch:
             yield from parts
 
     def prepared(self, vit: VisionTransformer) -> tuple[Tensor, Any]:
-        """Model inputs and the target, classes by index where there is one for each image.
+        """:meth:`inputs` and :meth:`classes`.
+
+        Raises
+        ------
+        ImageError, TargetError
+            With the number of the image that cannot be read or whose class does not exist.
+        """
+        target = self.classes(vit)
+        return self.inputs(vit), target
+
+    def classes(self, vit: VisionTransformer) -> Any:
+        """The target, as a list of classes by index where there is one for each image.
 
         Labels that came with the images but are no classes of the model (of a model of values, or
         of all classes at once) are no target.
 
         Raises
         ------
-        ImageError, TargetError
-            With the number of the image that cannot be read or whose class does not exist.
+        TargetError
+            With the number of the image whose class does not exist.
         """
         target = self.target
         if vit.has_classes and isinstance(target, list):
@@ -88,7 +101,7 @@ class Batch:
                 target = class_labels(target, vit)
             if target is not None:
                 target = [self._class_index(each, n, vit) for n, each in enumerate(target)]
-        return self.inputs(vit), target
+        return target
 
     def part(self, start: int, stop: int) -> Batch:
         """Some of these images."""
@@ -191,12 +204,33 @@ def samples(images: ImagesLike) -> Iterator[tuple[Any, Any]]:
         yield from zip(item.images, item.labels or [None] * len(item.images), strict=True)
 
 
-def until_error(read: Iterator[Batch]) -> Iterator[Batch | Exception]:
-    """Batches, and finally the error of a data set that breaks; it may raise anything."""
-    try:
-        yield from read
-    except Exception as error:
-        yield error
+def until_error(
+    read: Iterator[Batch], measure: Callable[[Batch], Iterator[_R]], *errors: type[Exception]
+) -> Iterator[_R | Exception]:
+    """What is measured of each batch, and finally the error that ended it, if one did.
+
+    Parameters
+    ----------
+    read : iterator of Batch
+        A data set that breaks may raise anything.
+    measure : callable
+        Yields what is known of a batch.
+    *errors : exception types
+        Those by which measuring a batch may end all of it; any other is raised.
+    """
+    while True:
+        try:
+            batch = next(read, None)
+        except Exception as error:
+            yield error
+            return
+        if batch is None:
+            return
+        try:
+            yield from measure(batch)
+        except errors as error:
+            yield error
+            return
 
 
 def has_one_each(target: object) -> TypeGuard[Sequence[Any] | Tensor | NDArray[Any]]:

@@ -15,9 +15,8 @@ from ..explainers.by_name import Explainer, explain
 from ..models import VisionTransformer
 from ..models.head_index import Heads
 from ..support.progress import Progress, over_images, part_of
-from ..tracing.memory import is_out_of_memory, release
-from ..tracing.run import trace
 from ..tracing.trace import Trace
+from ..tracing.traced_batch import traced_batch
 from .baselines import BASELINES, center, random
 from .columns import Column
 from .maps import Interpolation, checked_maps, to_pixels
@@ -86,19 +85,9 @@ class Evaluator:
         self, vit: VisionTransformer, batch: Batch, head_mask: Heads
     ) -> Iterator[None]:
         """Evaluate a batch, in halves where memory is short; yields after each part."""
-        try:
-            traced = trace(vit, *batch.prepared(vit), head_mask=head_mask)
-        except RuntimeError as error:
-            halves = batch.halves()
-            if not is_out_of_memory(error) or halves is None:
-                raise
-        else:
-            self.evaluate_trace(traced, batch.images)
+        for traced, part in traced_batch(vit, batch, head_mask=head_mask):
+            self.evaluate_trace(traced, part.images)
             yield
-            return
-        release(vit.device)
-        for half in halves:
-            yield from self.evaluate_batch(vit, half, head_mask)
 
     def evaluate_trace(self, trace: Trace, images: Sequence[Any] | Tensor) -> None:
         """Evaluate a trace.

@@ -10,7 +10,7 @@ from torch import nn
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
 from ..data.masks import masks_in_order
-from ..data.reader import batches, until_error
+from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
@@ -110,19 +110,19 @@ def _of_images(
 ) -> Iterator[Evaluation]:
     """A few images at a time; an error after the first images ends the evaluation, not more."""
     size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))
-    for batch in until_error(batches(images, target, size)):
-        failure = batch if isinstance(batch, Exception) else None
-        try:
-            if not isinstance(batch, Exception):
-                for _ in evaluator.evaluate_batch(vit, batch, head_mask):
-                    yield evaluator.result()
-        except (ImageError, TargetError, ParameterError) as error:
-            failure = error
-        if failure is not None:
-            if not evaluator.parts:
-                raise failure
-            yield evaluator.result(failure)
-            return
+
+    def evaluated(batch: Batch) -> Iterator[Evaluation]:
+        for _ in evaluator.evaluate_batch(vit, batch, head_mask):
+            yield evaluator.result()
+
+    read = batches(images, target, size)
+    for result in until_error(read, evaluated, ImageError, TargetError, ParameterError):
+        if not isinstance(result, Exception):
+            yield result
+        elif evaluator.parts:
+            yield evaluator.result(result)
+        else:
+            raise result
 
 
 @_old_names

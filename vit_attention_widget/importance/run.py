@@ -18,10 +18,9 @@ from ..support.progress import Progress, ProgressLike, no_progress, over_images,
 from ..support.steps import last_of
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.memory import is_out_of_memory, release
 from ..tracing.model_or_trace import check_nothing_beside_trace
-from ..tracing.run import trace
 from ..tracing.trace import Trace
+from ..tracing.traced_batch import traced_batch
 from .metrics import METRICS, OLD_METRICS, Metric
 from .of_trace import steps_of_trace
 from .result import HeadImportance, Part
@@ -100,24 +99,24 @@ def _of_images(
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total, names = count_images(images), dict[str, None]()
     parts: list[Part] = []
-    for batch in until_error(batches(images, target, at_once)):
-        error = batch if isinstance(batch, Exception) else None
-        try:
-            if not isinstance(batch, Exception):
-                done = sum(len(part.baseline) for part in parts)
-                report = over_images(progress, done, len(batch), total)
-                for name, part, complete in _of_batch(vit, batch, metrics, mask, max_batch, report):
-                    names[name] = None
-                    yield HeadImportance((*parts, part), metrics, _explained(names))
-                    if complete:
-                        parts.append(part)
-        except (ImageError, TargetError) as bad:
-            error = bad
-        if error is not None:
-            if not parts:
-                raise error
-            yield HeadImportance(tuple(parts), metrics, _explained(names), error)
-            return
+
+    def measured(batch: Batch) -> Iterator[HeadImportance]:
+        done = sum(len(part.baseline) for part in parts)
+        report = over_images(progress, done, len(batch), total)
+        for name, part, complete in _of_batch(vit, batch, metrics, mask, max_batch, report):
+            names[name] = None
+            yield HeadImportance((*parts, part), metrics, _explained(names))
+            if complete:
+                parts.append(part)
+
+    read = batches(images, target, at_once)
+    for importance in until_error(read, measured, ImageError, TargetError):
+        if not isinstance(importance, Exception):
+            yield importance
+        elif parts:
+            yield HeadImportance(tuple(parts), metrics, _explained(names), importance)
+        else:
+            raise importance
 
 
 def _explained(names: Sequence[str] | dict[str, None]) -> str:
@@ -137,24 +136,14 @@ def _of_batch(
     report: Progress,
 ) -> Iterator[tuple[str, Part, bool]]:
     """What is known of a batch of images, ever more of it: target, values, whether that is all."""
-    try:
-        trace_of_batch = trace(
-            vit,
-            *batch.prepared(vit),
-            head_mask=head_mask,
-            gradients="taylor" in metrics,
-            progress=report if metrics == ("taylor",) else no_progress,
-        )
-    except RuntimeError as error:
-        halves = batch.halves()
-        if not is_out_of_memory(error) or halves is None:
-            raise
-    else:
-        yield from steps_of_trace(trace_of_batch, metrics, max_batch, report)
-        return
-    release(vit.device)
-    for half in halves:
-        yield from _of_batch(vit, half, metrics, head_mask, max_batch, report)
+    for trace, _ in traced_batch(
+        vit,
+        batch,
+        head_mask=head_mask,
+        gradients="taylor" in metrics,
+        progress=report if metrics == ("taylor",) else no_progress,
+    ):
+        yield from steps_of_trace(trace, metrics, max_batch, report)
 
 
 def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:

@@ -21,8 +21,7 @@ from ..support.progress import Progress, ProgressLike, over_images, part_of, rep
 from ..support.steps import last_of
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.memory import is_out_of_memory, release
-from ..tracing.run import trace
+from ..tracing.traced_batch import traced_batch
 from .layout import arrange, in_order, vectors
 from .result import ImageOverview
 
@@ -99,20 +98,17 @@ def _of_images(
     """The images measured so far; an error after the first images ends this, not more."""
     total, measured = count_images(images), list[_Measured]()
     progress = part_of(progress, 0.0, _MEASURING)
-    for batch in until_error(batches(images, target, _AT_ONCE)):
-        error = batch if isinstance(batch, Exception) else None
-        if not isinstance(batch, Exception):
-            done = sum(len(few.predicted) for few in measured)
-            report = over_images(progress, done, _AT_ONCE, total)
-            try:
-                measured += _measured(vit, batch, metric, max_batch, report)
-            except (ImageError, TargetError) as bad:
-                error = bad
+
+    def measure(batch: Batch) -> Iterator[None]:
+        done = sum(len(few.predicted) for few in measured)
+        report = over_images(progress, done, _AT_ONCE, total)
+        measured.extend(_measured(vit, batch, metric, max_batch, report))
+        yield
+
+    for error in until_error(batches(images, target, _AT_ONCE), measure, ImageError, TargetError):
         if error is not None and not measured:
             raise error
         yield measured, error
-        if error is not None:
-            return
 
 
 def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOverview:
@@ -142,25 +138,17 @@ def _measured(
     vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
 ) -> list[_Measured]:
     report(0.0, "looking at images")
-    try:
-        inputs, target = batch.prepared(vit)
-        trace_of_batch = trace(vit, inputs, target, gradients=metric == "taylor")
-    except RuntimeError as error:
-        halves = batch.halves()
-        if not is_out_of_memory(error) or halves is None:
-            raise
-    else:
-        importance = head_importance(
-            trace_of_batch, metric=metric, max_batch=max_batch, progress=report
-        )
+    measured = []
+    for trace, part in traced_batch(vit, batch, gradients=metric == "taylor"):
+        importance = head_importance(trace, metric=metric, max_batch=max_batch, progress=report)
         report(1.0, "weighing heads")
-        best = trace_of_batch.probabilities.max(-1)
-        index = trace_of_batch.target.index
-        is_labeled = index is not None and isinstance(target, list)
+        best = trace.probabilities.max(-1)
+        index = trace.target.index
+        is_labeled = index is not None and isinstance(part.classes(vit), list)
         labels = torch.tensor(index) if is_labeled else None
-        return [_Measured(importance, labels, best.indices.cpu(), best.values.detach().cpu())]
-    release(vit.device)
-    return [few for half in halves for few in _measured(vit, half, metric, max_batch, report)]
+        few = _Measured(importance, labels, best.indices.cpu(), best.values.detach().cpu())
+        measured.append(few)
+    return measured
 
 
 def _together(
