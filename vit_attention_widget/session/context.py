@@ -88,8 +88,7 @@ class Context:
         self.lanes = Lanes(self.report)
         self._quiet = threading.local()
         self._error: Problem | None = None
-        self._changed: Problem | None = None  # to be told when the model was looked at again
-        self._told: Problem | None = None
+        self._notice: Problem | None = None  # that the model had changed; until the next look
         self._last_change = -_KEEPS_CHANGING
         self._failed_slot = ""
         self._milliseconds: float | None = None
@@ -220,6 +219,9 @@ class Context:
         started, subject = time.perf_counter(), self.subject
         counts = still if still is not None else lambda: self.subject is subject
 
+        if slot == "trace":
+            self._notice = None
+
         def checked(progress: Progress) -> Result:
             if still is None:
                 self.check_model()
@@ -231,8 +233,7 @@ class Context:
                     dropped()
                     return
                 if slot in ("trace", self._failed_slot):  # another look, or it works now
-                    self._error = self._told = self._changed
-                    self._changed = None
+                    self._error = None
                 self._milliseconds = (time.perf_counter() - started) * 1000
                 done(result)
 
@@ -268,13 +269,13 @@ class Context:
                 self._error = {"message": message, "hint": _IN_TRAINING, "details": ""}
                 self.report()
                 return
-            hint = "It was looked at again: all that is shown is of the model as it is now."
-            self._changed = {"message": message, "hint": hint, "details": ""}
             try:
                 self.look_again()
             except VitAttentionError as refused:
-                self._changed = None
                 self.fail(refused, "trace")
+                return
+            hint = "It was looked at again: all that is shown is of the model as it is now."
+            self._notice = {"message": message, "hint": hint, "details": ""}
 
     def fail(self, error: BaseException, slot: str = "") -> None:
         """Say in the status what went wrong, until the same slot works again."""
@@ -295,19 +296,14 @@ class Context:
         """Why the model could not look at the image; None if it did, or did not try yet."""
         return self._error if self.trace is None and self._failed_slot == "trace" else None
 
-    @property
-    def _failed(self) -> bool:
-        """Whether something went wrong; that the model has changed is no fault."""
-        return self._error is not None and self._error is not self._told
-
     def report(self) -> None:
         """Say in the status what is being computed."""
         jobs = [lane.running for lane in self.lanes]
         running = next((job for job in jobs if job is not None and job.label), None)
         self.traits.status = {
-            "state": "computing" if running else "error" if self._failed else "idle",
+            "state": "computing" if running else "error" if self._error else "idle",
             "label": running.label if running else "",
             "progress": running.fraction if running else None,
-            "error": self._error,
+            "error": self._error or self._notice,
             "milliseconds": self._milliseconds,
         }
