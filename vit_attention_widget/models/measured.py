@@ -20,6 +20,7 @@ __all__ = [
     "measure_readout",
     "rows_of",
     "rows_that_matter",
+    "sum_by_chance",
 ]
 
 
@@ -102,17 +103,16 @@ def measure_readout(
         Of the tokens, [token, dim].
     """
     parameter = next(model.parameters())
-    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode(False), torch.enable_grad():
-        tokens = torch.randn(2, *shape, generator=generator).to(parameter).requires_grad_()
+        tokens = noise.to(parameter).requires_grad_()
         with Capture(model, {}) as capture:
             output = readout(tokens)
         if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != 2:
             return None
-        weights = torch.randn(output.shape[1], generator=generator).to(output)
         pools = [call.out for call in capture.attention_calls if call.out.requires_grad]
         gradient, *pooled = torch.autograd.grad(
-            (output * weights).sum(), [tokens, *pools], allow_unused=True
+            sum_by_chance(output), [tokens, *pools], allow_unused=True
         )
     if gradient is None:  # quantized layers pass none
         rows = rows_that_matter(readout, tokens)
@@ -137,6 +137,12 @@ def counts_do_not_matter(
     with torch.no_grad():
         few, many = readout(mixed)
     return torch.allclose(few, many, rtol=1e-3, atol=1e-5)
+
+
+def sum_by_chance(logits: Tensor) -> Tensor:
+    """A sum of all logits with weights by chance, the same each time, so that nothing cancels."""
+    weights = torch.randn(logits.shape[1], generator=torch.Generator().manual_seed(0))
+    return (logits * weights.to(logits)).sum()
 
 
 def rows_of(gradient: Tensor) -> tuple[int, ...]:

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from ...capture.function_mode import AttentionCall, Capture
 from ...models import VisionTransformer
-from ...models.measured import counts_do_not_matter, rows_of, rows_that_matter
+from ...models.measured import (
+    counts_do_not_matter,
+    rows_of,
+    rows_that_matter,
+    sum_by_chance,
+)
 from ...models.token_layout import TokenLayout
 from ..read_tokens import ReadTokens
 
@@ -107,7 +112,7 @@ def _feeds(pool: AttentionCall, logits: Tensor, vit: VisionTransformer, output: 
         return False
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(
-            _some_score(read), pools[-1], retain_graph=True, allow_unused=True
+            sum_by_chance(read), pools[-1], retain_graph=True, allow_unused=True
         )
     return gradient is not None and bool((gradient != 0).any())
 
@@ -118,7 +123,7 @@ def _in_graph(logits: Tensor, output: Tensor) -> tuple[int, ...] | None:
         return None
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(
-            _some_score(logits), output, retain_graph=True, allow_unused=True
+            sum_by_chance(logits), output, retain_graph=True, allow_unused=True
         )
     return None if gradient is None else rows_of(gradient)
 
@@ -136,7 +141,7 @@ def _in_readout(vit: VisionTransformer, logits: Tensor, output: Tensor) -> tuple
     gradient = None
     if read.requires_grad:
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(_some_score(read), tokens, allow_unused=True)
+            (gradient,) = torch.autograd.grad(sum_by_chance(read), tokens, allow_unused=True)
     if gradient is None:  # quantized layers pass none
         return rows_that_matter(vit.readout, _with_another(tokens))
     return rows_of(gradient)
@@ -171,7 +176,7 @@ def _always(vit: VisionTransformer, output: Tensor, rows: Sequence[int]) -> bool
         read = _try(vit, tokens)
         if read is None or not read.requires_grad:
             return False
-        (gradient,) = torch.autograd.grad(_some_score(read), tokens)
+        (gradient,) = torch.autograd.grad(sum_by_chance(read), tokens)
     return rows_of(gradient) == tuple(rows)
 
 
@@ -189,12 +194,6 @@ def _try(vit: VisionTransformer, tokens: Tensor) -> Tensor | None:
     except (RuntimeError, IndexError, ValueError):
         return None
     return read if isinstance(read, Tensor) and read.ndim == 2 else None
-
-
-def _some_score(logits: Tensor) -> Tensor:
-    """A sum of all logits with weights by chance, so that nothing cancels."""
-    generator = torch.Generator().manual_seed(0)
-    return (logits * torch.randn(logits.shape[1], generator=generator).to(logits)).sum()
 
 
 def _are_close(values: Tensor, expected: Tensor) -> bool:
