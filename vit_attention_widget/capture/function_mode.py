@@ -184,9 +184,11 @@ class Capture(TorchFunctionMode):
         self._last_block: BlockCall | None = None
         self._handles: list[RemovableHandle] = []
         self._thread = 0
+        self._follows_graph = False
 
     def __enter__(self) -> Capture:
         self._thread = threading.get_ident()
+        self._follows_graph = self._keep and torch.is_grad_enabled()
         self._handles = [
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module, with_kwargs=True),
@@ -236,7 +238,7 @@ class Capture(TorchFunctionMode):
         if self._constants and getattr(func, "__name__", "") != "__get__":
             args = tuple(_constant(a) for a in args)
             kwargs = {name: _constant(a) for name, a in kwargs.items()}
-        if not self._keep:
+        if not self._follows_graph:
             return self._run(func, args, kwargs)
         arguments = self.graph_breaks.arguments(func, args, kwargs)
         sources = self.graph_breaks.sources(arguments)
