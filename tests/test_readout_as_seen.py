@@ -124,8 +124,8 @@ def test_a_wrong_description_of_any_library_is_corrected(tiny: Tiny, gradients: 
     wrong: Any = vaw.describe(adapted(tiny.build()))
     is_class = right.readout_kind == "class"
     wrong.readout_kind, wrong.readout_rows = ("mean", None) if is_class else ("class", (0,))
-    found = [vaw.trace(vit, images(), tiny.target, gradients=gradients) for vit in (wrong, right)]
-    kinds = [(t.model.readout_kind, t.model.readout_rows, t.readout.queries) for t in found]
+    traces = [vaw.trace(vit, images(), tiny.target, gradients=gradients) for vit in (wrong, right)]
+    kinds = [(t.model.readout_kind, t.model.readout_rows, t.readout.queries) for t in traces]
     assert kinds[0] == kinds[1]
     assert kinds[1][0] == tiny.readout
 
@@ -234,11 +234,11 @@ def test_a_mean_has_uniform_weights(name: str) -> None:
 
 def test_heads_are_ablated_under_a_weighted_mean() -> None:
     model = Reading(weighted)
-    found = vaw.head_importance(described(model), images(), metric="probability")
+    importance = vaw.head_importance(described(model), images(), metric="probability")
     vit = described(model)
     with torch.no_grad(), vaw.masked_heads(vit, {2: [0]}):
-        p = model(images()).softmax(-1)[torch.arange(2), found.labels]
-    torch.testing.assert_close(found.baseline - p, found.values[:, 2, 0])
+        p = model(images()).softmax(-1)[torch.arange(2), importance.labels]
+    torch.testing.assert_close(importance.baseline - p, importance.values[:, 2, 0])
 
 
 def test_daam_sums_over_all_tokens_that_are_read() -> None:

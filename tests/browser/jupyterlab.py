@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Page
 
@@ -81,6 +82,17 @@ class Lab:
         path = ARTIFACTS / f"{name}.png"
         (self.page.locator(selector).first if selector else self.page).screenshot(path=path)
         return path
+
+
+def written(cells: Iterable[str], folders: pytest.TempPathFactory) -> Path:
+    """A new notebook with these cells of code."""
+    path = folders.mktemp("notebook") / "notebook.ipynb"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, path)
+    return path
 
 
 @contextlib.contextmanager

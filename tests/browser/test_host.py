@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator
 
-from .jupyterlab import Lab, opened
+from .jupyterlab import Lab, opened, written
 
 pytestmark = pytest.mark.browser
 
@@ -32,11 +31,7 @@ COMMANDS = ["x", "a", "b", "y", "m", "d", "d", "0", "0", "i", "i", "Enter", "Shi
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path = tmp_path_factory.mktemp("host") / "host.ipynb"
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    with opened(path, tmp_path_factory) as lab:
+    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 1600})
         lab.page.set_default_timeout(10_000)
         lab.run_all(200)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import nbformat
 import pytest
 
-from .jupyterlab import Lab, opened
+from .jupyterlab import Lab, opened, written
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +28,7 @@ explorer
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path = tmp_path_factory.mktemp("store") / "store.ipynb"
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    with opened(path, tmp_path_factory) as lab:
+    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 2400})
         lab.run_all(200)
         view(lab, 1).locator("[data-testid=heads-canvas]").wait_for(timeout=30_000)

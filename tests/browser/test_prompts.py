@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
-from .jupyterlab import Lab, opened
+from .jupyterlab import Lab, opened, written
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +28,7 @@ view
 
 def test_prompts_are_typed(tmp_path_factory: pytest.TempPathFactory) -> None:
     pytest.importorskip("open_clip")
-    path = tmp_path_factory.mktemp("prompts") / "prompts.ipynb"
-    cells = [nbformat.v4.new_code_cell(PROMPTED)]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    with opened(path, tmp_path_factory) as lab:
+    with opened(written([PROMPTED], tmp_path_factory), tmp_path_factory) as lab:
         lab.run_all(200)
         for number, prompt in enumerate(["a heart", "a <b>star</b>", "a tree"], 1):
             box = find(lab, "add-prompt")

@@ -62,18 +62,18 @@ def kinds(folder: Path) -> dict[str, Kind]:
     def explain(loaded: Any) -> object:
         return vaw.trace(plain, images[:1], loaded.target(1))
 
-    found = {
+    kinds = {
         name: Kind(saved(result.save), type(result).load, _use_result)
         for name, result in results.items()
     }
-    found["memory bank"] = Kind(saved(bank.save), vaw.targets.MemoryBank.load, explain)
+    kinds["memory bank"] = Kind(saved(bank.save), vaw.targets.MemoryBank.load, explain)
     small = vaw.prune_heads(model, {0: [1]})
-    found["pruned model"] = Kind(
+    kinds["pruned model"] = Kind(
         saved(lambda path: vaw.save_pruned(small, path)),
         lambda path: vaw.load_pruned(model, path),
         lambda loaded: _finite(loaded, images),
     )
-    return found
+    return kinds
 
 
 def _use_result(result: Any) -> object:

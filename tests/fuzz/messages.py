@@ -272,8 +272,8 @@ class Attacked:
         for table, names in ((Selections, SELECTIONS), (Results, RESULTS)):
             hints = get_type_hints(table, include_extras=True)
             for name in names:
-                found = problems(getattr(session, name), hints[name], name)
-                assert not found, found
+                faults = problems(getattr(session, name), hints[name], name)
+                assert not faults, faults
                 assert getattr(widget, name) == getattr(session, name), name
         shown = session.trace
         assert shown is not None
