@@ -103,8 +103,8 @@ def measure_readout(
         Of the tokens, [token, dim].
     """
     parameter = next(model.parameters())
-    noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode(False), torch.enable_grad():
+        noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
         tokens = noise.to(parameter).requires_grad_()
         with Capture(model, {}) as capture:
             output = readout(tokens)

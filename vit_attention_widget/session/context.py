@@ -219,7 +219,7 @@ class Context:
         started, subject = time.perf_counter(), self.subject
         counts = still if still is not None else lambda: self.subject is subject
 
-        if slot == "trace":
+        if slot == "trace" and self.whole is not None:  # else nothing was seen under it yet
             self._notice = None
 
         def checked(progress: Progress) -> Result:
