@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,92 +27,20 @@ from torch.utils.hooks import RemovableHandle
 from ..errors import UnsupportedModelError
 from ..support.interrupts import raise_deferred_interrupt
 from .attention_product import PRODUCTS, attention_product, not_attention
+from .calls import AttentionCall, BlockCall
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
 from .graph_breaks import GraphBreaks
 from .multi_head_attention import multi_head_attention
 from .parts_in_turn import PartsInTurn
 from .written_out_attention import WrittenOutAttention
 
-__all__ = ["AttentionCall", "BlockCall", "Capture", "rerun_with_head_outputs"]
+__all__ = ["Capture", "rerun_with_head_outputs"]
 
 _GRADIENT_HOOKS = {Tensor.register_hook, Tensor.retain_grad}
 _SPLITS = {"view", "reshape", "unflatten"}
 
 # PyTorch does not remove a global hook's entry in here together with the hook.
 _WITH_KWARGS: dict[int, bool] = getattr(module_hooks, "_global_forward_hooks_with_kwargs", {})
-
-
-@dataclass
-class AttentionCall:
-    """One attention call: ``out = softmax(q k^T * scale + bias) v``.
-
-    Attributes
-    ----------
-    path : str
-        Name of the calling module inside the model.
-    block : int or None
-        Index of the block that it belongs to; None outside all blocks.
-    q, k, v, out : Tensor
-        [batch, head, token, head_dim].
-    scale : float
-    bias : Tensor or None
-        Broadcasts to [batch, head, query, key]; a boolean one marks the entries to keep.
-    weights : Tensor or None
-        The attention itself, [batch, head, query, key], where the scores are not of this form;
-        ``q`` and ``k`` have no features then.
-    """
-
-    path: str
-    block: int | None
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    out: Tensor
-    scale: float
-    bias: Tensor | None
-    weights: Tensor | None = None
-
-
-@dataclass
-class BlockCall:
-    """The arguments and the output of a block, enough to run it again.
-
-    Attributes
-    ----------
-    input : Tensor
-        Tokens before the block, [batch, token, dim].
-    args, kwargs
-        The other positional arguments, and all keyword arguments.
-    output : Tensor
-        Tokens after the block, [batch, token, dim].
-    normed : Tensor or None
-        Output of the norm that reads the block's input before its attention, if there is one and
-        it is part of an autograd graph.
-    unclear_norm : str or None
-        Why it cannot be said which norm that is; None if it can, or if there is none.
-    token_first : bool
-        Whether the block itself takes and returns [token, batch, dim].
-    """
-
-    input: Tensor
-    args: tuple[object, ...]
-    kwargs: dict[str, object]
-    output: Tensor
-    normed: Tensor | None = None
-    unclear_norm: str | None = None
-    token_first: bool = False
-
-    @property
-    def other_kwargs(self) -> dict[str, object]:
-        """Keyword arguments besides the input."""
-        return {name: value for name, value in self.kwargs.items() if value is not self.input}
-
-    def rerun(self, block: nn.Module, tokens: Tensor) -> Tensor:
-        """Run the block on other tokens [batch, token, dim] with the same further arguments."""
-        tokens = tokens.transpose(0, 1) if self.token_first else tokens
-        result: Tensor | tuple[Tensor, ...] = block(tokens, *self.args, **self.other_kwargs)
-        result = result[0] if isinstance(result, tuple) else result
-        return result.transpose(0, 1) if self.token_first else result
 
 
 class Capture(TorchFunctionMode):

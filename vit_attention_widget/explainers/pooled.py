@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..capture.function_mode import AttentionCall, Capture
+from ..capture.calls import AttentionCall
+from ..capture.function_mode import Capture
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.text_prompts import ZeroShot

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..capture.function_mode import AttentionCall, Capture
+from ..capture.calls import AttentionCall
+from ..capture.function_mode import Capture
 from ..models.output_kind import OutputKind
 from ..tracing.trace import Trace
 

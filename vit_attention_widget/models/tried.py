@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..capture.calls import BlockCall
 from ..capture.eager import eagerly
-from ..capture.function_mode import BlockCall, Capture
+from ..capture.function_mode import Capture
 from ..capture.parts_in_turn import PartsInTurn
 from ..errors import UnsupportedModelError
 from .eval_mode import evaluating

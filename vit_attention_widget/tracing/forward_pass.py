@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..capture.function_mode import AttentionCall
+from ..capture.calls import AttentionCall
 from ..models import VisionTransformer
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads

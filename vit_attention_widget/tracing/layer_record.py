@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..capture.attention_product import scores_of
-from ..capture.function_mode import AttentionCall, BlockCall, Capture
+from ..capture.calls import AttentionCall, BlockCall
+from ..capture.function_mode import Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer
 from ..models.token_layout import TokenLayout

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ..capture.calls import AttentionCall
 from ..capture.eager import eagerly
-from ..capture.function_mode import AttentionCall, Capture
+from ..capture.function_mode import Capture
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_heads
 from ..support.interrupts import interrupts_deferred

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..capture.function_mode import AttentionCall, Capture
+from ..capture.calls import AttentionCall
+from ..capture.function_mode import Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.class_names import ClassNamesLike

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..capture.function_mode import AttentionCall
+from ..capture.calls import AttentionCall
 from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.output_kind import probabilities

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from ..capture.function_mode import AttentionCall, Capture
+from ..capture.calls import AttentionCall
+from ..capture.function_mode import Capture
 from ..errors import CaptureError
 from ..models.eval_mode import evaluating
 from ..models.images import ImageLike

@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from ...capture.function_mode import AttentionCall, Capture
+from ...capture.calls import AttentionCall
+from ...capture.function_mode import Capture
 from ...errors import CaptureError, ParameterError
 from ...tracing.checks.sequence import check_chain
 from ...tracing.gradients import differentiate

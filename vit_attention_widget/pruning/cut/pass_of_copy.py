@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...capture.function_mode import AttentionCall, Capture
+from ...capture.calls import AttentionCall
+from ...capture.function_mode import Capture
 from ...capture.parts_in_turn import PartsInTurn
 from ...models.eval_mode import evaluating
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...capture.attention_product import is_close
-from ...capture.function_mode import AttentionCall
+from ...capture.calls import AttentionCall
 from .linear import linear_of
 from .pass_of_copy import Seen
 

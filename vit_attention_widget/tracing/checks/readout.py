@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...capture.function_mode import AttentionCall, Capture
+from ...capture.calls import AttentionCall
+from ...capture.function_mode import Capture
 from ...models import VisionTransformer
 from ...models.measured import (
     counts_do_not_matter,
