@@ -178,12 +178,97 @@ def bias_by_addition_after_views(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return scores.flatten(-2).softmax(-1) @ v
 
 
+def one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One head, [batch, token, dim] or [token, dim]."""
+    return weights(q, k) @ v
+
+
+def loop_with_cat(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = [one(q[:, h], k[:, h], v[:, h]) for h in range(HEADS)]
+    return torch.cat(heads, dim=-1).unflatten(-1, (HEADS, DIM)).transpose(1, 2)
+
+
+def loop_with_stack(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = [one(q[:, h], k[:, h], v[:, h]) for h in range(HEADS)]
+    heads = [F.dropout(head, 0.1, training=False) for head in heads]
+    return torch.stack(heads).permute(1, 0, 2, 3).contiguous()
+
+
+def loop_with_einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = [torch.einsum("bid,bjd->bij", q[:, h], k[:, h]) * DIM**-0.5 for h in range(HEADS)]
+    heads = [torch.einsum("bij,bjd->bid", a.softmax(-1), v[:, h]) for h, a in enumerate(scores)]
+    return torch.stack(heads, dim=1)
+
+
+def loop_with_a_head_axis(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return torch.cat([one(*(t[:, h : h + 1] for t in (q, k, v))) for h in range(HEADS)], 1)
+
+
+def loop_transposed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = [v[:, h].mT @ weights(q[:, h], k[:, h]).mT for h in range(HEADS)]
+    return torch.cat(heads, 1).unflatten(1, (HEADS, DIM)).mT
+
+
+def loop_fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    attend = F.scaled_dot_product_attention
+    return torch.stack([attend(q[:, h], k[:, h], v[:, h]) for h in range(HEADS)], 1)
+
+
+def loop_into_a_buffer(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    out = torch.zeros(len(q), TOKENS, HEADS * DIM, dtype=q.dtype)
+    for h in range(HEADS):
+        out[..., h * DIM : (h + 1) * DIM] = one(q[:, h], k[:, h], v[:, h])
+    return out.unflatten(-1, (HEADS, DIM)).transpose(1, 2)
+
+
+def loop_over_images_and_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """As in lessons: a matrix at a time, heads side by side, images below each other."""
+    images = []
+    for b in range(len(q)):
+        heads = [one(q[b, h], k[b, h], v[b, h]) for h in range(HEADS)]
+        images.append(torch.hstack(heads))
+    joined = torch.cat([torch.unsqueeze(image, dim=0) for image in images])
+    return joined.unflatten(-1, (HEADS, DIM)).transpose(1, 2)
+
+
+def loop_over_heads_and_images(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = [
+        torch.stack([one(q[b, h], k[b, h], v[b, h]) for b in range(len(q))]) for h in range(HEADS)
+    ]
+    return torch.stack(heads, 1)
+
+
+def fused_in_one_axis(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    out = F.scaled_dot_product_attention(*(t.flatten(0, 1) for t in (q, k, v)))
+    return out.unflatten(0, (len(q), HEADS))
+
+
+def loop_with_bias(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = [
+        (q[:, h] @ k[:, h].mT * DIM**-0.5 + BIAS[h]).softmax(-1) @ v[:, h] for h in range(HEADS)
+    ]
+    return torch.stack(heads, 1)
+
+
+def loop_fused_with_bias(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    attend = F.scaled_dot_product_attention
+    return torch.stack([attend(q[:, h], k[:, h], v[:, h], BIAS[h]) for h in range(HEADS)], 1)
+
+
+HEAD_BY_HEAD = [
+    loop_with_cat, loop_with_stack, loop_with_einsum, loop_with_a_head_axis, loop_transposed,
+    loop_fused, loop_into_a_buffer, loop_over_images_and_heads, loop_over_heads_and_images,
+]  # fmt: skip
 PLAIN = [
     by_einsum, by_einsum_tokens_first, by_einsum_values_first, by_einsum_folded, by_bmm, by_baddbmm,
     by_fairseq, scaled_in_place, divided_by_a_tensor, divided_in_place, queries_scaled,
     minus_the_maximum, clamped, by_exponentials, where_kept, transposed, heads_first,
+    fused_in_one_axis, *HEAD_BY_HEAD,
 ]  # fmt: skip
-BIASED = [bias_added, bias_on_the_left, bias_by_baddbmm, bias_by_addition_after_views]
+BIASED = [
+    bias_added, bias_on_the_left, bias_by_baddbmm, bias_by_addition_after_views, loop_with_bias,
+    loop_fused_with_bias,
+]  # fmt: skip
 SPELLINGS = [(f, fused()) for f in PLAIN] + [(f, fused(BIAS[None])) for f in BIASED]
 
 

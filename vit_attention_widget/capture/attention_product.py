@@ -70,6 +70,9 @@ def attention_product(
     if operands is None:
         return None
     weights, v, out, restore = operands
+    if weights.ndim == 2:  # one head of one image
+        weights, v, out = (t[None, None] for t in (weights, v, out))
+        return AttentionProduct(weights, v, out, lambda heads: restore(heads[0, 0]))
     if weights.ndim == 3:
         if batch < 1 or weights.shape[0] % batch:
             return None
@@ -82,14 +85,15 @@ def attention_product(
 
 
 _Operands = tuple[Tensor, Tensor, Tensor, Change]
-"""Weights, values and their product, [batch, head, ...] or both in one axis; and the way back."""
+"""Weights, values and their product, [batch, head, ...], both in one axis, or neither; and the way
+back."""
 
 
 def _of_matmul(args: tuple[Any, ...], result: Tensor) -> _Operands | None:
     first, second = args[:2] if len(args) > 1 else (None, None)
     if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
         return None
-    if first.ndim != second.ndim or first.ndim not in (3, 4):
+    if first.ndim != second.ndim or first.ndim not in (2, 3, 4):
         return None
     if first.shape[-1] == first.shape[-2] > 1:
         return first, second, result, lambda out: out
@@ -114,7 +118,7 @@ def _of_einsum(args: tuple[Any, ...], result: Tensor) -> _Operands | None:
         shared = [c for c in target if c in labels and c in others]
         features = [c for c in others if c not in labels and c in target]
         counts = [len(summed), len(queries), len(features)]
-        if counts != [1, 1, 1] or len(shared) not in (1, 2):
+        if counts != [1, 1, 1] or len(shared) > 2:
             continue
         (j,), (i,), (d,) = summed, queries, features
         if tensor.shape[labels.index(i)] != tensor.shape[labels.index(j)]:

@@ -30,6 +30,8 @@ from .attention_product import PRODUCTS, attention_product, not_attention
 from .calls import AttentionCall, BlockCall
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
 from .graph_breaks import GraphBreaks
+from .head_by_head import HeadByHead
+from .joined_heads import Head
 from .multi_head_attention import multi_head_attention
 from .parts_in_turn import PartsInTurn
 from .written_out_attention import WrittenOutAttention
@@ -104,6 +106,7 @@ class Capture(TorchFunctionMode):
         self._constants = constants
         self._keep = keep
         self._written_out = WrittenOutAttention()
+        self._single_heads = HeadByHead()
         self._folded: tuple[Tensor, int, int] | None = None
         self._stack: list[nn.Module] = []
         self._inputs: dict[int, tuple[Any, ...]] = {}
@@ -133,6 +136,7 @@ class Capture(TorchFunctionMode):
         self._norms.clear()
         self.graph_breaks.clear()
         self._written_out.clear()
+        self._single_heads.clear()
         self._folded = None
 
     @property
@@ -165,6 +169,17 @@ class Capture(TorchFunctionMode):
         if self._constants and getattr(func, "__name__", "") != "__get__":
             args = tuple(_constant(a) for a in args)
             kwargs = {name: _constant(a) for name, a in kwargs.items()}
+        if not self._single_heads.follows:
+            return self._followed(func, args, kwargs)
+        args, kwargs = self._single_heads.arguments(func, args, kwargs, self._report)
+        result = self._followed(func, args, kwargs)
+        self._single_heads.follow(func, args, kwargs, result)
+        return result
+
+    def _followed(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run an operation, and take note of where it leaves the graph of gradients."""
         if not self._follows_graph:
             return self._run(func, args, kwargs)
         arguments = self.graph_breaks.arguments(func, args, kwargs)
@@ -178,7 +193,7 @@ class Capture(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             return self._fused(func, args, kwargs)
         if func is F.multi_head_attention_forward:
-            output = multi_head_attention(args, kwargs, self._record)
+            output = multi_head_attention(args, kwargs, self._report_parts)
             if output is not None:
                 return output
         if func in _GRADIENT_HOOKS and not args[0].requires_grad:
@@ -196,7 +211,7 @@ class Capture(TorchFunctionMode):
         whole = self._written_out.follow(func, args, result)
         if whole is not None and whole.explains(args[0]):
             return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
-        if func not in PRODUCTS or self.block is None:
+        if func not in PRODUCTS or self.block is None or not self._may_be_tokens(result):
             return result
         product = attention_product(func, args, result, self._batch_of(args))
         if product is None:
@@ -207,9 +222,15 @@ class Capture(TorchFunctionMode):
             return result
         v, weights = product.v, product.weights
         nothing = v.new_empty(*v.shape[:-1], 0)
-        out = self._record(nothing, nothing, v, product.out, 1.0, None, weights)
-        result = product.restore(out)
-        batch, heads = out.shape[:2]
+        call = self._call(nothing, nothing, v, product.out, 1.0, None, weights)
+        return self._folded_or_not(call, result, product.restore)
+
+    def _folded_or_not(
+        self, call: AttentionCall, result: Tensor, restore: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Take note of attention that the model may hold in another layout; what to go on with."""
+        result = self._noted(call, result, restore)
+        batch, heads = call.out.shape[:2]
         self._folded = (result, batch, heads) if result.ndim == 3 and batch > 1 < heads else None
         return result
 
@@ -225,6 +246,14 @@ class Capture(TorchFunctionMode):
                 + ("heads first" if heads != batch else "and as many of both")
                 + ", so it cannot be seen which is which: pass one image at a time."
             )
+
+    def _may_be_tokens(self, result: object) -> bool:
+        """Whether a matrix is as long as the block's tokens; tensors of more axes may always be."""
+        if not isinstance(result, Tensor) or result.ndim != 2:
+            return True
+        block_args = self._inputs.get(-1 if self.block is None else self.block)
+        first = block_args[0] if block_args else None
+        return isinstance(first, Tensor) and bool({*result.shape} & {*first.shape[:-1]})
 
     def _batch_of(self, args: tuple[Any, ...]) -> int:
         """Number of images in the block that is running; 0 if not known."""
@@ -249,9 +278,35 @@ class Capture(TorchFunctionMode):
         bias = arguments.get("attn_mask")
         if arguments.get("is_causal"):
             bias = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
-        return self._record(q, k, v, out, q.shape[-1] ** -0.5 if scale is None else scale, bias)
+        scale = q.shape[-1] ** -0.5 if scale is None else scale
+        if q.ndim == 4:
+            return self._record(q, k, v, out, scale, bias)
+        return self._fused_in_one_axis(q, k, v, out, scale, bias)
+
+    def _fused_in_one_axis(
+        self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Tensor | None
+    ) -> Tensor:
+        """Take note of fused attention of one head, or of images and heads in one axis."""
+        images = 1 if q.ndim == 2 else self._batch_of((q.mT,)) or len(q)
+        if q.ndim > 3 or (q.ndim == 3 and len(q) % images):
+            return out
+        axis = (images, -1)
+        if q.ndim == 2:
+            q, k, v = q[None], k[None], v[None]
+        parts = (q, k, v, out.reshape(q.shape[:-1] + v.shape[-1:]))
+        q4, k4, v4, out4 = (part.unflatten(0, axis) for part in parts)
+        if bias is not None and bias.ndim == 3:
+            bias = bias.expand(len(q), -1, -1).unflatten(0, axis)
+        call = self._call(q4, k4, v4, out4, scale, bias)
+        return self._folded_or_not(call, out, lambda heads: heads.flatten(0, 1).view_as(out))
 
     def _record(
+        self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Tensor | None
+    ) -> Tensor:
+        """Take note of attention in the layout in which the model goes on."""
+        return self._noted(self._call(q, k, v, out, scale, bias), out, lambda heads: heads)
+
+    def _call(
         self,
         q: Tensor,
         k: Tensor,
@@ -260,7 +315,7 @@ class Capture(TorchFunctionMode):
         scale: float,
         bias: Tensor | None,
         weights: Tensor | None = None,
-    ) -> Tensor:
+    ) -> AttentionCall:
         if (
             k.shape[-3] != q.shape[-3]
         ):  # grouped-query attention: several query heads share a key head
@@ -268,7 +323,25 @@ class Capture(TorchFunctionMode):
             k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
         if self.block in self._norms:
             self._norms[self.block].attended()
-        call = AttentionCall(self._path, self.block, q, k, v, out, scale, bias, weights)
+        return AttentionCall(self._path, self.block, q, k, v, out, scale, bias, weights)
+
+    def _noted(
+        self, call: AttentionCall, result: Tensor, restore: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Report attention, or wait for other heads where this is one; what to go on with."""
+        if call.block is None or call.out.shape[1] > 1:
+            return restore(self._report(call))
+        self._single_heads.add(Head(call, restore), result, self._batch_of((call.v.mT,)))
+        return result
+
+    def _report_parts(
+        self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Tensor | None
+    ) -> Tensor:
+        """Tell of an attention that has all heads of its layer."""
+        return self._report(self._call(q, k, v, out, scale, bias))
+
+    def _report(self, call: AttentionCall) -> Tensor:
+        """Tell of the attention of a layer; the head outputs to go on with."""
         replacement = self._on_attention(call) if self._on_attention else None
         if replacement is not None:
             call.out = replacement
@@ -294,6 +367,7 @@ class Capture(TorchFunctionMode):
         index = self._blocks.get(self._whole(module, self._first_parts))
         if index is not None:
             raise_deferred_interrupt()
+            self._single_heads.clear()
             if self._keep:
                 self._norms[index] = FirstNorm()
             if args:
@@ -362,6 +436,11 @@ class Capture(TorchFunctionMode):
             if self._token_first:  # so that the graph goes through what is stored
                 turned = self._turned(tokens)
                 output = (turned, *output[1:]) if isinstance(output, tuple) else turned
+        if self._single_heads.waits:
+            self.rejected[index] = (
+                "its heads are computed one at a time and do not come together by cat or stack"
+            )
+        self._single_heads.clear()
         if self._on_block:
             self._on_block(index)
         return output if self._keep and self._token_first else None

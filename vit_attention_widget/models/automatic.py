@@ -17,6 +17,8 @@ from .holders import refuse_missing_weights
 from .normalizations import IMAGENET
 from .parts import Parts, find_parts
 from .preparation import Preparation, resized_and_cropped
+from .residual_blocks import heads_of
+from .tried import try_model
 
 __all__ = ["AutomaticVisionTransformer", "describe_automatically"]
 
@@ -144,10 +146,29 @@ def _description(
         image_size=attempt.size,
         normalization=IMAGENET,
         channels=attempt.parts.patches.in_channels,
+        num_heads=_num_heads(attempt),
         **said,
     )
     described.token_first = attempt.skeleton.token_first
     return described
+
+
+def _num_heads(attempt: Attempt) -> tuple[int, ...]:
+    """Heads of each block as its modules say, or as many as are seen where none says it."""
+    parts = attempt.parts
+    try:
+        return tuple(heads_of(block) for block in parts.blocks)
+    except UnsupportedModelError:
+        tried = try_model(
+            attempt.module,
+            parts.blocks,
+            lambda inputs: attempt.run(attempt.module, inputs),
+            (parts.patches.in_channels, *attempt.size),
+            pair(parts.patches.stride),
+            "its list",
+        )
+        pairs = zip(parts.blocks, tried.num_heads, strict=True)
+        return tuple(seen or heads_of(block) for block, seen in pairs)
 
 
 def _image_size(parts: Parts) -> tuple[int, int]:

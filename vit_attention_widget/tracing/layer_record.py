@@ -17,6 +17,11 @@ from ..models.token_layout import TokenLayout
 
 __all__ = ["LayerRecord", "assign_to_layers"]
 
+_ONE_AT_A_TIME = (
+    " Where each head is computed by itself, all heads must come together by cat or stack before "
+    "anything else (a projection, a factor, a sum) is computed from one of them."
+)
+
 
 @dataclass
 class LayerRecord:
@@ -120,6 +125,7 @@ def assign_to_layers(
             raise UnsupportedModelError(
                 f"Block {call.block} of {vit.name} calls attention more than once "
                 f"({calls[call.block].path!r} and {call.path!r}), so it is unclear which to record."
+                + (_ONE_AT_A_TIME if call.v.shape[1] == 1 else "")
             )
         if call.q.shape[-2] != tokens.num_tokens or call.k.shape[-2] != tokens.num_tokens:
             raise UnsupportedModelError(
@@ -136,8 +142,9 @@ def assign_to_layers(
             f"No attention was observed in layers {missing} of {vit.name}: "
             + (seen or "no matrix whose rows sum to 1 multiplies the values of all heads at once")
             + ". What can be followed is scaled_dot_product_attention, multi-head attention, and "
-            "such a product by matmul, bmm or einsum, however its rows were made; attention inside "
-            "a kernel of its own (flex_attention, a compiled or custom operation) cannot."
+            "such a product by matmul, bmm or einsum, of all heads or of one at a time, with "
+            "rows made in any way; attention in a kernel of its own (flex_attention, a compiled "
+            "or custom operation) cannot."
         )
     return [_record(calls[i], capture.block_calls[i]) for i in layers], pool
 
