@@ -261,17 +261,25 @@ def test_cancelled_pruning_goes_back_to_what_is_shown() -> None:
     session.close()
 
 
-def test_choosing_the_predicted_class_keeps_it_for_the_next_image() -> None:
+def test_a_new_picture_explains_its_own_predicted_class() -> None:
     flower, arrow = (vaw.demo.scene(seed=seed) for seed in (7, 13))
     session = vaw.Session(vaw.demo.load_model(), flower.image)
     assert session.wait(60)
     session.image = arrow.image
     assert session.wait(60)
     assert session.target == arrow.label  # it follows the prediction
+    assert session.decision["follows_prediction"]
     session.target = arrow.label
+    assert session.wait(60)
+    assert not session.decision["follows_prediction"]  # it was chosen
     session.image = flower.image
     assert session.wait(60)
-    assert session.target == arrow.label  # it was chosen
+    assert session.target == flower.label  # of the new picture nothing was chosen yet
+    assert session.decision["follows_prediction"]
+    session.target = arrow.label
+    session.pruned_heads = [(0, 1)]
+    assert session.wait(60)
+    assert session.target == arrow.label  # chosen for this picture, with or without heads
     session.target = None
     assert session.wait(60)
     assert session.target == flower.label

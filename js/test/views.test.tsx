@@ -177,9 +177,9 @@ describe("scrubber", () => {
 });
 
 describe("decision", () => {
-  it("shows old and new side by side", async () => {
+  it("says what it is now, and what it was", async () => {
     const { model } = await show(Decision);
-    expect(root.textContent).toContain("star: 0.700");
+    expect(root.textContent).toContain("star 70 %");
     const decision = {
       ...(model.values.decision as object),
       target_after: 0.1,
@@ -187,8 +187,24 @@ describe("decision", () => {
       rows: [{ index: 1, name: "star", before: 0.7, after: 0.1 }],
     };
     await act(() => model.kernel("decision", decision));
-    expect(root.textContent).toContain("Without 1 head, star goes from 0.700 to 0.100.");
-    expect(root.querySelectorAll(".vaw-after")).toHaveLength(1);
+    expect(root.textContent).toContain("star 10 % (was 70 %)");
+    const rows = [{ index: 2, name: "ring", before: 0.2, after: 0.85 }, ...decision.rows];
+    await act(() => model.kernel("decision", { ...decision, rows }));
+    expect(root.textContent).toContain("ring 85 % (was star 70 %)");
+    expect(root.querySelectorAll(".vaw-before")).toHaveLength(2);
+  });
+
+  it("explains the class whose row is clicked", async () => {
+    const { model } = await show(Decision);
+    const rows = [
+      { index: 1, name: "star", before: 0.7, after: null },
+      { index: 2, name: "ring", before: 0.2, after: null },
+    ];
+    const decision = { ...(model.values.decision as object), target: 1, rows };
+    await act(() => model.kernel("decision", decision));
+    expect(find("explain-1").getAttribute("aria-pressed")).toBe("true");
+    await click(find("explain-2"));
+    expect(model.values.target).toBe(2);
   });
 
   it("draws bars for probabilities only", async () => {
@@ -204,6 +220,8 @@ describe("decision", () => {
     });
     const widths = [...root.querySelectorAll<HTMLElement>(".vaw-before")].map((b) => b.style.width);
     expect(widths).toEqual(["90%", "80%"]);
+    const now = [...root.querySelectorAll<HTMLElement>(".vaw-now")].map((b) => b.style.width);
+    expect(now).toEqual(["40%", "70%"]);
     expect(root.textContent).toContain("need not add up to 1");
     const values = [{ index: 0, name: "age", before: 43.72, after: -1.5 }];
     const value = { target: 0, target_name: "age", target_before: 43.72, target_after: -1.5 };
@@ -217,7 +235,7 @@ describe("decision", () => {
       model.kernel("decision", { ...decision, ...value, rows: values });
     });
     expect(root.querySelector(".vaw-bars")).toBeNull();
-    expect(root.textContent).toContain("Without 1 head, age goes from 43.7 to -1.500.");
+    expect(root.textContent).toContain("age -1.500 (was 43.7)");
     expect(root.textContent).not.toContain("%");
     expect(root.textContent).not.toContain("add up");
   });
@@ -257,6 +275,10 @@ describe("explorer and shell", () => {
     });
     await press(input, "Enter");
     expect(model.values.target).toBe(0);
+    await act(() => input.focus());
+    expect(root.querySelector('[role="option"]')?.textContent).toContain("the predicted class");
+    await press(input, "Enter");
+    expect(model.values.target).toBeNull();
   });
 
   it("shows progress with a way to cancel, and errors with details", async () => {

@@ -74,6 +74,7 @@ class Looking:
             Then everything stays as it was.
         """
         context = self._context
+        other_model, other_image = model is not None, image is not None
         with context.lock:
             now, index = context.subject.image, context.opened if image is None else -1
         images = context.image_set
@@ -89,7 +90,7 @@ class Looking:
                 subject = Subject.of(context.vit, image)
             if index < 0:
                 context.own_image = image
-            self.turn_to(subject, index, images, other_model=model is not None)
+            self.turn_to(subject, index, images, other_model=other_model, other_image=other_image)
 
     def again(self) -> None:
         """Look at the model as it is now, after its weights or parts changed; choices are kept.
@@ -112,7 +113,7 @@ class Looking:
                 image = context.images().raw(context.opened)
             subject = Subject.of(vit, image)
             self._studies.forget_set()
-            self.turn_to(subject, context.opened, context.image_set, other_model=False)
+            self.turn_to(subject, context.opened, context.image_set)
 
     def open_selected(self) -> None:
         """Look at the image of the set that is selected."""
@@ -128,10 +129,16 @@ class Looking:
                 with context.quietly():
                     context.traits.selected_image = context.opened
                 raise
-            self.turn_to(subject, index, context.image_set, other_model=False)
+            self.turn_to(subject, index, context.image_set, other_image=True)
 
     def turn_to(
-        self, subject: Subject, index: int, images: ImageSet | None, *, other_model: bool
+        self,
+        subject: Subject,
+        index: int,
+        images: ImageSet | None,
+        *,
+        other_model: bool = False,
+        other_image: bool = False,
     ) -> None:
         """Look at what was prepared; called with the lock held."""
         context, traits = self._context, self._context.traits
@@ -143,7 +150,9 @@ class Looking:
             self.reset()
             if other_model:
                 self._studies.forget_set()
-                traits._history, context.explained.follows_prediction = no_history(), True
+                traits._history = no_history()
+            if other_model or other_image:
+                context.explained.follows_prediction = True
             traits.selected_image = index
             self._into_range()
             if other_model:

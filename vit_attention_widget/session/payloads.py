@@ -181,7 +181,9 @@ def attention_layer(trace: Trace, layer: int) -> bytes:
     return encode(tensors)
 
 
-def decision(before: Trace, after: Trace | None, pruned: Iterable[Head]) -> Decision:
+def decision(
+    before: Trace, after: Trace | None, pruned: Iterable[Head], follows_prediction: bool
+) -> Decision:
     """The five best classes with every head in place, and the five best without the pruned ones.
 
     What is explained comes first: the probability of a class (of a model of values the value), or
@@ -191,6 +193,7 @@ def decision(before: Trace, after: Trace | None, pruned: Iterable[Head]) -> Deci
     return {
         "target": target.index[0] if target.index else -1,
         "target_name": target.name,
+        "follows_prediction": follows_prediction,
         "target_before": _value(before),
         "target_after": None if after is None else _value(after),
         "pruned": list(pruned),
@@ -222,7 +225,11 @@ def _likely(before: Trace, after: Trace | None) -> list[DecisionRow]:
         }
         for i in best
     ]
-    return sorted(rows, key=lambda row: -row["before"])
+    return sorted(rows, key=_probability_now, reverse=True)
+
+
+def _probability_now(row: DecisionRow) -> float:
+    return row["before"] if row["after"] is None else row["after"]
 
 
 def partial(pruning: partial_result.PartialPruning) -> PartialPruning:

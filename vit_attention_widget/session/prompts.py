@@ -84,6 +84,6 @@ class Prompts:
             traits.target = None
             if texts and not before.has_classes:
                 traits.method = "daam"
-            self._looking.turn_to(subject, context.opened, images, other_model=False)
+            self._looking.turn_to(subject, context.opened, images)
             traits.target = kept
         self._images.forget()

@@ -159,7 +159,7 @@ class Session(CheckedSelections):
     def image(self) -> ImageLike:
         """The image as it was given, or the model input of the selected one of the set.
 
-        Assign another one to look at it.
+        Assign another one to look at it; its predicted class is explained.
         """
         return self._context.subject.image
 
@@ -175,7 +175,9 @@ class Session(CheckedSelections):
     ) -> None:
         """Change the model, the image or both; selections that still exist are kept.
 
-        What another model's classes are called, and what its outputs are, is said by
+        Of another model or image the predicted class is explained until one is chosen; a target
+        that is no class stays while other images are looked at. What another model's classes are
+        called, and what its outputs are, is said by
         ``model=vaw.describe(model, class_names=..., output=...)``.
 
         Raises
@@ -235,6 +237,8 @@ class Session(CheckedSelections):
         """Explain a class from now on; whether another target was explained until now."""
         explained = self._context.explained
         explained.follows_prediction, other = value is None, explained.other
+        if self.decision and other is None:
+            self.decision = {**self.decision, "follows_prediction": value is None}
         if other is not None:
             explained.other = None
             describe_subject(self._context)

@@ -123,7 +123,8 @@ class Traces:
         masked = head_pairs(shown.head_mask)
         decision: Decision | Empty = {}
         if context.explains:
-            decision = payloads.decision(traced.whole, traced.pruned, masked)
+            follows = traced.follows_prediction and traced.other is None
+            decision = payloads.decision(traced.whole, traced.pruned, masked, follows)
         rows = payloads.attention_rows(shown, traits.selected_token, traits.direction)
         self.show_target()
         traits.decision, traits._attention_rows = decision, rows

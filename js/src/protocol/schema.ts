@@ -263,12 +263,17 @@ export interface Decision {
   /** Class that is explained; -1 if it is another target. */
   target: number;
   target_name: string;
+  /** Whether the predicted class is explained, whichever that is. */
+  follows_prediction: boolean;
   /** Probability of the class, or the value where it is one, or that of another target. */
   target_before: number;
   /** The same with the pruned heads masked; null where none is. */
   target_after: number | null;
   pruned: Head[];
-  /** The five likeliest classes before, and after; empty without a classifier. */
+  /**
+   * The five likeliest classes before, and after, the one that is likeliest now first; empty
+   * without a classifier.
+   */
   rows: DecisionRow[];
 }
 

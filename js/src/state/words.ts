@@ -1,6 +1,6 @@
 // What the views say, in a person's words.
 
-import type { ModelInfo } from "../protocol/schema";
+import type { DecisionRow, ModelInfo } from "../protocol/schema";
 import type { Traits } from "../protocol/traits";
 
 /** "class", or "patch (row 6, column 4)". */
@@ -41,6 +41,11 @@ export function probability(value: number): string {
 /** What the model says of a class, as a number: a probability, or a value that means itself. */
 export function output(info: Pick<ModelInfo, "output">, value: number): string {
   return info.output === "value" ? number(value) : probability(value);
+}
+
+/** What the model says of a class as it stands now: without the pruned heads, where some are. */
+export function now(row: Pick<DecisionRow, "before" | "after">): number {
+  return row.after ?? row.before;
 }
 
 /** What that number is called. */

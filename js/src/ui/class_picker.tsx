@@ -9,9 +9,12 @@ import { className } from "../state/words";
 const SHOWN = 12;
 
 interface ClassOption {
-  index: number;
+  /** null is the predicted class, whichever that is. */
+  index: number | null;
   name: string;
 }
+
+const PREDICTED: ClassOption = { index: null, name: "the predicted class" };
 
 /** Classes whose name holds the text, those that begin with it first; a number finds its class. */
 export function search(info: ModelInfo, text: string): ClassOption[] {
@@ -21,7 +24,7 @@ export function search(info: ModelInfo, text: string): ClassOption[] {
     name: className(info, index),
   }));
   if (wanted === "") return all.slice(0, SHOWN);
-  const starts = (option: ClassOption) => option.name.toLowerCase().startsWith(wanted);
+  const starts = ({ name }: { name: string }) => name.toLowerCase().startsWith(wanted);
   return all
     .filter(({ index, name }) => name.toLowerCase().includes(wanted) || String(index) === wanted)
     .sort((a, b) => Number(starts(b)) - Number(starts(a)) || a.index - b.index)
@@ -36,8 +39,15 @@ interface Props {
   /** What stands there while nobody types. */
   shown?: string;
   testid?: string;
-  /** What becomes of the class; by default it is explained. */
+  /** What becomes of the class; by default it is explained, and may be the predicted one. */
   onChoose?: (index: number) => void;
+}
+
+/** "heart", or "heart (predicted)" where whichever class is predicted is explained. */
+function explainedName(store: Store): string {
+  const decision = store.decision.value;
+  if (!decision) return "";
+  return decision.follows_prediction ? `${decision.target_name} (predicted)` : decision.target_name;
 }
 
 export function ClassPicker({
@@ -45,19 +55,22 @@ export function ClassPicker({
   info,
   label = "explain",
   hint = "The class that the maps and bars explain; type to search",
-  shown = store.decision.value?.target_name ?? "",
+  shown = explainedName(store),
   testid = "class-picker",
-  onChoose = (index) => store.set({ target: index }),
+  onChoose,
 }: Props) {
   const text = useSignal<string | null>(null);
   const active = useSignal(0);
   const input = useRef<HTMLInputElement>(null);
   const open = text.value !== null;
   const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
-  const options = open && text.value !== "" ? search(info, text.value ?? "") : likely;
-  const choose = (index: number) => {
+  const wanted = text.value?.trim().toLowerCase() ?? "";
+  const predicted = !onChoose && PREDICTED.name.includes(wanted) ? [PREDICTED] : [];
+  const options = [...predicted, ...(wanted === "" ? likely : search(info, wanted))];
+  const choose = (index: number | null) => {
     text.value = null;
-    onChoose(index);
+    if (index === null || !onChoose) store.set({ target: index });
+    else onChoose(index);
     input.current?.blur();
   };
   const onKey = (event: KeyboardEvent) => {
@@ -111,7 +124,7 @@ export function ClassPicker({
                 choose(option.index);
               }}
             >
-              {option.name} <span class="vaw-muted">{option.index}</span>
+              {option.name} <span class="vaw-muted">{option.index ?? "whichever it is"}</span>
             </li>
           ))}
           {options.length === 0 && <li class="vaw-muted">no such class</li>}

@@ -147,6 +147,9 @@ class Decision(TypedDict):
 
     target_name: str
 
+    follows_prediction: bool
+    """Whether the predicted class is explained, whichever that is."""
+
     target_before: float
     """Probability of the class, or the value where it is one, or that of another target."""
 
@@ -156,7 +159,8 @@ class Decision(TypedDict):
     pruned: list[Head]
 
     rows: list[DecisionRow]
-    """The five likeliest classes before, and after; empty without a classifier."""
+    """The five likeliest classes before, and after, the one that is likeliest now first; empty
+    without a classifier."""
 
 
 # Heads -------------------------------------------------------------------------------------------
