@@ -37,7 +37,8 @@ def test_the_wheel_holds_bundles_and_weights(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     for name in BUNDLES:
-        assert 5_000 < sizes[f"vit_attention_widget/static/{name}"] <= 150_000
+        limit = 180_000 if name == "explorer.js" else 100_000
+        assert 5_000 < sizes[f"vit_attention_widget/static/{name}"] <= limit
     assert sizes["vit_attention_widget/static/style.css"] > 1_000
     assert sizes["vit_attention_widget/demo/weights.safetensors"] <= 4 * 2**20
     assert not [name for name in sizes if "node_modules" in name or name.startswith("tests")]

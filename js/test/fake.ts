@@ -78,6 +78,7 @@ export const STATE: Record<string, unknown> = {
   opacity: 0.6,
   interpolation: "bilinear",
   scale: "shared",
+  overlay: "attention",
   _model_info: {
     name: "small",
     num_layers: 2,
@@ -92,6 +93,7 @@ export const STATE: Record<string, unknown> = {
     num_classes: 3,
     output: "softmax",
     takes_prompts: false,
+    class_agnostic: ["rollout", "attention"],
     methods: [
       { key: "daam", label: "DAAM", hint: "" },
       { key: "rollout", label: "rollout", hint: "" },

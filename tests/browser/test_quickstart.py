@@ -84,6 +84,22 @@ def test_click_paints_without_the_kernel(lab: Lab) -> None:
     lab.page.mouse.move(5, 5)
 
 
+def test_a_head_under_the_pointer_is_shown_on_the_picture_and_a_click_keeps_it(lab: Lab) -> None:
+    says = lab.page.locator(f"{EXPLORER} [data-testid=picture-says]").first
+    head = lab.page.locator(f"{EXPLORER} [data-testid=head-2-1]").first
+    lab.page.locator(f"{EXPLORER} [data-testid=overlay]").first.get_by_text("why").click()
+    assert lab.until("print(explorer.overlay)", "explanation") == "explanation"
+    assert says.inner_text().startswith("what speaks for")
+    head.hover()
+    assert "layer 2, head 1" in says.inner_text()
+    lab.page.mouse.move(5, 5)
+    assert says.inner_text().startswith("what speaks for")
+    head.click()
+    lab.page.mouse.move(5, 5)
+    assert "layer 2, head 1" in says.inner_text()
+    assert lab.until("print(explorer.overlay)", "attention") == "attention"
+
+
 def test_scrub_a_layer(lab: Lab) -> None:
     slider = lab.page.locator(f"{EXPLORER} [data-testid=layer-slider]").first
     slider.fill("2")
@@ -108,8 +124,10 @@ def test_prune_a_head_and_read_the_decision(lab: Lab) -> None:
     lab.python("explorer.wait()")
     after = json.loads(lab.python("print(json.dumps(explorer.top5))"))
     assert dict(map(tuple, after)) != dict(map(tuple, before))
-    table = lab.page.locator(f"{EXPLORER} [data-testid=decision]").first
-    table.get_by_text("→").first.wait_for()
+    headline = lab.page.locator(f"{EXPLORER} [data-testid=headline]").first
+    headline.get_by_text("(was").wait_for()
+    first = lab.page.locator(f"{EXPLORER} [data-testid=decision] tbody tr").first
+    assert after[0][0] in first.inner_text()  # what is now comes first
     lab.screenshot("quickstart-pruned", EXPLORER)
 
 

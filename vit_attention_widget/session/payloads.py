@@ -135,6 +135,7 @@ def model_info(
         "takes_prompts": takes_prompts(vit),
         "by_class": by_class,
         "methods": _choices(METHOD_HINTS if explains else CLASS_AGNOSTIC),
+        "class_agnostic": list(CLASS_AGNOSTIC),
         "metrics": _choices(metrics),
         "set_size": set_size,
         "other_models": list(other_models),

@@ -16,6 +16,7 @@ from ..protocol.schema.selections import (
     Direction,
     Head,
     Interpolation,
+    Overlay,
     PruningHistory,
     Scale,
 )
@@ -31,6 +32,7 @@ COLORMAPS: tuple[Colormap, ...] = get_args(Colormap)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 _OLD_DIRECTIONS: dict[str, str] = {"looks_at": "attends_to", "looked_at_by": "attended_by"}
 SCALES: tuple[Scale, ...] = get_args(Scale)
+OVERLAYS: tuple[Overlay, ...] = get_args(Overlay)
 
 _OLD_CHOICES = {"metric": OLD_METRICS, "direction": _OLD_DIRECTIONS}
 
@@ -106,7 +108,9 @@ class CheckedSelections(SessionTraits):
         undo, redo = ([heads(step) for step in value[name]] for name in ("undo", "redo"))
         return {"pruned": heads(value["pruned"]), "undo": undo, "redo": redo}
 
-    @traitlets.validate("direction", "method", "metric", "colormap", "interpolation", "scale")
+    @traitlets.validate(
+        "direction", "method", "metric", "colormap", "interpolation", "scale", "overlay"
+    )
     def _check_choice(self, proposal: Any) -> str:
         name = proposal["trait"].name
         choices = {
@@ -116,6 +120,7 @@ class CheckedSelections(SessionTraits):
             "colormap": COLORMAPS,
             "interpolation": INTERPOLATIONS,
             "scale": SCALES,
+            "overlay": OVERLAYS,
         }[name]
         value = proposal["value"]
         if name in _OLD_CHOICES:

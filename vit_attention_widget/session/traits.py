@@ -31,6 +31,7 @@ from ..protocol.schema.selections import (
     Direction,
     Head,
     Interpolation,
+    Overlay,
     PruningHistory,
     Scale,
 )
@@ -92,6 +93,9 @@ class SelectionTraits(LoggedObservers):
 
     scale: TraitType[Scale, Any] = _checked("shared")
     """How the layers' maps share a color scale: shared, layer or sigmoid."""
+
+    overlay: TraitType[Overlay, Any] = _checked("explanation")
+    """What lies on the Explorer's picture: explanation, attention or plain."""
 
 
 class ResultTraits(traitlets.HasTraits):

@@ -44,7 +44,7 @@ function colour(
     pixels[i * 4] = table[entry] ?? 0;
     pixels[i * 4 + 1] = table[entry + 1] ?? 0;
     pixels[i * 4 + 2] = table[entry + 2] ?? 0;
-    pixels[i * 4 + 3] = style.see_through ? Math.min(255, 20 + level * 1.4) : 255;
+    pixels[i * 4 + 3] = style.see_through ? Math.min(255, level * 1.6) : 255;
   }
 }
 
@@ -80,9 +80,12 @@ export function paintMap(
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   context.save();
   if (style.see_through) {
-    context.globalAlpha = 0.45 * style.opacity;
-    context.fillStyle = "black"; // a darker picture lets the map's colours speak
+    // A paler picture, as light as before, lets the map's colours speak.
+    context.globalCompositeOperation = "saturation";
+    context.globalAlpha = 0.75 * Math.min(1, style.opacity * 2);
+    context.fillStyle = "gray";
     context.fillRect(box.x, box.y, box.width, box.height);
+    context.globalCompositeOperation = "source-over";
   }
   context.globalAlpha = style.opacity;
   context.imageSmoothingEnabled = style.interpolation === "bilinear";

@@ -14,6 +14,9 @@ export type Colormap = "viridis" | "cividis" | "magma";
 /** How a map's patches are enlarged to the picture. */
 export type Interpolation = "bilinear" | "nearest";
 
+/** What lies on the large picture: what speaks for the explained class, attention, or nothing. */
+export type Overlay = "explanation" | "attention" | "plain";
+
 /** One color scale for the maps of all layers, one for each, or DAAM's own sigmoid. */
 export type Scale = "shared" | "layer" | "sigmoid";
 
@@ -52,6 +55,7 @@ export interface Selections {
   opacity: number;
   interpolation: Interpolation;
   scale: Scale;
+  overlay: Overlay;
 }
 
 export const SELECTIONS = [
@@ -69,6 +73,7 @@ export const SELECTIONS = [
   "opacity",
   "interpolation",
   "scale",
+  "overlay",
 ] as const;
 
 /** What is selected in the Explorer only. */
@@ -240,6 +245,8 @@ export interface ModelInfo {
   by_class: boolean;
   /** Methods that can explain what is explained. */
   methods: Choice[];
+  /** Keys of those whose map is the same whichever class is explained. */
+  class_agnostic: string[];
   /** Metrics of head importance that there are for it. */
   metrics: Choice[];
   /** Images of the set, 0 without. */

@@ -8,12 +8,15 @@ import type { ModelInfo } from "../protocol/schema";
 import type { Traits } from "../protocol/traits";
 import type { Matrix } from "./matrix";
 import type { Rows } from "./results";
+import { drawn, sinksOf } from "./sinks";
 
 interface Layer {
   /** [head, query, key] flat: value = bytes / 255 * scale. */
   bytes: Uint8Array;
   /** [head, query] flat. */
   scale: Float32Array;
+  /** Patches that draw attention from all tokens, as tokens. */
+  sinks: number[];
 }
 
 /** Above this length whole matrices are too heavy: rows come with each click instead. */
@@ -65,6 +68,12 @@ export class AttentionCache {
     const info = this.source.info.value;
     if (!info) return false;
     return this.layers.size === info.num_layers || this.rowsOf(token) !== undefined;
+  }
+
+  /** Patches of a layer that draw attention from all tokens; none while that is not known. */
+  sinks(layer: number): readonly number[] {
+    this.filled.value;
+    return this.layers.get(layer)?.sinks ?? [];
   }
 
   hasLayer(layer: number): boolean {
@@ -182,7 +191,10 @@ export class AttentionCache {
         const { buffer, meta } = await this.source.requests.ask("attention", { layer }, signal_);
         if (signal_.aborted || meta.version !== this.source.traits._version.peek()) return;
         const { attention, scale } = decode(buffer).tensors;
-        this.layers.set(layer, { bytes: attention.data, scale: scale.data });
+        const { num_heads = [], num_tokens = 0, prefix = [] } = this.source.info.peek() ?? {};
+        const shares = drawn(attention.data, scale.data, num_heads[layer] ?? 0, num_tokens);
+        const sinks = sinksOf(shares, prefix.length);
+        this.layers.set(layer, { bytes: attention.data, scale: scale.data, sinks });
         this.filled.value = this.filled.peek() + 1;
       } catch {
         return; // stale, closed or refused: the kernel still answers through `attention_rows`

@@ -1,7 +1,8 @@
 // How the maps of the layers are put on a colour scale.
 
-import { limits } from "../draw/heatmap";
-import type { Scale } from "../protocol/schema";
+import { type Heatmap, limits } from "../draw/heatmap";
+import type { ModelInfo, Scale } from "../protocol/schema";
+import type { Store } from "./store";
 
 export interface ShownMap {
   values: Float32Array;
@@ -41,4 +42,19 @@ export function layerShares(all: Float32Array, layers: number): number[] {
   });
   const most = Math.max(...sums, 0);
   return sums.map((sum) => (most > 0 ? sum / most : 0));
+}
+
+/** The selected method's maps: as they were before pruning if that is asked for and there. */
+export function mapsShown(store: Store): Float32Array | null {
+  const maps = store.maps.value;
+  const method = store.traits.method.value;
+  return (store.showBefore.value && maps[`${method}.before`]) || maps[method] || null;
+}
+
+/** The selected method's map up to a layer, on the scale that was chosen; null until it is there. */
+export function explanationMap(store: Store, info: ModelInfo, layer: number): Heatmap | null {
+  const maps = mapsShown(store);
+  if (!maps) return null;
+  const { rows, cols } = info;
+  return { ...shownMap(maps, info.num_layers, layer, store.traits.scale.value), rows, cols };
 }

@@ -1,5 +1,6 @@
 // What the kernel's binary traits hold, by name.
 
+import type { Heatmap } from "../draw/heatmap";
 import type { Decoded } from "../protocol/safetensors";
 import type {
   AttentionRows,
@@ -13,6 +14,12 @@ import type {
 
 /** Maps of a method, [layer, row, col] flat, not normalised; `name.before` while heads are pruned. */
 export type Maps = Record<string, Float32Array>;
+
+/** A map with what it is of. */
+export interface NamedMap {
+  name: string;
+  map: Heatmap;
+}
 
 /** Importance of every head by one metric, [layer, head] flat. */
 export interface Importance {

@@ -6,13 +6,28 @@ import { kernelAlive } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
 import { type Decoded, decode, type Encoded } from "../protocol/safetensors";
-import type { Decision, Head, ModelInfo, PruningHistory, Status } from "../protocol/schema";
+import type {
+  Decision,
+  Head,
+  ModelInfo,
+  Overlay,
+  PruningHistory,
+  Status,
+} from "../protocol/schema";
 import { type Selected, TRAITS, type Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { HeadSet, withoutHead } from "./heads";
 import { redone, stepped, undone } from "./history";
-import { type Importance, importanceOf, type Maps, mapsOf, type Rows, rowsOf } from "./results";
+import {
+  type Importance,
+  importanceOf,
+  type Maps,
+  mapsOf,
+  type NamedMap,
+  type Rows,
+  rowsOf,
+} from "./results";
 
 const KERNEL_CHECK_MS = 2000;
 
@@ -28,6 +43,10 @@ export class Store {
   readonly hovered: Signal<number | null> = signal(null);
   /** Head under the pointer in a grid, or null. */
   readonly hoveredHead: Signal<Head | null> = signal(null);
+  /** Layer under the pointer in the film of maps, or null. */
+  readonly hoveredLayer: Signal<number | null> = signal(null);
+  /** Compared map under the pointer, or null. */
+  readonly hoveredMap: Signal<NamedMap | null> = signal(null);
   /** Whether heads share one colour scale, or each has its own. */
   readonly headScale: Signal<"shared" | "own"> = signal("shared");
   /** Heads as a grid, along the depth of the model, or by importance. */
@@ -56,6 +75,7 @@ export class Store {
   /** The head under the pointer, or else the selected one; head -1 is the mean of the heads. */
   readonly shownHead: ReadonlySignal<Head>;
   readonly pruned: ReadonlySignal<HeadSet>;
+  private lastOverlay: Overlay = "explanation";
   readonly attention: AttentionCache;
   readonly requests: Requests;
   readonly canUndo: ReadonlySignal<boolean>;
@@ -214,6 +234,13 @@ export class Store {
       if (error instanceof Dropped) return "";
       return error instanceof Error ? error.message : String(error);
     }
+  }
+
+  /** The picture as it is, or again with what lay on it. */
+  togglePlain(): void {
+    const now = this.traits.overlay.peek();
+    this.set({ overlay: now === "plain" ? this.lastOverlay : "plain" });
+    if (now !== "plain") this.lastOverlay = now;
   }
 
   cancel(): void {

@@ -115,6 +115,9 @@ class ModelInfo(TypedDict):
     methods: list[Choice]
     """Methods that can explain what is explained."""
 
+    class_agnostic: list[str]
+    """Keys of those whose map is the same whichever class is explained."""
+
     metrics: list[Choice]
     """Metrics of head importance that there are for it."""
 

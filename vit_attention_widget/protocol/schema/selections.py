@@ -10,6 +10,7 @@ __all__ = [
     "ExplorerSelections",
     "Head",
     "Interpolation",
+    "Overlay",
     "PruningHistory",
     "Scale",
     "Selections",
@@ -25,6 +26,9 @@ Colormap: TypeAlias = Literal["viridis", "cividis", "magma"]
 
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 """How a map's patches are enlarged to the picture."""
+
+Overlay: TypeAlias = Literal["explanation", "attention", "plain"]
+"""What lies on the large picture: what speaks for the explained class, attention, or nothing."""
 
 Scale: TypeAlias = Literal["shared", "layer", "sigmoid"]
 """One color scale for the maps of all layers, one for each, or DAAM's own sigmoid."""
@@ -82,6 +86,8 @@ class Selections(TypedDict):
     interpolation: Interpolation
 
     scale: Scale
+
+    overlay: Overlay
 
 
 class ExplorerSelections(TypedDict):

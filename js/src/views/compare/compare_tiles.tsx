@@ -1,7 +1,8 @@
 // Maps side by side: hover or focus one to see how the others agree with it, Enter selects it.
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useCallback, useRef } from "preact/hooks";
+import { useCallback, useEffect, useRef } from "preact/hooks";
+import type { Heatmap } from "../../draw/heatmap";
 import type { Compared, ComparedScores, ModelInfo } from "../../protocol/schema";
 import type { Selected } from "../../protocol/traits";
 import { agreement, nameOf, rho, type Scaled, type Shown, says, tag } from "../../state/comparison";
@@ -41,6 +42,11 @@ interface Props {
   scores: ComparedScores | null;
 }
 
+function heatmapOf({ rows, cols }: Shown, maps: Scaled, item: number): Heatmap {
+  const [low, high] = maps.range(item);
+  return { values: maps.values, offset: item * rows * cols, rows, cols, low, high };
+}
+
 /** Insertion and deletion of one map; those furthest ahead of the center stand out. */
 function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
   const areas = scores.areas[item];
@@ -76,11 +82,10 @@ function Tile({
   const picture = comparison.of === "images" ? setPicture(store, Number(key)) : pictureOf(store);
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
-      const [low, high] = maps.range(item);
-      const map = { values: maps.values, offset: item * rows * cols, rows, cols, low, high };
+      const map = heatmapOf(shown, maps, item);
       paintOverlay(context, width, height, store, picture.value, map);
     },
-    [store, picture, maps, item, rows, cols],
+    [store, picture, shown, maps, item],
   );
   const name = nameOf(info, comparison, item);
   const other = lit.value !== null && lit.value !== item ? lit.value : null;
@@ -123,8 +128,22 @@ function Tile({
 }
 
 export function CompareTiles(props: Props) {
-  const { store, shown, lit } = props;
+  const { store, info, shown, maps, lit } = props;
   const { of, keys } = shown.comparison;
+  /** Tells how the others agree with a map, and shows it on the large picture, if it is of that. */
+  const point = (item: number | null) => {
+    lit.value = item;
+    store.hoveredMap.value =
+      item === null || of === "images"
+        ? null
+        : { name: nameOf(info, shown.comparison, item), map: heatmapOf(shown, maps, item) };
+  };
+  useEffect(
+    () => () => {
+      store.hoveredMap.value = null;
+    },
+    [store],
+  );
   const [root, width] = useWidth<HTMLDivElement>(640);
   const focused = useRef<number | null>(null);
   const chosen = keys.indexOf(selectedOf(store, of) as string | number);
@@ -139,7 +158,8 @@ export function CompareTiles(props: Props) {
   const select = (item: number) => {
     const selection = SELECTS[of];
     if (selection === null) return;
-    store.set({ [selection]: keys[item] } as Partial<Selected>);
+    store.hoveredMap.value = null;
+    store.set({ [selection]: keys[item], overlay: "explanation" } as Partial<Selected>);
   };
   const onKey = (event: KeyboardEvent) => {
     const place = { row: Math.floor(stop / cols), col: stop % cols };
@@ -162,17 +182,19 @@ export function CompareTiles(props: Props) {
       style={{ gridTemplateColumns: `repeat(${cols}, minmax(0, 190px))` }}
       onKeyDown={onKey}
       onPointerOver={(event) => {
-        lit.value = itemOf(event) ?? focused.current;
+        point(itemOf(event) ?? focused.current);
       }}
       onPointerLeave={() => {
-        lit.value = focused.current;
+        point(focused.current);
       }}
       onFocusIn={(event) => {
-        focused.current = lit.value = itemOf(event);
+        focused.current = itemOf(event);
+        point(focused.current);
         if (focused.current !== null) at.value = focused.current;
       }}
       onFocusOut={() => {
-        focused.current = lit.value = null;
+        focused.current = null;
+        point(null);
       }}
       onClick={(event) => {
         const item = itemOf(event);

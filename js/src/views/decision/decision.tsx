@@ -107,7 +107,10 @@ export function Decision({ store }: { store: Store }) {
   // One logit gives yes and no, which do add up.
   const independent = info.output === "sigmoid" && info.num_classes > 2;
   return (
-    <Panel title="Decision" name="decision" note={headline(info, decision)}>
+    <Panel title="Decision" name="decision">
+      <p class="vaw-headline" role="status" data-testid="headline">
+        {headline(info, decision)}
+      </p>
       <Table store={store} info={info} decision={decision} />
       {independent && decision.rows.length > 0 && (
         <p class="vaw-muted">Each class is there or not: probabilities need not add up to 1.</p>

@@ -7,10 +7,13 @@ import type { Store } from "../../state/store";
 import { ClassPicker } from "../../ui/class_picker";
 import { calm } from "../../ui/motion";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
+import { FullScreen } from "./full_screen";
 import { PanelColumns } from "./panel_columns";
 import { ViewChips } from "./view_chips";
 
 function About({ store, info }: { store: Store; info: ModelInfo }) {
+  const size = `${info.num_layers} layers × ${Math.max(...info.num_heads)} heads`;
+  const facts = [info.image_name, info.name, size, `${info.rows} × ${info.cols} patches`];
   return (
     <div class="vaw-about">
       {info.num_classes > 1 ? (
@@ -20,19 +23,10 @@ function About({ store, info }: { store: Store; info: ModelInfo }) {
           {store.decision.value?.target_name ?? "no class"}
         </span>
       )}
-      <span class="vaw-fact" title={`the image: ${info.preparation}`}>
-        {info.image_name}
+      <span class="vaw-muted vaw-facts" title={`image: ${info.preparation}`}>
+        {facts.join(" · ")}
       </span>
-      <span class="vaw-fact" title="the model">
-        {info.name}
-      </span>
-      <span class="vaw-muted">
-        {info.num_layers} layers × {Math.max(...info.num_heads)} heads, {info.rows} × {info.cols}{" "}
-        patches
-      </span>
-      <span class="vaw-muted" title="how the image became the model's input, and on what ground">
-        image: {info.preparation}
-      </span>
+      <FullScreen />
     </div>
   );
 }
@@ -68,16 +62,16 @@ export function Explorer({ store }: { store: Store }) {
   return (
     <div ref={root} class="vaw-explorer">
       <About store={store} info={info} />
+      {panels.length > 0 ? (
+        <PanelColumns store={store} panels={panels} onMove={move} onClose={close} />
+      ) : (
+        <p class="vaw-muted">Every view is closed: open one below.</p>
+      )}
       <ViewChips
         panels={panels}
         onToggle={(id) => (panels.includes(id) ? close(id) : open(id))}
         onReset={() => arrange(USUAL, () => find("view-picture")?.focus())}
       />
-      {panels.length > 0 ? (
-        <PanelColumns store={store} panels={panels} onMove={move} onClose={close} />
-      ) : (
-        <p class="vaw-muted">Every view is closed: open one above.</p>
-      )}
       <span class="vaw-aloud" role="status">
         {said.value}
       </span>

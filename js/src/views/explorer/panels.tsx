@@ -8,9 +8,9 @@ import { CompareMaps } from "../compare/compare_maps";
 import { Decision } from "../decision/decision";
 import { HeadGrid } from "../heads/head_grid";
 import { ImageOverview } from "../images/image_overview";
-import { Inspector } from "../inspector/inspector";
 import { Scrubber } from "../layers/scrubber";
 import { PatternMapView } from "../patterns/pattern_map";
+import { Picture } from "../picture/picture";
 import { StrengthView } from "../strength/strength_view";
 
 export interface PanelEntry {
@@ -25,7 +25,6 @@ export interface PanelEntry {
   column: "narrow" | "wide";
 }
 
-const Picture = ({ store }: ViewProps) => <Inspector store={store} compact />;
 const Compare = ({ store }: ViewProps) => <CompareMaps store={store} compact />;
 const Film = ({ store }: ViewProps) => <Scrubber store={store} compact />;
 

@@ -4,7 +4,6 @@ import { useSignal } from "@preact/signals";
 import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
 import { isUsual } from "./arrangement";
-import { FullScreen } from "./full_screen";
 import { PANELS } from "./panels";
 
 interface Props {
@@ -47,14 +46,11 @@ export function ViewChips({ panels, onToggle, onReset }: Props) {
           );
         })}
       </div>
-      <span class="vaw-views-tools">
-        {!isUsual(panels) && (
-          <button type="button" data-testid="usual-layout" onClick={onReset}>
-            usual layout
-          </button>
-        )}
-        <FullScreen />
-      </span>
+      {!isUsual(panels) && (
+        <button type="button" data-testid="usual-layout" onClick={onReset}>
+          usual layout
+        </button>
+      )}
     </div>
   );
 }

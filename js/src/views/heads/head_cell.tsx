@@ -60,7 +60,7 @@ export function HeadCell({ store, info, layout, layer, head, isStop, focus, orig
       }}
       onClick={(event) => {
         if (event.shiftKey) store.brush.toggle(layer, head);
-        else store.set({ selected_layer: layer, selected_head: head });
+        else store.set({ selected_layer: layer, selected_head: head, overlay: "attention" });
       }}
     >
       {!pruned && info.metrics.length > 0 && isUnknown(importance, layer, head) && (

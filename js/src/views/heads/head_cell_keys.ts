@@ -41,7 +41,7 @@ export function cellKeys({ store, info, root, stop, focus, origin }: Grid) {
     const next = moved(event.key, { row: head, col: layer }, rows, info.num_layers);
     if (next) walk(next.col, next.row, event.shiftKey);
     else if (event.key === "Enter" || event.key === " ") {
-      store.set({ selected_layer: layer, selected_head: head });
+      store.set({ selected_layer: layer, selected_head: head, overlay: "attention" });
     } else if (event.key === "p") {
       store.togglePrunedChosen(layer, head);
     } else if (event.key === "Escape") {

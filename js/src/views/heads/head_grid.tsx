@@ -7,13 +7,15 @@ import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";
 import { directionWords, number, tokenName } from "../../state/words";
 import { useWidth } from "../../ui/canvas";
+import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
 import { SaveMenu } from "../../ui/save_menu";
+import { SinkNote } from "../../ui/sink_note";
 import { CurvePanel } from "./curve_panel";
 import { HeadCells } from "./head_cells";
 import { HeadChart } from "./head_chart";
-import { importanceScale, layoutOf } from "./head_grid_paint";
+import { importanceScale, layoutOf, sharedHigh } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
 import { HeadsCanvas } from "./heads_canvas";
 import { PartialPanel } from "./partial_panel";
@@ -63,6 +65,21 @@ function Caption({ store, info }: { store: Store; info: ModelInfo }) {
       each picture: what {tokenName(info, store.shownToken.value)}{" "}
       {directionWords(store.traits.direction.value)}
     </span>
+  );
+}
+
+/** Follows the pointer over the picture, too. */
+function GridColors({ store, info }: { store: Store; info: ModelInfo }) {
+  const own = store.headScale.value === "own";
+  const high = own ? "highest" : `${number(sharedHigh(store, info))}+`;
+  return (
+    <ColorBar
+      low="0"
+      high={high}
+      colormap={store.traits.colormap.value}
+      label={own ? "of each head" : "attention"}
+      hint="Share of the attention after the softmax; nine heads of ten stay below the top color."
+    />
   );
 }
 
@@ -152,11 +169,13 @@ export function HeadGrid({ store }: { store: Store }) {
           <>
             <Caption store={store} info={info} />
             <HeadScale store={store} />
+            <GridColors store={store} info={info} />
           </>
         )}
         {info.metrics.length > 0 && <Legend store={store} />}
         <LiveAccuracy store={store} />
       </div>
+      {grid && <SinkNote store={store} info={info} />}
       {info.by_class && (
         <>
           <Fold title="Parts of one head" testid="fold-partial">

@@ -3,7 +3,9 @@
 import { type Box, limits } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/schema";
+import { pictureOf } from "../../state/pictures";
 import { type Importance, importanceAt } from "../../state/results";
+import { highOf, patchMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { paintPlain } from "../../ui/paint_overlay";
 
@@ -48,11 +50,41 @@ export function importanceScale(importance: Importance | null): number {
   return Math.max(Math.abs(low), Math.abs(high), 1e-3);
 }
 
-/** The scale of all thumbnails: nine heads of ten stay below it. */
-function sharedHigh(rows: Float32Array[]): number {
-  const highs = rows.map((row) => limits(row)[1]).sort((a, b) => a - b);
+/** The scale of all thumbnails: nine heads of ten stay below it; sinks are left out. */
+export function sharedHigh(store: Store, info: ModelInfo): number {
+  const token = store.shownToken.value;
+  const row = new Float32Array(info.num_tokens);
+  const highs: number[] = [];
+  info.num_heads.forEach((count, layer) => {
+    for (let head = 0; head < count; head++) {
+      if (store.attention.read(layer, head, token, row)) {
+        highs.push(highOf(store, info, layer, row));
+      }
+    }
+  });
+  highs.sort((a, b) => a - b);
   return highs[Math.floor(0.9 * (highs.length - 1))] ?? 0;
 }
+
+/** The picture in grey, to be laid over heads so that one sees where in it they look. */
+function faint(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
+  const known = faintPictures.get(picture);
+  if (known?.width === Math.ceil(width) && known.height === Math.ceil(height)) return known;
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.ceil(width);
+  canvas.height = Math.ceil(height);
+  const context = canvas.getContext("2d");
+  if (context) {
+    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "saturation";
+    context.fillStyle = "gray";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+  faintPictures.set(picture, canvas);
+  return canvas;
+}
+
+const faintPictures = new WeakMap<ImageBitmap, HTMLCanvasElement>();
 
 export function paintHeads(
   context: CanvasRenderingContext2D,
@@ -63,6 +95,7 @@ export function paintHeads(
   const theme = themeOf(context.canvas);
   const [hurts, helps, muted] = [theme("hurts"), theme("helps"), theme("muted")];
   const token = store.shownToken.value;
+  const picture = pictureOf(store).value;
   const importance = store.importance.value;
   const scale = importanceScale(importance);
   const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
@@ -71,10 +104,10 @@ export function paintHeads(
     for (let head = 0; head < count; head++) {
       const row = new Float32Array(info.num_tokens);
       const known = store.attention.read(layer, head, token, row);
-      cells.push({ layer, head, row: known ? row.subarray(info.prefix.length) : null });
+      cells.push({ layer, head, row: known ? row : null });
     }
   });
-  const shared = sharedHigh(cells.flatMap((cell) => (cell.row ? [cell.row] : [])));
+  const shared = sharedHigh(store, info);
   const own = store.headScale.value === "own";
   for (const { layer, head, row } of cells) {
     const x = layout.left + layer * layout.cellWidth;
@@ -86,9 +119,18 @@ export function paintHeads(
     context.fillRect(box.x, box.y, box.width, box.height);
     context.globalAlpha = 1;
     if (row) {
-      const high = own ? limits(row)[1] : shared;
-      const map = { values: row, offset: 0, rows: info.rows, cols: info.cols, low: 0, high };
-      paintPlain(context, box, store, map, pruned ? 0.2 : 1);
+      const high = own ? highOf(store, info, layer, row) : shared;
+      paintPlain(context, box, store, patchMap(info, { values: row, high }), pruned ? 0.2 : 1);
+      if (picture) {
+        context.globalCompositeOperation = "screen";
+        context.globalAlpha = 0.3;
+        context.drawImage(faint(picture, box.width, box.height), x, y, box.width, box.height);
+        context.globalCompositeOperation = "source-over";
+        context.globalAlpha = 1;
+      }
+      for (const sink of store.attention.sinks(layer)) {
+        if ((row[sink] ?? 0) > high) ring(context, box, info, sink - info.prefix.length);
+      }
     }
     const value = importanceAt(importance, layer, head);
     const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
@@ -108,6 +150,23 @@ export function paintHeads(
       context.lineWidth = 3;
       context.strokeRect(box.x + 1.5, box.y + 1.5, box.width - 3, box.height - 3);
     }
+  }
+}
+
+/** Marks a sink whose color says too little. */
+function ring(context: CanvasRenderingContext2D, box: Box, info: ModelInfo, patch: number): void {
+  const radius = Math.max(2, Math.min(5, box.width / info.cols / 2));
+  const x = box.x + (((patch % info.cols) + 0.5) / info.cols) * box.width;
+  const y = box.y + ((Math.floor(patch / info.cols) + 0.5) / info.rows) * box.height;
+  for (const [color, width] of [
+    ["black", 2.5],
+    ["white", 1],
+  ] as const) {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.stroke();
   }
 }
 

@@ -32,33 +32,37 @@ export function PruneTools({ store }: { store: Store }) {
           prune {counted(brushed, "head")}
         </button>
       )}
-      <button
-        type="button"
-        data-testid="undo"
-        disabled={!store.canUndo.value}
-        title="undo (z)"
-        onClick={() => store.undo()}
-      >
-        undo
-      </button>
-      <button
-        type="button"
-        data-testid="redo"
-        disabled={!store.canRedo.value}
-        title="redo (Z)"
-        onClick={() => store.redo()}
-      >
-        redo
-      </button>
-      <button
-        type="button"
-        data-testid="reset"
-        disabled={count === 0}
-        title="put every head back"
-        onClick={() => store.resetPruned()}
-      >
-        reset
-      </button>
+      {(store.canUndo.value || store.canRedo.value || count > 0) && (
+        <>
+          <button
+            type="button"
+            data-testid="undo"
+            disabled={!store.canUndo.value}
+            title="undo (z)"
+            onClick={() => store.undo()}
+          >
+            undo
+          </button>
+          <button
+            type="button"
+            data-testid="redo"
+            disabled={!store.canRedo.value}
+            title="redo (Z)"
+            onClick={() => store.redo()}
+          >
+            redo
+          </button>
+          <button
+            type="button"
+            data-testid="reset"
+            disabled={count === 0}
+            title="put every head back"
+            onClick={() => store.resetPruned()}
+          >
+            reset
+          </button>
+        </>
+      )}
     </span>
   );
 }

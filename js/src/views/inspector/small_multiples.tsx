@@ -1,31 +1,22 @@
 // All heads of the selected layer beside each other.
 
 import { useCallback } from "preact/hooks";
-import { limits } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
+import { patchMap, shownAttention } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { headName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
 import { HeadScale } from "../../ui/head_scale";
 import { paintPlain } from "../../ui/paint_overlay";
-import { layerHigh, patchMap } from "./inspector_paint";
 
-function HeadMap(props: { store: Store; info: ModelInfo; head: number; own: boolean }) {
-  const { store, info, head, own } = props;
+function HeadMap({ store, info, head }: { store: Store; info: ModelInfo; head: number }) {
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
-      const layer = store.traits.selected_layer.value;
-      const token = store.shownToken.value;
-      const values = new Float32Array(info.num_tokens);
-      if (!store.attention.read(layer, head, token, values)) return;
-      const high =
-        own || head < 0
-          ? limits(values, info.prefix.length)[1]
-          : layerHigh(store, info, layer, token);
+      const shown = shownAttention(store, info, head);
       const box = { x: 0, y: 0, width, height };
-      paintPlain(context, box, store, patchMap(info, { values, high }));
+      if (shown) paintPlain(context, box, store, patchMap(info, shown));
     },
-    [store, info, head, own],
+    [store, info, head],
   );
   const layer = store.traits.selected_layer.value;
   return (
@@ -51,13 +42,7 @@ export function SmallMultiples({ store, info }: { store: Store; info: ModelInfo 
       </div>
       <div class="vaw-multiples-grid">
         {Array.from({ length: count + 1 }, (_, i) => (
-          <HeadMap
-            key={`head ${i - 1}`}
-            store={store}
-            info={info}
-            head={i - 1}
-            own={store.headScale.value === "own"}
-          />
+          <HeadMap key={`head ${i - 1}`} store={store} info={info} head={i - 1} />
         ))}
       </div>
     </div>

@@ -1,15 +1,15 @@
 // A film of the maps as they stand after each layer, depth from left to right.
 
-import { useCallback, useRef } from "preact/hooks";
+import { useCallback, useEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
-import { layerShares } from "../../state/maps";
+import { layerShares, mapsShown } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
 import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
-import { mapsShown, paintLayer } from "./map_paint";
+import { paintLayer } from "./map_paint";
 
 function Frame(props: { store: Store; info: ModelInfo; layer: number; share: number }) {
   const { store, info, layer, share } = props;
@@ -28,7 +28,13 @@ function Frame(props: { store: Store; info: ModelInfo; layer: number; share: num
       aria-label={`layer ${layer}, ${percent(share)} of the map`}
       tabIndex={chosen ? 0 : -1}
       data-testid={`frame-${layer}`}
-      onClick={() => store.set({ selected_layer: layer })}
+      onClick={() => store.set({ selected_layer: layer, overlay: "explanation" })}
+      onPointerEnter={() => {
+        store.hoveredLayer.value = layer;
+      }}
+      onPointerLeave={() => {
+        store.hoveredLayer.value = null;
+      }}
       onKeyDown={() => undefined}
     >
       <span class="vaw-frame-layer">{layer}</span>
@@ -45,6 +51,12 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
   const root = useRef<HTMLDivElement>(null);
   const all = mapsShown(store);
   const shares = all ? layerShares(all, info.num_layers) : [];
+  useEffect(
+    () => () => {
+      store.hoveredLayer.value = null;
+    },
+    [store],
+  );
   const onKey = (event: KeyboardEvent) => {
     const at = store.traits.selected_layer.peek();
     const to = moved(event.key, { row: 0, col: at }, 1, info.num_layers);

@@ -3,16 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
 import type { ModelInfo, Scale } from "../../protocol/schema";
-import { shownMap } from "../../state/maps";
+import { mapsShown, shownMap } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
+import { BeforeAfter } from "../../ui/before_after";
 import { Canvas } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Segmented, Select } from "../../ui/controls";
 import { OverlayControls } from "../../ui/overlay_controls";
 import { Faithful } from "./faithfulness";
 import { Film } from "./film";
-import { mapsShown, paintLayer } from "./map_paint";
+import { paintLayer } from "./map_paint";
 
 const SCALES = [
   { key: "shared", label: "one scale for all layers" },
@@ -78,27 +79,10 @@ function BigPicture({ store, info }: { store: Store; info: ModelInfo }) {
   );
 }
 
-function BeforeAfter({ store }: { store: Store }) {
-  const there = `${store.traits.method.value}.before` in store.maps.value;
-  if (!there) return null;
-  return (
-    <Segmented
-      label="before or after pruning"
-      options={[
-        { key: "before", label: "before" },
-        { key: "after", label: "after pruning" },
-      ]}
-      value={store.showBefore.value ? "before" : "after"}
-      onChange={(value) => {
-        store.showBefore.value = value === "before";
-      }}
-    />
-  );
-}
-
 export function Scrubber({ store, compact = false }: { store: Store; compact?: boolean }) {
   const info = store.info.value;
   if (!info) return null;
+  const Method = compact ? Select : Segmented;
   const { method, scale, selected_layer, colormap } = store.traits;
   const all = mapsShown(store);
   const map = all && shownMap(all, info.num_layers, selected_layer.value, scale.value);
@@ -110,12 +94,12 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
       controls={
         <>
           <BeforeAfter store={store} />
-          <Segmented
+          <Method
             label="method"
             testid="method"
             options={info.methods}
             value={method.value}
-            onChange={(value) => store.set({ method: value })}
+            onChange={(value: string) => store.set({ method: value })}
           />
         </>
       }

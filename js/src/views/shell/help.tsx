@@ -11,6 +11,8 @@ const KEYS: [string, string][] = [
   ["drag on the map of patterns", "draw a lasso around heads"],
   ["Ctrl and wheel on the map, + and −", "zoom; a double click shows all of it"],
   ["p", "prune the chosen heads, or put them back"],
+  ["o", "the picture with what lies on it, or plain"],
+  ["b", "maps before pruning, or after"],
   ["z and Z", "undo and redo pruning"],
   ["?", "show or hide this"],
 ];

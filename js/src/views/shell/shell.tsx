@@ -24,6 +24,8 @@ export function globalKey(store: Store, key: string): boolean {
   else if (key === ".") toHead(head + 1);
   else if (key === "z") store.undo();
   else if (key === "Z") store.redo();
+  else if (key === "o") store.togglePlain();
+  else if (key === "b") store.showBefore.value = !store.showBefore.peek();
   else if (key === "p") store.togglePrunedChosen(layer, head);
   else return false;
   return true;

@@ -1,9 +1,9 @@
 // Prefix tokens beside the picture: they look at patches and are looked at, but have no place in it.
 
-import type { ModelInfo } from "../../protocol/schema";
-import type { Store } from "../../state/store";
-import { percent } from "../../state/words";
-import { shownAttention } from "./inspector_paint";
+import type { ModelInfo } from "../protocol/schema";
+import { shownAttention } from "../state/shown_attention";
+import type { Store } from "../state/store";
+import { percent } from "../state/words";
 
 const HINTS: Record<string, string> = {
   class: "The class token gathers what the model decides from.",
@@ -30,7 +30,7 @@ export function TokenChips({ store, info }: { store: Store; info: ModelInfo }) {
           onPointerLeave={() => {
             store.hovered.value = null;
           }}
-          onClick={() => store.set({ selected_token: token })}
+          onClick={() => store.set({ selected_token: token, overlay: "attention" })}
         >
           {name}
           {shown && <span class="vaw-muted"> {percent(shown.values[token] ?? 0)}</span>}

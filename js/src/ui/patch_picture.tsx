@@ -1,14 +1,14 @@
 // The picture as a grid of patches: hover reads, click selects, drag and arrows walk.
 
 import { useCallback, useRef } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/schema";
-import { pictureOf } from "../../state/pictures";
-import type { Store } from "../../state/store";
-import { directionWords, headName, tokenName } from "../../state/words";
-import { Canvas } from "../../ui/canvas";
-import { consume } from "../../ui/keys";
-import { moved } from "../../ui/roving";
-import { paintPicture, shownAttention } from "./inspector_paint";
+import type { Heatmap } from "../draw/heatmap";
+import type { ModelInfo } from "../protocol/schema";
+import { pictureOf } from "../state/pictures";
+import type { Store } from "../state/store";
+import { Canvas } from "./canvas";
+import { consume } from "./keys";
+import { paintPicture } from "./patch_paint";
+import { moved } from "./roving";
 
 /** Token of the patch under the pointer. */
 function tokenAt(event: PointerEvent | MouseEvent, info: ModelInfo, element: HTMLElement): number {
@@ -20,19 +20,28 @@ function tokenAt(event: PointerEvent | MouseEvent, info: ModelInfo, element: HTM
   return info.prefix.length + row * info.cols + col;
 }
 
-export function PatchPicture({ store, info }: { store: Store; info: ModelInfo }) {
+interface Props {
+  store: Store;
+  info: ModelInfo;
+  /** The map that lies on the picture; a function that stays the same. */
+  map: (store: Store, info: ModelInfo) => Heatmap | null;
+  /** What the picture shows, for those who do not see it. */
+  label: string;
+}
+
+export function PatchPicture({ store, info, map, label }: Props) {
   const picture = pictureOf(store);
   const dragging = useRef(false);
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
-      const shown = shownAttention(store, info, store.traits.selected_head.value);
-      paintPicture(context, width, height, store, info, picture.value, shown);
+      paintPicture(context, width, height, store, info, picture.value, map(store, info));
     },
-    [store, info, picture],
+    [store, info, picture, map],
   );
-  const { selected_token, selected_layer, selected_head, direction } = store.traits;
+  const { selected_token, overlay } = store.traits;
   const select = (token: number) => {
-    if (token !== selected_token.peek()) store.set({ selected_token: token });
+    const shown = token === selected_token.peek() && overlay.peek() === "attention";
+    if (!shown) store.set({ selected_token: token, overlay: "attention" });
   };
   const canvasOf = (event: Event) =>
     (event.currentTarget as HTMLElement).querySelector("canvas") as HTMLElement;
@@ -57,7 +66,7 @@ export function PatchPicture({ store, info }: { store: Store; info: ModelInfo })
       role="application"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows walk over its patches
       tabIndex={0}
-      aria-label={`${tokenName(info, selected_token.value)} ${directionWords(direction.value)}, ${headName(selected_layer.value, selected_head.value)}; arrows walk over the patches`}
+      aria-label={`${label}; arrows walk over the patches`}
       onPointerMove={(event) => {
         const token = tokenAt(event, info, canvasOf(event));
         store.hovered.value = token;
@@ -84,7 +93,7 @@ export function PatchPicture({ store, info }: { store: Store; info: ModelInfo })
       <Canvas
         aspect={info.image_height / info.image_width}
         paint={paint}
-        label={`${info.image_name} with the attention of a patch`}
+        label={`${info.image_name}: ${label}`}
         testid="patch-canvas"
       />
     </div>

@@ -1,0 +1,81 @@
+import { act } from "preact/test-utils";
+import { describe, expect, it } from "vitest";
+import { mapOnPicture } from "../src/state/overlay";
+import { attentionMap } from "../src/state/shown_attention";
+import { drawn, sinksOf } from "../src/state/sinks";
+import { Picture } from "../src/views/picture/picture";
+import { find, root, showView } from "./show";
+
+const says = () => find("picture-says").textContent ?? "";
+
+describe("the large picture", () => {
+  it("shows what is chosen, and meanwhile what the pointer is over", async () => {
+    const { model, store } = await showView(Picture, { overlay: "explanation" });
+    expect(says()).toBe("what speaks for star, up to layer 1, by DAAM");
+    await act(() => {
+      store.hoveredHead.value = [0, 1];
+    });
+    expect(says()).toBe("class token attends to … layer 0, head 1");
+    await act(() => {
+      store.hoveredHead.value = null;
+      store.hoveredLayer.value = 0;
+    });
+    expect(says()).toBe("what speaks for star, up to layer 0, by DAAM");
+    const map = { values: new Float32Array(6), offset: 0, rows: 2, cols: 3, low: 0, high: 1 };
+    await act(() => {
+      store.hoveredLayer.value = null;
+      store.hoveredMap.value = { name: "LeGrad", map };
+    });
+    expect(says()).toBe("LeGrad");
+    const info = store.info.value;
+    expect(info && mapOnPicture(store, info)).toBe(map);
+    await act(() => {
+      store.hoveredMap.value = null;
+    });
+    const plain = root.querySelectorAll<HTMLElement>('[role="radio"]')[2];
+    await act(() => plain?.click());
+    expect(model.values.overlay).toBe("plain");
+    expect(info && mapOnPicture(store, info)).toBeNull();
+  });
+
+  it("goes back from the plain picture to what lay on it", async () => {
+    const { model, store } = await showView(Picture, { overlay: "attention" });
+    store.togglePlain();
+    expect(model.values.overlay).toBe("plain");
+    store.togglePlain();
+    expect(model.values.overlay).toBe("attention");
+  });
+
+  it("does not say that a class-agnostic map speaks for a class", async () => {
+    await showView(Picture, { overlay: "explanation", method: "rollout" });
+    expect(says()).toContain("whichever the class");
+    expect(says()).not.toContain("star");
+  });
+
+  it("puts the mean of the heads on the scale of the heads", async () => {
+    const { store } = await showView(Picture, { overlay: "attention", selected_head: -1 });
+    const info = store.info.value;
+    if (!info) throw new Error("no info");
+    const mean = attentionMap(store, info);
+    store.set({ selected_head: 0 });
+    expect(mean?.high).toBe(attentionMap(store, info)?.high);
+    store.headScale.value = "own";
+    store.set({ selected_head: -1 });
+    expect(attentionMap(store, info)?.high).toBeLessThan(mean?.high ?? 0);
+  });
+});
+
+describe("attention sinks", () => {
+  const tokens = 40;
+  const bytes = new Uint8Array(2 * tokens * tokens).fill(4);
+  const scale = new Float32Array(2 * tokens).fill(1);
+  for (let row = 0; row < 2 * tokens; row++) bytes[row * tokens + 7] = 100;
+
+  it("are what all tokens attend to", () => {
+    const shares = drawn(bytes, scale, 2, tokens);
+    expect(shares[7]).toBeCloseTo((100 / 255) * tokens, 4);
+    expect(shares[3]).toBeCloseTo((4 / 255) * tokens, 4);
+    expect(sinksOf(shares, 1)).toEqual([7]);
+    expect(sinksOf(shares, 8)).toEqual([]); // prefix tokens are there to be attended to
+  });
+});
