@@ -288,7 +288,18 @@ describe("ways out", () => {
   it("has axes with round numbers", () => {
     const scale = linear(0, 0.7, 0, 70);
     expect(scale.at(0.35)).toBeCloseTo(35);
-    expect(scale.ticks.map((t) => tick(t, 0.2))).toEqual(["0.0", "0.2", "0.4", "0.6"]);
+    expect(scale.ticks.map((t) => tick(t, 0.2))).toEqual(["0", "0.2", "0.4", "0.6"]);
+    expect([-0.0004, -0, 0.0002, 0.001].map((t) => tick(t, 0.0002))).toEqual([
+      "−4e−4",
+      "0",
+      "2e−4",
+      "1e−3",
+    ]);
+    expect([-0.005, 20_000, 250_000].map((t, i) => tick(t, [0.005, 1e4, 1e5][i] ?? 1))).toEqual([
+      "−0.005",
+      "20000",
+      "3e5",
+    ]);
     expect(linear(3, 3, 0, 10).at(3)).toBe(0);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { mapOnPicture } from "../src/state/overlay";
 import { attentionMap } from "../src/state/shown_attention";
 import { drawn, sinksOf } from "../src/state/sinks";
+import { followed } from "../src/views/explorer/use_follow";
 import { Picture } from "../src/views/picture/picture";
 import { find, root, showView } from "./show";
 
@@ -77,5 +78,14 @@ describe("attention sinks", () => {
     expect(shares[3]).toBeCloseTo((4 / 255) * tokens, 4);
     expect(sinksOf(shares, 1)).toEqual([7]);
     expect(sinksOf(shares, 8)).toEqual([]); // prefix tokens are there to be attended to
+  });
+});
+
+describe("the column of the picture", () => {
+  it("follows what is seen, and stays in its row", () => {
+    expect(followed(100, 2000, 500, 0)).toBe(0); // the row is in sight
+    expect(followed(-300, 2000, 500, 40)).toBe(348);
+    expect(followed(-1900, 2000, 500, 40)).toBe(1500); // its foot is the row's
+    expect(followed(-300, 400, 500, 40)).toBe(0); // higher than the rest
   });
 });

@@ -100,6 +100,40 @@ def test_a_head_under_the_pointer_is_shown_on_the_picture_and_a_click_keeps_it(l
     assert lab.until("print(explorer.overlay)", "attention") == "attention"
 
 
+def test_the_picture_stays_in_sight_while_the_page_scrolls(lab: Lab) -> None:
+    canvas = lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first
+    lab.page.locator(f"{EXPLORER} [data-testid=view-strength]").first.click()
+    place = lab.page.locator(f"{EXPLORER} [data-testid=panel-strength]").first
+    place.evaluate("(element) => element.scrollIntoView({block: 'end'})")
+    lab.page.wait_for_timeout(200)
+    box = canvas.bounding_box()
+    height = lab.page.viewport_size["height"]
+    assert box is not None and 0 < box["y"] < height / 2
+    lab.page.locator(f"{EXPLORER} [data-testid=usual-layout]").first.click()
+    lab.page.locator(EXPLORER).first.evaluate("(element) => element.scrollIntoView()")
+
+
+def test_heads_stay_where_they_are_while_several_are_chosen(lab: Lab) -> None:
+    head = lab.page.locator(f"{EXPLORER} [data-testid=head-0-0]").first
+    before = head.bounding_box()
+    to = lab.page.locator(f"{EXPLORER} [data-testid=head-3-2]").first.bounding_box()
+    assert before is not None and to is not None
+    lab.page.mouse.move(before["x"] + 20, before["y"] + 40)
+    lab.page.mouse.down()
+    lab.page.mouse.move(to["x"] + 20, to["y"] + 40, steps=12)
+    lab.page.mouse.up()
+    assert head.bounding_box() == before
+    chosen = lab.page.locator(f"{EXPLORER} [data-testid=prune-brushed]").first
+    assert chosen.inner_text() == "prune 12 heads"
+    chosen.click()
+    assert head.bounding_box() == before
+    undo = lab.page.locator(f"{EXPLORER} [data-testid=undo]").first
+    undo.click()
+    assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
+    assert head.bounding_box() == before
+    lab.python("explorer.wait()")
+
+
 def test_scrub_a_layer(lab: Lab) -> None:
     slider = lab.page.locator(f"{EXPLORER} [data-testid=layer-slider]").first
     slider.fill("2")

@@ -23,8 +23,12 @@ function niceStep(rough: number): number {
   return power * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 5 ? 5 : 10);
 }
 
-/** As few digits as tell ticks apart. */
+/** As few digits as tell ticks apart; six characters at the most, so that an axis has room for it. */
 export function tick(value: number, step: number): string {
+  if (Math.abs(value) < Math.abs(step) / 2) return "0";
+  const size = Math.abs(value);
   const digits = Math.max(0, -Math.floor(Math.log10(Math.abs(step) || 1) + 1e-9));
-  return value.toFixed(Math.min(6, digits));
+  const text =
+    digits > 3 || size >= 1e5 ? size.toExponential(0).replace("e+", "e") : size.toFixed(digits);
+  return `${value < 0 ? "−" : ""}${text.replace("e-", "e−")}`;
 }

@@ -6,6 +6,8 @@ export const LEFT = 44;
 export const RIGHT = 10;
 export const TOP = 10;
 export const BOTTOM = 32;
+/** Room above a chart for the title of its heights, which would cover what it names in the chart. */
+export const TITLE = 14;
 
 interface Line {
   stroke: string;
@@ -37,6 +39,15 @@ export function YAxis({ y, width }: { y: Scale; width: number }) {
         </g>
       ))}
     </g>
+  );
+}
+
+/** What the heights are, above the chart. */
+export function YTitle({ children }: { children: string }) {
+  return (
+    <text x={LEFT} y={TOP + 3}>
+      {children}
+    </text>
   );
 }
 

@@ -6,6 +6,7 @@ import type { Store } from "../../state/store";
 import { BesideTitle } from "../../ui/controls";
 import { columnsOf, entryOf } from "./arrangement";
 import { type Dragging, PanelTools } from "./panel_tools";
+import { useFollow } from "./use_follow";
 
 interface Props {
   store: Store;
@@ -17,6 +18,7 @@ interface Props {
 export function PanelColumns({ store, panels, onMove, onClose }: Props) {
   const dragging = useSignal<Dragging | null>(null);
   const { lead, main, trail } = columnsOf(panels);
+  const row = useFollow(lead.includes("picture"));
   const column = (name: string, ids: readonly string[]) =>
     ids.length > 0 && (
       <div class={`vaw-column vaw-column-${name}`} key={name}>
@@ -43,7 +45,7 @@ export function PanelColumns({ store, panels, onMove, onClose }: Props) {
       </div>
     );
   return (
-    <div class="vaw-columns">
+    <div ref={row} class="vaw-columns">
       {column("lead", lead)}
       {main.length + trail.length > 0 && (
         <div class="vaw-columns-rest" key="rest">

@@ -6,7 +6,7 @@ import { headKey, headsInOrder, isHead } from "../../state/heads";
 import { type Importance, importanceAt, weightOf } from "../../state/results";
 import type { Store } from "../../state/store";
 import { outputName } from "../../state/words";
-import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
+import { BOTTOM, LEFT, RIGHT, TITLE, TOP, XAxis, YAxis, YTitle } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
 import { type Band, chartGeometry, type Geometry, HEIGHT } from "./head_chart_geometry";
@@ -47,11 +47,11 @@ export function HeadChart({ store, info }: { store: Store; info: ModelInfo }) {
           width={width}
           height={HEIGHT}
         />
-        <text x={LEFT + 4} y={TOP + 10}>
+        <YTitle>
           {importance?.metric === "probability" && !ranked
             ? `${outputName(info)} without the head`
             : "importance"}
-        </text>
+        </YTitle>
         {!ranked && <DepthLine geometry={geometry} width={width} />}
         {heads.map((head, i) => (
           <HeadMark
@@ -77,9 +77,9 @@ function LayerBands({ bands }: { bands: readonly Band[] }) {
           {layer % 2 === 0 && (
             <rect
               x={left}
-              y={TOP}
+              y={TOP + TITLE}
               width={right - left}
-              height={HEIGHT - BOTTOM - TOP}
+              height={HEIGHT - BOTTOM - TOP - TITLE}
               fill="var(--vaw-panel)"
             />
           )}

@@ -4,9 +4,9 @@ import { linear, type Scale } from "../../draw/scale";
 import type { Head, ModelInfo } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
 import { type Importance, importanceAt } from "../../state/results";
-import { BOTTOM, LEFT, RIGHT, TOP } from "../../ui/axes";
+import { BOTTOM, LEFT, RIGHT, TITLE, TOP } from "../../ui/axes";
 
-export const HEIGHT = 190;
+export const HEIGHT = 204;
 
 /** A layer's stretch of the chart. */
 export interface Band {
@@ -48,7 +48,7 @@ export function chartGeometry(
   const start = importance?.metric === "probability" && !ranked ? importance.baseline : 0;
   const range = [...values.filter(Number.isFinite), start, 0];
   const x = linear(0, heads.length + 1, LEFT, width - RIGHT);
-  const y = linear(Math.min(...range), Math.max(...range), HEIGHT - BOTTOM, TOP);
+  const y = linear(Math.min(...range), Math.max(...range), HEIGHT - BOTTOM, TOP + TITLE);
   const bands = info.num_heads.map((count, layer) => {
     const before = headCount(info.num_heads.slice(0, layer));
     return {

@@ -151,7 +151,6 @@ export function HeadGrid({ store }: { store: Store }) {
               store.headView.value = view;
             }}
           />
-          <PruneTools store={store} />
           <SaveMenu
             figure={figure}
             name="heads"
@@ -164,6 +163,7 @@ export function HeadGrid({ store }: { store: Store }) {
       <div ref={figure}>
         {grid ? <Grid store={store} info={info} /> : <HeadChart store={store} info={info} />}
       </div>
+      <PruneTools store={store} />
       <div class="vaw-row">
         {grid && (
           <>

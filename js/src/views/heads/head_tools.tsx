@@ -1,4 +1,5 @@
-// What is done with heads: prune those brushed, undo, redo, put all back, take them home.
+// What is done with heads: prune those brushed, undo, redo, put all back. It stands below them in a
+// row that is always there, so that no head moves away under the pointer.
 
 import type { Store } from "../../state/store";
 import { counted, headName, percent } from "../../state/words";
@@ -10,7 +11,7 @@ export function PruneTools({ store }: { store: Store }) {
   const [layer, head] = [selected_layer.value, selected_head.value];
   const pruned = store.pruned.value.has(layer, head);
   return (
-    <span class="vaw-tools">
+    <div class="vaw-tools">
       {brushed === 0 && head >= 0 && (
         <button
           type="button"
@@ -63,7 +64,10 @@ export function PruneTools({ store }: { store: Store }) {
           </button>
         </>
       )}
-    </span>
+      {brushed === 0 && head < 0 && count === 0 && (
+        <span class="vaw-muted">× prunes a head; drag over several to choose them</span>
+      )}
+    </div>
   );
 }
 

@@ -80,9 +80,9 @@ export function paintDensity(
   context.drawImage(scratch, 0, 0, width * grain, height * grain);
 }
 
-/** The colour of a layer: deeper ones lighter, as in the legend. */
+/** The colour of a layer: deeper ones lighter, and none as dark or light as a page may be. */
 export function layerColour(layer: number, layers: number): string {
-  return colourAt("viridis", layers < 2 ? 0.5 : 0.1 + (0.85 * layer) / (layers - 1));
+  return colourAt("viridis", layers < 2 ? 0.5 : 0.3 + (0.62 * layer) / (layers - 1));
 }
 
 /** One of some pictures as values, on the square root's scale: faint attention is seen too. */

@@ -88,8 +88,8 @@ function paintDots(
     context.arc(to.x(x), to.y(y), lit ? 7 : 4.5, 0, 2 * Math.PI);
     context.fillStyle = pruned.has(layer, head) ? paper : layerColour(layer, layers);
     context.fill();
-    context.lineWidth = lit ? 2.5 : brushed.has(layer, head) ? 2 : 1;
-    context.strokeStyle = lit || brushed.has(layer, head) ? foreground : paper;
+    context.lineWidth = lit ? 2.5 : brushed.has(layer, head) ? 2 : 0.75;
+    context.strokeStyle = foreground;
     context.stroke();
   };
   for (let i = 0; i < heads.length; i++) if (i !== shown) dot(i, false);

@@ -5,7 +5,7 @@ import type { ModelInfo } from "../../protocol/schema";
 import { headKey, headsInOrder, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { headName, number } from "../../state/words";
-import { BOTTOM, LEFT, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
+import { BOTTOM, LEFT, RIGHT, TITLE, TOP, XAxis, YAxis, YTitle } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
 
@@ -27,7 +27,7 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
   const values = heads.map(([layer, head]) => value(layer, head));
   const high = most ?? Math.max(...values.filter(Number.isFinite), 1e-9);
   const x = linear(-0.5, info.num_layers - 0.5, LEFT, width - RIGHT);
-  const y = linear(0, high, HEIGHT - BOTTOM, TOP + 14);
+  const y = linear(0, high, HEIGHT - BOTTOM, TOP + TITLE);
   const shown = store.shownHead.value;
   const pruned = store.pruned.value;
   const said = (_: Store, layer: number, head: number) =>
@@ -50,9 +50,7 @@ export function DotsByLayer({ store, info, value, most, label, testid }: Props) 
           width={width}
           height={HEIGHT}
         />
-        <text x={LEFT} y={TOP + 3}>
-          {label}
-        </text>
+        <YTitle>{label}</YTitle>
         {heads.map(([layer, head], i) => {
           const height = values[i] ?? Number.NaN;
           if (!Number.isFinite(height)) return null;
