@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -62,8 +63,9 @@ def test_the_thread_that_ends_last_switches_back(compiled: tuple[nn.Module, list
 
 
 def test_a_model_that_is_not_compiled_switches_nothing(
-    compiled: tuple[nn.Module, list[str]],
+    compiled: tuple[nn.Module, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "torch.nn.attention.flex_attention", raising=False)
     model, ran = compiled
     assert is_compiled(model)
     assert is_compiled(nn.Sequential(model))

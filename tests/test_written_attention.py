@@ -47,7 +47,10 @@ class Model(nn.Module):
         return self.head(self.blocks(self.patch(x).flatten(2).mT).mean(1))
 
 
-def traced(attend: Attend, batch: int = BATCH, **options: object) -> vaw.Trace:
+def traced(
+    attend: Attend, batch: int = BATCH, *, differentiable: bool = True, **options: object
+) -> vaw.Trace:
+    """A trace of the model, whose logits are those of the model run by itself."""
     torch.manual_seed(0)
     model = Model(attend).double().eval()
     images = torch.randn(batch, 3, 32, 32, dtype=torch.float64)
@@ -57,7 +60,8 @@ def traced(attend: Attend, batch: int = BATCH, **options: object) -> vaw.Trace:
     )  # fmt: skip
     trace = vaw.trace(adapted, images, 3, **options)
     if "head_mask" not in options:
-        torch.testing.assert_close(trace.logits.detach(), model(images).detach())
+        with torch.set_grad_enabled(differentiable):
+            torch.testing.assert_close(trace.logits.detach(), model(images).detach())
     return trace
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from .flex import ChangedScores
+
 __all__ = ["AttentionCall", "BlockCall"]
 
 
@@ -27,6 +29,8 @@ class AttentionCall:
     weights : Tensor or None
         The attention itself, [batch, head, query, key], where the scores are not of this form;
         ``q`` and ``k`` have no features then.
+    change : ChangedScores or None
+        What becomes of the scores before the softmax, where flex_attention changes them.
     """
 
     path: str
@@ -38,6 +42,12 @@ class AttentionCall:
     scale: float
     bias: Tensor | None
     weights: Tensor | None = None
+    change: ChangedScores | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is ``softmax(q k^T * scale) v`` and no more."""
+        return self.bias is None and self.weights is None and self.change is None
 
 
 @dataclass

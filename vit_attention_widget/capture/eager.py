@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
+from .flex import flex_is_loaded
+
 __all__ = ["eagerly", "is_compiled"]
 
 _lock = threading.Lock()
@@ -30,6 +32,11 @@ def is_compiled(model: nn.Module) -> bool:
     )
 
 
+def _may_compile(model: nn.Module) -> bool:
+    """Whether a model has compiled parts, or may call flex_attention, which compiles itself."""
+    return is_compiled(model) or flex_is_loaded()
+
+
 @contextmanager
 def eagerly(model: nn.Module | None = None) -> Iterator[None]:
     """Run eagerly what ``torch.compile`` has compiled, inside the ``with`` block.
@@ -41,10 +48,10 @@ def eagerly(model: nn.Module | None = None) -> Iterator[None]:
     Parameters
     ----------
     model : nn.Module, optional
-        Do nothing unless this model has compiled parts. By default compiled code is switched off
-        wherever it comes from.
+        Do nothing unless this model has compiled parts, or flex_attention, which compiles itself,
+        may be called. By default compiled code is switched off wherever it comes from.
     """
-    if not ("torch._dynamo" in sys.modules if model is None else is_compiled(model)):
+    if not ("torch._dynamo" in sys.modules if model is None else _may_compile(model)):
         yield
         return
     body = object()

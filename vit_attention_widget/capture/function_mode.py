@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ from ..support.interrupts import raise_deferred_interrupt
 from .attention_product import PRODUCTS, attention_product, not_attention
 from .calls import AttentionCall, BlockCall
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
+from .flex import ChangedScores, asks_for_gradients, flex_attention, is_flex
 from .graph_breaks import GraphBreaks
 from .head_by_head import HeadByHead
 from .joined_heads import Head
@@ -196,6 +198,10 @@ class Capture(TorchFunctionMode):
             output = multi_head_attention(args, kwargs, self._report_parts)
             if output is not None:
                 return output
+        if is_flex(func):
+            return flex_attention(args, self._report_flex)
+        if asks_for_gradients(func):
+            return False
         if func in _GRADIENT_HOOKS and not args[0].requires_grad:
             # It would, were the parameters not taken as constants.
             return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
@@ -339,6 +345,12 @@ class Capture(TorchFunctionMode):
     ) -> Tensor:
         """Tell of an attention that has all heads of its layer."""
         return self._report(self._call(q, k, v, out, scale, bias))
+
+    def _report_flex(
+        self, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, change: ChangedScores
+    ) -> Tensor:
+        """The same, of flex_attention."""
+        return self._report(replace(self._call(q, k, v, out, scale, None), change=change))
 
     def _report(self, call: AttentionCall) -> Tensor:
         """Tell of the attention of a layer; the head outputs to go on with."""

@@ -121,6 +121,8 @@ class BlockRows:
         """
         recorded = self._forward_pass
         bias = recorded.layers[layer].bias
+        if recorded.layers[layer].change is not None:
+            return None
         if bias is not None:
             if bias.ndim < 3 or (bias.ndim == 4 and bias.shape[0] > 1) or bias.dtype == torch.bool:
                 return None  # specific to each image, or a mask

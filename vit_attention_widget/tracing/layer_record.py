@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..capture.attention_product import scores_of
 from ..capture.calls import AttentionCall, BlockCall
+from ..capture.flex import ChangedScores
 from ..capture.function_mode import Capture
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer
@@ -42,6 +43,8 @@ class LayerRecord:
         The block's inputs and outputs.
     weights : Tensor or None
         The attention itself, [batch, head, query, key], where the scores are not of this form.
+    change : ChangedScores or None
+        What becomes of the scores before the softmax, where flex_attention changes them.
     """
 
     q: Tensor
@@ -52,6 +55,7 @@ class LayerRecord:
     bias: Tensor | None
     block: BlockCall
     weights: Tensor | None = None
+    change: ChangedScores | None = None
 
     @cached_property
     def masked(self) -> Tensor:
@@ -71,6 +75,9 @@ class LayerRecord:
             return kept.float() if kept.dtype in (torch.float16, torch.bfloat16) else kept
         q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
         scores = scores_of(q, k, self.scale)
+        if self.change is not None:
+            with torch.no_grad():
+                return self.change.weights(self.change(scores, heads, queries))
         if self.bias is not None:
             scores = _add_bias(scores, _select_bias(self.bias.detach(), heads, queries))
         return scores.softmax(-1)
@@ -141,16 +148,17 @@ def assign_to_layers(
         raise CaptureError(
             f"No attention was observed in layers {missing} of {vit.name}: "
             + (seen or "no matrix whose rows sum to 1 multiplies the values of all heads at once")
-            + ". What can be followed is scaled_dot_product_attention, multi-head attention, and "
-            "such a product by matmul, bmm or einsum, of all heads or of one at a time, with "
-            "rows made in any way; attention in a kernel of its own (flex_attention, a compiled "
-            "or custom operation) cannot."
+            + ". What can be followed is scaled_dot_product_attention, flex_attention, multi-head "
+            "attention, and such a product by matmul, bmm or einsum, of all heads or of one at a "
+            "time, with rows made in any way; attention in a custom operation cannot."
         )
     return [_record(calls[i], capture.block_calls[i]) for i in layers], pool
 
 
 def _record(call: AttentionCall, block: BlockCall) -> LayerRecord:
-    return LayerRecord(call.q, call.k, call.v, call.out, call.scale, call.bias, block, call.weights)
+    return LayerRecord(
+        call.q, call.k, call.v, call.out, call.scale, call.bias, block, call.weights, call.change
+    )
 
 
 def _select_bias(bias: Tensor, heads: slice | list[int], queries: slice | list[int]) -> Tensor:

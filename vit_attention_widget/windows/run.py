@@ -100,7 +100,7 @@ def _block(
             "of timm or a change of the model does something else, which cannot be placed."
         )
     call = calls[0]
-    if call.weights is not None:
+    if call.weights is not None or call.change is not None:
         raise CaptureError(
             f"The scores of block {index} of {swin.name} are not q @ k.T * scale + bias, so its "
             "windows cannot be laid out: a change of the model does something else."

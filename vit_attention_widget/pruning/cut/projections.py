@@ -80,7 +80,7 @@ class Projections:
         With it, its scale, and the length of the tuple that it returns (0: a tensor). None if
         there is none: the attention has a bias, say, or its queries are turned.
         """
-        if len(self.inputs) != 1 or call.bias is not None or call.weights is not None:
+        if len(self.inputs) != 1 or not call.is_plain:
             return None
         (joined,) = self.inputs
         tokens, made = seen.linear[joined]

@@ -53,7 +53,7 @@ def check_images(record: LayerRecord, vit: VisionTransformer) -> None:
     image = replace(
         record,
         q=call.q, k=call.k, v=call.v, out=call.out,
-        scale=call.scale, bias=call.bias, weights=call.weights,
+        scale=call.scale, bias=call.bias, weights=call.weights, change=call.change,
     )  # fmt: skip
     middle = record.out.shape[2] // 2
     row = slice(middle, middle + 1)
