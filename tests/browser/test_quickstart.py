@@ -108,7 +108,8 @@ def test_the_picture_stays_in_sight_while_the_page_scrolls(lab: Lab) -> None:
     lab.page.wait_for_timeout(200)
     box = canvas.bounding_box()
     height = lab.page.viewport_size["height"]
-    assert box is not None and 0 < box["y"] < height / 2
+    assert box is not None
+    assert 0 < box["y"] < height / 2
     lab.page.locator(f"{EXPLORER} [data-testid=usual-layout]").first.click()
     lab.page.locator(EXPLORER).first.evaluate("(element) => element.scrollIntoView()")
 
@@ -117,7 +118,8 @@ def test_heads_stay_where_they_are_while_several_are_chosen(lab: Lab) -> None:
     head = lab.page.locator(f"{EXPLORER} [data-testid=head-0-0]").first
     before = head.bounding_box()
     to = lab.page.locator(f"{EXPLORER} [data-testid=head-3-2]").first.bounding_box()
-    assert before is not None and to is not None
+    assert before is not None
+    assert to is not None
     lab.page.mouse.move(before["x"] + 20, before["y"] + 40)
     lab.page.mouse.down()
     lab.page.mouse.move(to["x"] + 20, to["y"] + 40, steps=12)
