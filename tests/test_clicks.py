@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from test_session import PICTURE, tiny
 import vit_attention_widget as vaw
 from vit_attention_widget.protocol.tensors import metadata_of
 from vit_attention_widget.session import payloads, selections
+from vit_attention_widget.session.lanes import Job
 
 
 @pytest.fixture
@@ -93,3 +95,16 @@ def test_the_directions_have_old_names(explorer: vaw.Explorer) -> None:
     with pytest.warns(DeprecationWarning, match="direction='attended_by'"):
         explorer.direction = "looked_at_by"
     assert explorer.session.direction == explorer.direction == "attended_by"
+
+
+def test_that_the_widget_is_known_is_answered_while_all_is_busy(explorer: vaw.Explorer) -> None:
+    replies: list[dict[str, object]] = []
+    explorer.send = lambda content, buffers=None: replies.append(content)
+    free = threading.Event()
+    for lane in explorer.session._context.lanes:
+        lane.submit(Job("busy", "busy", lambda _: free.wait(30)))
+    explorer._handle_custom_msg({"id": "a", "method": "alive", "params": {}}, [])
+    assert [reply["id"] for reply in replies] == ["a"]
+    assert replies[0]["ok"]
+    free.set()
+    assert explorer.wait(60)

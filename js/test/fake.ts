@@ -198,10 +198,11 @@ export class FakeModel implements AnyModel {
 
   send(content: Record<string, unknown>): void {
     this.sent.push(content);
-    if (!this.answers || content.method !== "attention") return;
+    if (!this.answers || !["attention", "alive"].includes(content.method as string)) return;
     const { layer } = content.params as { layer: number };
     const reply = { id: content.id, ok: true, meta: { version: this.values._version } };
-    queueMicrotask(() => this.emit("msg:custom", reply, [layerBytes(layer)]));
+    const buffers = content.method === "attention" ? [layerBytes(layer)] : [];
+    queueMicrotask(() => this.emit("msg:custom", reply, buffers));
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { layerShares, shownMap } from "../src/state/maps";
+import { KERNEL_SAYS } from "../src/state/store";
 import { number, percent, rank, tokenName } from "../src/state/words";
 import { attention, rowBytes, settle, storeOf, TOKENS } from "./fake";
 
@@ -97,11 +98,16 @@ describe("attention", () => {
   });
 
   it("shows the token that it has, where no kernel can be asked for another", () => {
-    const { store } = storeOf({}, false);
-    store.disconnected.value = true;
-    store.traits.selected_token.value = 4;
+    const { store, model } = storeOf({}, false);
+    const manager: { kernel: unknown } = { kernel: null };
+    Object.assign(model, { widget_manager: manager });
+    store.set({ selected_token: 4 }); // it is not at hand
+    expect(store.disconnected.value).toBe(true);
+    expect(store.refused.value).toBe(1);
+    store.traits.selected_token.value = 4; // as saved
     expect(store.shownToken.value).toBe(0);
-    store.disconnected.value = false;
+    manager.kernel = { status: "idle" };
+    store.set({ opacity: 0.5 });
     expect(store.shownToken.value).toBe(4);
   });
 
@@ -170,6 +176,26 @@ describe("store", () => {
     expect(store.disconnected.value).toBe(true);
     expect(model.saved).toHaveLength(1);
     expect(read(store, 0, 0, 3)).not.toBeNull();
+  });
+
+  it("follows no choice that needs the kernel while that is gone", async () => {
+    const { store, model } = storeOf();
+    await settle();
+    Object.assign(model, { widget_manager: { kernel: null } });
+    store.set({ selected_layer: 0 });
+    store.set({ method: "daam", direction: "attended_by" });
+    expect(store.refused.value).toBe(0);
+    for (const changes of [
+      { target: 0 },
+      { pruned_heads: [[0, 0] as const] },
+      { method: "gmar2" },
+    ]) {
+      store.set(changes as object);
+    }
+    store.prune([[0, 1]]);
+    expect(store.refused.value).toBe(4);
+    expect([store.traits.target.value, store.traits.pruned_heads.value]).toEqual([1, []]);
+    expect(await store.request("strength", {})).toBe(KERNEL_SAYS.gone);
   });
 
   it("stops listening when the widget is closed", async () => {

@@ -172,6 +172,7 @@ def selection(chance: random.Random, name: str, *, python: bool) -> Any:
         "colormap": "magma",
         "interpolation": "nearest",
         "scale": "layer",
+        "overlay": "plain",
         "panels": ["picture"],
     }
     if chance.random() < 0.3:

@@ -16,13 +16,18 @@ from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
 from ..support.words import shown
 
-__all__ = ["work_of"]
+__all__ = ["nothing", "work_of"]
 
 Work = Callable[[], bytes]
 """Makes the bytes of an answer, in the session's quick thread."""
 
 _MOST_PROMPTS, _MOST_LETTERS = 100, 20_000
 _FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
+
+
+def nothing() -> bytes:
+    """Answers what asks for an answer only; no thread is needed for it."""
+    return b""
 
 
 def work_of(session: Session, request: Request) -> Work:
@@ -132,5 +137,6 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "pattern_map": _pattern_map,
     "pattern_thumbnails": _pattern_thumbnails,
     "pattern_at": _pattern_at,
+    "alive": lambda *_: nothing,
     "cancel_job": lambda s, _: _started(s.cancel),
 }

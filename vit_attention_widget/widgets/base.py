@@ -28,7 +28,7 @@ from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
 from ..targets.user_target import TargetLike
-from .answers import work_of
+from .answers import nothing, work_of
 
 __all__ = ["SessionWidget"]
 
@@ -242,6 +242,9 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
             self._reply(failure(id_of(content), error))
             return
         version = session._version
+        if work is nothing:  # at once: a lane may be busy for minutes
+            self._reply(answer(message, {"version": version}))
+            return
         session.ask(
             self._slot(message.id),
             work,

@@ -7,6 +7,14 @@ interface Manager {
 export interface Kernel {
   readonly isDisposed?: boolean;
   readonly status?: string;
+  readonly statusChanged?: StatusSignal;
+}
+
+type StatusListener = (kernel: unknown, status: string) => void;
+
+interface StatusSignal {
+  connect(listener: StatusListener): unknown;
+  disconnect(listener: StatusListener): unknown;
 }
 
 export interface AnyModel {

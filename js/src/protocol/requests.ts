@@ -33,27 +33,54 @@ interface Waiting {
 export class Requests {
   private readonly waiting = new Map<string, Waiting>();
   private count = 0;
+  /** Why nothing can be asked; "" while it can. */
+  private refusal = "";
 
   constructor(
     private readonly model: AnyModel,
     signal: AbortSignal,
+    /** Told when a message could not be sent. */
+    private readonly onLost: () => void = () => undefined,
   ) {
     const listener = (message: ReplyMessage, buffers: DataView[]) => this.answer(message, buffers);
     model.on("msg:custom", listener);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", listener);
-      for (const { reject } of this.waiting.values()) reject(new Error("The widget was closed."));
-      this.waiting.clear();
+      this.giveUp("The widget was closed.");
     });
+  }
+
+  /** Nothing is answered from now on, and what waits for an answer is told why; "" to ask again. */
+  refuse(reason: string): void {
+    this.refusal = reason;
+    if (reason) this.giveUp(reason);
+  }
+
+  private giveUp(reason: string): void {
+    const waiting = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const { reject } of waiting) reject(new Error(reason));
+  }
+
+  /** Whether it could be sent: a host refuses where the kernel no longer knows the widget. */
+  private sent(message: RequestMessage | CancelMessage): boolean {
+    try {
+      this.model.send(message);
+      return true;
+    } catch {
+      this.onLost();
+      return false;
+    }
   }
 
   ask<M extends Method>(method: M, params: Params<M>, signal?: AbortSignal): Promise<Reply<M>> {
     this.count += 1;
+    if (this.refusal && method !== "alive") return Promise.reject(new Error(this.refusal));
     const id = `${Math.random().toString(36).slice(2)}-${this.count}`;
     return new Promise((resolve, reject) => {
       const stop = () => {
         if (!this.waiting.delete(id)) return;
-        this.model.send({ cancel: id } satisfies CancelMessage);
+        this.sent({ cancel: id });
         reject(new Error("No longer wanted."));
       };
       const ends = <T>(end: (value: T) => void) => {
@@ -65,7 +92,10 @@ export class Requests {
       const take = resolve as Waiting["resolve"]; // the kernel answers what was asked
       this.waiting.set(id, { resolve: ends(take), reject: ends(reject) });
       signal?.addEventListener("abort", stop);
-      this.model.send({ id, method, params: { ...params } } satisfies RequestMessage);
+      const message = { id, method, params: { ...params } } satisfies RequestMessage;
+      if (!this.sent(message) && this.waiting.delete(id)) {
+        reject(new Error("The kernel could not be reached."));
+      }
     });
   }
 

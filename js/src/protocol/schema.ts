@@ -693,4 +693,6 @@ export interface Requests {
   pattern_at: { params: PointParams; buffer: Encoded<PatternPictures> };
   /** Stop what is being computed. */
   cancel_job: { params: Empty; buffer: null };
+  /** Nothing: that an answer comes, and at once, says that the widget has its kernel. */
+  alive: { params: Empty; buffer: null };
 }

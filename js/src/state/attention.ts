@@ -67,7 +67,13 @@ export class AttentionCache {
     this.filled.value;
     const info = this.source.info.value;
     if (!info) return false;
-    return this.layers.size === info.num_layers || this.rowsOf(token) !== undefined;
+    return this.complete() || this.rowsOf(token) !== undefined;
+  }
+
+  /** Whether the attention of all layers is at hand. */
+  complete(): boolean {
+    this.filled.value;
+    return this.layers.size === this.source.info.value?.num_layers;
   }
 
   /** Patches of a layer that draw attention from all tokens; none while that is not known. */

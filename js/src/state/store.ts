@@ -2,7 +2,7 @@
 // (what the pointer is over), and what follows from both. Views read signals and call actions.
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { kernelAlive } from "../protocol/kernel";
+import { type KernelState, KernelWatch } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
 import { type Decoded, decode, type Encoded } from "../protocol/safetensors";
@@ -29,7 +29,20 @@ import {
   rowsOf,
 } from "./results";
 
-const KERNEL_CHECK_MS = 2000;
+/** Selections that only the kernel can follow. */
+const KERNELS: readonly (keyof Selected)[] = [
+  "target",
+  "pruned_heads",
+  "_history",
+  "selected_image",
+];
+
+/** Why nothing can be computed, and what to do. */
+export const KERNEL_SAYS: Record<Exclude<KernelState, "alive">, string> = {
+  gone: "The kernel is gone: start one and run the cell again.",
+  restarted: "The kernel was restarted: run the cell again.",
+  elsewhere: "This kernel does not know the widget, which was saved earlier: run the cell again.",
+};
 
 type Signals = { [K in keyof Traits]: Signal<Traits[K]> };
 
@@ -55,8 +68,12 @@ export class Store {
   readonly brush = new Brush();
   /** Show the picture as it was before pruning. */
   readonly showBefore: Signal<boolean> = signal(false);
-  /** The kernel can no longer be reached; what is cached still works. */
-  readonly disconnected: Signal<boolean> = signal(false);
+  /** Whether the kernel knows the widget; where it does not, what is cached still works. */
+  readonly kernel: ReadonlySignal<KernelState>;
+  /** The kernel can no longer be reached. */
+  readonly disconnected: ReadonlySignal<boolean>;
+  /** Grows with every choice that could not be followed without the kernel. */
+  readonly refused: Signal<number> = signal(0);
 
   readonly info: ReadonlySignal<ModelInfo | null>;
   readonly decision: ReadonlySignal<Decision | null>;
@@ -75,6 +92,8 @@ export class Store {
   /** The head under the pointer, or else the selected one; head -1 is the mean of the heads. */
   readonly shownHead: ReadonlySignal<Head>;
   readonly pruned: ReadonlySignal<HeadSet>;
+  private readonly watch: KernelWatch;
+  private readonly importances: ReadonlySignal<Inside<"_importance_data">>;
   private lastOverlay: Overlay = "explanation";
   readonly attention: AttentionCache;
   readonly requests: Requests;
@@ -92,14 +111,22 @@ export class Store {
       `change:${name}`,
       () => this.took(name),
     ]);
-    const look = setInterval(() => this.checkKernel(), KERNEL_CHECK_MS);
     for (const [event, listener] of listeners) model.on(event, listener);
-    const stops = [() => clearInterval(look)];
+    const stops: (() => void)[] = [];
     for (const [event, listener] of listeners) stops.push(() => model.off(event, listener));
     signal_.addEventListener("abort", () => {
       for (const stop of stops) stop();
     });
-    this.requests = new Requests(model, signal_);
+    this.requests = new Requests(model, signal_, () => this.watch.lost());
+    this.watch = new KernelWatch(model, () => this.requests.ask("alive", {}), signal_);
+    this.kernel = this.watch.state;
+    this.disconnected = computed(() => this.kernel.value !== "alive");
+    stops.push(
+      effect(() => {
+        const state = this.kernel.value;
+        this.requests.refuse(state === "alive" ? "" : KERNEL_SAYS[state]);
+      }),
+    );
     this.info = computed(() => {
       const info = this.traits._model_info.value;
       return "num_layers" in info ? (info as ModelInfo) : null;
@@ -115,9 +142,9 @@ export class Store {
     this.thumbnails = computed(() => read(this.traits._thumbnails.value));
     this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
     this.patternsHere = computed(() => read(this.traits._patterns_here.value));
-    const importances = computed(() => read(this.traits._importance_data.value));
+    this.importances = computed(() => read(this.traits._importance_data.value));
     this.importance = computed(() =>
-      importanceOf(importances.value, this.traits.metric.value, this.info.value?.output),
+      importanceOf(this.importances.value, this.traits.metric.value, this.info.value?.output),
     );
     this.kernelRows = computed(() => rowsOf(read(this.traits._attention_rows.value)));
     this.attention = new AttentionCache(this, signal_);
@@ -156,6 +183,11 @@ export class Store {
 
   /** Change selections here and, in one message, in the kernel. */
   set(changes: Partial<Selected>): void {
+    this.watch.check();
+    if (this.disconnected.peek() && !this.canFollow(changes)) {
+      this.refused.value += 1;
+      return;
+    }
     const heads = this.info.peek()?.num_heads[changes.selected_layer ?? -1];
     const head = changes.selected_head ?? this.traits.selected_head.peek();
     if (heads !== undefined && head >= heads) changes = { ...changes, selected_head: heads - 1 };
@@ -165,8 +197,17 @@ export class Store {
         this.model.set(name, value);
       }
     });
-    this.checkKernel();
     if (!this.disconnected.peek()) this.model.save_changes();
+  }
+
+  /** Whether what is chosen can be shown without the kernel. */
+  private canFollow(changes: Partial<Selected>): boolean {
+    if (KERNELS.some((name) => name in changes)) return false;
+    const { method, metric, direction, selected_token } = changes;
+    if (method !== undefined && !(method in this.maps.peek())) return false;
+    if (metric !== undefined && !importanceOf(this.importances.peek(), metric)) return false;
+    if (direction !== undefined && !this.attention.complete()) return false;
+    return selected_token === undefined || this.attention.has(selected_token);
   }
 
   /** Rows of the selected token come on request, where they are not at hand. */
@@ -174,10 +215,6 @@ export class Store {
     const token = this.traits.selected_token.value;
     if (!this.kernelRows.value || this.disconnected.value || this.attention.has(token)) return;
     this.request("rows", { token, direction: this.traits.direction.value });
-  }
-
-  private checkKernel(): void {
-    this.disconnected.value = !kernelAlive(this.model);
   }
 
   /** Prune a head, or put it back. */

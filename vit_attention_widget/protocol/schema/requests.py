@@ -237,3 +237,6 @@ class Requests(TypedDict):
 
     cancel_job: Asks[Empty, None]
     """Stop what is being computed."""
+
+    alive: Asks[Empty, None]
+    """Nothing: that an answer comes, and at once, says that the widget has its kernel."""

@@ -6,7 +6,7 @@ import type { Store } from "../../state/store";
 import { consume, modified } from "../../ui/keys";
 import { Help } from "./help";
 import { Prompts } from "./prompts";
-import { ErrorBox, StatusLine } from "./status";
+import { ErrorBox, KernelNotice, StatusLine } from "./status";
 
 /** Layer and head steps, undo and redo; returns whether the key was one of them. */
 export function globalKey(store: Store, key: string): boolean {
@@ -67,6 +67,7 @@ export function Shell({ store, title, children }: Props) {
           ?
         </button>
       </header>
+      <KernelNotice store={store} />
       <ErrorBox store={store} />
       {help.value && (
         <Help

@@ -1,11 +1,9 @@
 // How the kernel stands: idle, computing, an error, or gone. Nothing waits in silence.
 
-import type { Store } from "../../state/store";
+import { KERNEL_SAYS, type Store } from "../../state/store";
 
 export function StatusLine({ store }: { store: Store }) {
-  if (store.disconnected.value) {
-    return <span class="vaw-status">kernel gone; what is here still works</span>;
-  }
+  if (store.disconnected.value) return <span class="vaw-status">without a kernel</span>;
   const { state, label, progress, milliseconds } = store.status.value;
   if (state === "computing") {
     return (
@@ -25,6 +23,18 @@ export function StatusLine({ store }: { store: Store }) {
         <span class="vaw-muted"> {Math.round(milliseconds)} ms</span>
       )}
     </span>
+  );
+}
+
+/** That nothing more can be computed, and what to do; stronger after a choice that needed it. */
+export function KernelNotice({ store }: { store: Store }) {
+  const state = store.kernel.value;
+  if (state === "alive") return null;
+  return (
+    <div class="vaw-error" role="alert" data-testid="kernel-notice">
+      <b>{KERNEL_SAYS[state]}</b> {store.refused.value > 0 && "What you chose needs the kernel. "}
+      What is here still works.
+    </div>
   );
 }
 

@@ -1,0 +1,105 @@
+"""A kernel that restarts, and a notebook that was saved: what is there works, the rest is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .jupyterlab import APP, KERNEL, Lab, opened, written
+
+CELL = """\
+import vit_attention_widget as vaw
+explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=1).image, overlay="attention")
+explorer.wait()
+explorer"""
+
+EXPLORER = ".jp-OutputArea .vaw-explorer"
+NOTICE = ".jp-OutputArea [data-testid=kernel-notice]"
+SAVES_STATE = f"""async () => {{
+  const settings = {APP}.serviceManager.settings;
+  await settings.save("@jupyter-widgets/jupyterlab-manager:plugin", '{{"saveState": true}}');
+}}"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with opened(written([CELL], tmp_path_factory), tmp_path_factory) as lab:
+        lab.page.evaluate(SAVES_STATE)
+        lab.page.reload()
+        lab.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        lab.page.wait_for_function(f"() => {KERNEL}?.status === 'idle'")
+        lab.run_all()
+        lab.page.locator(f"{EXPLORER} [data-testid=headline]").wait_for()
+        lab.page.wait_for_timeout(5000)  # attention of all layers has come, and the first answer
+        yield lab
+
+
+def check_that_what_is_there_works(lab: Lab) -> None:
+    says = lab.page.locator(f"{EXPLORER} [data-testid=picture-says]")
+    lab.page.locator(f"{EXPLORER} [data-testid=head-2-1]").click()
+    assert says.inner_text().endswith("layer 2, head 1")
+    picture = lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]")
+    picture.click(position={"x": 60, "y": 60})
+    assert says.inner_text().startswith("patch (")
+    pixels = picture.evaluate("(canvas) => canvas.toDataURL()")
+    picture.hover(position={"x": 160, "y": 160})
+    assert picture.evaluate("(canvas) => canvas.toDataURL()") != pixels
+    lab.page.mouse.move(5, 5)
+    headline = lab.page.locator(f"{EXPLORER} [data-testid=headline]").inner_text()
+    notice = lab.page.locator(NOTICE)
+    assert "needs the kernel" not in notice.inner_text()
+    lab.page.locator(f"{EXPLORER} [data-testid=head-3-0]").hover()
+    lab.page.locator(f"{EXPLORER} [data-testid=prune-3-0]").click()
+    assert "needs the kernel" in notice.inner_text()
+    assert lab.page.locator(f"{EXPLORER} [data-testid=headline]").inner_text() == headline
+    assert lab.page.locator(f"{EXPLORER} [data-testid=prune-3-0]").inner_text() == "×"
+
+
+def test_a_widget_knows_its_kernel(lab: Lab) -> None:
+    assert lab.page.locator(NOTICE).count() == 0
+
+
+def test_a_restarted_kernel_is_noticed(lab: Lab) -> None:
+    lab.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
+    lab.page.locator(NOTICE).wait_for(timeout=10_000)
+    assert "restarted" in lab.page.locator(NOTICE).inner_text()
+    check_that_what_is_there_works(lab)
+    lab.screenshot("kernel-restarted", EXPLORER)
+    lab.run_all()
+    lab.page.locator(f"{EXPLORER} [data-testid=headline]").wait_for()
+    lab.page.wait_for_timeout(5000)
+    assert lab.page.locator(NOTICE).count() == 0
+    assert lab.until("print(explorer.wait(60))", "True") == "True"
+
+
+def test_a_kernel_that_died_is_noticed(lab: Lab) -> None:
+    die = f"(code) => {{ {KERNEL}.requestExecute({{ code }}); }}"
+    lab.page.evaluate(die, "import os; os._exit(1)")
+    lab.page.locator(NOTICE).wait_for(timeout=30_000)
+    assert "restarted" in lab.page.locator(NOTICE).inner_text()
+    lab.page.keyboard.press("Escape")
+    for button in lab.page.locator(".jp-Dialog button").all():
+        button.click()  # the notebook's own word on it
+    lab.run_all()
+    lab.page.locator(f"{EXPLORER} [data-testid=headline]").wait_for()
+    lab.page.wait_for_timeout(5000)
+    assert lab.page.locator(NOTICE).count() == 0
+
+
+def test_a_saved_widget_beside_another_kernel_says_so(lab: Lab) -> None:
+    lab.page.evaluate(f"async () => {{ await {APP}.commands.execute('docmanager:save'); }}")
+    lab.page.evaluate(f"async () => {{ await {KERNEL}.shutdown(); }}")
+    lab.page.wait_for_timeout(1000)
+    lab.page.reload()
+    lab.page.locator(f"{EXPLORER} [data-testid=headline]").wait_for(timeout=90_000)
+    lab.page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
+    lab.page.locator(NOTICE).wait_for(timeout=30_000)
+    assert "run the cell again" in lab.page.locator(NOTICE).inner_text()
+    lab.page.locator(f"{EXPLORER} [data-testid=head-2-1]").click()
+    says = lab.page.locator(f"{EXPLORER} [data-testid=picture-says]")
+    assert says.inner_text().endswith("layer 2, head 1")
+    lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").click(position={"x": 60, "y": 60})
+    assert "needs the kernel" in lab.page.locator(NOTICE).inner_text()  # that row was not saved
+    assert "class token" in says.inner_text()
+    lab.screenshot("saved-widget", EXPLORER)
