@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeGuard, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -64,8 +65,8 @@ class Item:
         Whether they came as a batch, which may hold a single image.
     """
 
-    images: Tensor | list[Any]
-    labels: list[Any] | None
+    images: Tensor | list[object]
+    labels: list[object] | None
     is_batch: bool
 
     def __len__(self) -> int:
@@ -105,13 +106,12 @@ def count_images(images: ImagesLike | None) -> int | None:
     """How many images there are, where that is known without reading them."""
     if images is None:
         return 0
-    data: Any = images
     if is_image(images) or _is_whole(images) or in_memory(images):
         return sum(len(item.images) for item in items(images))
     if not _is_indexed(images) and hasattr(images, "dataset"):
         return count_images(images.dataset)  # a loader's length counts batches
     try:
-        return len(data)
+        return len(images) if isinstance(images, Sized) else None
     except (TypeError, NotImplementedError):
         return None
 
@@ -136,16 +136,24 @@ def is_image(value: object) -> bool:
     return not isinstance(value, Iterable) and not _is_indexed(value)  # it is refused when read
 
 
-def listed(labels: Any) -> Any:
+@overload
+def listed(labels: Sequence[object] | Tensor | NDArray[np.generic]) -> Sequence[object]: ...
+
+
+@overload
+def listed(labels: object) -> object: ...
+
+
+def listed(labels: object) -> object:
     """Labels or a label without array or tensor around them."""
     return labels.tolist() if isinstance(labels, Tensor | np.ndarray | np.generic) else labels
 
 
-def _each(images: Any) -> Iterator[Any]:
+def _each(images: ImagesLike) -> Iterator[object]:
     """What an iterable yields, or what lies in a data set that is only indexed."""
     if isinstance(images, Iterable):
         yield from images
-    else:
+    elif _is_indexed(images):
         for index in range(len(images)):
             try:
                 item = images[index]
@@ -158,10 +166,10 @@ def _each(images: Any) -> Iterator[Any]:
             yield item
 
 
-def _unreadable(images: Any, index: int, error: Exception) -> ImageError:
+def _unreadable(images: object, index: int, error: Exception) -> ImageError:
     """An image of a data set by its number, and by its path where it has `.samples`."""
     try:
-        path = f" ({picture_name(images.samples[index][0])})"
+        path = f" ({picture_name(getattr(images, 'samples', ())[index][0])})"
     except Exception:
         path = ""
     unreadable = ImageError(
@@ -172,11 +180,11 @@ def _unreadable(images: Any, index: int, error: Exception) -> ImageError:
     return unreadable
 
 
-def _is_indexed(images: object) -> bool:
+def _is_indexed(images: object) -> TypeGuard[IndexedImages]:
     return hasattr(images, "__getitem__") and hasattr(images, "__len__")
 
 
-def _is_whole(images: Any) -> bool:
+def _is_whole(images: object) -> bool:
     """Whether all that was given is one item, such as a tensor or what a loader yields."""
     if isinstance(images, Mapping) or _is_stack(images):
         return True
@@ -186,13 +194,13 @@ def _is_whole(images: Any) -> bool:
     return isinstance(labels, list | tuple) and all(isinstance(y, int | str) for y in labels)
 
 
-def _is_stack(images: object) -> bool:
+def _is_stack(images: object) -> TypeGuard[Tensor | NDArray[np.generic]]:
     if isinstance(images, Tensor):
         return check_plain(images).ndim > 3
     return isinstance(images, np.ndarray) and images.ndim > 3
 
 
-def _item(item: Any, number: int) -> Item:
+def _item(item: object, number: int) -> Item:
     images, labels = _split(item, number)
     labels = listed(labels)
     if not _is_stack(images) and not isinstance(images, list | tuple):
@@ -211,7 +219,7 @@ def _item(item: Any, number: int) -> Item:
     return Item(images, [listed(label) for label in each], is_batch=True)
 
 
-def _split(item: Any, number: int) -> tuple[Any, Any]:
+def _split(item: object, number: int) -> tuple[object, object]:
     """The images and the labels of an item."""
     if isinstance(item, Mapping):
         key = next((key for key in _IMAGE_KEYS if item.get(key) is not None), None)
@@ -232,14 +240,14 @@ def _split(item: Any, number: int) -> tuple[Any, Any]:
     return item, None
 
 
-def _as_model_input(values: Any) -> Any:
+def _as_model_input(values: object) -> object:
     """A processor's output as tensors: unless told otherwise it returns float arrays."""
     if isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.floating):
         return torch.from_numpy(values)
     return [_as_model_input(value) for value in values] if isinstance(values, list) else values
 
 
-def _is_list_of_images(item: Sequence[Any]) -> bool:
+def _is_list_of_images(item: Sequence[object]) -> bool:
     """A list of images, not (images, labels): the second looks like the first."""
     return (
         isinstance(item, list)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,7 +70,7 @@ def read_once(images: ImagesLike) -> ImagesLike:
     return images if again else list(samples(images))
 
 
-def raw_images(images: ImagesLike | None, total: int) -> list[Any]:
+def raw_images(images: ImagesLike | None, total: int) -> list[object]:
     """The images as they were given; empty unless all are held in memory one by one."""
     if images is None or not in_memory(images):
         return []
@@ -82,7 +81,7 @@ def raw_images(images: ImagesLike | None, total: int) -> list[Any]:
     return raw if len(raw) == total else []
 
 
-def raw_image(images: ImagesLike, index: int, total: int) -> Any:
+def raw_image(images: ImagesLike, index: int, total: int) -> object:
     """An image as it was given, before any model's preparation.
 
     Raises

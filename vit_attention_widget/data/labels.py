@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,11 +21,13 @@ __all__ = ["Label", "LabelsLike", "check_label", "number_classes", "with_labels"
 Label = int | str
 """A class by index or name."""
 
-LabelsLike = Sequence[Label] | Tensor | NDArray[Any]
+LabelsLike = Sequence[Label] | Tensor | NDArray[np.generic]
 """A label for each image."""
 
 
-def with_labels(images: ImagesLike, labels: LabelsLike) -> Iterator[tuple[Any, Label]]:
+def with_labels(
+    images: ImagesLike, labels: LabelsLike | Sequence[object]
+) -> Iterator[tuple[object, Label]]:
     """Images one by one, each with its label of those given beside them, in the same order.
 
     Raises
@@ -53,7 +55,7 @@ def with_labels(images: ImagesLike, labels: LabelsLike) -> Iterator[tuple[Any, L
         )
 
 
-def check_label(label: Any, image: int) -> Label:
+def check_label(label: object, image: int) -> Label:
     """The label of an image as an int or str.
 
     Raises

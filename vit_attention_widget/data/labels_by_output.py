@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from ..models import VisionTransformer
 __all__ = ["class_labels", "presences"]
 
 
-def class_labels(labels: list[Any], vit: VisionTransformer) -> list[Any] | None:
+def class_labels(labels: list[object], vit: VisionTransformer) -> list[object] | None:
     """The class of each image, or None if the labels name no class that could be explained.
 
     For a model of values the labels are measurements, and a label of 0s and 1s marks every class at
@@ -29,7 +29,7 @@ def class_labels(labels: list[Any], vit: VisionTransformer) -> list[Any] | None:
     return [_whole(label[0] if isinstance(label, list) else label) for label in labels]
 
 
-def presences(labels: list[Any], vit: VisionTransformer) -> Tensor | None:
+def presences(labels: list[object], vit: VisionTransformer) -> Tensor | None:
     """Which classes are present, [image, class] bool; None unless the labels mark every class.
 
     Raises
@@ -39,6 +39,7 @@ def presences(labels: list[Any], vit: VisionTransformer) -> Tensor | None:
     """
     if vit.output != "sigmoid" or not any(_is_row(label) for label in labels):
         return None
+    rows: list[list[object]] = []
     for number, label in enumerate(labels):
         if not _is_row(label) or len(label) != vit.num_classes:
             count = len(label) if _is_row(label) else "one class"
@@ -46,12 +47,13 @@ def presences(labels: list[Any], vit: VisionTransformer) -> Tensor | None:
                 f"The label of image {number} is of {count}, but {vit.name} has {vit.num_classes} "
                 "classes: give 0 or 1 for each of them."
             )
-    return torch.tensor([list(label) for label in labels]) > 0.5
+        rows.append(list(label))
+    return torch.tensor(rows) > 0.5
 
 
-def _is_row(label: object) -> bool:
+def _is_row(label: object) -> TypeGuard[Sequence[object]]:
     return isinstance(label, Sequence) and not isinstance(label, str) and len(label) > 1
 
 
-def _whole(label: Any) -> Any:
+def _whole(label: object) -> object:
     return int(label) if isinstance(label, float) and label in (0.0, 1.0) else label

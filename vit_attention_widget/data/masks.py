@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageError, ParameterError
 from .items import ImagesLike, count_images, in_memory, is_image
 
-__all__ = ["masks_in_order", "next_masks"]
+__all__ = ["MaskLike", "masks_in_order", "next_masks"]
+
+MaskLike: TypeAlias = NDArray[np.generic] | Tensor | Image.Image | str | os.PathLike[str] | None
+"""A mask of an image or of the model's input, or None for an image without one."""
 
 
-def masks_in_order(masks: Any, images: ImagesLike) -> Iterator[Any]:
+def masks_in_order(masks: MaskLike | Iterable[MaskLike], images: ImagesLike) -> Iterator[MaskLike]:
     """The masks of images, one after another; a single mask is that of a single image.
 
     Raises
@@ -24,21 +29,27 @@ def masks_in_order(masks: Any, images: ImagesLike) -> Iterator[Any]:
     ParameterError
         If the masks are not as many as the images, where both can be counted.
     """
-    if isinstance(masks, str | Image.Image) or getattr(masks, "ndim", 3) == 2:
-        masks = [masks]
-    if isinstance(masks, Sequence | Tensor | np.ndarray) and (
+    every: Iterable[MaskLike]
+    if masks is None or isinstance(masks, str | os.PathLike | Image.Image) or _is_flat(masks):
+        every = [masks]
+    else:
+        every = masks
+    if isinstance(every, Sequence | Tensor | np.ndarray) and (
         is_image(images) or in_memory(images)
     ):
         count = count_images(images)
-        if len(masks) != count:
+        if len(every) != count:
             raise ParameterError(
-                f"{len(masks)} masks were given for {count} images: give one each."
+                f"{len(every)} masks were given for {count} images: give one each."
             )
-    every: Iterable[Any] = masks
     return iter(every)
 
 
-def next_masks(masks: Iterator[Any], count: int) -> list[Any]:
+def _is_flat(masks: object) -> TypeGuard[NDArray[np.generic] | Tensor]:
+    return getattr(masks, "ndim", 3) == 2
+
+
+def next_masks(masks: Iterator[MaskLike], count: int) -> list[MaskLike]:
     """The next masks.
 
     Raises

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,11 +29,11 @@ class ReadableImages:
         Why an image was skipped, by its number in the set; complete once the set has been read.
     """
 
-    def __init__(self, vit: VisionTransformer, dataset: ImagesLike, target: Any = None) -> None:
+    def __init__(self, vit: VisionTransformer, dataset: ImagesLike, target: object = None) -> None:
         self.dataset, self.skipped = dataset, dict[int, str]()
         self._vit, self._target = vit, target
 
-    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Any]]:
+    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, object]]:
         count = 0
         for item in each_item(self.dataset):
             if isinstance(item, ImageError):
@@ -57,7 +56,7 @@ class ReadableImages:
                 f"{self.skipped[first]} All are in `.skipped`."
             )
 
-    def _label(self, number: int, label: Any) -> Any:
+    def _label(self, number: int, label: object) -> object:
         if not has_one_each(self._target):
             return label if self._target is None else self._target
         labels = listed(self._target)
@@ -65,7 +64,7 @@ class ReadableImages:
 
 
 def readable_images(
-    model: nn.Module | VisionTransformer, images: ImagesLike, target: Any = None
+    model: nn.Module | VisionTransformer, images: ImagesLike, target: object = None
 ) -> ReadableImages:
     """Go on without the images of a set that cannot be read.
 

@@ -40,8 +40,8 @@ class Batch:
         Whether the targets are labels that came with the images.
     """
 
-    images: Tensor | list[Any]
-    target: Any = None
+    images: Tensor | list[object]
+    target: Any = None  # what comes with images may be anything
     first: int = 0
     is_alone: bool = False
     is_labeled: bool = False
@@ -114,7 +114,7 @@ class Batch:
         middle = (len(self) + 1) // 2
         return (self.part(0, middle), self.part(middle, len(self))) if len(self) > 1 else None
 
-    def _class_index(self, target: Any, number: int, vit: VisionTransformer) -> int:
+    def _class_index(self, target: object, number: int, vit: VisionTransformer) -> int:
         try:
             return class_index(target, vit)
         except TargetError as error:
@@ -135,7 +135,7 @@ class Batch:
         return "" if self.is_alone else f"Image {self.first + number}: "
 
 
-def batches(images: ImagesLike | None, target: Any, size: int) -> Iterator[Batch]:
+def batches(images: ImagesLike | None, target: object, size: int) -> Iterator[Batch]:
     """Read images with their targets, at most ``size`` at a time.
 
     Parameters
@@ -162,7 +162,9 @@ def batches(images: ImagesLike | None, target: Any, size: int) -> Iterator[Batch
     each = _one_each(images, target)
     first, waiting = 0, list[Item]()
 
-    def batch(images: Tensor | list[Any], labels: list[Any] | None, alone: bool = False) -> Batch:
+    def batch(
+        images: Tensor | list[object], labels: list[object] | None, alone: bool = False
+    ) -> Batch:
         nonlocal first
         start, first = first, first + len(images)
         if each is not None:
@@ -198,7 +200,7 @@ def batches(images: ImagesLike | None, target: Any, size: int) -> Iterator[Batch
         raise ImageError("There are no images: give at least one.")
 
 
-def samples(images: ImagesLike) -> Iterator[tuple[Any, Any]]:
+def samples(images: ImagesLike) -> Iterator[tuple[object, object]]:
     """Read images one by one, each with its label or None."""
     for item in items(images):
         yield from zip(item.images, item.labels or [None] * len(item.images), strict=True)
@@ -233,14 +235,14 @@ def until_error(
             return
 
 
-def has_one_each(target: object) -> TypeGuard[Sequence[Any] | Tensor | NDArray[Any]]:
+def has_one_each(target: object) -> TypeGuard[Sequence[object] | Tensor | NDArray[np.generic]]:
     """Whether there is a target for each image, rather than one for all."""
     if isinstance(target, Tensor | np.ndarray):
         return target.ndim == 1
     return isinstance(target, Sequence) and not isinstance(target, str)
 
 
-def _one_each(images: ImagesLike, target: Any) -> list[Any] | None:
+def _one_each(images: ImagesLike, target: object) -> list[object] | None:
     if not has_one_each(target):
         return None
     labeled = in_memory(images) and any(item.labels is not None for item in items(images))
@@ -255,7 +257,7 @@ def _one_each(images: ImagesLike, target: Any) -> list[Any] | None:
     return list(listed(target))
 
 
-def _complete(labels: list[Any], first: int) -> list[Any] | None:
+def _complete(labels: list[object], first: int) -> list[object] | None:
     """Labels of all images of a batch, or None where no image has one."""
     missing = [number for number, label in enumerate(labels) if label is None]
     if len(missing) == len(labels):

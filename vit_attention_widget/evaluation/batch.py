@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.masks import next_masks
+from ..data.masks import MaskLike, next_masks
 from ..data.reader import Batch
 from ..errors import JobCancelled, VitAttentionError
 from ..explainers.by_name import Explainer, explain
@@ -20,7 +20,7 @@ from ..tracing.traced_batch import traced_batch
 from .baselines import BASELINES, center, random
 from .columns import Column
 from .maps import Interpolation, checked_maps, to_pixels
-from .masks import MaskLike, place_mask
+from .masks import place_mask
 from .occlusion import Occluder
 from .result import Evaluation, Part
 

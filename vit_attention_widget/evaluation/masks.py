@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ..data.masks import MaskLike
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.images import load_image
 
-__all__ = ["MaskLike", "are_masks", "place_mask"]
-
-MaskLike: TypeAlias = NDArray[Any] | Tensor | Image.Image | str | os.PathLike[str] | None
-"""A mask of an image or of the model's input, or None for an image without one."""
+__all__ = ["are_masks", "place_mask"]
 
 
 def place_mask(
-    vit: VisionTransformer, image: Any, mask: MaskLike, inputs: Tensor, ignore: int | None = None
+    vit: VisionTransformer, image: object, mask: MaskLike, inputs: Tensor, ignore: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Which pixels of the model's input are on the object, and which count at all.
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
-from ..data.masks import masks_in_order
+from ..data.masks import MaskLike, masks_in_order
 from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..explainers.by_name import MethodsLike
@@ -27,7 +27,7 @@ from .batch import Evaluator
 from .columns import requested_columns
 from .fill import Fill
 from .maps import Interpolation, Unit
-from .masks import MaskLike, are_masks
+from .masks import are_masks
 from .metrics import MetricName
 from .result import Evaluation
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import SupportsInt, TypeAlias, TypeGuard
 
 from ..errors import ParameterError
 
@@ -32,14 +32,14 @@ def read_class_names(given: ClassNamesLike) -> list[str]:
     ParameterError
         If it is none of these, a file cannot be read, an index is missing, or there are no names.
     """
-    names: Any = given
+    names: object = given
     if isinstance(given, str | PathLike):
         names = _read(Path(given))
     elif not isinstance(given, Mapping | Sequence):
         names = class_names_of(given) or given
     if isinstance(names, Mapping):
         names = _in_order(names)
-    if isinstance(names, str | bytes) or not hasattr(names, "__len__") or not len(names):
+    if not _is_list(names) or not len(names):
         raise ParameterError(
             f"class_names is {str(names)[:80]!r}: a list of names, {{index: name}}, or the path of "
             "a .txt or .json file of these was expected."
@@ -47,12 +47,12 @@ def read_class_names(given: ClassNamesLike) -> list[str]:
     return [str(name) for name in names]
 
 
-def class_names_of(images: Any) -> list[str] | None:
+def class_names_of(images: object) -> list[str] | None:
     """What a data set calls its classes, if it says so.
 
     torchvision's have ``.classes``, those of Hugging Face's datasets a ``ClassLabel`` with names.
     """
-    data: Any = images
+    data = images
     while data is not None:
         names = getattr(data, "classes", None)
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
@@ -65,7 +65,7 @@ def class_names_of(images: Any) -> list[str] | None:
     return None
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> object:
     try:
         text = path.read_text("utf-8")
         return json.loads(text) if path.suffix == ".json" else _lines(text)
@@ -76,11 +76,15 @@ def _read(path: Path) -> Any:
         ) from error
 
 
+def _is_list(names: object) -> TypeGuard[Collection[object]]:
+    return hasattr(names, "__len__") and not isinstance(names, str | bytes)
+
+
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _in_order(names: Mapping[Any, Any]) -> list[Any]:
+def _in_order(names: Mapping[SupportsInt | str, object]) -> list[object]:
     try:
         by_index = {int(index): name for index, name in names.items()}
     except (TypeError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from typing import SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
@@ -29,12 +29,12 @@ __all__ = [
 
 
 ClassesLike: TypeAlias = (
-    SupportsIndex | str | Sequence[SupportsIndex | str] | NDArray[np.integer[Any]] | Tensor | None
+    SupportsIndex | str | Sequence[SupportsIndex | str] | NDArray[np.integer] | Tensor | None
 )
 """A class by index or name, one for each image, or None for the predicted ones."""
 
 
-def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[int, ...]:
+def class_indices(target: object, logits: Tensor, vit: VisionTransformer) -> tuple[int, ...]:
     """The class of each image.
 
     Parameters
@@ -73,7 +73,7 @@ def class_indices(target: Any, logits: Tensor, vit: VisionTransformer) -> tuple[
     return tuple(class_index(t, vit) for t in target)
 
 
-def class_index(target: Any, vit: VisionTransformer) -> int:
+def class_index(target: object, vit: VisionTransformer) -> int:
     """Index of a class given by index or name; raises :class:`TargetError` if there is none."""
     num_classes = vit.num_classes
     if isinstance(target, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any, SupportsIndex, TypeAlias
+from typing import SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ HeadsLike: TypeAlias = (
     Mapping[int, Iterable[SupportsIndex]]
     | Iterable[tuple[SupportsIndex, SupportsIndex]]
     | Iterable[Sequence[int]]
-    | NDArray[np.integer[Any]]
+    | NDArray[np.integer]
     | Tensor
 )
 """Heads as users give them: ``{layer: [heads]}``, or (layer, head) pairs in any iterable.
@@ -49,7 +49,7 @@ _MOST = 1_000_000
 """More heads than any model has; an iterable without end is read no further."""
 
 
-def layer_index(vit: VisionTransformer, layer: SupportsIndex) -> int:
+def layer_index(vit: VisionTransformer, layer: object) -> int:
     """The 0-based layer; negative layers count from the end, so -1 is the last.
 
     Raises
@@ -67,7 +67,7 @@ def layer_index(vit: VisionTransformer, layer: SupportsIndex) -> int:
     return index
 
 
-def head_index(vit: VisionTransformer, layer: SupportsIndex, head: SupportsIndex) -> int:
+def head_index(vit: VisionTransformer, layer: object, head: object) -> int:
     """The 0-based head of a layer; heads have no order, so they do not count from the end.
 
     Raises
@@ -75,13 +75,13 @@ def head_index(vit: VisionTransformer, layer: SupportsIndex, head: SupportsIndex
     ParameterError
         If the model has no such layer, or the layer no such head.
     """
-    layer = layer_index(vit, layer)
-    count = vit.num_heads[layer]
+    in_layer = layer_index(vit, layer)
+    count = vit.num_heads[in_layer]
     index = index_among(head, count)
     if index is None:
         negative = index_among(head, count, from_end=True) is not None
         raise ParameterError(
-            f"There is no head {shown(head)} in layer {layer}: it has {count}, 0 to {count - 1}."
+            f"There is no head {shown(head)} in layer {in_layer}: it has {count}, 0 to {count - 1}."
             + (" Only layers count from the end." if negative else "")
         )
     return index
@@ -101,7 +101,7 @@ def check_heads(vit: VisionTransformer, heads: HeadsLike) -> dict[int, tuple[int
 
 def check_pairs(vit: VisionTransformer, heads: HeadsLike) -> list[tuple[int, int]]:
     """The heads as (layer, head) pairs in the order given; errors are those of `check_heads`."""
-    return _of_mapping(vit, heads) if isinstance(heads, Mapping) else _of_pairs(vit, heads)
+    return _of_mapping(vit, heads.items()) if isinstance(heads, Mapping) else _of_pairs(vit, heads)
 
 
 def check_mask(vit: VisionTransformer, head_mask: HeadsLike | None) -> dict[int, tuple[int, ...]]:
@@ -122,7 +122,7 @@ def head_pairs(heads: Heads) -> list[tuple[int, int]]:
     return [(layer, head) for layer, chosen in heads.items() for head in chosen]
 
 
-def index_among(value: Any, count: int, *, from_end: bool = False) -> int | None:
+def index_among(value: object, count: int, *, from_end: bool = False) -> int | None:
     """A number as a 0-based int, None unless it is an integer and one of ``count`` things."""
     index = whole_number(value)
     if index is None:
@@ -132,19 +132,21 @@ def index_among(value: Any, count: int, *, from_end: bool = False) -> int | None
     return index if 0 <= index < count else None
 
 
-def whole_number(value: Any) -> int | None:
+def whole_number(value: object) -> int | None:
     """An integer of any library as Python's; None of anything else."""
     if isinstance(value, bool):
         return None
     try:
-        return operator.index(value)
+        return operator.index(value) if isinstance(value, SupportsIndex) else None
     except Exception:  # an array or tensor that is no single integer, or whatever a class raises
         return None
 
 
-def _of_mapping(vit: VisionTransformer, heads: Mapping[Any, Any]) -> list[tuple[int, int]]:
+def _of_mapping(
+    vit: VisionTransformer, layers: Iterable[tuple[object, object]]
+) -> list[tuple[int, int]]:
     pairs = []
-    for layer, chosen in heads.items():
+    for layer, chosen in layers:
         index, numbers = layer_index(vit, layer), _items(chosen)
         if numbers is None:
             raise ParameterError(
@@ -155,7 +157,7 @@ def _of_mapping(vit: VisionTransformer, heads: Mapping[Any, Any]) -> list[tuple[
     return pairs
 
 
-def _of_pairs(vit: VisionTransformer, heads: Any) -> list[tuple[int, int]]:
+def _of_pairs(vit: VisionTransformer, heads: object) -> list[tuple[int, int]]:
     pairs = _items(heads)
     if pairs is None:
         raise ParameterError(
@@ -175,7 +177,7 @@ def _of_pairs(vit: VisionTransformer, heads: Any) -> list[tuple[int, int]]:
     return checked
 
 
-def _items(values: Any) -> list[Any] | None:
+def _items(values: object) -> list[object] | None:
     """What an iterable holds; None of anything else. Arrays and tensors as Python's numbers."""
     if isinstance(values, np.ndarray | Tensor):
         return None if values.ndim == 0 else list(values.tolist())

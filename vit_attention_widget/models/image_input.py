@@ -6,10 +6,11 @@ import copy
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -77,7 +78,10 @@ class ImageInput(ABC):
         return other
 
     def prepare(
-        self, images: ImageLike | Sequence[ImageLike] | Mapping[str, object], *, warn: bool = True
+        self,
+        images: ImageLike | Sequence[object] | NDArray[np.generic] | Mapping[str, object],
+        *,
+        warn: bool = True,
     ) -> Tensor:
         """Turn images into model inputs on the model's device and in its dtype.
 
@@ -113,7 +117,7 @@ class ImageInput(ABC):
             if warn:
                 self._check_normalized(inputs)
             return inputs.detach().to(self.device, self.dtype)
-        several = images if isinstance(images, list | tuple) else [cast(ImageLike, images)]
+        several = images if isinstance(images, list | tuple) else [images]
         if not several:
             raise ImageError("The list of images is empty: give at least one.")
         parts = [
@@ -155,7 +159,7 @@ class ImageInput(ABC):
                 "themselves (uint8, PIL or paths)."
             )
 
-    def _transformed(self, source: ImageLike) -> Tensor:
+    def _transformed(self, source: object) -> Tensor:
         """One picture by the model's own preprocessing, [channel, height, width]."""
         image, name = load_image(source), picture_name(source)
         try:
@@ -178,7 +182,7 @@ class ImageInput(ABC):
         return height, width
 
 
-def _pixel_values(images: Mapping[Any, Any]) -> Tensor:
+def _pixel_values(images: Mapping[str, object]) -> Tensor:
     """What a processor made, whether of tensors, arrays or lists."""
     if "pixel_values" not in images:
         raise ImageError(

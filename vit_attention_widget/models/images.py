@@ -13,7 +13,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 import PIL
@@ -49,7 +49,7 @@ _FILE_LIMIT = 8 * PIXEL_LIMIT  # 16 bits for each of four channels, and never a 
 _warning_lock = threading.Lock()
 
 
-def load_image(source: ImageLike) -> Image.Image:
+def load_image(source: object) -> Image.Image:
     """Read one picture as the eye sees it: upright, 8 bit, RGB.
 
     Parameters
@@ -94,7 +94,7 @@ def picture_name(source: object) -> str:
     return "The picture"
 
 
-def _load(source: Any) -> Image.Image:
+def _load(source: object) -> Image.Image:
     if isinstance(source, Image.Image):
         return _to_rgb(source, f"the PIL image {picture_name(source)}".removesuffix(" The picture"))
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -103,7 +103,7 @@ def _load(source: Any) -> Image.Image:
         return _load_path(os.fspath(source))
     if isinstance(source, torch.Tensor):
         return _to_rgb(from_tensor(source), "the tensor")
-    if hasattr(source, "read"):
+    if _is_file(source):
         return _load_stream(source)
     if hasattr(source, "__array__"):
         return _to_rgb(from_array(np.asarray(source), "array"), "the array")
@@ -141,7 +141,11 @@ def _load_path(name: str | bytes) -> Image.Image:
     )
 
 
-def _load_stream(stream: Any) -> Image.Image:
+def _is_file(source: object) -> TypeGuard[IO[bytes]]:
+    return hasattr(source, "read")
+
+
+def _load_stream(stream: IO[bytes]) -> Image.Image:
     name = f"the file object {shorten(str(getattr(stream, 'name', type(stream).__name__)))!r}"
     try:
         if getattr(stream, "seekable", bool)():
@@ -166,7 +170,7 @@ def _load_stream(stream: Any) -> Image.Image:
     return _decode(io.BytesIO(content), f"{name} ({len(content)} bytes)")
 
 
-def _read(stream: Any) -> Any:
+def _read(stream: IO[bytes]) -> object:
     """The whole stream, or a little more than is allowed; anything else that it gives for bytes."""
     content = bytearray()
     while len(content) <= _FILE_LIMIT:
@@ -179,7 +183,7 @@ def _read(stream: Any) -> Any:
     return content
 
 
-def _decode(file: Any, name: str) -> Image.Image:
+def _decode(file: IO[bytes], name: str) -> Image.Image:
     """Decode an image file; every decoder failure becomes an `ImageError`."""
     start = file.read(16)
     file.seek(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def from_tensor(tensor: torch.Tensor) -> Image.Image:
     return from_array(array.numpy(), "tensor")
 
 
-def from_array(array: NDArray[Any], kind: str) -> Image.Image:
+def from_array(array: NDArray[np.generic], kind: str) -> Image.Image:
     """A uint8 array [height, width] or [height, width, 1 | 3 | 4]."""
     if array.dtype != np.uint8:
         raise _wrong_array(kind, str(array.dtype), list(array.shape))

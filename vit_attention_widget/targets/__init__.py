@@ -29,7 +29,7 @@ __all__ = [
 _renamed = renamed_names(__name__, {"Unbound": "TargetSpec", "resolve": "user_target.resolve"})
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name != "class_index":
         return _renamed(name)
     from ..models.classes import class_index

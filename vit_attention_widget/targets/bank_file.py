@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
+from torch import Tensor
 
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _KIND = "memory bank"
+
+
+class BankParts(TypedDict):
+    """What a bank is made of, by the names of its arguments."""
+
+    features: Tensor
+    labels: Tensor
+    class_names: list[str]
+    fingerprint: ModelFingerprint
+    k: int
+    temperature: float
 
 
 def save(bank: MemoryBank, path: str | Path) -> None:
@@ -35,12 +47,12 @@ def save(bank: MemoryBank, path: str | Path) -> None:
     write_tensors(path, _KIND, tensors, about)
 
 
-def load(path: str | Path) -> dict[str, Any]:
+def load(path: str | Path) -> BankParts:
     """What a bank is made of, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
     with reading(path):
         model = about["model"]
-        parts = {
+        parts: BankParts = {
             "features": tensors["features"],
             "labels": tensors["labels"],
             "class_names": about["class_names"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -177,7 +176,7 @@ def logit_of(index: tuple[int, ...], vit: VisionTransformer) -> Target:
     return Target(lambda logits: logit_of_class(logits, index, vit), class_names(index, vit), index)
 
 
-def _said(classes: Any) -> str:
+def _said(classes: object) -> str:
     """How a user named classes, while the model that knows their names is not known."""
     if classes is None:
         return "predicted class"

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import CaptureError, TargetError
 from ..models import VisionTransformer
 from ..models.eval_mode import evaluating
+from ..models.images import ImageLike
 from .target import Target, TargetSpec
 
 __all__ = ["check_features", "features_of", "similarity", "whole"]
 
 
-def similarity(reference: Any) -> TargetSpec:
+def similarity(
+    reference: ImageLike | Sequence[ImageLike] | Sequence[float] | NDArray[np.floating],
+) -> TargetSpec:
     r"""Cosine of the model's features with those of another image, or with a vector of your own.
 
     :math:`y = f \cdot g / (\lVert f \rVert \lVert g \rVert)`: what makes this image similar to that
@@ -115,7 +119,7 @@ def _checked(other: Tensor, logits: Tensor, vit: VisionTransformer) -> Tensor:
     return other
 
 
-def _as_vector(reference: Any) -> Tensor | None:
+def _as_vector(reference: object) -> Tensor | None:
     """Features, if that is what was given; images have three axes, or are no floats."""
     if isinstance(reference, list | tuple) and reference:
         if not all(isinstance(v, int | float) for v in reference):
@@ -128,9 +132,9 @@ def _as_vector(reference: Any) -> Tensor | None:
     return whole(reference.detach().clone()) if reference.ndim in (1, 2) else None
 
 
-def _said(reference: Any) -> str:
+def _said(reference: object) -> str:
     name = getattr(reference, "filename", reference)
     if isinstance(name, str | Path) and str(name):
         return Path(name).name
     many = isinstance(reference, list | tuple) or getattr(reference, "ndim", 3) == 4
-    return "images" if many and len(reference) > 1 else "an image"
+    return "images" if many and isinstance(reference, Sized) and len(reference) > 1 else "an image"
