@@ -298,7 +298,9 @@ def test_masks_in_order() -> None:
         assert [len(next_masks(given, n)) for n in (4, 3)] == [4, 3]
     one = masks_in_order(masks[0], INPUTS[0])
     path = Path("mask.png")
-    assert list(masks_in_order(path, INPUTS[0])) == list(masks_in_order([path], INPUTS[0])) == [path]
+    assert (
+        list(masks_in_order(path, INPUTS[0])) == list(masks_in_order([path], INPUTS[0])) == [path]
+    )
     assert next_masks(one, 1)[0].shape == (4, 4)
     for images in (INPUTS[:3], [INPUTS[:3]], PAIRS[:3]):
         with pytest.raises(ParameterError, match="7 masks were given for 3 images"):

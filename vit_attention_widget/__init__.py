@@ -7,7 +7,7 @@ Jupyter nor timm: widgets, sessions and the bundled model are loaded when they a
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import errors, explainers, targets
 from .comparison.result import Comparison
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .widgets import (
         AttentionInspector,
+        AttentionPatternMap,
         CompareView,
         DAAMScrubber,
         Explorer,
@@ -130,11 +131,13 @@ _LAZY = {
 _PACKAGES = ("demo", "evaluation")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_LAZY[name], __name__)
-    return module if name in _PACKAGES else getattr(module, name)
+if not TYPE_CHECKING:  # who checks types sees the imports above, and that other names do not exist
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(_LAZY[name], __name__)
+        return module if name in _PACKAGES else getattr(module, name)
 
 
 def __dir__() -> list[str]:

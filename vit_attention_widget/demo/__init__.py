@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .scenes import Scene, draw, scene, two_objects
 from .shapes import KINDS
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Scene", "draw", "load_model", "scene", "two_objects"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "load_model":  # the model needs timm, the scenes do not
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .model import load_model
+if not TYPE_CHECKING:
 
-    return load_model
+    def __getattr__(name: str) -> object:
+        if name != "load_model":  # the model needs timm, the scenes do not
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .model import load_model
+
+        return load_model

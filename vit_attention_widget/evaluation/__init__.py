@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..support.deprecation import renamed_names
 from .baselines import BASELINES, center, random
 from .curve import Curve
@@ -47,12 +49,13 @@ __all__ = [
     "scores_of",
 ]
 
-__getattr__ = renamed_names(
-    __name__,
-    {
-        "LOCALISATION": "LOCALIZATION",
-        "centre": "center",
-        "filled": "fill.completely_hidden",
-        "place_mask": "masks.place_mask",
-    },
-)
+if not TYPE_CHECKING:  # old names are for programs that run, not for those that are checked
+    __getattr__ = renamed_names(
+        __name__,
+        {
+            "LOCALISATION": "LOCALIZATION",
+            "centre": "center",
+            "filled": "fill.completely_hidden",
+            "place_mask": "masks.place_mask",
+        },
+    )

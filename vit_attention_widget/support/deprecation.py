@@ -97,7 +97,7 @@ def renamed_keywords(
 
 
 def reordered_arguments(
-    *old_order: str, moved: Callable[[Sequence[Any]], bool]
+    *old_order: str, moved: Callable[[Sequence[object]], bool]
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Let a function or method take positional arguments in their old order too.
 
@@ -154,7 +154,7 @@ def reordered_arguments(
     return decorate
 
 
-def renamed_names(module: str, new_names: Mapping[str, str]) -> Callable[[str], Any]:
+def renamed_names(module: str, new_names: Mapping[str, str]) -> Callable[[str], object]:
     """Make a module's ``__getattr__`` that finds what it offers by the old names too.
 
     Parameters
@@ -176,7 +176,7 @@ def renamed_names(module: str, new_names: Mapping[str, str]) -> Callable[[str], 
     >>> __getattr__ = renamed_names(__name__, {"forget_weights": "randomize_weights"})
     """
 
-    def look_up(name: str) -> Any:
+    def look_up(name: str) -> object:
         if name not in new_names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         new = new_names[name]

@@ -7,7 +7,7 @@ vaw.targets.difference("tench", "reel"))``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..support.deprecation import renamed_names, warn_renamed
 from .memory_bank import MemoryBank
@@ -29,10 +29,12 @@ __all__ = [
 _renamed = renamed_names(__name__, {"Unbound": "TargetSpec", "resolve": "user_target.resolve"})
 
 
-def __getattr__(name: str) -> object:
-    if name != "class_index":
-        return _renamed(name)
-    from ..models.classes import class_index
+if not TYPE_CHECKING:  # old names are for programs that run, not for those that are checked
 
-    warn_renamed(f"{__name__}.class_index", "vit_attention_widget.models.classes.class_index")
-    return class_index
+    def __getattr__(name: str) -> object:
+        if name != "class_index":
+            return _renamed(name)
+        from ..models.classes import class_index
+
+        warn_renamed(f"{__name__}.class_index", "vit_attention_widget.models.classes.class_index")
+        return class_index
