@@ -143,7 +143,7 @@ export const STATE: Record<string, unknown> = {
   _patterns_info: {},
   _patterns_here: new DataView(new ArrayBuffer(0)),
   _attention_rows: rowBytes(0),
-  status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12 },
+  status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12, paused: [] },
   _version: 1,
 };
 

@@ -289,11 +289,17 @@ describe("explorer and shell", () => {
       progress: 0.3,
       error: null,
       milliseconds: 1,
+      paused: [],
     };
     await act(() => model.kernel("status", status));
     expect(root.textContent).toContain("removing heads");
     await click(find("cancel"));
     expect(model.sent.at(-1)?.method).toBe("cancel_job");
+    const paused = ["34 of 144 heads"];
+    await act(() => model.kernel("status", { ...status, state: "idle", paused }));
+    expect(root.textContent).toContain("cancelled: 34 of 144 heads");
+    await click(find("go-on"));
+    expect(model.sent.at(-1)?.method).toBe("go_on");
     const error = { message: "There is no class 99.", hint: "Give another.", details: "trace" };
     await act(() => model.kernel("status", { ...status, state: "error", error }));
     expect(root.querySelector('[role="alert"]')?.textContent).toContain("There is no class 99.");

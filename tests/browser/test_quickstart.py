@@ -12,6 +12,7 @@ from .jupyterlab import ARTIFACTS, Lab, opened
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 EXPLORER = ".jp-OutputArea .vaw-explorer"
+ROOT = ".jp-OutputArea .vaw-root"
 
 pytestmark = pytest.mark.browser
 
@@ -185,6 +186,35 @@ def test_panels_are_arranged_from_both_sides(lab: Lab) -> None:
     lab.page.locator(f"{EXPLORER} [data-panel=film]").first.wait_for(state="detached")
     lab.page.locator(f"{EXPLORER} [data-testid=usual-layout]").first.click()
     assert lab.until("print(explorer.panels)", usual) == usual
+
+
+SLOW = """
+import time
+from vit_attention_widget.importance import head_ablation
+without = head_ablation._without
+def slowly(*given):
+    time.sleep(0.4)
+    return without(*given)
+head_ablation._without = slowly
+"""
+
+
+def test_what_is_cancelled_goes_on(lab: Lab) -> None:
+    lab.python(SLOW)
+    lab.python("explorer.session.look_at(image=vaw.demo.scene(seed=9).image)")
+    known = "print(2 < np.isfinite(explorer.importance).sum() < 20)"
+    assert lab.until(known, "True") == "True"
+    lab.page.locator(f"{ROOT} [data-testid=cancel]").first.click()
+    go_on = lab.page.locator(f"{ROOT} [data-testid=go-on]").first
+    go_on.wait_for()
+    status = lab.page.locator(f"{ROOT} [data-state=paused]").first
+    count = lab.python("print(np.isfinite(explorer.importance).sum())")
+    assert f"cancelled: {count} of 24 heads" in status.inner_text()
+    lab.screenshot("quickstart-cancelled", EXPLORER)
+    lab.python("head_ablation._without = without")
+    go_on.click()
+    assert lab.until("print(np.isfinite(explorer.importance).sum())", "24") == "24"
+    status.wait_for(state="detached")
 
 
 def test_error_stands_in_the_cell_and_the_widget_lives(lab: Lab) -> None:

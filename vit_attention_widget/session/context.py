@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Context", "nothing"]
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Paused:
+    """Work that the user stopped: how far it was, whether it still counts, and how it goes on."""
+
+    said: str
+    counts: Callable[[], bool]
+    go_on: Callable[[], None]
+
 
 _KEEPS_CHANGING = 2.0
 """Changes of the model in so many seconds are one that goes on: it is not run after each."""
@@ -92,6 +103,7 @@ class Context:
         self._last_change = -_KEEPS_CHANGING
         self._failed_slot = ""
         self._milliseconds: float | None = None
+        self._paused: dict[str, _Paused] = {}
 
     # What is looked at ---------------------------------------------------------------------------
 
@@ -195,6 +207,8 @@ class Context:
         *,
         still: Callable[[], bool] | None = None,
         dropped: Callable[[], None] = nothing,
+        says: Callable[[], str] | None = None,
+        go_on: Callable[[], None] | None = None,
     ) -> None:
         """Compute in a lane, and take the result unless something newer has replaced its subject.
 
@@ -215,9 +229,21 @@ class Context:
         dropped : callable, optional
             Called instead of ``done``, with the lock held, if the work failed, was cancelled, or
             no longer counts.
+        says : callable, optional
+            Says how far it is, should the user stop it, e.g. "34 of 144 heads"; by default its
+            share in percent.
+        go_on : callable, optional
+            Starts it again after the user stopped it; by default this same work, which goes on
+            where it was if it is :class:`~.stepwise.Stepwise`.
         """
         started, subject = time.perf_counter(), self.subject
         counts = still if still is not None else lambda: self.subject is subject
+
+        def again() -> None:
+            self.do(
+                lane, slot, label, work, done,
+                still=still, dropped=dropped, says=says, go_on=go_on,
+            )  # fmt: skip
 
         if slot == "trace" and self.whole is not None:  # else nothing was seen under it yet
             self._notice = None
@@ -248,9 +274,30 @@ class Context:
 
         def cancelled() -> None:
             with self.lock:
+                if job.is_paused and label and counts():
+                    share = f"{label}: {round(100 * (job.fraction or 0))} %"
+                    said = share if says is None else says()
+                    # What starts anew by itself needs the same model and image only.
+                    holds = counts if go_on is None else lambda: self.subject is subject
+                    self._paused[slot] = _Paused(said, holds, go_on or again)
                 dropped()
 
-        lane.submit(Job(slot, label, checked, finish, failed, cancelled))
+        job = Job(slot, label, checked, finish, failed, cancelled)
+        self._paused.pop(slot, None)
+        lane.submit(job)
+
+    def pause(self) -> None:
+        """Stop what takes long where it can go on."""
+        self.lanes.long.pause()
+        self.lanes.longest.pause()
+
+    def go_on(self) -> None:
+        """Go on with what was paused and still counts."""
+        with self.lock:
+            paused = [work for work in self._paused.values() if work.counts()]
+            self._paused.clear()
+        for work in paused:
+            work.go_on()
 
     def check_model(self) -> None:
         """Raise :class:`StaleTraceError` if the model has changed since it was looked at."""
@@ -306,4 +353,5 @@ class Context:
             "progress": running.fraction if running else None,
             "error": self._error or self._notice,
             "milliseconds": self._milliseconds,
+            "paused": [work.said for work in self._paused.values() if work.counts()],
         }

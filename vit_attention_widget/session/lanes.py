@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import JobCancelled
 from ..support.progress import Progress
 
-__all__ = ["Job", "Lane", "Lanes", "in_lane"]
+__all__ = ["Job", "JobPaused", "Lane", "Lanes", "in_lane"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,10 @@ def _nothing(*_: Any) -> None:
     return None
 
 
+class JobPaused(JobCancelled):
+    """Raised inside a job that the user stopped, and that may go on."""
+
+
 @dataclass(eq=False)
 class Job:
     """One piece of work and what to do when it ends."""
@@ -56,10 +60,17 @@ class Job:
     on_error: Callable[[BaseException], None] = _nothing
     on_cancelled: Callable[[], None] = _nothing
     fraction: float | None = None
+    is_paused: bool = False
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
         """Ask the job to stop at its next sign of progress."""
+        self.is_paused = False
+        self._cancelled.set()
+
+    def pause(self) -> None:
+        """Ask the job to stop where it can go on."""
+        self.is_paused = not self.is_cancelled
         self._cancelled.set()
 
     @property
@@ -70,7 +81,8 @@ class Job:
     def check(self) -> None:
         """Raise :class:`JobCancelled` if the job was asked to stop."""
         if self.is_cancelled:
-            raise JobCancelled(f"{self.label}: cancelled.")
+            kind = JobPaused if self.is_paused else JobCancelled
+            raise kind(f"{self.label}: cancelled.")
 
 
 def _call(callback: Callable[..., None], *args: Any) -> None:
@@ -133,12 +145,20 @@ class Lane:
 
     def cancel(self, slot: str | None = None, *, but: Sequence[str] = ()) -> None:
         """Cancel the jobs of a slot, or all of them, but not those of some."""
+        self._stop(lambda job: slot in (None, job.slot) and job.slot not in but, Job.cancel)
+
+    def pause(self) -> None:
+        """Stop all jobs where they can go on."""
+        self._stop(lambda _: True, Job.pause)
+
+    def _stop(self, chosen: Callable[[Job], bool], stop: Callable[[Job], None]) -> None:
         with self._condition:
-            slots = [s for s in self._waiting if slot in (None, s) and s not in but]
-            dropped = [self._waiting.pop(s) for s in slots]
-            running = self._running
-            if running is not None and slot in (None, running.slot) and running.slot not in but:
-                running.cancel()
+            dropped = [job for job in self._waiting.values() if chosen(job)]
+            for job in dropped:
+                del self._waiting[job.slot]
+                stop(job)
+            if self._running is not None and chosen(self._running):
+                stop(self._running)
         for job in dropped:
             _call(job.on_cancelled)
 

@@ -479,10 +479,12 @@ class Session(CheckedSelections):
         return self._context.lanes.wait(timeout)
 
     def cancel(self) -> None:
-        """Stop what is being computed; what is there stays, and what is pruned goes back to it."""
+        """Stop what is being computed; what is there stays, and what is pruned goes back to it.
+
+        What takes long can :meth:`go_on`.
+        """
         context, lanes = self._context, self._context.lanes
-        lanes.long.cancel()
-        lanes.longest.cancel()
+        context.pause()
         lanes.quick.cancel("trace")
         lanes.quick.cancel(PROMPTS_SLOT)
         with context.lock:
@@ -493,6 +495,14 @@ class Session(CheckedSelections):
                 with context.quietly():
                     self.pruned_heads = head_pairs(shown.head_mask)
                 self._traces.show_target()
+
+    def go_on(self) -> None:
+        """Go on with what :meth:`cancel` stopped, as ``status["paused"]`` says.
+
+        Heads, curves and images that were done are not computed again; what has no steps starts
+        anew.
+        """
+        self._context.go_on()
 
     def close(self) -> None:
         """Stop all work and let go of the model."""

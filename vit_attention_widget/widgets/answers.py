@@ -139,4 +139,5 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "pattern_at": _pattern_at,
     "alive": lambda *_: nothing,
     "cancel_job": lambda s, _: _started(s.cancel),
+    "go_on": lambda s, _: _started(s.go_on),
 }

@@ -473,6 +473,8 @@ export interface Status {
   error: Problem | null;
   /** That the last result took, waiting included. */
   milliseconds: number | null;
+  /** How far what the user stopped had come, e.g. "34 of 144 heads"; it may go on. */
+  paused: string[];
 }
 
 /** What goes from the kernel to the browser; the browser may not change it. */
@@ -691,8 +693,10 @@ export interface Requests {
   pattern_thumbnails: { params: FamilyParams; buffer: Encoded<PatternPictures> };
   /** One point of a map, decoded from its code. */
   pattern_at: { params: PointParams; buffer: Encoded<PatternPictures> };
-  /** Stop what is being computed. */
+  /** Stop what is being computed; what was found stays. */
   cancel_job: { params: Empty; buffer: null };
+  /** Go on with what was stopped. */
+  go_on: { params: Empty; buffer: null };
   /** Nothing: that an answer comes, and at once, says that the widget has its kernel. */
   alive: { params: Empty; buffer: null };
 }

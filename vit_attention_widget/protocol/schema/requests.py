@@ -236,7 +236,10 @@ class Requests(TypedDict):
     """One point of a map, decoded from its code."""
 
     cancel_job: Asks[Empty, None]
-    """Stop what is being computed."""
+    """Stop what is being computed; what was found stays."""
+
+    go_on: Asks[Empty, None]
+    """Go on with what was stopped."""
 
     alive: Asks[Empty, None]
     """Nothing: that an answer comes, and at once, says that the widget has its kernel."""

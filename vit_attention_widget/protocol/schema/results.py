@@ -444,6 +444,9 @@ class Status(TypedDict):
     milliseconds: float | None
     """That the last result took, waiting included."""
 
+    paused: list[str]
+    """How far what the user stopped had come, e.g. "34 of 144 heads"; it may go on."""
+
 
 # The traits --------------------------------------------------------------------------------------
 

@@ -149,9 +149,13 @@ class ComparisonStudy(Study):
             if compared.trace is None or compared.trace is context.trace:
                 self._show(request, compared)  # else who looks at it asks again
 
+        def again() -> None:
+            self.compare(request.kind, request.method, request.classes)
+
         context.do(
-            context.lanes.longest, slot, "comparing maps", run, done, still=still, dropped=close
-        )
+            context.lanes.longest, slot, "comparing maps", run, done,
+            still=still, dropped=close, go_on=again,
+        )  # fmt: skip
 
     def _show(self, request: Request, compared: Compared) -> None:
         self.compared, self.kind = compared, request.kind

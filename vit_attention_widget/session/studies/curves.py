@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS
@@ -10,6 +12,7 @@ from ...protocol.schema.results import Curve
 from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
+from ..stepwise import Stepwise
 from .study import Study
 
 __all__ = ["CurveStudy"]
@@ -44,37 +47,54 @@ class CurveStudy(Study):
         order = renamed_choice("order", order, OLD_METRICS)
         if order not in ORDERS:
             raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
-        context = self._context
-        label = f"masking heads by {order}"
-        context.do(context.lanes.longest, order, label, lambda p: self._draw(order, p))
+        context, total = self._context, sum(self._context.vit.num_heads)
+        images, latest = context.image_set, _Latest()
 
-    def _draw(self, order: Order, progress: Progress) -> None:
-        context = self._context
-        context.wait_for_trace()  # a curve is of its class
-        context.shown()
-        images, index = context.image_set, self._target_index
-        total = sum(context.vit.num_heads)
-        metric: CurveMetric = "accuracy" if context.labels else "probability"
-        curves = pruning_curve_steps(
-            context.vit,
-            context.subject.inputs if images is None else images.entries,
-            self._traits.target if images is None else None,
-            order=order,
-            metric=metric,
-            progress=progress,
-        )
-        shown_at = 0.0
-        for curve in curves:
-            complete = len(curve.order) == total
-            if not complete and time.monotonic() - shown_at < _EVERY:
-                continue
-            shown_at = time.monotonic()
+        def steps(progress: Progress) -> Iterator[PruningCurve]:
+            context.wait_for_trace()  # a curve is of its class
+            context.shown()
+            latest.index = self._target_index
+            metric: CurveMetric = "accuracy" if context.labels else "probability"
+            yield from pruning_curve_steps(
+                context.vit,
+                context.subject.inputs if images is None else images.entries,
+                self._traits.target if images is None else None,
+                order=order,
+                metric=metric,
+                progress=progress,
+            )
+
+        def show() -> None:
             with context.lock:
-                other_target = images is None and self._target_index != index
-                if context.image_set is not images or other_target:
-                    return
-                drawn = {**self._traits.curves, str(order): _payload(curve, total)}
-                self._traits.curves = drawn
+                other_target = images is None and self._target_index != latest.index
+                if context.image_set is images and not other_target and latest.curve is not None:
+                    drawn = {**self._traits.curves, str(order): _payload(latest.curve, total)}
+                    self._traits.curves = drawn
+
+        def take(curve: PruningCurve) -> None:
+            latest.curve = curve
+            if len(curve.order) == total or time.monotonic() - latest.shown_at > _EVERY:
+                latest.shown_at = time.monotonic()
+                show()
+
+        def says() -> str:
+            show()
+            count = 0 if latest.curve is None else len(latest.curve.order)
+            return f"{count} of {total} heads masked by {order}"
+
+        context.do(
+            context.lanes.longest, order, f"masking heads by {order}", Stepwise(steps, take),
+            says=says,
+        )  # fmt: skip
+
+
+@dataclass
+class _Latest:
+    """A growing curve, the class that it is of, and when it was last shown."""
+
+    curve: PruningCurve | None = None
+    index: tuple[int, ...] | None = None
+    shown_at: float = 0.0
 
 
 def _payload(curve: PruningCurve, total: int) -> Curve:

@@ -157,6 +157,7 @@ class FaithfulnessStudy(Study):
         context.do(
             context.lanes.longest, _SLOT, label, run, close,
             still=lambda: self._request is request, dropped=close,
+            go_on=lambda: self._start(what, label, work),
         )  # fmt: skip
 
     def _trace_of(self, compared: Compared, kind: str, item: int) -> Trace:

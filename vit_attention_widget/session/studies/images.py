@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..context import Context
 from ..lanes import Lane
 from ..payloads import picture_bytes
 from ..selections import IMAGE_METRICS
+from ..stepwise import Stepwise
 from .study import Study
 
 __all__ = ["IMAGES_SLOT", "ImageStudy"]
@@ -87,7 +88,7 @@ class ImageStudy(Study):
         if len(images) <= _THUMBNAILS:
             self._do(context.lanes.quick, "reading the images", work, take)
 
-    def lay_out(self, metric: Metric) -> None:
+    def lay_out(self, metric: Metric, _unfinished: _Layout | None = None) -> None:
         """Lay the images out by what the heads of the whole model do for each.
 
         Raises
@@ -112,32 +113,34 @@ class ImageStudy(Study):
             self._request = request
             traits._overview = {**traits._overview, "measuring": metric, "done": 0}
 
+        layout = _unfinished or _Layout(
+            lambda report: image_overview_steps(vit, images.entries, metric=metric, progress=report)
+        )
+
         def publish(overview: ImageOverview, laid_out: bool) -> None:
             with context.lock:
                 if self._request is request:
                     traits._overview = _updated(traits._overview, overview, laid_out)
 
-        def work(progress: Progress) -> ImageOverview:
-            shown_at, overview = time.monotonic(), None
-            steps = image_overview_steps(vit, images.entries, metric=metric, progress=progress)
-            for overview in steps:
-                if overview.layout == "in order" and time.monotonic() - shown_at > _EVERY:
-                    shown_at = time.monotonic()
-                    publish(overview, False)
-            assert overview is not None
-            return overview
+        layout.publish = lambda overview: publish(overview, False)
 
-        def take(overview: ImageOverview) -> None:
-            if self._request is request:
-                self.overview = overview
-                publish(overview, True)
+        def take(_: None) -> None:
+            if self._request is request and layout.latest is not None:
+                self.overview = layout.latest
+                publish(layout.latest, True)
+
+        def says() -> str:
+            return f"{len(layout.latest or ())} of {len(images)} images"
 
         def dropped() -> None:
             if self._request is request:  # else another request has its own say
                 self._request = None
                 traits._overview = {**traits._overview, "measuring": "", "done": 0}
 
-        self._do(context.lanes.longest, "weighing heads", work, take, dropped)
+        self._do(
+            context.lanes.longest, "weighing heads", layout.work, take, dropped,
+            says=says, go_on=lambda: self.lay_out(metric, layout),
+        )  # fmt: skip
 
     def picture(self, index: int) -> bytes:
         """An image of the set as a JPEG of what the model sees."""
@@ -151,14 +154,31 @@ class ImageStudy(Study):
         work: Callable[[Progress], Any],
         take: Callable[[Any], None],
         dropped: Callable[[], None] = lambda: None,
+        **options: Any,
     ) -> None:
         """Compute what stays true while another image is looked at."""
         context = self._context
         images = context.image_set
         context.do(
             lane, IMAGES_SLOT, label, work, take,
-            still=lambda: context.image_set is images, dropped=dropped,
+            still=lambda: context.image_set is images, dropped=dropped, **options,
         )  # fmt: skip
+
+
+class _Layout:
+    """Images that are being laid out: what is known so far, and the work, which may be left."""
+
+    def __init__(self, steps: Callable[[Progress], Iterator[ImageOverview]]) -> None:
+        self.latest: ImageOverview | None = None
+        self.publish: Callable[[ImageOverview], None] = lambda _: None
+        self.work = Stepwise(steps, self._take)
+        self._shown_at = time.monotonic()
+
+    def _take(self, overview: ImageOverview) -> None:
+        self.latest = overview
+        if overview.layout == "in order" and time.monotonic() - self._shown_at > _EVERY:
+            self._shown_at = time.monotonic()
+            self.publish(overview)
 
 
 def _updated(shown: Overview, overview: ImageOverview, laid_out: bool) -> Overview:

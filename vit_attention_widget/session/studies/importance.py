@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...importance.metrics import Metric
-from ...importance.run import head_importance_steps
+from ...importance.run import HeadImportance, head_importance_steps
 from ...protocol.schema.tensors import BaselineMetadata, ImportanceTables
 from ...protocol.tensors import encode
 from ...support.progress import Progress
 from ..description import metrics
+from ..stepwise import Stepwise
 from .study import Study
 
 __all__ = ["ImportanceStudy"]
@@ -31,7 +34,28 @@ class ImportanceStudy(Study):
         shape = (context.vit.num_layers, max(context.vit.num_heads))
         self._tables = {m: np.full(shape, np.nan, np.float32) for m in metrics(context)}
         self.publish()
-        context.do(context.lanes.long, "importance", "ablating heads", self._compute)
+        tables, trace = self._tables, context.shown()
+
+        def take(importance: HeadImportance) -> None:
+            with context.lock:
+                if self._tables is not tables:  # started anew meanwhile
+                    return
+                for metric, table in tables.items():
+                    table[:] = importance[metric][0].float().cpu().numpy()
+                self.publish()
+
+        def steps(progress: Progress) -> Iterator[HeadImportance]:
+            return head_importance_steps(trace, metric=tuple(tables), progress=progress)
+
+        def says() -> str:
+            exact = next((table for name, table in tables.items() if name != "taylor"), None)
+            known = 0 if exact is None else int(np.isfinite(exact).sum())
+            total = sum(trace.num_heads) - sum(map(len, trace.head_mask.values()))
+            return f"{known} of {total} heads"
+
+        context.do(
+            context.lanes.long, "importance", "ablating heads", Stepwise(steps, take), says=says
+        )
 
     def publish(self) -> None:
         """Send all tables to the browser; the selected metric's is ``importance`` in Python."""
@@ -44,14 +68,3 @@ class ImportanceStudy(Study):
         metadata: BaselineMetadata = {"baseline": baseline}
         traits._importance_data = encode(tables, metadata)
         traits.importance = self._tables[traits.metric].copy()
-
-    def _compute(self, progress: Progress) -> None:
-        context, tables = self._context, self._tables
-        steps = head_importance_steps(context.shown(), metric=tuple(tables), progress=progress)
-        for importance in steps:
-            with context.lock:
-                if self._tables is not tables:  # started anew meanwhile
-                    return
-                for metric, table in tables.items():
-                    table[:] = importance[metric][0].float().cpu().numpy()
-                self.publish()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,6 +14,7 @@ from ...strength import AttentionStrength, attention_strength
 from ...support.progress import Progress
 from ...tracing.run import trace
 from ...tracing.trace import Trace
+from ..stepwise import Stepwise
 from .study import Study
 
 __all__ = ["StrengthStudy"]
@@ -53,20 +56,24 @@ class StrengthStudy(Study):
         """
         context, images = self._context, self._context.images()
 
-        def work(progress: Progress) -> bytes:
-            entropy = []
+        entropy: list[NDArray[np.float32]] = []
+
+        def steps(progress: Progress) -> Iterator[NDArray[np.float32]]:
             for i, image in enumerate(images.inputs):
                 progress(i / len(images), f"how far heads attend, image {i} of {len(images)}")
                 strength = attention_strength(trace(context.vit, image, gradients=False))
-                entropy.append(strength.entropy[0].float().cpu().numpy())
-            tensors: StrengthOfSet = {"entropy": np.stack(entropy)}
-            return encode(tensors)
+                yield strength.entropy[0].float().cpu().numpy()
 
-        def show(payload: bytes) -> None:
+        def show(_: None) -> None:
             if context.image_set is images:
-                self._traits._strength_set = payload
+                tensors: StrengthOfSet = {"entropy": np.stack(entropy)}
+                self._traits._strength_set = encode(tensors)
 
-        context.do(context.lanes.longest, "strength set", "how far heads attend", work, show)
+        context.do(
+            context.lanes.longest, "strength set", "how far heads attend",
+            Stepwise(steps, entropy.append), show,
+            says=lambda: f"{len(entropy)} of {len(images)} images",
+        )  # fmt: skip
 
 
 def _encoded(strength: AttentionStrength) -> bytes:

@@ -4,7 +4,7 @@ import { KERNEL_SAYS, type Store } from "../../state/store";
 
 export function StatusLine({ store }: { store: Store }) {
   if (store.disconnected.value) return <span class="vaw-status">without a kernel</span>;
-  const { state, label, progress, milliseconds } = store.status.value;
+  const { state, label, progress, milliseconds, paused } = store.status.value;
   if (state === "computing") {
     return (
       <span class="vaw-status" role="status" data-state="computing">
@@ -12,6 +12,16 @@ export function StatusLine({ store }: { store: Store }) {
         <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label={label} />
         <button type="button" data-testid="cancel" onClick={() => store.cancel()}>
           cancel
+        </button>
+      </span>
+    );
+  }
+  if (paused && paused.length > 0) {
+    return (
+      <span class="vaw-status" role="status" data-state="paused">
+        <span class="vaw-status-label">cancelled: {paused.join("; ")}</span>
+        <button type="button" data-testid="go-on" onClick={() => store.request("go_on", {})}>
+          go on
         </button>
       </span>
     );
