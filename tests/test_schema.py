@@ -63,7 +63,14 @@ def test_every_request_is_in_the_schema() -> None:
 
 
 def test_values_that_are_not_of_the_schema_are_noticed() -> None:
-    status = {"state": "idle", "label": "", "progress": None, "error": None, "milliseconds": 3}
+    status = {
+        "state": "idle",
+        "label": "",
+        "progress": None,
+        "error": None,
+        "milliseconds": 3,
+        "paused": [],
+    }
     of = hints(Results)["status"]
     assert problems(status, of) == []
     assert problems({**status, "progress": "half"}, of)
