@@ -52,6 +52,7 @@ def sent() -> tuple[dict[str, Any], dict[str, Any]]:
         lambda: session.draw_curve("taylor"),
         session.measure_strength,
         session.measure_strength_of_set,
+        session.read_out_layers,
         lambda: session.lay_out_images("taylor"),
         session.compare_maps,
         session.score_map,

@@ -156,6 +156,7 @@ def main() -> None:
         session.draw_curve(order)
         session.wait()
     session.measure_strength()
+    session.read_out_layers()
     session.wait()
     replies = {}
     if options.set:

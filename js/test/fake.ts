@@ -135,6 +135,7 @@ export const STATE: Record<string, unknown> = {
   curves: {},
   _strength_data: new DataView(new ArrayBuffer(0)),
   _strength_set: new DataView(new ArrayBuffer(0)),
+  _layer_decisions: new DataView(new ArrayBuffer(0)),
   _overview: {},
   _thumbnails: new DataView(new ArrayBuffer(0)),
   _comparison: {},

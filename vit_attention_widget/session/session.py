@@ -14,6 +14,7 @@ from ..data.items import ImagesLike
 from ..data.labels import with_names_of
 from ..errors import ParameterError, StaleTraceError
 from ..importance.metrics import Metric
+from ..lens.result import LogitLens
 from ..models import VisionTransformer, describe
 from ..models.class_names import ClassNamesLike
 from ..models.head_index import head_pairs
@@ -38,6 +39,7 @@ from .looking import PROMPTS_SLOT, Looking
 from .prompts import Prompts
 from .selections import CheckedSelections
 from .studies import Studies
+from .studies.layer_decisions import LAYER_DECISIONS_SLOT
 from .subject import Subject
 from .traces import Traces
 from .traits import OPTIONS, SELECTIONS
@@ -362,6 +364,21 @@ class Session(CheckedSelections):
         self._studies.strength.measure_set()
 
     @property
+    def layer_decisions(self) -> LogitLens | None:
+        """What each layer and patch would decide, with the pruned heads masked.
+
+        None until it was read out, and where patches cannot be read out by themselves.
+        """
+        return self._studies.layer_decisions.lens
+
+    def read_out_layers(self) -> None:
+        """Read out every layer by the model's own norm and head; see ``layer_decisions``.
+
+        As :func:`~vit_attention_widget.logit_lens` does, of the image as it is shown.
+        """
+        self._studies.layer_decisions.measure()
+
+    @property
     def patterns(self) -> AttentionPatterns | None:
         """The map of attention patterns; None until one was learned or given."""
         return self._studies.patterns.patterns
@@ -487,6 +504,7 @@ class Session(CheckedSelections):
         context.pause()
         lanes.quick.cancel("trace")
         lanes.quick.cancel(PROMPTS_SLOT)
+        lanes.quick.cancel(LAYER_DECISIONS_SLOT)
         with context.lock:
             shown = context.trace
             if shown is not None:

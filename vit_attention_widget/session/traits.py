@@ -147,6 +147,9 @@ class ResultTraits(traitlets.HasTraits):
     _strength_set = traitlets.Bytes(b"").tag(sync=True)
     """Entropy [image, layer, head] over the set of images."""
 
+    _layer_decisions = traitlets.Bytes(b"").tag(sync=True)
+    """What the model would decide after each layer, and each patch in it."""
+
     _overview: TraitType[Overview, Overview | Empty] = _dict()
     """Names, labels, predictions and places of the images of the set."""
 

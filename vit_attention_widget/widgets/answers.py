@@ -124,6 +124,7 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
     "strength": lambda s, _: _started(s.measure_strength),
     "strength_set": lambda s, _: _started(s.measure_strength_of_set),
+    "layer_decisions": lambda s, _: _started(s.read_out_layers),
     "images": lambda s, _: _started(s.show_images),
     "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
     "image": _image,

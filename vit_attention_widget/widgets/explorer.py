@@ -22,6 +22,7 @@ PANELS = (
     "decision",
     "heads",
     "film",
+    "by_layer",
     "detail",
     "strength",
     "images",
@@ -42,9 +43,10 @@ class Explorer(SessionWidget):
     Parameters
     ----------
     panels : sequence of str
-        The panels that are open, in order: "picture", "decision", "heads", "film", "detail" (one
-        head in full), "strength" (how far heads look), "images" (all images of the set),
-        "patterns" (what patterns the heads have learned) and "compare" (maps beside each other).
+        The panels that are open, in order: "picture", "decision", "heads", "film", "by_layer"
+        (what the model would decide after each layer), "detail" (one head in full), "strength" (how
+        far heads look), "images" (all images of the set), "patterns" (what patterns the heads have
+        learned) and "compare" (maps beside each other).
         All but the first two are wide; those before the first wide one stand in a narrow column
         beside it.
 

@@ -149,6 +149,45 @@ export interface StrengthOfSet {
   entropy: Tensor<Float32Array>;
 }
 
+/**
+ * What the model would decide after each layer, read out by its own norm and head. Values are
+ * probabilities, or of a model of values the values. Empty where that is refused.
+ */
+export interface LayerDecisionsTensors {
+  /** float32 [line]. Numbers of the classes that are followed through the layers. */
+  classes?: Tensor<Float32Array>;
+  /** float32 [line, layer]. Their values, with the pruned heads masked. */
+  lines?: Tensor<Float32Array>;
+  /** float32 [line, layer]. The same with every head in place; only where some are pruned. */
+  lines_before?: Tensor<Float32Array>;
+  /** float32 [layer, rank]. Of the likeliest classes after each layer, the likeliest first. */
+  best?: Tensor<Float32Array>;
+  /** float32 [layer, rank]. Numbers of those classes. */
+  best_classes?: Tensor<Float32Array>;
+  /**
+   * float32 [layer, row, col, rank]. Of the likeliest classes by each patch alone; not where
+   * patches cannot be read out.
+   */
+  patch_values?: Tensor<Float32Array>;
+  /** float32 [layer, row, col, rank]. Numbers of those classes. */
+  patch_classes?: Tensor<Float32Array>;
+  /** float32 [layer, row, col]. Of what is explained, by each patch alone. */
+  patch_target?: Tensor<Float32Array>;
+}
+
+/** What was read out, and what could not be. */
+export interface LayerDecisionsMetadata {
+  /** `_version` of the trace. */
+  version: number;
+  /** Class that is explained; -1 if it is another target. */
+  target: number;
+  target_name: string;
+  /** Why no layer can be read out; "" where it can. */
+  refused: string;
+  /** Why no patch can be read out by itself; "" where it can. */
+  patches_refused: string;
+}
+
 /** Small pictures of the images of the set. */
 export interface Thumbnails {
   /** uint8 [image, row, col, channel]. RGB. */
@@ -503,6 +542,8 @@ export interface Results {
   /** Empty until asked for. */
   _strength_set: Encoded<StrengthOfSet>;
   /** Empty until asked for. */
+  _layer_decisions: Encoded<LayerDecisionsTensors, LayerDecisionsMetadata>;
+  /** Empty until asked for. */
   _overview: Overview | Empty;
   /** Empty until asked for, and where there are too many images. */
   _thumbnails: Encoded<Thumbnails>;
@@ -529,6 +570,7 @@ export const RESULTS = [
   "_importance_data",
   "_strength_data",
   "_strength_set",
+  "_layer_decisions",
   "_overview",
   "_thumbnails",
   "_comparison",
@@ -667,6 +709,8 @@ export interface Requests {
   strength: { params: Empty; buffer: null };
   /** `_strength_set`: entropy of the heads on all images of the set. */
   strength_set: { params: Empty; buffer: null };
+  /** `_layer_decisions`: what would be decided after each layer. */
+  layer_decisions: { params: Empty; buffer: null };
   /** `_overview` and `_thumbnails` in order. */
   images: { params: Empty; buffer: null };
   /** `_overview` laid out by which heads matter. */

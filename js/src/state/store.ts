@@ -82,6 +82,7 @@ export class Store {
   readonly importance: ReadonlySignal<Importance | null>;
   readonly strengthTensors: ReadonlySignal<Inside<"_strength_data">>;
   readonly strengthSet: ReadonlySignal<Inside<"_strength_set">>;
+  readonly layerDecisions: ReadonlySignal<Inside<"_layer_decisions">>;
   readonly thumbnails: ReadonlySignal<Inside<"_thumbnails">>;
   readonly comparisonMaps: ReadonlySignal<Inside<"_comparison_maps">>;
   readonly patternsHere: ReadonlySignal<Inside<"_patterns_here">>;
@@ -139,6 +140,7 @@ export class Store {
     this.maps = computed(() => mapsOf(read(this.traits._maps.value)));
     this.strengthTensors = computed(() => read(this.traits._strength_data.value));
     this.strengthSet = computed(() => read(this.traits._strength_set.value));
+    this.layerDecisions = computed(() => read(this.traits._layer_decisions.value));
     this.thumbnails = computed(() => read(this.traits._thumbnails.value));
     this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
     this.patternsHere = computed(() => read(this.traits._patterns_here.value));

@@ -25,18 +25,25 @@ interface Props {
   info: ModelInfo;
   /** The map that lies on the picture; a function that stays the same. */
   map: (store: Store, info: ModelInfo) => Heatmap | null;
+  /** What is painted on the picture itself, below the map; a function that stays the same. */
+  tint?: (context: CanvasRenderingContext2D, width: number, height: number) => void;
   /** What the picture shows, for those who do not see it. */
   label: string;
+  testid?: string;
 }
 
-export function PatchPicture({ store, info, map, label }: Props) {
+export function PatchPicture(props: Props) {
+  const { store, info, map, tint, label, testid = "patch-canvas" } = props;
   const picture = pictureOf(store);
   const dragging = useRef(false);
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
-      paintPicture(context, width, height, store, info, picture.value, map(store, info));
+      if (tint && picture.value) context.drawImage(picture.value, 0, 0, width, height);
+      tint?.(context, width, height);
+      const below = tint ? null : picture.value;
+      paintPicture(context, width, height, store, info, below, map(store, info));
     },
-    [store, info, picture, map],
+    [store, info, picture, map, tint],
   );
   const { selected_token, overlay } = store.traits;
   const select = (token: number) => {
@@ -94,7 +101,7 @@ export function PatchPicture({ store, info, map, label }: Props) {
         aspect={info.image_height / info.image_width}
         paint={paint}
         label={`${info.image_name}: ${label}`}
-        testid="patch-canvas"
+        testid={testid}
       />
     </div>
   );

@@ -196,6 +196,9 @@ class Requests(TypedDict):
     strength_set: Asks[Empty, None]
     """``_strength_set``: entropy of the heads on all images of the set."""
 
+    layer_decisions: Asks[Empty, None]
+    """``_layer_decisions``: what would be decided after each layer."""
+
     images: Asks[Empty, None]
     """``_overview`` and ``_thumbnails`` in order."""
 

@@ -11,6 +11,8 @@ from .tensors import (
     BaselineMetadata,
     ComparisonMaps,
     ImportanceTables,
+    LayerDecisionsMetadata,
+    LayerDecisionsTensors,
     MapsByMethod,
     PatternsHere,
     RowsMetadata,
@@ -489,6 +491,9 @@ class Results(TypedDict):
     """Of the image as it is shown; empty until asked for."""
 
     _strength_set: Encoded[StrengthOfSet, None]
+    """Empty until asked for."""
+
+    _layer_decisions: Encoded[LayerDecisionsTensors, LayerDecisionsMetadata]
     """Empty until asked for."""
 
     _overview: Overview | Empty

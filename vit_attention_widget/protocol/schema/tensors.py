@@ -13,6 +13,8 @@ __all__ = [
     "BaselineMetadata",
     "ComparisonMaps",
     "ImportanceTables",
+    "LayerDecisionsMetadata",
+    "LayerDecisionsTensors",
     "MapsByMethod",
     "PatternMap",
     "PatternPictures",
@@ -97,6 +99,55 @@ class StrengthOfSet(TypedDict):
 
     entropy: Annotated[Float32, "image, layer, head"]
     """As in ``StrengthOfHeads``, in nats."""
+
+
+class LayerDecisionsTensors(TypedDict, total=False):
+    """What the model would decide after each layer, read out by its own norm and head.
+
+    Values are probabilities, or of a model of values the values. Empty where that is refused.
+    """
+
+    classes: Annotated[Float32, "line"]
+    """Numbers of the classes that are followed through the layers."""
+
+    lines: Annotated[Float32, "line, layer"]
+    """Their values, with the pruned heads masked."""
+
+    lines_before: Annotated[Float32, "line, layer"]
+    """The same with every head in place; only where some are pruned."""
+
+    best: Annotated[Float32, "layer, rank"]
+    """Of the likeliest classes after each layer, the likeliest first."""
+
+    best_classes: Annotated[Float32, "layer, rank"]
+    """Numbers of those classes."""
+
+    patch_values: Annotated[Float32, "layer, row, col, rank"]
+    """Of the likeliest classes by each patch alone; not where patches cannot be read out."""
+
+    patch_classes: Annotated[Float32, "layer, row, col, rank"]
+    """Numbers of those classes."""
+
+    patch_target: Annotated[Float32, "layer, row, col"]
+    """Of what is explained, by each patch alone."""
+
+
+class LayerDecisionsMetadata(TypedDict):
+    """What was read out, and what could not be."""
+
+    version: int
+    """``_version`` of the trace."""
+
+    target: int
+    """Class that is explained; -1 if it is another target."""
+
+    target_name: str
+
+    refused: str
+    """Why no layer can be read out; "" where it can."""
+
+    patches_refused: str
+    """Why no patch can be read out by itself; "" where it can."""
 
 
 class Thumbnails(TypedDict):

@@ -11,6 +11,7 @@ from .curves import CurveStudy
 from .faithfulness import FaithfulnessStudy
 from .images import ImageStudy
 from .importance import ImportanceStudy
+from .layer_decisions import LayerDecisionsStudy
 from .maps import MapsStudy
 from .partial import PartialStudy
 from .patterns import PatternStudy
@@ -33,6 +34,7 @@ class Studies:
         self.partial = PartialStudy(context)
         self.curves = CurveStudy(context)
         self.strength = StrengthStudy(context)
+        self.layer_decisions = LayerDecisionsStudy(context)
         self.patterns = PatternStudy(context)
         self.comparison = ComparisonStudy(context, self.maps)
         self.faithfulness = FaithfulnessStudy(context, self.maps, self.comparison)

@@ -6,6 +6,7 @@ import type { ViewProps } from "../../ui/view";
 import { HeadDetailView } from "../attention_matrix/head_detail";
 import { CompareMaps } from "../compare/compare_maps";
 import { Decision } from "../decision/decision";
+import { DecisionByLayer } from "../decision_by_layer/decision_by_layer";
 import { HeadGrid } from "../heads/head_grid";
 import { ImageOverview } from "../images/image_overview";
 import { Scrubber } from "../layers/scrubber";
@@ -34,6 +35,7 @@ export const PANELS: readonly PanelEntry[] = [
   { id: "decision", title: "decision", View: Decision, open: true, column: "narrow" },
   { id: "heads", title: "heads", View: HeadGrid, open: true, column: "wide" },
   { id: "film", title: "layers", View: Film, open: true, column: "wide" },
+  { id: "by_layer", title: "decision by layer", View: DecisionByLayer, open: false, column: "wide" },
   { id: "detail", title: "attention matrix", View: HeadDetailView, open: false, column: "wide" },
   { id: "strength", title: "attention distance and entropy", View: StrengthView, open: false, column: "wide" },
   { id: "images", title: "images by head importance", View: ImageOverview, open: false, column: "wide" },

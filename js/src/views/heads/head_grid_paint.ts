@@ -7,6 +7,7 @@ import { pictureOf } from "../../state/pictures";
 import { type Importance, importanceAt } from "../../state/results";
 import { highOf, patchMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
+import { columnWidth, GAP, LEFT } from "../../ui/layer_columns";
 import { paintPlain } from "../../ui/paint_overlay";
 
 export interface Layout {
@@ -20,17 +21,13 @@ export interface Layout {
   height: number;
 }
 
-/** Space between cells, and before the first: the film of maps aligns with both. */
-export const GAP = 4;
-export const LEFT = 22;
 const BAR = 5;
-const WIDEST = 92;
 
 /** Layers are columns, heads are rows; thumbnails keep the shape of the picture. */
 export function layoutOf(info: ModelInfo, width: number): Layout {
   const left = LEFT;
   const top = 18;
-  const cellWidth = Math.max(24, Math.min(WIDEST, (width - left) / info.num_layers));
+  const cellWidth = columnWidth(width, info.num_layers);
   const thumbnail = { width: cellWidth - GAP, height: ((cellWidth - GAP) * info.rows) / info.cols };
   const cellHeight = thumbnail.height + BAR + GAP + 2;
   return {

@@ -1,0 +1,37 @@
+// The picture in gray, each patch in the color of the class that it would say by itself: the surer,
+// the stronger.
+
+import { themeOf } from "../../draw/theme";
+import type { ModelInfo } from "../../protocol/schema";
+import type { LayerDecisions } from "../../state/layer_decisions";
+
+export function paintPatchClasses(
+  context: CanvasRenderingContext2D,
+  width: number,
+  height: number,
+  info: ModelInfo,
+  decisions: LayerDecisions,
+  layer: number,
+): void {
+  const { patches, slot } = decisions;
+  if (!patches) return;
+  const theme = themeOf(context.canvas);
+  context.save();
+  context.globalCompositeOperation = "saturation";
+  context.fillStyle = "gray";
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "source-over";
+  const [w, h] = [width / info.cols, height / info.rows];
+  for (let patch = 0; patch < info.rows * info.cols; patch++) {
+    const [first] = patches.best(layer, patch);
+    if (!first) continue;
+    const own = slot(first.index, layer);
+    const sure = info.output === "value" ? 1 : Math.max(0, Math.min(1, first.value));
+    context.globalAlpha = 0.15 + 0.6 * Math.sqrt(sure);
+    context.fillStyle = theme(own < 0 ? "other" : `class-${own}`);
+    const [col, row] = [patch % info.cols, Math.floor(patch / info.cols)];
+    const [x, y] = [Math.round(col * w), Math.round(row * h)]; // whole pixels: no seams
+    context.fillRect(x, y, Math.round((col + 1) * w) - x, Math.round((row + 1) * h) - y);
+  }
+  context.restore();
+}
