@@ -116,7 +116,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     rows = explainers("vit_base_patch16_224", options.rounds)
-    rows += checks("vit_base_patch16_224", options.rounds)
+    for name in ("vit_base_patch16_224", "vit_tiny_patch16_224"):
+        rows += checks(name, options.rounds)
     rows += memory()
     write_table(rows, "core", options, keep=options.write)
 

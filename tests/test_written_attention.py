@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import timm
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import CaptureError, UnsupportedModelError
 from vit_attention_widget.explainers import daam, gmar, legrad, rollout
+from vit_attention_widget.tracing.checks.attention import check_attention
 
 HEADS, DIM, TOKENS, BATCH = 4, 8, 16, 2
 BIAS = torch.randn(HEADS, TOKENS, TOKENS, generator=torch.Generator().manual_seed(3)).double()
@@ -417,3 +421,39 @@ def test_as_many_images_as_heads_are_told_apart_or_refused() -> None:
         )
     with pytest.raises(UnsupportedModelError, match="as many images as heads"):
         traced(heads_first, HEADS)
+
+
+class Computing(TorchDispatchMode):
+    """Counts operations but those that only look at a tensor in another way."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: object = (), kwargs: object = None
+    ) -> object:
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("depth", [2, 12])
+def test_fused_attention_of_all_layers_is_checked_at_once(depth: int) -> None:
+    model = timm.create_model("vit_tiny_patch16_224", depth=depth, num_classes=5).eval()
+    trace = vaw.trace(model, torch.randn(1, 3, 224, 224))
+    with Computing() as computing:
+        check_attention(trace.layers, trace.model)
+    assert computing.count <= 16
+
+
+@pytest.mark.parametrize("wrong", [0, 5, 11])
+@pytest.mark.parametrize("masked", [{}, {0: [0], 5: [2], 11: [2]}])
+def test_a_layer_whose_outputs_are_not_of_its_attention_is_named(
+    wrong: int, masked: dict[int, list[int]]
+) -> None:
+    """Also where the head that is looked at first is masked."""
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=5).eval()
+    trace = vaw.trace(model, torch.randn(1, 3, 224, 224), gradients=False, head_mask=masked)
+    check_attention(trace.layers, trace.model)
+    records = list(trace.layers)
+    records[wrong] = replace(records[wrong], out=records[wrong].out * 1.01)
+    with pytest.raises(CaptureError, match=rf"layers \[{wrong}\].*off by 1\.0%"):
+        check_attention(records, trace.model)
