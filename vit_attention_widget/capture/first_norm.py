@@ -45,8 +45,6 @@ class FirstNorm:
         """
         if self._attended or not (isinstance(tokens, Tensor) and isinstance(output, Tensor)):
             return
-        if output.shape != tokens.shape:
-            return
         parts = set() if module is None else set(module.modules())
         self._calls = [call for call in self._calls if call.module not in parts]
         self._calls.append(_NormCall(module, tokens, output))
@@ -65,12 +63,13 @@ class FirstNorm:
         """
         if not isinstance(block_input, Tensor):
             return None, None
-        calls = [call for call in self._calls if call.input.shape == block_input.shape]
-        reading = [
-            call
-            for call in calls
-            if call.input is block_input or torch.equal(call.input, block_input)
-        ]
+        # A shape that a function mode sees costs more than the comparison.
+        with torch._C.DisableTorchFunction():
+            shape = block_input.shape
+            calls = [c for c in self._calls if c.input.shape == shape == c.output.shape]
+            reading = [
+                c for c in calls if c.input is block_input or torch.equal(c.input, block_input)
+            ]
         if len(reading) == 1:
             return reading[0].output, None
         if not calls:
