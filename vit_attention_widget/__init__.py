@@ -27,6 +27,7 @@ from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .pruning.partial import PartialPruning, partial_pruning
 from .pruning.top1 import accuracy
 from .strength import AttentionStrength, attention_strength
+from .support.stopped import kept_result
 from .tracing.masking import masked_heads
 from .tracing.run import trace
 from .tracing.trace import Trace
@@ -89,6 +90,7 @@ __all__ = [
     "head_importance_steps",
     "image_overview",
     "image_overview_steps",
+    "kept_result",
     "load_pruned",
     "logit_lens",
     "masked_heads",

@@ -32,12 +32,13 @@ class Removal:
 
 
 def removals(
-    trace: Trace, *, max_batch: int | None = None, progress: Progress | None = None
+    trace: Trace, *, max_batch: int | None = None, progress: Progress | None = None, skip: int = 0
 ) -> Iterator[Removal]:
     """Remove each head that is not masked, from the last layer, the cheapest, to the first.
 
-    At most ``max_batch`` images run at once (chosen from the free memory by default); where even
-    they are too many for the memory, half of them do.
+    The first ``skip`` of them were removed before. At most ``max_batch`` images run at once
+    (chosen from the free memory by default); where even they are too many for the memory, half of
+    them do.
     """
     limit = max(1, (max_batch or batch_limit(trace)) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
@@ -48,7 +49,8 @@ def removals(
     for layer in reversed(range(trace.num_layers)):
         masked = set(trace.head_mask.get(layer, ()))
         heads = [h for h in range(trace.num_heads[layer]) if h not in masked]
-        start = 0
+        start = min(skip, len(heads))
+        skip -= start
         while start < len(heads):
             part = heads[start : start + limit]
             try:

@@ -12,7 +12,7 @@ from ..support.progress import Progress
 from ..tracing.trace import Trace
 from .head_ablation import removals
 from .metrics import EXACT, METRICS, NEED_A_CLASS, Metric, exact_values, lacking
-from .result import Part
+from .result import HeadImportance, Part
 from .taylor import taylor
 from .upper_layers import recorded_outcome
 
@@ -24,42 +24,63 @@ def steps_of_trace(
     metrics: tuple[Metric, ...],
     max_batch: int | None,
     report: Progress,
-) -> Iterator[tuple[str, Part, bool]]:
-    """What is known of the images of a trace, ever more of it.
+    before: HeadImportance | None = None,
+) -> Iterator[HeadImportance]:
+    """What is known of the images of a trace, ever more of it; the last is complete.
 
-    Yields
-    ------
-    target : str
-    part : Part
-    complete : bool
-        Whether that is all.
+    ``before`` is what is known of these images already.
     """
     exact = [metric for metric in metrics if metric in EXACT]
     labels = _labels(trace, exact)
     _check_defined(trace, metrics)
     baseline = _baseline(trace, labels)
-    shape = (trace.batch_size, trace.num_layers, max(trace.num_heads))
-    values = {metric: trace.probabilities.new_full(shape, torch.nan) for metric in metrics}
-    if "taylor" in metrics:
-        values["taylor"] = taylor(trace)
+    heads = _heads_left(trace)
+    left = heads if exact else 0
+    if before is None:
+        shape = (trace.batch_size, trace.num_layers, max(trace.num_heads))
+        values = {metric: trace.probabilities.new_full(shape, torch.nan) for metric in metrics}
+        if "taylor" in metrics:
+            values["taylor"] = taylor(trace)
+    else:
+        _check_same(trace, before, baseline, heads)
+        values = {metric: before[metric].to(baseline.device).clone() for metric in metrics}
+        left = before.parts[0].heads_left
 
-    def part() -> Part:
+    def known() -> HeadImportance:
         copied = {metric: table.clone() for metric, table in values.items()}
-        return Part(copied, baseline, labels, trace.model.output)
+        part = Part(copied, baseline, labels, trace.model.output, left, heads)
+        return HeadImportance((part,), metrics, trace.target.name, ongoing=left > 0)
 
-    name, left = trace.target.name, _heads_left(trace)
-    if not exact or not left:
-        yield name, part(), True
+    if not left or (before is None and "taylor" in metrics):
+        yield known()
+    if not left:
         return
-    if "taylor" in metrics:
-        yield name, part(), False
-    for removal in removals(trace, max_batch=max_batch, progress=report):
-        before = recorded_outcome(trace, removal.layer)
+    for removal in removals(trace, max_batch=max_batch, progress=report, skip=heads - left):
+        recorded = recorded_outcome(trace, removal.layer)
         for metric in exact:
-            change = exact_values(metric, before, removal.outcome, labels)
+            change = exact_values(metric, recorded, removal.outcome, labels)
             values[metric][:, removal.layer, removal.heads] = change.T.to(values[metric])
         left -= len(removal.heads)
-        yield name, part(), left == 0
+        yield known()
+
+
+def _check_same(trace: Trace, before: HeadImportance, baseline: Tensor, heads: int) -> None:
+    """Raise unless what is known is of this model and these images, as far as one can see."""
+    part = before.parts[0]
+    alike = part.heads == heads and part.baseline.shape == baseline.shape
+    now, then = baseline.double().cpu(), part.baseline.double().cpu()
+    if not alike or not torch.allclose(now, then, rtol=1e-2, atol=1e-3, equal_nan=True):
+        raise ParameterError(
+            "What is given as start is of another model, target or other images: there the "
+            f"decision with every head in place was {said_values(then)}, here it is "
+            f"{said_values(now)}. Give what was computed by the same call."
+        )
+
+
+def said_values(values: Tensor) -> str:
+    """The first values of some, as text."""
+    some = ", ".join(f"{value:.4g}" for value in values.flatten()[:3].tolist())
+    return some + (", ..." if values.numel() > 3 else "")
 
 
 def _labels(trace: Trace, exact: Sequence[str]) -> Tensor | None:

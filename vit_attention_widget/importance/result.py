@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..models.output_kind import OutputKind
-from ..results.error_text import error_from, error_text
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
+from ..results.unfinished import Unfinished, counted, extent_from
 from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
 from .metrics import OLD_METRICS, Metric, quantity
 
@@ -45,16 +45,22 @@ def _metric_first(plot: Callable[_P, _R]) -> Callable[_P, _R]:
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the images: values [image, layer, head] by metric, and [image] for the others."""
+    """Some of the images: values [image, layer, head] by metric, and [image] for the others.
+
+    Of ``heads`` heads that are removed in turn, from the last layer to the first, the last
+    ``heads_left`` are not known yet.
+    """
 
     values: Mapping[Metric, Tensor]
     baseline: Tensor
     labels: Tensor | None
     output: OutputKind = "softmax"
+    heads_left: int = 0
+    heads: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class HeadImportance(NamedValues):
+class HeadImportance(Unfinished, NamedValues):
     """Importance of every head, for each image.
 
     Attributes
@@ -66,6 +72,12 @@ class HeadImportance(NamedValues):
     error : Exception or None
         What ended the computation early, e.g. an error of a data loader; all that was computed
         before is here.
+    total : int or None
+        Number of images that were to be measured, where that is known.
+    ongoing : bool
+        Whether more may come: it is one of those that :func:`head_importance_steps` yields.
+    complete : bool
+        Whether the values of all heads and images are here; :attr:`how_far` says what is.
     """
 
     kind = "head importance"
@@ -75,15 +87,46 @@ class HeadImportance(NamedValues):
     metrics: tuple[Metric, ...]
     target: str
     error: Exception | None = None
+    total: int | None = None
+    ongoing: bool = False
 
     stopped = renamed_attribute("error")
+
+    @property
+    def done(self) -> int:
+        """Number of images of which all heads are known."""
+        return sum(len(part.baseline) for part in self.parts if not part.heads_left)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the values of all heads and images are here."""
+        return super().complete and not self._left
+
+    @property
+    def how_far(self) -> str:
+        """What is here, in words: ``"34 of 144 heads"``, ``"8 of 50 images"``."""
+        heads = " and ".join(
+            f"{part.heads - part.heads_left} of {part.heads} heads"
+            + (f" of {len(part.baseline)} images" if len(part.baseline) > 1 else "")
+            for part in self.parts
+            if part.heads_left
+        )
+        images = counted(self.done, self.total, "image")
+        if not heads:
+            return images
+        return heads if not self.done else f"{images}, and {heads} of the next"
+
+    @property
+    def _left(self) -> bool:
+        return any(part.heads_left for part in self.parts)
 
     def __getitem__(self, metric: Metric) -> Tensor:
         """Values of a metric, [image, layer, head]."""
         return torch.cat([part.values[self._checked(metric)] for part in self.parts])
 
     def __repr__(self) -> str:
-        return f"<{self._title()}, by {', '.join(self.metrics)}, of {self.target!r}>"
+        about = f"by {', '.join(self.metrics)}, of {self.target!r}"
+        return f"<{self._title()}, {about}{self._shortfall()}>"
 
     def __len__(self) -> int:
         return sum(len(part.baseline) for part in self.parts)
@@ -163,7 +206,7 @@ class HeadImportance(NamedValues):
                 self.labels[of],
                 self.output,
             )
-            by_class[label] = replace(self, parts=(part,), target=f"class {label}")
+            by_class[label] = replace(self, parts=(part,), target=f"class {label}", total=None)
         return by_class
 
     def ranking(self, metric: Metric | None = None) -> list[tuple[int, int]]:
@@ -234,11 +277,13 @@ class HeadImportance(NamedValues):
 
     def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: variable.values for name, variable in self._variables().items()}
+        last = self.parts[-1]
         about = {
             "metrics": self.metrics,
             "target": self.target,
-            "error": error_text(self.error),
             "output": self.output,
+            **self._about_extent(),
+            "last": [len(last.baseline), last.heads_left, last.heads],
         }
         return tensors, about
 
@@ -249,7 +294,8 @@ class HeadImportance(NamedValues):
         if not all(value.is_floating_point() for value in values.values()):
             raise TypeError("importances are no floating point numbers")
         part = Part(values, tensors["baseline"], tensors.get("label"), about["output"])
-        return cls((part,), metrics, about["target"], error_from(about["error"]))
+        parts = _with_last(part, *about.get("last", (len(part.baseline), 0, 0)))
+        return cls(parts, metrics, about["target"], *extent_from(about))
 
     def _repr_html_(self) -> str:
         maps = (
@@ -258,4 +304,26 @@ class HeadImportance(NamedValues):
             )
             for metric in self.metrics
         )
-        return block(f"{self._title()}, of {self.target}", *maps)
+        return block(f"{self._title()}, of {self.target}{self._shortfall()}", *maps)
+
+
+def _with_last(part: Part, images: int, heads_left: int, heads: int) -> tuple[Part, ...]:
+    """Parts out of a file: the last so many images lack some heads, if any are lacking."""
+    if not heads_left:
+        return (replace(part, heads=heads),)
+    count = len(part.baseline)
+    if not (type(images) is int and 0 < images <= count and 0 <= heads_left <= heads):
+        raise ValueError("it does not say which heads are known")
+    cut = count - images
+    return tuple(
+        Part(
+            {metric: values[some] for metric, values in part.values.items()},
+            part.baseline[some],
+            None if part.labels is None else part.labels[some],
+            part.output,
+            left,
+            heads,
+        )
+        for some, left in ((slice(0, cut), 0), (slice(cut, count), heads_left))
+        if some.stop > some.start
+    )

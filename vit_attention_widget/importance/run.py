@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
-from ..data.reader import Batch, batches, until_error
-from ..errors import ImageError, ParameterError, TargetError
+from ..data.reader import Batch, batches
+from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..runs.kept import Kept, in_batches, measured
 from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
 from ..support.steps import last_of
+from ..support.stopped import keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
 from ..tracing.model_or_trace import check_nothing_beside_trace
@@ -23,7 +26,7 @@ from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .metrics import METRICS, OLD_METRICS, Metric
 from .of_trace import steps_of_trace
-from .result import HeadImportance, Part
+from .result import HeadImportance
 
 __all__ = ["HeadImportance", "head_importance", "head_importance_steps"]
 
@@ -54,6 +57,7 @@ def head_importance_steps(
     metric: Metric | Sequence[Metric] = "probability",
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
+    start: HeadImportance | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadImportance]:
     """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
@@ -74,16 +78,23 @@ def head_importance_steps(
     metrics = _checked_metrics(metric)
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    with reporting(progress) as report:
+    if isinstance(model_or_trace, Trace):
+        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
+        vit, count = model_or_trace.model, model_or_trace.batch_size
+        total: int | None = count
+    else:
+        vit = describe(model_or_trace)
+        vit = vit if images is None else with_names_of(images, vit)
+        mask, total = check_mask(vit, head_mask), count_images(images)
+    kept = Kept(
+        lambda parts: _joined(parts, metrics, total), _parts_to_go_on_from(start, metrics, vit)
+    )
+    with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
-            check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
-            for name, part, _ in steps_of_trace(model_or_trace, metrics, max_batch, report):
-                yield HeadImportance((part,), metrics, name)
+            measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
+            yield from measured(measure, 0, count, kept)
         else:
-            vit = describe(model_or_trace)
-            vit = vit if images is None else with_names_of(images, vit)
-            mask = check_mask(vit, head_mask)
-            yield from _of_images(vit, images, target, metrics, mask, max_batch, report)
+            yield from _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
 
 
 def _of_images(
@@ -94,56 +105,78 @@ def _of_images(
     mask: Heads,
     max_batch: int | None,
     progress: Progress,
+    kept: Kept[HeadImportance, HeadImportance],
 ) -> Iterator[HeadImportance]:
-    """A few images at a time; an error after the first images ends the computation, not more."""
+    """A few images at a time."""
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    total, names = count_images(images), dict[str, None]()
-    parts: list[Part] = []
+    total = count_images(images)
 
-    def measured(batch: Batch) -> Iterator[HeadImportance]:
-        done = sum(len(part.baseline) for part in parts)
-        report = over_images(progress, done, len(batch), total)
-        for name, part, complete in _of_batch(vit, batch, metrics, mask, max_batch, report):
-            names[name] = None
-            yield HeadImportance((*parts, part), metrics, _explained(names))
-            if complete:
-                parts.append(part)
+    def measure(batch: Batch, before: HeadImportance | None) -> Iterator[HeadImportance]:
+        report = over_images(progress, batch.first, len(batch), total)
+        for trace, part in traced_batch(
+            vit,
+            batch,
+            head_mask=mask,
+            gradients="taylor" in metrics,
+            progress=report if metrics == ("taylor",) else no_progress,
+        ):
+            whole = before if len(part) == len(batch) else None
+            yield from steps_of_trace(trace, metrics, max_batch, report, whole)
 
-    read = batches(images, target, at_once)
-    for importance in until_error(read, measured, ImageError, TargetError):
-        if not isinstance(importance, Exception):
-            yield importance
-        elif parts:
-            yield HeadImportance(tuple(parts), metrics, _explained(names), importance)
-        else:
-            raise importance
+    yield from in_batches(batches(images, target, at_once), measure, kept)
 
 
-def _explained(names: Sequence[str] | dict[str, None]) -> str:
+def _joined(
+    parts: Sequence[HeadImportance], metrics: tuple[Metric, ...], total: int | None
+) -> HeadImportance:
+    several = tuple(part for importance in parts for part in importance.parts)
+    count = sum(len(part.baseline) for part in several)
+    return HeadImportance(
+        several,
+        metrics,
+        _explained(dict.fromkeys(part.target for part in parts)),
+        total=total,
+        ongoing=total is None or count < total or not parts[-1].complete,
+    )
+
+
+def _parts_to_go_on_from(
+    start: HeadImportance | None, metrics: tuple[Metric, ...], vit: VisionTransformer
+) -> list[HeadImportance]:
+    """What ``start`` holds, in parts of which only the last is incomplete.
+
+    Raises
+    ------
+    ParameterError
+        If it is no importance of these metrics, or of a model with other heads.
+    """
+    if start is None:
+        return []
+    if not isinstance(start, HeadImportance):
+        raise ParameterError(f"start is a {type(start).__name__}, not a HeadImportance.")
+    if start.metrics != metrics:
+        raise ParameterError(
+            f"start has {', '.join(start.metrics)}, but {', '.join(metrics)} was asked for: go on "
+            "with the same metrics."
+        )
+    shape = (vit.num_layers, max(vit.num_heads))
+    if start.values.shape[1:] != shape:
+        raise ParameterError(
+            f"start is of {start.values.shape[1]} layers of {start.values.shape[2]} heads, but "
+            f"{vit.name} has {shape[0]} of {shape[1]}: it is of another model."
+        )
+    return [
+        HeadImportance((part,), metrics, start.target, ongoing=part.heads_left > 0)
+        for part in start.parts
+    ]
+
+
+def _explained(names: dict[str, None]) -> str:
     return next(iter(names)) if len(names) == 1 else "each image's own class"
 
 
 _IMAGES_AND_HEADS = 64
 """As many images are traced together as make so many variants of a layer."""
-
-
-def _of_batch(
-    vit: VisionTransformer,
-    batch: Batch,
-    metrics: tuple[Metric, ...],
-    head_mask: Heads,
-    max_batch: int | None,
-    report: Progress,
-) -> Iterator[tuple[str, Part, bool]]:
-    """What is known of a batch of images, ever more of it: target, values, whether that is all."""
-    for trace, _ in traced_batch(
-        vit,
-        batch,
-        head_mask=head_mask,
-        gradients="taylor" in metrics,
-        progress=report if metrics == ("taylor",) else no_progress,
-    ):
-        yield from steps_of_trace(trace, metrics, max_batch, report)
 
 
 def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:
@@ -206,6 +239,8 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
     max_batch : int, optional
         At most so many images of one head fewer run at once; chosen from the free memory by
         default. Where it is too many after all, half of it is taken.
+    start : HeadImportance, optional
+        What the same call computed before it was stopped; only the rest is computed.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -222,8 +257,9 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
     Warns
     -----
     UserWarning
-        If a data set or loader raises after the first images: the result holds those, and the
-        error in ``.error``.
+        If an error ends the computation after the first heads: the result holds what is known by
+        then (:attr:`HeadImportance.how_far`), NaN for the rest, and the error in ``.error``. After
+        Ctrl-C and cancel it is what :func:`~vit_attention_widget.kept_result` returns.
 
     Examples
     --------
@@ -237,8 +273,9 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
     True
     """
     if importance.error is not None:
+        known = importance.how_far if importance._left else f"{len(importance)} images"
         warn_caller(
-            f"The importance of heads was computed for {len(importance)} images only, then "
+            f"The importance of heads was computed for {known} only, then "
             f"{type(importance.error).__name__} stopped it: {importance.error}"
         )
     return importance

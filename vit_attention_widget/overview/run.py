@@ -14,11 +14,11 @@ from ..data.reader import Batch, batches, until_error
 from ..errors import ImageError, ParameterError, TargetError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
-from ..importance.run import head_importance
+from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
 from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, ProgressLike, over_images, part_of, reporting
-from ..support.steps import last_of
+from ..support.steps import last_of, last_step
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
 from ..tracing.traced_batch import traced_batch
@@ -140,7 +140,9 @@ def _measured(
     report(0.0, "looking at images")
     measured = []
     for trace, part in traced_batch(vit, batch, gradients=metric == "taylor"):
-        importance = head_importance(trace, metric=metric, max_batch=max_batch, progress=report)
+        importance = last_step(
+            head_importance_steps(trace, metric=metric, max_batch=max_batch, progress=report)
+        )
         report(1.0, "weighing heads")
         best = trace.probabilities.max(-1)
         index = trace.target.index

@@ -15,13 +15,15 @@ So the parameters of the two are written once::
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from .deprecation import warn_renamed
+from .stopped import free_frames, is_stop, partial_of, remember
 
-__all__ = ["last_of"]
+__all__ = ["last_of", "last_step"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -33,6 +35,8 @@ def last_of(
     steps: Callable[_P, Iterator[_R]], *, on_update: bool = False
 ) -> Callable[[Callable[[_R], _R]], Callable[_P, _R]]:
     """Make a function of the parameters of ``steps`` that returns the last value it yields.
+
+    Where an error stops the steps, that is what there was by then; see :mod:`.stopped`.
 
     Parameters
     ----------
@@ -57,12 +61,7 @@ def last_of(
                 warn_renamed(
                     f"{finish.__name__}({_ON_UPDATE}=...)", f"a loop over {steps.__name__}(...)"
                 )
-            value = None
-            for value in inspect.unwrap(steps)(*args, **kwargs):
-                if update is not None:
-                    update(value)
-            assert value is not None
-            return finish(value)
+            return finish(_last(inspect.unwrap(steps)(*args, **kwargs), update))
 
         signature = inspect.signature(steps)
         returned = finish.__annotations__.get("return", inspect.Signature.empty)
@@ -71,3 +70,28 @@ def last_of(
         return run
 
     return decorate
+
+
+def last_step(steps: Iterator[_R]) -> _R:
+    """The last value that is yielded; an error is raised, whatever there was by then."""
+    return deque(steps, maxlen=1)[0]
+
+
+def _last(steps: Iterator[_R], update: Callable[[_R], object] | None) -> _R:
+    """The last value, or what there was of it when an error came; see :mod:`.stopped`."""
+    value: Any = None
+    try:
+        for value in steps:
+            if update is not None:
+                update(value)
+    except BaseException as error:
+        partial = value if partial_of(error) is None else partial_of(error)
+        if not hasattr(partial, "_stopped"):  # nothing, or nothing that could say so
+            raise
+        if is_stop(error):
+            remember(error, partial)
+            raise
+        free_frames(error)
+        return partial._stopped(error)
+    assert value is not None
+    return value._ended() if hasattr(value, "_ended") else value

@@ -12,12 +12,13 @@ from ...errors import ParameterError
 from ...importance.head_ablation import removals
 from ...importance.metrics import METRICS, OLD_METRICS, Metric, exact_values
 from ...importance.result import HeadImportance
-from ...importance.run import head_importance
+from ...importance.run import head_importance_steps
 from ...importance.upper_layers import recorded_outcome
 from ...models import VisionTransformer
 from ...models.head_index import HeadsLike, check_pairs
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
+from ...support.steps import last_step
 from .chunk import Chunk
 
 __all__ = ["ORDERS", "Order", "heads_in_order"]
@@ -57,9 +58,10 @@ def heads_in_order(
     if vit.output == "value":  # its labels would be measured values
         images = [image for chunk in chunks for image in chunk.inputs]
         target = [index for chunk in chunks for index in chunk.labels]
-    importance = head_importance(
+    steps = head_importance_steps(
         vit, images, target, metric=metric, head_mask=chunks[0].mask, progress=early
     )
+    importance = last_step(steps)
     return metric, _ranked(importance)
 
 

@@ -1,0 +1,95 @@
+"""How far a result is, when what computes it was stopped or is still going on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from .error_text import error_from, error_text
+
+__all__ = ["Unfinished", "counted", "extent_from"]
+
+_Result = TypeVar("_Result", bound="Unfinished")
+
+
+class Unfinished:
+    """Mixin for results of long computations; dataclasses with the three fields below.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What ended the computation early; all that was computed before is here.
+    total : int or None
+        How many there were to be (images; heads of a curve), where that is known.
+    ongoing : bool
+        Whether more may come: the result is one of those that steps yield.
+    """
+
+    unit = "image"
+
+    error: Exception | None
+    total: int | None
+    ongoing: bool
+
+    @property
+    def done(self) -> int:
+        """How many are complete, of :attr:`total`."""
+        raise NotImplementedError
+
+    @property
+    def n_images(self) -> int:
+        """Number of images whose values are all there."""
+        return self.done
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for is here."""
+        return self.error is None and not self.ongoing
+
+    @property
+    def how_far(self) -> str:
+        """What is here, in words: ``"8 of 50 images"``."""
+        return counted(self.done, self.total, self.unit)
+
+    def _shortfall(self) -> str:
+        """What a title says of a result that is not complete, after its size."""
+        if self.complete:
+            return ""
+        why = "" if self.error is None else f", then {error_text(self.error)}"
+        return f" (unfinished: {self.how_far}{why})"
+
+    def _stopped(self: _Result, error: Exception) -> _Result:
+        """The same, ended by an error."""
+        return _changed(self, error=error, ongoing=False)
+
+    def _ended(self: _Result) -> _Result:
+        """The same, to which nothing will come: all there is."""
+        return _changed(self, total=self.done, ongoing=False) if self.ongoing else self
+
+    def _about_extent(self) -> dict[str, Any]:
+        """What a file says of it."""
+        return {
+            "error": error_text(self.error),
+            "total": self.total,
+            "ongoing": self.ongoing,
+        }
+
+
+def extent_from(about: Mapping[str, Any]) -> tuple[Exception | None, int | None, bool]:
+    """``error``, ``total`` and ``ongoing`` out of a file; files of earlier releases lack some."""
+    total, ongoing = about.get("total"), about.get("ongoing", False)
+    if not (total is None or type(total) is int) or not isinstance(ongoing, bool):
+        raise ValueError("it does not say how far it is")
+    return error_from(about.get("error")), total, ongoing
+
+
+def counted(done: int, total: int | None, unit: str) -> str:
+    """``"8 of 50 images"``, ``"1 image"``."""
+    several = done if total is None else total
+    of = "" if total is None or total == done else f" of {total}"
+    return f"{done}{of} {unit}{'' if several == 1 else 's'}"
+
+
+def _changed(result: Any, **fields: Any) -> Any:
+    return dataclasses.replace(result, **fields)

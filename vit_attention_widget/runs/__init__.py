@@ -1,0 +1,1 @@
+"""Long runs: images batch by batch, and what was computed is kept."""

@@ -1,0 +1,119 @@
+"""The parts of a result that were computed, and the images that each is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from ..data.reader import Batch
+
+__all__ = ["Kept", "in_batches", "measured"]
+
+
+class Part(Protocol):
+    """A result of some images."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def complete(self) -> bool: ...
+
+
+_P = TypeVar("_P", bound=Part)
+_R = TypeVar("_R")
+
+
+class Kept(Generic[_P, _R]):
+    """Parts of a result, by the number of their first image.
+
+    Parameters
+    ----------
+    join : callable
+        Makes the result of consecutive parts, of which only the last may be incomplete.
+    parts : sequence, optional
+        Those of the first images, to go on from.
+    """
+
+    def __init__(self, join: Callable[[Sequence[_P]], _R], parts: Sequence[_P] = ()) -> None:
+        self._join, self._parts = join, dict[int, _P]()
+        for part in parts:
+            self.put(sum(map(len, self._parts.values())), part)
+        self._gained = False
+
+    def get(self, first: int) -> _P | None:
+        """The part that begins with this image."""
+        return self._parts.get(first)
+
+    def put(self, first: int, part: _P) -> None:
+        """Keep a part; one of the same images that was known before is replaced."""
+        self._parts[first], self._gained = part, True
+
+    @property
+    def images(self) -> int:
+        """How many of the first images have a part."""
+        return sum(map(len, self._first_parts()))
+
+    def result(self) -> _R | None:
+        """What is known of the first images up to those of which nothing is; None of none."""
+        parts = list(self._first_parts())
+        return self._join(parts) if parts else None
+
+    def gained(self) -> _R | None:
+        """:meth:`result`; None where it is no more than what was there to go on from."""
+        return self.result() if self._gained else None
+
+    def _first_parts(self) -> Iterator[_P]:
+        first = 0
+        while (part := self._parts.get(first)) is not None:
+            yield part
+            if not part.complete:
+                return
+            first += len(part)
+
+
+def in_batches(
+    read: Iterator[Batch],
+    measure: Callable[[Batch, _P | None], Iterator[_P]],
+    kept: Kept[_P, _R],
+) -> Iterator[_R]:
+    """Measure what is not kept yet; yields what is known after each step.
+
+    Parameters
+    ----------
+    read : iterator of Batch
+    measure : callable
+        Given a batch and the incomplete part that is known of all its images, or None. Yields
+        parts of them in order: an incomplete one any number of times, then the complete one.
+    kept : Kept
+    """
+    for batch in read:
+        while len(batch):
+            before = kept.get(batch.first)
+            if before is not None and before.complete and len(before) <= len(batch):
+                batch = batch.part(len(before), len(batch))
+                continue
+            of_some = before is not None and len(before) < len(batch)  # and is incomplete
+            some = batch.part(0, len(before)) if before is not None and of_some else batch
+            yield from measured(partial(measure, some), some.first, len(some), kept)
+            batch = batch.part(len(some), len(batch))
+
+
+def measured(
+    measure: Callable[[_P | None], Iterator[_P]], first: int, count: int, kept: Kept[_P, _R]
+) -> Iterator[_R]:
+    """Measure some images, ``count`` from ``first`` on; yields what is known after each step.
+
+    ``measure`` is given the incomplete part that is known of all of them, or None, and yields parts
+    of them in order: an incomplete one any number of times, then the complete one.
+    """
+    before = kept.get(first)
+    if before is not None and len(before) != count:  # of other batches than now
+        before = None
+    is_done = before is not None and before.complete
+    for part in measure(before) if before is None or not is_done else [before]:
+        kept.put(first, part)
+        first += len(part) if part.complete else 0
+        result = kept.result()
+        if result is not None:
+            yield result
