@@ -39,7 +39,7 @@ class IndexedImages(Protocol):
     def __getitem__(self, index: int, /) -> object: ...
 
 
-ImagesLike: TypeAlias = "ImageLike | Iterable[object] | Mapping[str, object] | IndexedImages"
+ImagesLike: TypeAlias = ImageLike | Iterable[object] | Mapping[str, object] | IndexedImages
 """Images as users give them: one image, a list, array or tensor of them, a data set or a loader.
 
 What a list, a data set, a loader or a generator yields may be images, (image, label), (images,
@@ -121,7 +121,7 @@ def in_memory(images: ImagesLike) -> bool:
     return _is_whole(images) or isinstance(images, list | tuple)
 
 
-def is_image(value: object) -> bool:
+def is_image(value: object) -> TypeGuard[ImageLike]:
     """Whether this is one image rather than several, and not a data set."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
         return False  # of paths, or of images

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..models import VisionTransformer
+from ..models.images import ImageLike
 from .items import ImagesLike, in_memory, is_image, items
 from .labels_by_output import presences
 from .reader import batches, samples
@@ -70,18 +71,18 @@ def read_once(images: ImagesLike) -> ImagesLike:
     return images if again else list(samples(images))
 
 
-def raw_images(images: ImagesLike | None, total: int) -> list[object]:
+def raw_images(images: ImagesLike | None, total: int) -> list[ImageLike]:
     """The images as they were given; empty unless all are held in memory one by one."""
     if images is None or not in_memory(images):
         return []
     each = list(items(images))
     if any(isinstance(item.images, Tensor) for item in each):  # a batch of some model's input
         return []
-    raw = [image for item in each for image in item.images]
+    raw = [image for item in each for image in item.images if is_image(image)]
     return raw if len(raw) == total else []
 
 
-def raw_image(images: ImagesLike, index: int, total: int) -> object:
+def raw_image(images: ImagesLike, index: int, total: int) -> ImageLike:
     """An image as it was given, before any model's preparation.
 
     Raises

@@ -11,13 +11,15 @@ import io
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import IO, TypeAlias, TypeGuard
 
 import numpy as np
 import PIL
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
@@ -25,16 +27,18 @@ from ..support.words import said, shorten
 from .picture_limits import ACCEPTED, PIXEL_LIMIT, check_size, limit_advice, out_of_memory
 from .pixel_arrays import from_array, from_tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
 __all__ = ["PIXEL_LIMIT", "ImageLike", "load_image", "picture_name"]
 
 ImageLike: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
-    "| NDArray[np.uint8] | torch.Tensor"
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | Image.Image
+    | NDArray[np.uint8]
+    | torch.Tensor
 )
 """One image: a path, an image file's bytes, an open binary file, a PIL image, or pixels.
 

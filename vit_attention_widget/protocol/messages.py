@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..errors import ProtocolError
 from ..support.words import shorten, shown
@@ -24,7 +24,7 @@ class Request:
 
     id: str
     method: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
 
     def integer(self, name: str, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high`` among the parameters."""
@@ -54,7 +54,7 @@ class Cancel:
     id: str
 
 
-def parse(content: Any) -> Request | Cancel:
+def parse(content: object) -> Request | Cancel:
     """Read a custom message.
 
     Raises
@@ -75,7 +75,7 @@ def parse(content: Any) -> Request | Cancel:
     )
 
 
-def id_of(content: Any) -> str | None:
+def id_of(content: object) -> str | None:
     """The id by which a message is answered; None if it has none that can be sent back."""
     name = content.get("id") if isinstance(content, Mapping) else None
     sound = isinstance(name, str) and len(name) <= _MOST_LETTERS and name.isprintable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ def metadata_of(buffer: bytes) -> dict[str, str]:
     return metadata
 
 
-def quantize(rows: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def quantize(rows: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Rows of values >= 0 as bytes: ``rows`` is about ``bytes / 255 * scale[..., None]``.
 
     Each row keeps its own scale (its largest value), so the error is at most a 510th of that.

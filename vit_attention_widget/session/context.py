@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -46,7 +46,7 @@ _KEEPS_CHANGING = 2.0
 _IN_TRAINING = "It keeps changing, as in training: choose anything to look at it again later."
 
 
-def nothing(*_: Any) -> None:
+def nothing(*_: object) -> None:
     """Done with a job whose work publishes its own results."""
 
 

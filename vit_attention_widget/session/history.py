@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Literal
+
+from traitlets import Bunch
 
 from ..protocol.schema.selections import Head, PruningHistory
 from .context import Context
@@ -41,21 +43,19 @@ class History:
         """Do again what was undone last; whether there was anything."""
         return self._move("redo", "undo")
 
-    def _move(self, source: str, target: str) -> bool:
+    def _move(self, source: Literal["undo", "redo"], target: Literal["undo", "redo"]) -> bool:
         with self._context.lock:
-            history: Any = self._context.traits._history
+            history = self._context.traits._history
             if not history[source]:
                 return False
             *rest, step = history[source]
-            moved = {
-                "pruned": _toggled(history["pruned"], step),
-                source: rest,
-                target: [*history[target], step],
-            }
+            moved = history.copy()
+            moved["pruned"] = _toggled(history["pruned"], step)
+            moved[source], moved[target] = rest, [*history[target], step]
             self._context.traits._history = moved
             return True
 
-    def _pruned(self, change: Any) -> None:
+    def _pruned(self, change: Bunch) -> None:
         traits = self._context.traits
         history, pruned = traits._history, change["new"]
         if pruned != history["pruned"]:
@@ -63,7 +63,7 @@ class History:
             undo = [*history["undo"], step][-MOST_STEPS:]
             traits._history = {"pruned": pruned, "undo": undo, "redo": []}
 
-    def _stepped(self, change: Any) -> None:
+    def _stepped(self, change: Bunch) -> None:
         self._context.traits.pruned_heads = change["new"]["pruned"]
 
 

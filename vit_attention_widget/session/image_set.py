@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
 from ..data.items import ImagesLike
 from ..data.kept import KeptInputs, kept_inputs, raw_image, raw_images
 from ..models import VisionTransformer
+from ..models.images import ImageLike
 from .subject import image_name
 
 __all__ = ["ImageSet"]
@@ -56,7 +56,7 @@ class ImageSet:
         return [label for _, label in self.entries if label is not None] or None
 
     @property
-    def with_truth(self) -> list[tuple[Tensor, Any]] | None:
+    def with_truth(self) -> list[tuple[Tensor, int | Tensor | None]] | None:
         """Model input of each image with what is true of it: its class, or 0 or 1 of each class."""
         if self.presences is not None:
             return list(zip(self.inputs, self.presences.int(), strict=True))
@@ -74,7 +74,7 @@ class ImageSet:
         names = self.names
         return (names[index] if names else "") or f"image {index}"
 
-    def raw(self, index: int) -> Any:
+    def raw(self, index: int) -> ImageLike:
         """An image as it was given, before any model's preparation; see ``raw_image``."""
         return raw_image(self.given, index, len(self))
 

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import Any
+from typing import Any, ParamSpec
 
 from ..errors import JobCancelled
 from ..support.progress import Progress
@@ -32,6 +32,8 @@ _EVERY = 0.1
 _EXIT_TIMEOUT = 60.0
 """How long a process that ends waits for what its lanes are computing, in seconds."""
 
+_P = ParamSpec("_P")
+
 _here = threading.local()
 _lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
 
@@ -41,7 +43,7 @@ def in_lane() -> bool:
     return getattr(_here, "lane", None) is not None
 
 
-def _nothing(*_: Any) -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
@@ -55,8 +57,8 @@ class Job:
 
     slot: str
     label: str
-    work: Callable[[Progress], Any]
-    on_done: Callable[[Any], None] = _nothing
+    work: Callable[[Progress], object]
+    on_done: Callable[[Any], None] = _nothing  # takes what work returns
     on_error: Callable[[BaseException], None] = _nothing
     on_cancelled: Callable[[], None] = _nothing
     fraction: float | None = None
@@ -85,10 +87,10 @@ class Job:
             raise kind(f"{self.label}: cancelled.")
 
 
-def _call(callback: Callable[..., None], *args: Any) -> None:
+def _call(callback: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
     """Call back; log what that raises."""
     try:
-        callback(*args)
+        callback(*args, **kwargs)
     except Exception:
         log.exception("An error in what was called when a job started, went on or ended")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 import traitlets
+from traitlets import Bunch
+from traitlets.utils.sentinel import Sentinel
 
 from .lanes import in_lane
 
@@ -14,7 +16,7 @@ __all__ = ["LoggedObservers"]
 
 log = logging.getLogger(__name__)
 
-Observer: TypeAlias = Callable[[Any], object]
+Observer: TypeAlias = Callable[[Bunch], object]
 
 
 class LoggedObservers(traitlets.HasTraits):
@@ -24,13 +26,23 @@ class LoggedObservers(traitlets.HasTraits):
     observer's error is raised, as traitlets does.
     """
 
-    def observe(self, handler: Observer, *args: Any, **kwargs: Any) -> None:
+    def observe(
+        self,
+        handler: Observer,
+        names: Sentinel | str | Collection[Sentinel | str] = traitlets.All,
+        type: Sentinel | str = "change",  # noqa: A002 - traitlets calls it so
+    ) -> None:
         """Call ``handler(change)`` when a trait changes; arguments are those of traitlets."""
-        super().observe(_logged(handler), *args, **kwargs)
+        super().observe(_logged(handler), names, type)
 
-    def unobserve(self, handler: Observer | None = None, *args: Any, **kwargs: Any) -> None:
+    def unobserve(
+        self,
+        handler: Observer | None = None,
+        names: Sentinel | str | Collection[Sentinel | str] = traitlets.All,
+        type: Sentinel | str = "change",  # noqa: A002
+    ) -> None:
         """The opposite of :meth:`observe`; None takes away all observers."""
-        super().unobserve(_logged(handler), *args, **kwargs)
+        super().unobserve(_logged(handler), names, type)
 
 
 class _Logged:
@@ -39,7 +51,7 @@ class _Logged:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
-    def __call__(self, change: Any) -> None:
+    def __call__(self, change: Bunch) -> None:
         if not in_lane():
             self._observer(change)
             return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import SupportsIndex, get_args
 
 import traitlets
+from traitlets import Bunch, TraitType
 
 from ..errors import ParameterError
 from ..explainers import LONG_METHODS, METHODS
 from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
-from ..models.head_index import check_heads, head_pairs, layer_index, whole_number
+from ..models.head_index import HeadsLike, check_heads, head_pairs, layer_index, whole_number
 from ..protocol.schema.selections import (
     Colormap,
     Direction,
@@ -40,10 +41,11 @@ IMAGE_METRICS = tuple(metric for metric in METRICS if metric != "accuracy")
 """Accuracy needs many images."""
 
 
-class _Target(traitlets.Any):
+class _Target(TraitType[int | None, SupportsIndex | str | None]):
     """A class; choosing the one that is predicted anyway is a choice too."""
 
-    def set(self, obj: Any, value: Any) -> None:
+    def set(self, obj: traitlets.HasTraits, value: SupportsIndex | str | None) -> None:
+        assert isinstance(obj, CheckedSelections)
         with obj._context.lock:
             super().set(obj, value)
             obj._chose_target(value)
@@ -56,30 +58,30 @@ class CheckedSelections(SessionTraits):
 
     _context: Context
 
-    def _chose_target(self, value: Any) -> None:
+    def _chose_target(self, value: SupportsIndex | str | None) -> None:
         """Called whenever a target is set, also to what it was."""
 
     @traitlets.validate("target")
-    def _check_target(self, proposal: Any) -> int | None:
+    def _check_target(self, proposal: Bunch) -> int | None:
         value = proposal["value"]
         if value is None:
             return None
         return class_index(value, self._context.vit)
 
     @traitlets.validate("selected_layer")
-    def _check_layer(self, proposal: Any) -> int:
+    def _check_layer(self, proposal: Bunch) -> int:
         return layer_index(self._context.vit, proposal["value"])
 
     @traitlets.validate("selected_head")
-    def _check_head(self, proposal: Any) -> int:
+    def _check_head(self, proposal: Bunch) -> int:
         return _whole("head", proposal["value"], -1, max(self._context.vit.num_heads) - 1)
 
     @traitlets.validate("selected_token")
-    def _check_token(self, proposal: Any) -> int:
+    def _check_token(self, proposal: Bunch) -> int:
         return _whole("token", proposal["value"], 0, self._context.subject.tokens.num_tokens - 1)
 
     @traitlets.validate("selected_image")
-    def _check_image(self, proposal: Any) -> int:
+    def _check_image(self, proposal: Bunch) -> int:
         value = proposal["value"]
         if self._context.image_set is None and value != -1:
             raise ParameterError(
@@ -89,14 +91,14 @@ class CheckedSelections(SessionTraits):
         return _whole("image", value, -1, len(self._context.image_set or ()) - 1)
 
     @traitlets.validate("pruned_heads")
-    def _check_pruned(self, proposal: Any) -> list[tuple[int, int]]:
+    def _check_pruned(self, proposal: Bunch) -> list[tuple[int, int]]:
         return head_pairs(check_heads(self._context.vit, proposal["value"]))
 
     @traitlets.validate("_history")
-    def _check_history(self, proposal: Any) -> PruningHistory:
+    def _check_history(self, proposal: Bunch) -> PruningHistory:
         vit, value = self._context.vit, proposal["value"]
 
-        def heads(given: Any) -> list[Head]:
+        def heads(given: HeadsLike) -> list[Head]:
             return head_pairs(check_heads(vit, given))
 
         form = {name: type(part) for name, part in value.items()} if type(value) is dict else None
@@ -111,7 +113,7 @@ class CheckedSelections(SessionTraits):
     @traitlets.validate(
         "direction", "method", "metric", "colormap", "interpolation", "scale", "overlay"
     )
-    def _check_choice(self, proposal: Any) -> str:
+    def _check_choice(self, proposal: Bunch) -> str:
         name = proposal["trait"].name
         choices = {
             "direction": DIRECTIONS,
@@ -130,14 +132,14 @@ class CheckedSelections(SessionTraits):
         return str(value)
 
     @traitlets.validate("opacity")
-    def _check_opacity(self, proposal: Any) -> float:
+    def _check_opacity(self, proposal: Bunch) -> float:
         value = proposal["value"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ParameterError(f"opacity is {shown(value)}: a number from 0 to 1 was expected.")
         return float(value)
 
 
-def _whole(what: str, value: Any, low: int, high: int) -> int:
+def _whole(what: str, value: object, low: int, high: int) -> int:
     index = whole_number(value)
     if index is None or not low <= index <= high:
         raise ParameterError(f"There is no {what} {shown(value)}: they run from {low} to {high}.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
+from traitlets import Bunch
 
 from ..comparison.result import Comparison
 from ..data.items import ImagesLike
@@ -43,6 +44,12 @@ from .studies.layer_decisions import LAYER_DECISIONS_SLOT
 from .subject import Subject
 from .traces import Traces
 from .traits import OPTIONS, SELECTIONS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .traits import Selections
+
 
 __all__ = ["Session"]
 
@@ -108,7 +115,7 @@ class Session(CheckedSelections):
         models: Mapping[str, nn.Module | VisionTransformer] | None = None,
         class_names: ClassNamesLike | None = None,
         output: OutputKind | None = None,
-        **selection: Any,
+        **selection: Unpack[Selections],
     ) -> None:
         unknown = [name for name in selection if name not in OPTIONS]
         if unknown:
@@ -231,11 +238,11 @@ class Session(CheckedSelections):
         """
         self._prompts.set(prompts)
 
-    def _chose_target(self, value: Any) -> None:
+    def _chose_target(self, value: SupportsIndex | str | None) -> None:
         if not self._context.is_quiet and self._aim_at_class(value):
             self._traces.start("another class")  # the class that was selected all along
 
-    def _aim_at_class(self, value: int | None) -> bool:
+    def _aim_at_class(self, value: SupportsIndex | str | None) -> bool:
         """Explain a class from now on; whether another target was explained until now."""
         explained = self._context.explained
         explained.follows_prediction, other = value is None, explained.other
@@ -246,7 +253,7 @@ class Session(CheckedSelections):
             describe_subject(self._context)
         return other is not None
 
-    def _on_selection(self, change: Any) -> None:
+    def _on_selection(self, change: Bunch) -> None:
         """Do what a user's choice asks for."""
         context, name, value = self._context, change["name"], change["new"]
         if name == "metric":

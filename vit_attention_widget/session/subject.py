@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -59,7 +58,7 @@ class Subject:
         return tokens.token(tokens.rows // 2, tokens.cols // 2)
 
 
-def image_name(image: Any) -> str:
+def image_name(image: object) -> str:
     """The file name of an image where it has one, else "image"."""
     name = getattr(image, "filename", image)
     if isinstance(name, str):

@@ -7,11 +7,12 @@ are given here as what is read (once it is there), and what may be set.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex, TypedDict, TypeVar
 
 import traitlets
 from traitlets import TraitType
 
+from ..models.head_index import HeadsLike
 from ..protocol.schema.results import (
     Accuracy,
     Comparison,
@@ -37,64 +38,97 @@ from ..protocol.schema.selections import (
 )
 from .observers import LoggedObservers
 
-__all__ = ["OPTIONS", "RESULTS", "SELECTIONS", "ResultTraits", "SelectionTraits", "SessionTraits"]
+__all__ = [
+    "OPTIONS",
+    "RESULTS",
+    "SELECTIONS",
+    "ResultTraits",
+    "SelectionTraits",
+    "Selections",
+    "SessionTraits",
+]
 
 
-def _checked(default: Any) -> Any:
+_Get = TypeVar("_Get")
+_Set = TypeVar("_Set")
+
+
+def _checked(default: _Set) -> TraitType[_Get, _Set]:
     """A trait that takes what the session's validator lets through: Any would let None through."""
-    return TraitType(default).tag(sync=True)
+    return TraitType[_Get, _Set](default).tag(sync=True)
 
 
-def _dict() -> Any:
-    return traitlets.Dict().tag(sync=True)
+def _dict() -> TraitType[_Get, _Set]:
+    trait: TraitType[Any, Any] = traitlets.Dict()  # which knows no TypedDict
+    return trait.tag(sync=True)
+
+
+class Selections(TypedDict, total=False):
+    """The selections that sessions and widgets take by name; :class:`SelectionTraits` says more."""
+
+    selected_layer: SupportsIndex
+    selected_head: SupportsIndex
+    selected_token: SupportsIndex
+    selected_image: SupportsIndex
+    direction: Direction
+    pruned_heads: HeadsLike
+    method: str
+    metric: str
+    colormap: Colormap
+    opacity: float
+    interpolation: Interpolation
+    scale: Scale
+    overlay: Overlay
 
 
 class SelectionTraits(LoggedObservers):
     """What is selected; goes both ways between kernel and browser. The session validates it."""
 
-    target: TraitType[int | None, Any] = traitlets.Any(None).tag(sync=True)
+    target: TraitType[int | None, SupportsIndex | str | None] = traitlets.Any(None).tag(sync=True)
     """Class that is explained; may be set by name, or to None for the predicted class."""
 
-    selected_layer: TraitType[int, Any] = _checked(0)
+    selected_layer: TraitType[int, SupportsIndex] = _checked(0)
     """Layer, from 0."""
 
-    selected_head: TraitType[int, Any] = _checked(0)
+    selected_head: TraitType[int, SupportsIndex] = _checked(0)
     """Head of the layer, from 0; -1 is the mean of the heads."""
 
-    selected_token: TraitType[int, Any] = _checked(0)
+    selected_token: TraitType[int, SupportsIndex] = _checked(0)
     """Index in the sequence; prefix tokens come first."""
 
-    selected_image: TraitType[int, Any] = _checked(-1)
+    selected_image: TraitType[int, SupportsIndex] = _checked(-1)
     """Which image of the set is looked at; -1 is the one that was given."""
 
-    direction: TraitType[Direction, Any] = _checked("attends_to")
+    direction: TraitType[Direction, Direction] = _checked("attends_to")
     """Whether the token's row of the attention is shown (attends_to), or its column."""
 
-    _history: TraitType[PruningHistory, Any] = _checked({"pruned": [], "undo": [], "redo": []})
+    _history: TraitType[PruningHistory, PruningHistory] = _checked(
+        {"pruned": [], "undo": [], "redo": []}
+    )
     """The pruned heads with the steps that led to them, see ``undo`` and ``redo``."""
 
-    pruned_heads: TraitType[list[Head], Any] = _checked(())
+    pruned_heads: TraitType[list[Head], HeadsLike] = _checked(())
     """Sorted list of (layer, head); may be set to ``{layer: [heads]}``."""
 
-    method: TraitType[str, Any] = _checked("daam")
+    method: TraitType[str, str] = _checked("daam")
     """One of the explainers."""
 
-    metric: TraitType[str, Any] = _checked("probability")
+    metric: TraitType[str, str] = _checked("probability")
     """One of the metrics of head importance that need no set of images."""
 
-    colormap: TraitType[Colormap, Any] = _checked("viridis")
+    colormap: TraitType[Colormap, Colormap] = _checked("viridis")
     """One of viridis, cividis and magma."""
 
-    opacity: TraitType[float, Any] = _checked(0.6)
+    opacity: TraitType[float, float] = _checked(0.6)
     """Of the map over the picture, in [0, 1]."""
 
-    interpolation: TraitType[Interpolation, Any] = _checked("bilinear")
+    interpolation: TraitType[Interpolation, Interpolation] = _checked("bilinear")
     """Of the map over the picture: bilinear or nearest."""
 
-    scale: TraitType[Scale, Any] = _checked("shared")
+    scale: TraitType[Scale, Scale] = _checked("shared")
     """How the layers' maps share a color scale: shared, layer or sigmoid."""
 
-    overlay: TraitType[Overlay, Any] = _checked("explanation")
+    overlay: TraitType[Overlay, Overlay] = _checked("explanation")
     """What lies on the Explorer's picture: explanation, attention or plain."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import ParamSpec, get_args
 
 from ..errors import ProtocolError
 from ..explainers import LONG_METHODS, METHODS
@@ -23,6 +23,9 @@ Work = Callable[[], bytes]
 
 _MOST_PROMPTS, _MOST_LETTERS = 100, 20_000
 _FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
+
+
+_P = ParamSpec("_P")
 
 
 def nothing() -> bytes:
@@ -46,8 +49,8 @@ def work_of(session: Session, request: Request) -> Work:
     return answer(session, request)
 
 
-def _started(start: Callable[..., None], *given: Any) -> Work:
-    start(*given)
+def _started(start: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> Work:
+    start(*args, **kwargs)
     return lambda: b""
 
 
@@ -81,8 +84,11 @@ def _compare(session: Session, request: Request) -> Work:
     of, given = request.choice("of", KINDS), request.params
     method = request.choice("method", (*METHODS, *LONG_METHODS)) if "method" in given else None
     classes, count = given.get("classes", []), session._model_info["num_classes"]
-    whole = isinstance(classes, list) and all(type(c) is int and 0 <= c < count for c in classes)
-    if not whole or len(classes) > MOST_CLASSES:
+    if (
+        not isinstance(classes, list)
+        or not all(type(c) is int and 0 <= c < count for c in classes)
+        or len(classes) > MOST_CLASSES
+    ):
         raise ProtocolError(
             f"compare got classes = {shown(classes)}; a list of at most {MOST_CLASSES} numbers of "
             f"classes below {count} was expected."

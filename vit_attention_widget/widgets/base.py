@@ -6,15 +6,16 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 from torch import nn
+from traitlets import Bunch
 
 from ..data.items import ImagesLike
 from ..errors import ParameterError, VitAttentionError
@@ -26,15 +27,30 @@ from ..patterns import AttentionPatterns
 from ..protocol.messages import Cancel, answer, cancelled, failure, id_of, parse
 from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
-from ..session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
+from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
 
-__all__ = ["SessionWidget"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+__all__ = ["SessionWidget", "WidgetOptions"]
 
 log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent.parent / "static"
+
+
+class WidgetOptions(Selections, total=False):
+    """What every widget takes by name only."""
+
+    session: Session | None
+    image_set: ImagesLike | None
+    patterns: AttentionPatterns | None
+    models: Mapping[str, nn.Module | VisionTransformer] | None
+    class_names: ClassNamesLike | None
+    output: OutputKind | None
 
 
 class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
@@ -93,7 +109,7 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         models: Mapping[str, nn.Module | VisionTransformer] | None = None,
         class_names: ClassNamesLike | None = None,
         output: OutputKind | None = None,
-        **selection: Any,
+        **selection: Unpack[Selections],
     ) -> None:
         self._owns_session = session is None
         if session is None:
@@ -169,7 +185,7 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
                 session.close()
         super().close()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
+    def set_state(self, sync_data: Mapping[str, object]) -> None:
         """Take what the browser changed; what is not allowed is set back there."""
         writable = (*SELECTIONS, *self.own)
         allowed = {name: sync_data[name] for name in writable if name in sync_data}
@@ -185,14 +201,16 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         if refused:
             self.send_state(refused)
 
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+    def get_state(
+        self, key: str | Iterable[str] | None = None, drop_defaults: bool = False
+    ) -> dict[str, object]:
         """All that is synchronized; rows of the selected token too, as no browser may ask again."""
         if key is None and self._session is not None:
             self._session.attention.refresh_rows()
-        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        state: dict[str, object] = super().get_state(key, drop_defaults)
         return state
 
-    def _take(self, name: str, value: Any) -> Any:
+    def _take(self, name: str, value: object) -> object:
         """Set in the session what the browser changed; what the session, which checks it, took."""
         session = self._session
         if session is None or name not in SELECTIONS:
@@ -205,28 +223,28 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
         return getattr(session, name)
 
     @traitlets.validate(*SELECTIONS)
-    def _check(self, proposal: Any) -> Any:
+    def _check(self, proposal: Bunch) -> object:
         """What the session has is right; anything else is checked by the session."""
         session, name, value = self._session, proposal["trait"].name, proposal["value"]
         if session is None or getattr(session, name) is value:
             return value
         return session.traits()[name]._validate(session, value)
 
-    def _to_session(self, change: Any) -> None:
+    def _to_session(self, change: Bunch) -> None:
         session, name = self._session, change["name"]
         if session is not None and getattr(session, name) != change["new"]:
             session.set_trait(name, change["new"])
 
-    def _from_session(self, change: Any) -> None:
+    def _from_session(self, change: Bunch) -> None:
         if self._taking != (threading.get_ident(), change["name"]):  # the browser has it already
             self._mirror(change["name"], change["new"])
 
-    def _mirror(self, name: str, value: Any) -> None:
+    def _mirror(self, name: str, value: object) -> None:
         same = name != "importance" and getattr(self, name) == value
         if self._session is not None and not same:
             self.set_trait(name, value)
 
-    def _answer(self, _: Any, content: Any, buffers: Any) -> None:
+    def _answer(self, _: object, content: object, buffers: object) -> None:
         session = self._session
         if session is None:
             return

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import traitlets
 from torch import nn
+from traitlets import Bunch
 
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.images import ImageLike
 from ..support.words import shown
 from ..targets.user_target import TargetLike
-from .base import SessionWidget
+from .base import SessionWidget, WidgetOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 
 __all__ = ["PANELS", "USUAL_PANELS", "Explorer"]
 
@@ -65,7 +70,7 @@ class Explorer(SessionWidget):
     own: ClassVar[tuple[str, ...]] = ("panels",)
 
     # Not Any: it takes None without a check.
-    panels = traitlets.TraitType[Any, Any](list(USUAL_PANELS)).tag(sync=True)
+    panels = traitlets.TraitType[list[str], Sequence[str]](list(USUAL_PANELS)).tag(sync=True)
 
     def __init__(
         self,
@@ -74,21 +79,21 @@ class Explorer(SessionWidget):
         target: TargetLike = None,
         *,
         panels: Sequence[str] = USUAL_PANELS,
-        **options: Any,
+        **options: Unpack[WidgetOptions],
     ) -> None:
         panels = _panels(panels)  # before anything is computed
         super().__init__(model, image, target, **options)
         self.panels = panels
 
     @traitlets.validate("panels")
-    def _check_panels(self, proposal: Any) -> list[str]:
+    def _check_panels(self, proposal: Bunch) -> list[str]:
         return _panels(proposal["value"])
 
-    def _take(self, name: str, value: Any) -> Any:
+    def _take(self, name: str, value: object) -> object:
         return _panels(value) if name == "panels" else super()._take(name, value)
 
 
-def _panels(value: Any) -> list[str]:
+def _panels(value: object) -> list[str]:
     """Panels as a new list; raises where one does not exist, or stands there twice."""
     if not isinstance(value, list | tuple):
         raise ParameterError(

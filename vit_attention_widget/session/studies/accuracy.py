@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from ...protocol.schema.results import Accuracy
@@ -32,7 +30,9 @@ class AccuracyStudy(Study):
             context.lanes.long, "accuracy", "counting", lambda p: self._count(images, p), self._show
         )
 
-    def _count(self, images: list[tuple[Tensor, Any]], progress: Progress) -> Accuracy:
+    def _count(
+        self, images: list[tuple[Tensor, int | Tensor | None]], progress: Progress
+    ) -> Accuracy:
         vit, heads = self._context.vit, self._traits.pruned_heads
         if self._whole is None:
             self._whole = accuracy(vit, images, progress=progress)

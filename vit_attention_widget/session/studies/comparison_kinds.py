@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from ...errors import CaptureError, TargetError, UnsupportedModelError
 from ...models import VisionTransformer
 from ...support.progress import Progress, part_of
 from ...targets.user_target import TargetLike
+from ...tracing.layer_record import LayerRecord
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..context import Context
@@ -41,7 +41,9 @@ class ComparisonKinds:
         self._context = context
         self._maps = maps
         self._by_class: dict[tuple[str, int], LayerMaps] = {}
-        self._by_class_of: Any = None  # the layers of the trace that they are of
+        self._by_class_of: Sequence[LayerRecord] | None = (
+            None  # the layers of the trace that they are of
+        )
 
     def work_of(self, kind: str) -> Callable[[Request, Progress], Compared]:
         """What computes a kind of comparison."""

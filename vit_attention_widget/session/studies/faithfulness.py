@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -12,6 +12,8 @@ from ...evaluation import BASELINES, Curve, Scores, center, random, scores_of
 from ...explainers import Attribution
 from ...protocol.schema.results import Areas, ComparedScores, MapScores
 from ...support.progress import Progress
+from ...targets.target import Target
+from ...tracing.layer_record import LayerRecord
 from ...tracing.run import trace
 from ...tracing.trace import Trace
 from ..context import Context
@@ -51,7 +53,10 @@ class FaithfulnessStudy(Study):
         self._drop_baselines()
 
     def _drop_baselines(self) -> None:
-        self._baselines_of: tuple[Any, Any] = (None, None)  # layers and target of a trace
+        self._baselines_of: tuple[Sequence[LayerRecord] | None, Target | None] = (
+            None,
+            None,
+        )  # layers and target of a trace
         self._baseline_scores: dict[str, Scores] = {}
 
     def score_map(self) -> None:
@@ -149,7 +154,7 @@ class FaithfulnessStudy(Study):
             context.wait_for_trace()
             work(progress)
 
-        def close(_: Any = None) -> None:
+        def close(_: object = None) -> None:
             if self._request is request:
                 self._request = None
                 traits.faithfulness = {**traits.faithfulness, "asked": ""}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from ..stepwise import Stepwise
 from .study import Study
 
 __all__ = ["IMAGES_SLOT", "ImageStudy"]
+
+Result = TypeVar("Result")
 
 IMAGES_SLOT = "images"
 """Work on the whole set, which goes on while other images are looked at."""
@@ -151,17 +153,19 @@ class ImageStudy(Study):
         self,
         lane: Lane,
         label: str,
-        work: Callable[[Progress], Any],
-        take: Callable[[Any], None],
+        work: Callable[[Progress], Result],
+        take: Callable[[Result], None],
         dropped: Callable[[], None] = lambda: None,
-        **options: Any,
+        *,
+        says: Callable[[], str] | None = None,
+        go_on: Callable[[], None] | None = None,
     ) -> None:
         """Compute what stays true while another image is looked at."""
         context = self._context
         images = context.image_set
         context.do(
             lane, IMAGES_SLOT, label, work, take,
-            still=lambda: context.image_set is images, dropped=dropped, **options,
+            still=lambda: context.image_set is images, dropped=dropped, says=says, go_on=go_on,
         )  # fmt: skip
 
 
