@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..results.csv_file import write_csv
+from ..results.csv_file import Row, write_csv
 from ..results.heat_map import heat_map, heat_maps
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
+from ..results.storage import JsonObject
 from ..statistics.ranks import rank_correlation
 from ..support.deprecation import (
     renamed_attribute,
@@ -140,7 +141,7 @@ class Comparison(NamedValues):
 
     # Tables ---------------------------------------------------------------------------------------
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """One dict for each pair of maps: ``map``, ``other`` and their ``rank_correlation``."""
         table, names = self.rank_correlation.tolist(), self.names
         return [
@@ -208,7 +209,7 @@ class Comparison(NamedValues):
     def _coords(self) -> Mapping[str, Sequence[str]]:
         return {"map": self.names, "other": self.names}
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {
             "values": self.values,
             "rank_correlation": torch.from_numpy(self.rank_correlation),
@@ -217,7 +218,7 @@ class Comparison(NamedValues):
         return tensors, {"items": items, "skipped": dict(self.skipped)}
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Comparison:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Comparison:
         items = tuple(MapOf(**item) for item in about["items"])
         return cls(tensors["values"], items, tensors["rank_correlation"].numpy(), about["skipped"])
 

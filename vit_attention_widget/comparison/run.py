@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from ..models import VisionTransformer
 from ..models.head_index import layer_index
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, part_of, reporting
-from ..targets.user_target import resolve
+from ..targets.user_target import TargetLike, resolve
 from ..tracing.trace import Trace
 from .grid import on_finest_grid
 from .result import Comparison, MapOf
@@ -25,7 +24,7 @@ from .source import sources
 __all__ = ["compare"]
 
 
-def _has_methods(args: Sequence[Any]) -> bool:
+def _has_methods(args: Sequence[object]) -> bool:
     """Whether the arguments after the images are methods, targets, layer, as they used to be."""
     return len(args) > 1 or are_methods(args[0])
 
@@ -40,7 +39,7 @@ def compare(
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
     images: ImagesLike | None = None,
-    target: Any = None,
+    target: TargetLike | Sequence[TargetLike] = None,
     *,
     methods: MethodsLike | None = None,
     layer: int | Sequence[int] | None = -1,
@@ -110,7 +109,7 @@ def _compared(
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
     images: ImagesLike | None,
-    target: Any,
+    target: TargetLike | Sequence[TargetLike],
     methods: MethodsLike | None,
     layer: int | Sequence[int] | None,
     report: Progress,
@@ -162,7 +161,7 @@ def _compared(
     return Comparison.of(on_finest_grid(grids), [items[i] for i in kept], reasons)
 
 
-def _aimed(trace: Trace, target: Any) -> Trace:
+def _aimed(trace: Trace, target: TargetLike) -> Trace:
     """The trace for a target; itself if it has that target already, with what was computed."""
     if target is None:
         return trace
@@ -175,7 +174,7 @@ def _target_name(trace: Trace, image: int) -> str:
     return trace.target.name if index is None else trace.model.class_name(index[image])
 
 
-def _targets(target: Any) -> list[Any]:
+def _targets(target: TargetLike | Sequence[TargetLike]) -> list[TargetLike]:
     if isinstance(target, Tensor | np.ndarray):
         target = target.tolist()
     if isinstance(target, Sequence) and not isinstance(target, str):
@@ -185,7 +184,7 @@ def _targets(target: Any) -> list[Any]:
     return [target]
 
 
-def _layers(vit: VisionTransformer, layer: Any) -> list[int]:
+def _layers(vit: VisionTransformer, layer: int | Sequence[int] | None) -> list[int]:
     if layer is None:
         return list(range(vit.num_layers))
     chosen = list(layer) if isinstance(layer, Sequence | np.ndarray) else [layer]

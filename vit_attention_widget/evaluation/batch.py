@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +88,7 @@ class Evaluator:
             self.evaluate_trace(traced, part.images)
             yield
 
-    def evaluate_trace(self, trace: Trace, images: Sequence[Any] | Tensor) -> None:
+    def evaluate_trace(self, trace: Trace, images: Sequence[object] | Tensor) -> None:
         """Evaluate a trace.
 
         Parameters
@@ -130,7 +129,7 @@ class Evaluator:
         self.parts.append(Part(values, {name: _stacked(each) for name, each in curves.items()}))
 
     def _placed_masks(
-        self, trace: Trace, images: Sequence[Any] | Tensor
+        self, trace: Trace, images: Sequence[object] | Tensor
     ) -> tuple[Tensor, Tensor] | None:
         """Objects and pixels that count, [batch, height, width]; the masks are used up."""
         if self.masks is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -44,7 +43,7 @@ class Column:
 
     def measure(self, occluder: Occluder, maps: Tensor) -> tuple[Tensor, Curve | None]:
         """Value of each image, and the curve it is the area of, if there is one."""
-        options: dict[str, Any] = {} if self.fill is None else {"fill": self.fill}
+        options: dict[str, object] = {} if self.fill is None else {"fill": self.fill}
         if self.metric.kind == "number":
             return self.metric.function(occluder, maps, **options), None
         if self.metric.kind == "steps":

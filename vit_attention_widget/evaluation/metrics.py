@@ -51,7 +51,7 @@ class Metric:
     better: Better
     kind: Literal["steps", "fractions", "number", "located"]
     description: str
-    function: Callable[..., Any]
+    function: Callable[..., Any]  # by its kind
 
     @property
     def needs_masks(self) -> bool:

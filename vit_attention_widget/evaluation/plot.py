@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ..results.drawing import axes_or_new
 from .baselines import BASELINES
@@ -51,7 +51,14 @@ def plot_means(evaluation: Evaluation, metric: str, ax: Axes | None) -> Axes:
     return ax
 
 
-def line_style(method: str, index: int) -> dict[str, Any]:
+class LineStyle(TypedDict, total=False):
+    """Arguments of matplotlib's ``plot``."""
+
+    color: str
+    linestyle: str
+
+
+def line_style(method: str, index: int) -> LineStyle:
     """How the line of a method is drawn: in a color of its own, or in gray if a baseline's."""
     if method not in BASELINES:
         return {"color": _COLORS[index % len(_COLORS)]}

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import ParameterError, VitAttentionError
-from ..results.csv_file import write_csv
+from ..results.csv_file import Row, write_csv
 from ..results.error_text import error_from, error_text
 from ..results.html import block, notes, table
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
+from ..results.storage import JsonObject
 from ..statistics.intervals import bootstrap_interval
 from ..support.deprecation import renamed_attribute, renamed_choice, reordered_arguments
 from .baselines import BASELINES, OLD_NAMES
@@ -140,7 +141,7 @@ class Evaluation(NamedValues):
 
     # Tables and pictures --------------------------------------------------------------------------
 
-    def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
+    def rows(self, level: float = 0.95) -> list[Row]:
         """One dict for each method and metric: mean, interval, and how many images have a value."""
         rows = []
         for method in self.methods:
@@ -159,7 +160,7 @@ class Evaluation(NamedValues):
                 )
         return rows
 
-    def image_rows(self) -> list[dict[str, Any]]:
+    def image_rows(self) -> list[Row]:
         """One dict for each image and method, with the value of each metric."""
         by_image = self.values.tolist()
         return [
@@ -301,11 +302,11 @@ class Evaluation(NamedValues):
         }
         return {**values, **curves}
 
-    def _coords(self) -> Mapping[str, Sequence[Any]]:
+    def _coords(self) -> Mapping[str, Sequence[object]]:
         fractions = {f"{metric} fraction": each for metric, each in self.fractions.items()}
         return {"method": self.methods, **fractions}
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         curves = {f"curve {metric}": self._curves(metric) for metric in self.fractions}
         about = {
             "methods": self.methods,
@@ -318,7 +319,7 @@ class Evaluation(NamedValues):
         return {"values": self.values, **curves}, about
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Evaluation:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Evaluation:
         curves = {metric: tensors[f"curve {metric}"] for metric in about["fractions"]}
         return cls(
             (Part(tensors["values"], curves),),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from torch import nn
 
@@ -36,7 +35,7 @@ __all__ = ["evaluate", "evaluate_steps"]
 _IMAGES_AT_ONCE = 8
 
 
-def _has_masks(args: Sequence[Any]) -> bool:
+def _has_masks(args: Sequence[object]) -> bool:
     """Whether the arguments after the images are masks, methods, ..., as they used to be."""
     return len(args) > 1 or are_masks(args[0])
 

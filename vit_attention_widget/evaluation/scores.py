@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from ..explainers import Attribution
 from ..models.head_index import index_among
 from ..results.drawing import axes_or_new
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
 from ..support.progress import ProgressLike, reporting
 from ..tracing.trace import Trace
 from .curve import Curve
@@ -91,7 +92,7 @@ class Scores(NamedValues):
     def _coords(self) -> Mapping[str, Sequence[float]]:
         return {"fraction": self.insertion.fractions.tolist()}
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {
             "fractions": self.insertion.fractions,
             "insertion": self.insertion.values,
@@ -100,7 +101,7 @@ class Scores(NamedValues):
         return tensors, {"method": self.method, "target": self.target, "layer": self.layer}
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Scores:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Scores:
         shown = Curve(tensors["fractions"], tensors["insertion"])
         return cls(shown, Curve(shown.fractions, tensors["deletion"]), **about)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -14,6 +14,7 @@ from ..results.drawing import axes_or_new
 from ..results.heat_map import heat_maps
 from ..results.html import block
 from ..results.named_values import NamedValues
+from ..results.storage import JsonObject
 from ..tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Attribution(NamedValues):
         return cls(values, method, trace.target.name)
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> Attribution:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Attribution:
         """Files of earlier releases say that a map is class-agnostic by the target alone."""
         of_any_class = about.get("target") == _ANY_CLASS
         return super()._from_parts(tensors, {"class_agnostic": of_any_class, **about})

@@ -16,6 +16,7 @@ from ..models.output_kind import OutputKind
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished, counted, extent_from
 from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
 from .metrics import OLD_METRICS, Metric, quantity
@@ -275,7 +276,7 @@ class HeadImportance(Unfinished, NamedValues):
         labels = {} if self.labels is None else {"label": Variable(("image",), self.labels)}
         return {**values, "baseline": Variable(("image",), self.baseline), **labels}
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {name: variable.values for name, variable in self._variables().items()}
         last = self.parts[-1]
         about = {
@@ -288,7 +289,7 @@ class HeadImportance(Unfinished, NamedValues):
         return tensors, about
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadImportance:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> HeadImportance:
         metrics = tuple(about["metrics"])
         values = {metric: tensors[metric] for metric in metrics}
         if not all(value.is_floating_point() for value in values.values()):

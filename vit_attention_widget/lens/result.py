@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -125,7 +125,7 @@ class LogitLens(NamedValues):
             "target": Variable(self.axes[:3], self.target_values),
         }
 
-    def _coords(self) -> Mapping[str, Sequence[Any]]:
+    def _coords(self) -> Mapping[str, Sequence[object]]:
         return {"token": self.tokens}
 
     def _repr_html_(self) -> str:

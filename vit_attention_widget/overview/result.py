@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
 from ..importance.result import HeadImportance
 from ..results.drawing import axes_or_new
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,13 +90,13 @@ class ImageOverview(NamedValues):
             by_image["label"] = self.labels
         return {name: Variable(("image",), values) for name, values in by_image.items()}
 
-    def _coords(self) -> Mapping[str, Sequence[Any]]:
+    def _coords(self) -> Mapping[str, Sequence[object]]:
         return {"coordinate": ("x", "y")}
 
     def _title(self) -> str:
         return f"{len(self)} images by {self.importance.metric}"
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors, about = self.importance._to_parts()
         tensors = {_OF_IMPORTANCE + name: values for name, values in tensors.items()}
         tensors |= {
@@ -106,7 +107,7 @@ class ImageOverview(NamedValues):
         return tensors, {"importance": about, "layout": self.layout}
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> ImageOverview:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> ImageOverview:
         of_importance = {
             name.removeprefix(_OF_IMPORTANCE): values
             for name, values in tensors.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ class AttentionPatterns:
     @renamed_keywords({"model": "model_or_trace"})
     def fit(
         self,
-        model_or_trace: nn.Module | VisionTransformer | Trace | Sequence[Trace],
+        model_or_trace: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
         images: ImagesLike | None = None,
         *,
         progress: ProgressLike = None,

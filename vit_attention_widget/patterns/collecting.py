@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -25,7 +24,7 @@ _AT_ONCE = 8
 
 
 def collect_heads(
-    model_or_traces: nn.Module | VisionTransformer | Trace | Sequence[Trace],
+    model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
     images: ImagesLike | None,
     progress: Progress,
 ) -> tuple[ModelFingerprint, dict[FamilyName, PooledHeads]]:
@@ -55,7 +54,10 @@ def collect_heads(
     }
 
 
-def _traces(model_or_traces: Any, images: ImagesLike | None) -> Iterator[tuple[Trace, float]]:
+def _traces(
+    model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
+    images: ImagesLike | None,
+) -> Iterator[tuple[Trace, float]]:
     """Traces of all images, and the fraction of images that were traced before each."""
     traces = [model_or_traces] if isinstance(model_or_traces, Trace) else model_or_traces
     if isinstance(traces, list | tuple):
@@ -64,7 +66,7 @@ def _traces(model_or_traces: Any, images: ImagesLike | None) -> Iterator[tuple[T
         for i, traced in enumerate(traces):
             yield traced, i / len(traces)
         return
-    vit, total, done = describe(model_or_traces), count_images(images), 0
+    vit, total, done = describe(traces), count_images(images), 0
     for batch in batches(images, None, _AT_ONCE):
         for inputs in batch.inputs_by_size(vit):
             yield trace(vit, inputs, gradients=False), done / total if total else 0.0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 from ..results.optional import optional
 
 __all__ = ["check_pattern_libraries", "pattern_library"]
 
 
-def pattern_library(module: str) -> Any:
+def pattern_library(module: str) -> ModuleType:
     """Import a module of scikit-learn or openTSNE.
 
     Raises

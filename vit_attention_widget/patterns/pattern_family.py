@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ..errors import ParameterError
 from ..results.heat_map import heat_maps
 from ..results.html import block, table
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
 from ..support.deprecation import renamed_attribute
 from .autoencoder import Autoencoder, encode_all
 from .clusters import Cluster
@@ -185,7 +186,7 @@ class PatternFamily(NamedValues):
     def _repr_html_(self) -> str:
         patterns = torch.from_numpy(np.stack([cluster.pattern for cluster in self.clusters]))
         names = [cluster.name for cluster in self.clusters]
-        columns: dict[str, list[Any]] = {
+        columns: dict[str, Sequence[object]] = {
             "cluster": names,
             "heads": [cluster.size for cluster in self.clusters],
             **{
@@ -209,7 +210,7 @@ class PatternFamily(NamedValues):
             **by_role,
         }
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {name: torch.from_numpy(getattr(self, name)) for name in _ARRAYS}
         state = self.autoencoder.state_dict()
         tensors.update({f"autoencoder.{name}": value for name, value in state.items()})
@@ -227,8 +228,8 @@ class PatternFamily(NamedValues):
         }
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> PatternFamily:
-        arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> PatternFamily:
+        arrays: dict[str, NDArray[Any]] = {name: tensors[name].numpy() for name in _ARRAYS}
         start = "autoencoder."
         state = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
         latent, size = state["down"].shape

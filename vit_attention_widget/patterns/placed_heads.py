@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
 from .layout import Floats
 from .map_points import plot_points, point_variables
 
@@ -73,12 +74,12 @@ class PlacedHeads(NamedValues):
         of_points = point_variables(self.heads, self.points, self.labels, self.codes)
         return {**of_points, "pattern": patterns}
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         names = ("heads", "points", "labels", "codes", "patterns")
         tensors = {name: torch.from_numpy(getattr(self, name)) for name in names}
         return tensors, {"cluster_names": self.cluster_names}
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> PlacedHeads:
-        arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in tensors.items()}
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> PlacedHeads:
+        arrays: dict[str, NDArray[Any]] = {name: tensor.numpy() for name, tensor in tensors.items()}
         return cls(**arrays, cluster_names=tuple(about["cluster_names"]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
-from ..results.storage import read_tensors, write_tensors
+from ..results.storage import JsonObject, read_tensors, write_tensors
 from .pattern_family import PatternFamily
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def write_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
     """Write learned patterns."""
     assert patterns.fingerprint is not None
     tensors: dict[str, Tensor] = {"model": patterns.fingerprint.samples}
-    families: dict[str, Any] = {}
+    families: dict[str, JsonObject] = {}
     for name, family in patterns:
         of_family, families[name] = family._to_parts()
         tensors.update({f"{name}.{key}": tensor for key, tensor in of_family.items()})

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .files import replaced
 
-__all__ = ["write_csv"]
+__all__ = ["Row", "write_csv"]
+
+Row: TypeAlias = dict[str, Any]
+"""A row of a table by its columns' names, each of its own type: a number, a text, or None."""
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows of the same names as a table.
 
     Text that a spreadsheet would take for a formula (``=``, ``+``, ``-`` or ``@`` first) begins
@@ -32,6 +35,6 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows([_harmless(row[name]) for name in names] for row in rows)
 
 
-def _harmless(cell: Any) -> Any:
+def _harmless(cell: object) -> object:
     """Text that no spreadsheet runs (CWE-1236); anything else as it is."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS) else cell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["block", "notes", "table"]
@@ -20,7 +20,9 @@ def block(title: str, *parts: str) -> str:
     return f'<div style="font-size:13px">{heading}{"".join(parts)}</div>'
 
 
-def table(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, limit: int = _ROWS) -> str:
+def table(
+    columns: Mapping[str, Sequence[object] | NDArray[np.generic]], *, limit: int = _ROWS
+) -> str:
     """The first rows of a table, and how many there are more.
 
     Parameters
@@ -45,7 +47,7 @@ def notes(lines: Sequence[str]) -> str:
     return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):

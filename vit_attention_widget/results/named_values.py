@@ -30,18 +30,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .csv_file import write_csv
+from .csv_file import Row, write_csv
 from .files import reading
 from .html import block, table
 from .optional import optional
-from .storage import read_tensors, write_tensors
+from .storage import JsonObject, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -83,7 +83,7 @@ class NamedValues:
         """Named tensors; those over all axes of the table are its columns."""
         return {"value": Variable(self.axes, self.values)}
 
-    def _coords(self) -> Mapping[str, Sequence[Any]]:
+    def _coords(self) -> Mapping[str, Sequence[object]]:
         """What the places on an axis are called; 0, 1, 2, ... for axes that are not in it."""
         return {}
 
@@ -95,22 +95,20 @@ class NamedValues:
             name: int(v) if isinstance(v, bool) else v for name, v in values.items()
         }
 
-    def _to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         """What a file holds: tensors, and what JSON can say."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         tensors = {name: v for name, v in fields.items() if isinstance(v, Tensor)}
         return tensors, {name: v for name, v in fields.items() if name not in tensors}
 
     @classmethod
-    def _from_parts(
-        cls: type[_Result], tensors: dict[str, Tensor], about: dict[str, Any]
-    ) -> _Result:
+    def _from_parts(cls: type[_Result], tensors: dict[str, Tensor], about: JsonObject) -> _Result:
         """The opposite of :meth:`_to_parts`; a KeyError, TypeError or ValueError means damage."""
         return cls(**tensors, **{name: _tuples(value) for name, value in about.items()})
 
     # Tables ---------------------------------------------------------------------------------------
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """One dict for each place on the table's axes; those without any value are left out."""
         columns = self._columns()
         lists = (values.tolist() for values in columns.values())
@@ -206,7 +204,7 @@ class NamedValues:
     def _repr_html_(self) -> str:
         return block(self._title(), table(self._columns()))
 
-    def _columns(self) -> dict[str, NDArray[Any]]:
+    def _columns(self) -> dict[str, NDArray[np.generic]]:
         """Axes and variables as columns of one length."""
         axes = self.table_axes or self.axes
         variables = {
@@ -222,17 +220,17 @@ class NamedValues:
         }
         return {**places, **{name: values[index] for name, values in variables.items()}}
 
-    def _places(self, axis: str, size: int) -> NDArray[Any]:
+    def _places(self, axis: str, size: int) -> NDArray[np.generic]:
         return np.asarray(self._coords().get(axis, range(size)))
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
+def _array(tensor: Tensor) -> NDArray[np.generic]:
     tensor = tensor.detach().cpu()
     narrow = tensor.dtype in (torch.bfloat16, torch.float16)
-    array: NDArray[Any] = (tensor.float() if narrow else tensor).numpy()
+    array: NDArray[np.generic] = (tensor.float() if narrow else tensor).numpy()
     return array
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> object:
     """JSON's lists as tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

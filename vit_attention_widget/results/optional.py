@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 from ..errors import ParameterError
 
 __all__ = ["optional"]
 
 
-def optional(module: str, caller: str, extra: str = "tables") -> Any:
+def optional(module: str, caller: str, extra: str = "tables") -> ModuleType:
     """Import a library of one of the package's extras.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -19,16 +19,19 @@ from ..errors import ParameterError
 from ..support.words import said
 from .files import check_file, replaced
 
-__all__ = ["FORMAT_VERSION", "read_tensors", "write_tensors"]
+__all__ = ["FORMAT_VERSION", "JsonObject", "read_tensors", "write_tensors"]
 
 FORMAT_VERSION = 1
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object; who reads one is inside ``files.reading``, which says that it is damaged."""
 
 _PREFIX = "vit_attention_widget."
 _VERSION = "format_version"
 
 
 def write_tensors(
-    path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+    path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, object]
 ) -> None:
     """Write a file in one go: whoever reads it sees the old file or the new one, never a part.
 
@@ -55,7 +58,7 @@ def write_tensors(
 
 def read_tensors(
     path: str | Path, kind: str, *, hint: str = ""
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+) -> tuple[dict[str, Tensor], JsonObject]:
     """Read what :func:`write_tensors` wrote: the tensors, on the CPU, and what is said about them.
 
     Tensors have memory of their own: the file may change or go afterwards.

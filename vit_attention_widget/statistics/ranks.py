@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from torch import Tensor
 __all__ = ["average_ranks", "paired_rank_correlation", "rank_correlation"]
 
 
-def rank_correlation(maps: NDArray[Any]) -> NDArray[np.float64]:
+def rank_correlation(maps: NDArray[np.generic]) -> NDArray[np.float64]:
     """Spearman's rank correlation of every map [map, ...] with every other, [map, map].
 
     Equal values share the mean of their ranks. NaN where a map is constant or holds NaN.
@@ -57,7 +55,7 @@ def paired_rank_correlation(original: Tensor, changed: Tensor) -> Tensor:
     return torch.where(first.square().sum(1) > 0, correlation, torch.nan)
 
 
-def average_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+def average_ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Ranks of values [n], from 1 on; equal values share the mean of their ranks."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((counts.cumsum() - (counts - 1) / 2)[which.reshape(-1)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ..models import VisionTransformer
+from ..models.images import ImageLike
 from ..support.deprecation import renamed_keywords
 from ..tracing.model_or_trace import as_trace
 from ..tracing.trace import Trace
@@ -25,7 +25,7 @@ _ENTRIES = 2**24
 @renamed_keywords({"renormalise": "renormalize", "trace": "model_or_trace"})
 def attention_strength(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: Any = None,
+    images: ImageLike | Sequence[ImageLike] | None = None,
     *,
     renormalize: bool = True,
 ) -> AttentionStrength:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, SupportsIndex, TypeAlias
+from typing import SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from .readout import Readout
 __all__ = ["Selection", "Trace"]
 
 Selection: TypeAlias = (
-    SupportsIndex | slice | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Tensor | None
+    SupportsIndex | slice | Sequence[SupportsIndex] | NDArray[np.integer] | Tensor | None
 )
 """One index, several, a slice, or None for all."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
 
 from ..models.image_input import Normalization, pictures
 from ..results.files import reading
-from ..results.storage import read_tensors, write_tensors
+from ..results.storage import JsonObject, read_tensors, write_tensors
 from .block import WindowBlock
 from .layout import WindowLayout
 
@@ -70,7 +70,7 @@ def load(path: str | Path) -> tuple[SavedSwin, Tensor, Tensor, tuple[WindowBlock
         return swin, tensors["inputs"], tensors["logits"], tuple(blocks)
 
 
-def _described(block: WindowBlock) -> dict[str, Any]:
+def _described(block: WindowBlock) -> JsonObject:
     return {
         "stage": block.stage,
         "index": block.index,
@@ -81,7 +81,7 @@ def _described(block: WindowBlock) -> dict[str, Any]:
     }
 
 
-def _block(number: int, about: dict[str, Any], tensors: dict[str, Tensor]) -> WindowBlock:
+def _block(number: int, about: JsonObject, tensors: dict[str, Tensor]) -> WindowBlock:
     rows, cols = _pair(about["grid"])
     layout = WindowLayout(rows, cols, _pair(about["window"]), _pair(about["shift"]))
     q, k, bias = (tensors.get(f"{number}.{name}") for name in ("q", "k", "bias"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -50,9 +50,9 @@ def to_xarray(windows: WindowAttention) -> Dataset:
     return xarray.Dataset(variables, coords, attrs=about)
 
 
-def _columns(windows: WindowAttention) -> dict[str, NDArray[Any]]:
+def _columns(windows: WindowAttention) -> dict[str, NDArray[np.generic]]:
     """Columns of one length: a row for each token, head, block and image."""
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
+    parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _COLUMNS}
     for number, block in enumerate(windows.blocks):
         values = windows.received(number).float().cpu().numpy()
         image, head, row, col = (index.ravel() for index in np.indices(values.shape))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ...errors import ParameterError
-from ...results.csv_file import write_csv
+from ...results.csv_file import Row, write_csv
 from ...results.html import block, table
 from ...results.named_values import NamedValues, Variable
 from ...results.optional import optional
@@ -73,7 +73,7 @@ class SanityCheck(NamedValues):
         left = zip(self.methods, last.tolist(), strict=True)
         return tuple(method for method, correlation in left if correlation > self.limit)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """One dict for each stage and method: the mean over images, and whether it is flagged."""
         unchanged = self.unchanged
         return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ from .weights import copied, kept_target, randomize_weights
 __all__ = ["sanity_check"]
 
 
-def _has_methods(args: Sequence[Any]) -> bool:
+def _has_methods(args: Sequence[object]) -> bool:
     """Whether the arguments after the images are methods and a target, as they used to be."""
     return len(args) > 1 or are_methods(args[0])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -53,8 +53,8 @@ def heads_in_order(
     def early(fraction: float, label: str) -> None:
         progress(0.0, label)
 
-    images: list[Any] = [(chunk.inputs, chunk.labels) for chunk in chunks]
-    target = None
+    images: list[object] = [(chunk.inputs, chunk.labels) for chunk in chunks]
+    target: list[int] | None = None
     if vit.output == "value":  # its labels would be measured values
         images = [image for chunk in chunks for image in chunk.inputs]
         target = [index for chunk in chunks for index in chunk.labels]

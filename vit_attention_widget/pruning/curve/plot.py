@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...results.drawing import axes_or_new
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .result import PruningCurve
 
 __all__ = ["plot_curve"]
 
 
-def plot_curve(curve: PruningCurve, ax: Any) -> Any:
+def plot_curve(curve: PruningCurve, ax: Axes | None) -> Axes:
     """Accuracy, probability or value by the number of heads removed; the original as a line."""
     ax = axes_or_new(ax)
     ax.plot(curve.removed, curve.values.tolist(), marker=".", linewidth=1, label=curve.order_name)

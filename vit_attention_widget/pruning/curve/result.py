@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.output_kind import OutputKind
 from ...results.named_values import NamedValues, Variable
+from ...results.storage import JsonObject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,14 +63,14 @@ class PruningCurve(NamedValues):
     # What the shared tables and files are made of -------------------------------------------------
 
     @classmethod
-    def _from_parts(cls, tensors: dict[str, Tensor], about: dict[str, Any]) -> PruningCurve:
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> PruningCurve:
         order = [(int(layer), int(head)) for layer, head in about["order"]]
         return cls(tensors["values"], order, about["metric"], about["order_name"], about["output"])
 
     def _variables(self) -> Mapping[str, Variable]:
         return {self.metric: Variable(self.axes, self.values)}
 
-    def _columns(self) -> dict[str, NDArray[Any]]:
+    def _columns(self) -> dict[str, NDArray[np.generic]]:
         """A row a step: layer and head that went last (None at first), and the value."""
         last: Sequence[tuple[int | None, int | None]] = [(None, None), *self.order]
         layers, heads = np.array(last, object).T

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +28,7 @@ from .result import CURVE_METRICS, CurveMetric, PruningCurve
 __all__ = ["pruning_curve", "pruning_curve_steps"]
 
 
-def _has_order(args: Sequence[Any]) -> bool:
+def _has_order(args: Sequence[object]) -> bool:
     """Whether the argument after the images is an order, as it used to be."""
     order = args[0]
     if isinstance(order, str):
@@ -39,7 +38,7 @@ def _has_order(args: Sequence[Any]) -> bool:
     return isinstance(order, list | tuple) and bool(order) and all(map(_is_pair, order))
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2
 
 

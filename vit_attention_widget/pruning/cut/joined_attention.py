@@ -46,7 +46,7 @@ class JoinedAttention(nn.Module):
             self.add_module(name, linear)
             self._names.append(name)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor | None, ...]:
         """Tokens [batch, token, dim] first; what else is given to the module has no part in it."""
         tokens: Tensor = args[0] if args else kwargs[self._first]
         qkv, proj = (self.get_submodule(name) for name in self._names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ class Seen:
 
     attention: list[AttentionCall] = field(default_factory=list)
     linear: dict[nn.Linear, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    called: dict[nn.Module, tuple[Any, Any]] = field(default_factory=dict)
+    called: dict[nn.Module, tuple[object, object]] = field(default_factory=dict)
 
 
 def layers_of(blocks: Mapping[int, nn.Module]) -> dict[nn.Module, int]:
@@ -73,12 +72,14 @@ def watch(
     return seen
 
 
-def _noting(seen: Seen) -> Callable[[Any, Any, Any, Any], None]:
+def _noting(
+    seen: Seen,
+) -> Callable[[nn.Module, tuple[object, ...], dict[str, object], object], None]:
     def note(
-        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any
+        module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], returned: object
     ) -> None:
         first = args[0] if args else next(iter(kwargs.values()), None)
-        if type(module) is nn.Linear and isinstance(first, Tensor):
+        if type(module) is nn.Linear and isinstance(first, Tensor) and isinstance(returned, Tensor):
             seen.linear[module] = first.detach(), returned.detach()
         elif any(type(child) is nn.Linear for child in module.children()):
             seen.called[module] = first, returned

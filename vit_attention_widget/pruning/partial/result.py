@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +82,9 @@ class PartialPruning(NamedValues):
     def _variables(self) -> Mapping[str, Variable]:
         return {"probability": Variable(self.axes, self.probability)}
 
-    def _coords(self) -> Mapping[str, Sequence[Any]]:
+    def _coords(self) -> Mapping[str, Sequence[object]]:
         return {"mode": self.modes}
 
-    def _columns(self) -> dict[str, NDArray[Any]]:
+    def _columns(self) -> dict[str, NDArray[np.generic]]:
         best = [image[0][0] for mode in self.top5 for image in mode]
         return {**super()._columns(), "best": np.array(best, object)}

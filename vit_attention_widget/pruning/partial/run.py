@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from .result import MODES, PartialPruning, Top5
 __all__ = ["partial_pruning"]
 
 
-def _has_head(args: Sequence[Any]) -> bool:
+def _has_head(args: Sequence[object]) -> bool:
     """Whether a layer and a head follow the images, as they used to."""
     return len(args) > 1 and all(hasattr(number, "__index__") for number in args[:2])
 
