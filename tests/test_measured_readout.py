@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torch.nn.utils.prune
 import transformers as hf
 from libraries import SIZE, TEXT
 from models import randomise
@@ -397,3 +398,20 @@ def test_it_is_not_measured_twice_and_holds_no_model(monkeypatch: pytest.MonkeyP
     del model, trace, vit
     gc.collect()
     assert alive() is None
+
+
+def test_hooks_that_compute_run_where_a_readout_is_measured() -> None:
+    """Pruned or normalized weights are put in place by hooks, around the blocks, too."""
+    model = hf.ViTForImageClassification(hf.ViTConfig(**SIZE, num_labels=7)).double().eval()
+    expected = vaw.trace(model, images(), 2)
+    mask = torch.ones(7, SIZE["hidden_size"], dtype=torch.float64)
+    mask[:, ::2] = 0
+    torch.nn.utils.prune.custom_from_mask(model.classifier, "weight", mask)
+    with torch.no_grad():
+        model.classifier.weight_orig[:, ::2] = 5  # hidden by the mask
+        model.classifier.weight.fill_(torch.nan)  # made anew by the hook
+    trace = vaw.trace(model, images(), 2)
+    assert trace.logits.isfinite().all()
+    torch.testing.assert_close(trace.logits, model(images()).logits.detach())
+    assert not torch.equal(trace.logits, expected.logits)
+    trace.readout.check()

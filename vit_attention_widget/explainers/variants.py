@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..support.progress import Progress
+from ..tracing.gradients import gradients_or_why_not
 from ..tracing.masking import masked_heads
 from ..tracing.memory import batch_limit, is_out_of_memory, release
 from ..tracing.trace import Trace
@@ -50,6 +51,7 @@ def running_again(trace: Trace, *, gradients: bool) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         stack.enter_context(trace.rerunning())
+        stack.enter_context(gradients_or_why_not(trace.model))
         if trace.head_mask:
             stack.enter_context(masked_heads(trace.model, trace.head_mask))
         yield

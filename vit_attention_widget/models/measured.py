@@ -16,6 +16,7 @@ from .skeleton import Run, Skeleton
 __all__ = [
     "MeasuredReadout",
     "counts_do_not_matter",
+    "is_made_for_inference",
     "measure_prefix",
     "measure_readout",
     "rows_of",
@@ -40,6 +41,11 @@ class MeasuredReadout:
     kind: str
     rows: tuple[int, ...]
     size: int
+
+
+def is_made_for_inference(model: nn.Module) -> bool:
+    """Whether weights were made under ``torch.inference_mode()``: none has a gradient then."""
+    return any(t.is_inference() for t in (*model.parameters(), *model.buffers()))
 
 
 def measure_prefix(skeleton: Skeleton, run: Run, patches: nn.Conv2d, name: str) -> tuple[int, bool]:
@@ -103,13 +109,17 @@ def measure_readout(
         Of the tokens, [token, dim].
     """
     parameter = next(model.parameters())
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.set_grad_enabled(not is_made_for_inference(model)):
         noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
         tokens = noise.to(parameter).requires_grad_()
         with Capture(model, {}) as capture:
             output = readout(tokens)
         if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != 2:
             return None
+        if is_made_for_inference(model):
+            rows = rows_that_matter(readout, tokens)
+            kind = "attention_pool" if capture.attention_calls else "mean"
+            return MeasuredReadout(kind, rows, output.shape[1])
         pools = [call.out for call in capture.attention_calls if call.out.requires_grad]
         gradient, *pooled = torch.autograd.grad(
             sum_by_chance(output), [tokens, *pools], allow_unused=True

@@ -111,6 +111,8 @@ def _spread(tensor: Tensor) -> Tensor:
     step = max(1, int(total / _SAMPLES))
     if tensor.is_contiguous():
         return tensor.as_strided(((total + step - 1) // step,), (step,))
+    if tensor.dtype.is_floating_point and tensor.element_size() == 1:  # float8 can only be viewed
+        return _spread(tensor.view(torch.uint8)).view(tensor.dtype)
     return tensor.take(torch.arange(0, total, step, device=tensor.device))
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import CaptureError, UnsupportedModelError
+from ..models import VisionTransformer
+from ..models.measured import is_made_for_inference
 from ..support.interrupts import interrupts_deferred
 from ..targets import Target
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
 from .readout import Readout
 
-__all__ = ["check_graph", "check_whole", "differentiate", "output_gradients", "token_gradients"]
+__all__ = [
+    "check_graph",
+    "check_whole",
+    "differentiate",
+    "gradients_or_why_not",
+    "output_gradients",
+    "token_gradients",
+]
 
 _NAMED = 3
 """At most so many modules are named in an error."""
@@ -202,3 +212,19 @@ def check_whole(recorded: ForwardPass, graph_breaks: Sequence[str] | None = None
         f"No gradient goes back through (part of) what these modules of {recorded.model.name} "
         f"compute: {named}{more}. They have int8 weights, or use detach() or no_grad(). {_WAY_OUT}"
     )
+
+
+@contextmanager
+def gradients_or_why_not(vit: VisionTransformer) -> Iterator[None]:
+    """Say what to do about weights through which PyTorch refuses to take gradients."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not torch.is_grad_enabled() or not is_made_for_inference(vit.model):
+            raise
+        raise CaptureError(
+            f"The weights of {vit.name} were made under torch.inference_mode(), where PyTorch "
+            "takes no gradients through them: make the model outside of it, or give "
+            "copy.deepcopy(model), made outside of it; or say gradients=False, with methods that "
+            "need none (attention, rollout)."
+        ) from error

@@ -31,6 +31,7 @@ from .checks.images import check_images
 from .checks.readout import readout_as_seen
 from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
+from .gradients import gradients_or_why_not
 from .layer_record import assign_to_layers
 from .masking import zero_heads
 from .trace import Trace
@@ -107,7 +108,8 @@ def trace(
         If a head to mask does not exist, ``progress`` is neither a function nor a bool, or the
         class names or the kind of output cannot be taken.
     CaptureError
-        If no attention was observed in some layer, or the logits are not finite.
+        If no attention was observed in some layer, or the logits are not finite; with gradients
+        also if the weights were made under ``torch.inference_mode()``.
 
     Examples
     --------
@@ -131,7 +133,7 @@ def trace(
         if inputs.is_inference():
             inputs = inputs.clone()
         report = stack.enter_context(reporting(progress))
-        with _capture(vit, mask, gradients, report) as capture:
+        with gradients_or_why_not(vit), _capture(vit, mask, gradients, report) as capture:
             logits = vit.forward(inputs)
             graph_breaks = _graph_breaks(capture, logits)
         _check_logits(logits, vit, len(inputs))
