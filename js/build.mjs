@@ -49,8 +49,12 @@ const bundles = await context({
   minify: true,
   format: "esm",
   target: "es2022",
-  jsx: "automatic",
-  jsxImportSource: "preact",
+  // tsconfig.json goes before the options here.
+  tsconfigRaw: {
+    compilerOptions: { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" },
+  },
+  inject: ["jsx.mjs"],
+  charset: "utf8",
   legalComments: "none",
   metafile: true,
   plugins: [licenses],

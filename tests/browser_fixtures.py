@@ -53,6 +53,7 @@ def sent() -> tuple[dict[str, Any], dict[str, Any]]:
         session.measure_strength,
         session.measure_strength_of_set,
         session.read_out_layers,
+        session.measure_importance_before,
         lambda: session.lay_out_images("taylor"),
         session.compare_maps,
         session.score_map,

@@ -157,6 +157,7 @@ def main() -> None:
         session.wait()
     session.measure_strength()
     session.read_out_layers()
+    session.measure_importance_before()
     session.wait()
     replies = {}
     if options.set:

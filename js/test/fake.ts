@@ -130,6 +130,7 @@ export const STATE: Record<string, unknown> = {
     },
     { baseline: "0.7" },
   ),
+  _importance_before: new DataView(new ArrayBuffer(0)),
   accuracy: {},
   partial: {},
   curves: {},

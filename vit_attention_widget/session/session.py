@@ -352,6 +352,22 @@ class Session(CheckedSelections):
         self._studies.curves.draw(order)
 
     @property
+    def importance_before(self) -> NDArray[np.float32] | None:
+        """Importance [layer, head] by the selected metric with every head in place.
+
+        To be held against ``importance`` while heads are pruned; None where it is not known, see
+        :meth:`measure_importance_before`.
+        """
+        before = self._studies.importance.before
+        if before is None or self.metric not in before:
+            return None
+        return before[self.metric].copy()
+
+    def measure_importance_before(self) -> None:
+        """Measure ``importance_before``, where heads were pruned before all were measured."""
+        self._studies.importance.measure_before()
+
+    @property
     def strength(self) -> AttentionStrength | None:
         """Strength of every head on the image as it is shown; None until it was measured."""
         return self._studies.strength.strength

@@ -175,6 +175,9 @@ class ResultTraits(traitlets.HasTraits):
     _importance_data = traitlets.Bytes(b"").tag(sync=True)
     """Importance of heads by metric, each [layer, head]."""
 
+    _importance_before = traitlets.Bytes(b"").tag(sync=True)
+    """The same with every head in place, while some are pruned."""
+
     _strength_data = traitlets.Bytes(b"").tag(sync=True)
     """Entropy, distance and strength by distance of every head, on the image as it is shown."""
 

@@ -128,6 +128,7 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "rows": _rows,
     "partial": _partial,
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
+    "importance_before": lambda s, _: _started(s.measure_importance_before),
     "strength": lambda s, _: _started(s.measure_strength),
     "strength_set": lambda s, _: _started(s.measure_strength_of_set),
     "layer_decisions": lambda s, _: _started(s.read_out_layers),

@@ -26,6 +26,7 @@ PANELS = (
     "picture",
     "decision",
     "heads",
+    "changes",
     "film",
     "by_layer",
     "detail",
@@ -48,12 +49,12 @@ class Explorer(SessionWidget):
     Parameters
     ----------
     panels : sequence of str
-        The panels that are open, in order: "picture", "decision", "heads", "film", "by_layer"
-        (what the model would decide after each layer), "detail" (one head in full), "strength" (how
-        far heads look), "images" (all images of the set), "patterns" (what patterns the heads have
-        learned) and "compare" (maps beside each other).
-        All but the first two are wide; those before the first wide one stand in a narrow column
-        beside it.
+        The panels that are open, in order: "picture", "decision", "heads", "changes" (what pruning
+        did to the importance of the other heads), "film", "by_layer" (what the model would decide
+        after each layer), "detail" (one head in full), "strength" (how far heads look), "images"
+        (all images of the set), "patterns" (what patterns the heads have learned) and "compare"
+        (maps beside each other). All but the first two are wide; those before the first wide one
+        stand in a narrow column beside it.
 
     Attributes
     ----------

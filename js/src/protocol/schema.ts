@@ -537,6 +537,11 @@ export interface Results {
   /** Of the selected token. */
   _attention_rows: Encoded<AttentionRows, RowsMetadata>;
   _importance_data: Encoded<ImportanceTables, BaselineMetadata>;
+  /**
+   * With every head in place, while some are pruned; empty otherwise, and where it was not
+   * measured.
+   */
+  _importance_before: Encoded<ImportanceTables, BaselineMetadata>;
   /** Of the image as it is shown; empty until asked for. */
   _strength_data: Encoded<StrengthTensors>;
   /** Empty until asked for. */
@@ -568,6 +573,7 @@ export const RESULTS = [
   "_maps",
   "_attention_rows",
   "_importance_data",
+  "_importance_before",
   "_strength_data",
   "_strength_set",
   "_layer_decisions",
@@ -705,6 +711,8 @@ export interface Requests {
   partial: { params: HeadParams; buffer: null };
   /** `curves`: the decision as ever more heads are masked. */
   curve: { params: CurveParams; buffer: null };
+  /** `_importance_before`, where heads were pruned before all were measured. */
+  importance_before: { params: Empty; buffer: null };
   /** `_strength_data`: how far the heads attend on the image as it is shown. */
   strength: { params: Empty; buffer: null };
   /** `_strength_set`: entropy of the heads on all images of the set. */

@@ -80,6 +80,8 @@ export class Store {
   readonly status: ReadonlySignal<Status>;
   readonly maps: ReadonlySignal<Maps>;
   readonly importance: ReadonlySignal<Importance | null>;
+  /** With every head in place, while some are pruned; null where it is not known. */
+  readonly importanceBefore: ReadonlySignal<Importance | null>;
   readonly strengthTensors: ReadonlySignal<Inside<"_strength_data">>;
   readonly strengthSet: ReadonlySignal<Inside<"_strength_set">>;
   readonly layerDecisions: ReadonlySignal<Inside<"_layer_decisions">>;
@@ -147,6 +149,10 @@ export class Store {
     this.importances = computed(() => read(this.traits._importance_data.value));
     this.importance = computed(() =>
       importanceOf(this.importances.value, this.traits.metric.value, this.info.value?.output),
+    );
+    const wholeImportances = computed(() => read(this.traits._importance_before.value));
+    this.importanceBefore = computed(() =>
+      importanceOf(wholeImportances.value, this.traits.metric.value, this.info.value?.output),
     );
     this.kernelRows = computed(() => rowsOf(read(this.traits._attention_rows.value)));
     this.attention = new AttentionCache(this, signal_);

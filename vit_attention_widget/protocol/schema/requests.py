@@ -190,6 +190,9 @@ class Requests(TypedDict):
     curve: Asks[CurveParams, None]
     """``curves``: the decision as ever more heads are masked."""
 
+    importance_before: Asks[Empty, None]
+    """``_importance_before``, where heads were pruned before all were measured."""
+
     strength: Asks[Empty, None]
     """``_strength_data``: how far the heads attend on the image as it is shown."""
 

@@ -487,6 +487,10 @@ class Results(TypedDict):
 
     _importance_data: Encoded[ImportanceTables, BaselineMetadata]
 
+    _importance_before: Encoded[ImportanceTables, BaselineMetadata]
+    """With every head in place, while some are pruned; empty otherwise, and where it was not
+    measured."""
+
     _strength_data: Encoded[StrengthTensors, None]
     """Of the image as it is shown; empty until asked for."""
 

@@ -13,6 +13,7 @@ import { Scrubber } from "../layers/scrubber";
 import { PatternMapView } from "../patterns/pattern_map";
 import { Picture } from "../picture/picture";
 import { StrengthView } from "../strength/strength_view";
+import { WhatChanged } from "../what_changed/what_changed";
 
 export interface PanelEntry {
   id: string;
@@ -34,6 +35,7 @@ export const PANELS: readonly PanelEntry[] = [
   { id: "picture", title: "picture", View: Picture, open: true, column: "narrow" },
   { id: "decision", title: "decision", View: Decision, open: true, column: "narrow" },
   { id: "heads", title: "heads", View: HeadGrid, open: true, column: "wide" },
+  { id: "changes", title: "what changed", View: WhatChanged, open: false, column: "wide" },
   { id: "film", title: "layers", View: Film, open: true, column: "wide" },
   { id: "by_layer", title: "decision by layer", View: DecisionByLayer, open: false, column: "wide" },
   { id: "detail", title: "attention matrix", View: HeadDetailView, open: false, column: "wide" },

@@ -1,0 +1,68 @@
+// What pruning did to the importance of the other heads: before and after, by the same metric.
+
+import { csv } from "../draw/figures";
+import type { Head, ModelInfo } from "../protocol/schema";
+import { headsInOrder } from "./heads";
+import { type Importance, importanceAt, weightOf } from "./results";
+
+export interface Change {
+  head: Head;
+  before: number;
+  after: number;
+  /** By how much more it matters; NaN where it is not known yet, and of pruned heads. */
+  growth: number;
+}
+
+export interface Changes {
+  heads: Change[];
+  /** Largest importance before or after: what growth is held against. */
+  scale: number;
+  /** Largest growth or fall. */
+  most: number;
+  /** Heads that are measured before and after; of so many that are not pruned. */
+  measured: number;
+  total: number;
+  /** Heads that matter much and grew much: the one that grew most first. */
+  takeOver: Change[];
+}
+
+/** Importance, and its growth, are much from this share of the largest importance on. */
+const MUCH = 0.1;
+const NAMED = 5;
+
+export function changesOf(
+  info: ModelInfo,
+  before: Importance,
+  after: Importance,
+  pruned: readonly Head[],
+): Changes {
+  const gone = new Set(pruned.map(String));
+  const heads = headsInOrder(info.num_heads).map((head): Change => {
+    const [was, is] = [importanceAt(before, ...head), importanceAt(after, ...head)];
+    const growth = gone.has(String(head))
+      ? Number.NaN
+      : weightOf(after, is) - weightOf(before, was);
+    return { head, before: was, after: is, growth };
+  });
+  const known = heads.filter(({ growth }) => Number.isFinite(growth));
+  const largest = (values: number[]) => Math.max(1e-9, ...values.map(Math.abs));
+  const scale = largest(known.flatMap((change) => [change.before, change.after]));
+  const much = (value: number) => value >= MUCH * scale;
+  // What had an ill effect and has none now has not taken over.
+  const grown = known.filter(
+    (change) => much(change.growth) && much(weightOf(after, change.after)),
+  );
+  return {
+    heads,
+    scale,
+    most: largest(known.map(({ growth }) => growth)),
+    measured: known.length,
+    total: heads.length - pruned.length,
+    takeOver: grown.sort((a, b) => b.growth - a.growth).slice(0, NAMED),
+  };
+}
+
+export function changeTable({ heads }: Changes, metric: string): string {
+  const rows = heads.map(({ head, before, after, growth }) => [...head, before, after, growth]);
+  return csv(["layer", "head", `${metric} before`, `${metric} after`, "growth"], rows);
+}

@@ -1,0 +1,156 @@
+// What pruning changed: which of the other heads matter more, or less, once some are missing.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { Decision, ModelInfo } from "../../protocol/schema";
+import { type Changes, changesOf, changeTable } from "../../state/changes";
+import { headKey } from "../../state/heads";
+import type { Store } from "../../state/store";
+import { counted, headName, number, output } from "../../state/words";
+import { Panel, Select } from "../../ui/controls";
+import { SaveMenu } from "../../ui/save_menu";
+import { ChangeGrid } from "./change_grid";
+
+const NOTHING =
+  "Prune a head (× on its picture in “Heads”, or p): then stands here which of the others matter " +
+  "more without it, and which less.";
+const WHY =
+  "Importance is what removing one more head costs, measured before and after pruning. A head that " +
+  "matters more once another is missing does its work, or did it all along unnoticed: a backup " +
+  "head, as in the Hydra effect (McGrath et al. 2023). How heads depend on each other is the " +
+  "question that Li et al. 2023 left open.";
+
+/** Below this share of what it was, there is hardly anything left that a head could take away. */
+const HARDLY = 0.1;
+
+/** What there is to see, in a sentence. */
+export function changesSay(info: ModelInfo, decision: Decision, changes: Changes): string {
+  const without =
+    decision.pruned.length === 1
+      ? headName(...(decision.pruned[0] ?? [0, 0]))
+      : counted(decision.pruned.length, "head");
+  const [first] = changes.takeOver;
+  if (changes.measured < changes.total) {
+    return `Measuring the others: ${changes.measured} of ${changes.total} heads.`;
+  }
+  const { target_after: after, target_before: was, target_name: name } = decision;
+  const left = info.by_class && info.output !== "value" ? (after ?? was) : Number.POSITIVE_INFINITY;
+  if (!first && left < HARDLY * was) {
+    const fell = `${name} fell from ${output(info, was)} to ${output(info, left)}`;
+    return `Without ${without} ${fell}: hardly anything is left that a further head could take away.`;
+  }
+  if (!first) return `Without ${without} no other head matters much more: none takes over.`;
+  const grew = `${headName(...first.head)} from ${number(first.before)} to ${number(first.after)}`;
+  const others = changes.takeOver.length - 1;
+  const more = others > 0 ? `, and ${counted(others, "other", "one")} grew much, too` : "";
+  const take = others > 0 ? "others take over, most of all" : "another takes over:";
+  return `Without ${without} ${take} ${grew}${more}.`;
+}
+
+function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
+  return (
+    <div class="vaw-chips vaw-layer-values" data-testid="take-over">
+      <span class="vaw-muted">takes over:</span>
+      {changes.takeOver.map(({ head, before, after }) => (
+        <button
+          type="button"
+          class="vaw-chip"
+          key={headKey(...head)}
+          onClick={() => store.set({ selected_layer: head[0], selected_head: head[1] })}
+        >
+          {headName(...head)}, {number(before)} → <b>{number(after)}</b>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Legend({ most }: { most: number }) {
+  return (
+    <span class="vaw-colorbar">
+      <span>−{number(most)}</span>
+      <span class="vaw-colorbar-strip vaw-changes-strip" role="img" aria-label="color scale" />
+      <span>+{number(most)}</span>
+      <span class="vaw-muted">matters less, or more, than before</span>
+    </span>
+  );
+}
+
+function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
+  const { store, info, decision } = props;
+  const figure = useRef<HTMLDivElement>(null);
+  const problem = useSignal("");
+  const [before, after] = [store.importanceBefore.value, store.importance.value];
+  const version = store.traits._version.value;
+  const ask = async () => {
+    problem.value = await store.request("importance_before", {});
+  };
+  const known = before !== null;
+  useEffect(() => {
+    if (!known) ask();
+  }, [store, version, known]);
+  if (problem.value) return <p role="alert">{problem.value}</p>;
+  if (!before || !after) {
+    const busy = store.status.value.state === "computing";
+    return busy ? (
+      <p class="vaw-muted">Measuring how much the heads mattered before …</p>
+    ) : (
+      <button type="button" class="vaw-again" data-testid="measure-before" onClick={ask}>
+        measure how much the heads mattered before
+      </button>
+    );
+  }
+  const changes = changesOf(info, before, after, decision.pruned);
+  return (
+    <>
+      <div class="vaw-row vaw-by-layer-says">
+        <p data-testid="changes-say" aria-live="polite">
+          {changesSay(info, decision, changes)}
+        </p>
+        <SaveMenu
+          figure={figure}
+          name="changes"
+          table={() => changeTable(changes, before.metric)}
+        />
+      </div>
+      <div ref={figure}>
+        <ChangeGrid store={store} info={info} changes={changes} />
+      </div>
+      <Legend most={changes.most} />
+      {changes.takeOver.length > 0 && <TakeOver store={store} changes={changes} />}
+    </>
+  );
+}
+
+export function WhatChanged({ store }: { store: Store }) {
+  const info = store.info.value;
+  const decision = store.decision.value;
+  if (!info) return null;
+  const pruned = decision && decision.pruned.length > 0;
+  const waits = store.traits.pruned_heads.value.length > 0;
+  const stale = decision && `${decision.pruned}` !== `${store.traits.pruned_heads.value}`;
+  return (
+    <Panel
+      title="What changed"
+      name="changes"
+      controls={
+        <Select
+          label="metric"
+          testid="changes-metric"
+          options={info.metrics}
+          value={store.traits.metric.value}
+          onChange={(metric) => store.set({ metric })}
+        />
+      }
+    >
+      {!pruned && !waits && <p data-testid="changes-nothing">{NOTHING}</p>}
+      {!pruned && waits && <p class="vaw-muted">Running the model without these heads …</p>}
+      {pruned && (
+        <div class={stale ? "vaw-stack vaw-stale" : "vaw-stack"} aria-busy={Boolean(stale)}>
+          <Shown store={store} info={info} decision={decision} />
+        </div>
+      )}
+      <p class="vaw-muted">{WHY}</p>
+    </Panel>
+  );
+}
