@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Explorer,
         HeadImportanceGrid,
         HeadStrengthView,
+        Step,
     )
     from .windows.result import WindowAttention
     from .windows.run import window_attention
@@ -72,6 +73,7 @@ __all__ = [
     "PruningCurve",
     "ReadableImages",
     "Session",
+    "Step",
     "TokenLayout",
     "Trace",
     "WindowAttention",
@@ -117,6 +119,7 @@ _LAZY = {
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
+    "Step": ".widgets",
     "WindowAttention": ".windows.result",
     "demo": ".demo",
     "evaluate": ".evaluation",

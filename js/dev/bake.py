@@ -13,6 +13,8 @@ from pathlib import Path
 
 import vit_attention_widget as vaw
 from vit_attention_widget.session.traits import RESULTS, SELECTIONS
+from vit_attention_widget.widgets.explorer import PANELS
+from vit_attention_widget.widgets.tour import checked, usual_tour
 
 STATIC = Path(vaw.__file__).parent / "static"
 STREAMED_TOKENS = 600
@@ -88,6 +90,7 @@ def page(
     panels: list[str] | None = None,
     replies: dict[str, str] | None = None,
     dark: bool = False,
+    step: int = -1,
 ) -> str:
     """HTML of a widget with all that the session has found, and what the kernel would answer."""
     state = {}
@@ -96,6 +99,8 @@ def page(
         state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
     if panels is not None:
         state["panels"] = panels
+    if stem == "explorer":
+        state |= {"_tour": checked(session, usual_tour(session), PANELS), "tour_step": step}
     css = (STATIC / "style.css").read_text()
     state["_css"] = css
     info = session._model_info
@@ -138,6 +143,7 @@ def main() -> None:
     parser.add_argument("--prompts", nargs="+", help="of a small random CLIP model")
     parser.add_argument("--open", type=int, default=-1, help="an image of the set")
     parser.add_argument("--method", help="the selected method, e.g. occlusion")
+    parser.add_argument("--tour", type=int, default=-1, help="a step of the usual tour")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     pruned = [tuple(map(int, pair.split("-"))) for pair in options.prune.split(",") if pair]
@@ -186,7 +192,7 @@ def main() -> None:
             replies[f"pattern_thumbnails {family}"] = text(study.thumbnails(family))
             replies[f"pattern_at {family}"] = text(study.point(family, 0))
     panels = options.panels.split(",") if options.panels else None
-    options.out.write_text(page(session, options.stem, panels, replies, options.dark))
+    options.out.write_text(page(session, options.stem, panels, replies, options.dark, options.tour))
     session.close()
 
 

@@ -22,6 +22,7 @@ _MODULES = ("selections", "tensors", "results", "requests")  # in this order
 _LISTED = {
     "Selections": "SELECTIONS",
     "ExplorerSelections": "EXPLORER_SELECTIONS",
+    "ExplorerResults": "EXPLORER_RESULTS",
     "Results": "RESULTS",
 }
 """Tables of traits whose names the browser needs as a list."""

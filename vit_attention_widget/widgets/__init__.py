@@ -10,6 +10,7 @@ from .daam_scrubber import DAAMScrubber
 from .explorer import Explorer
 from .head_grid import HeadImportanceGrid
 from .head_strength import HeadStrengthView
+from .tour import Step
 
 __all__ = [
     "AttentionInspector",
@@ -20,4 +21,5 @@ __all__ = [
     "HeadImportanceGrid",
     "HeadStrengthView",
     "SessionWidget",
+    "Step",
 ]

@@ -80,9 +80,34 @@ export const SELECTIONS = [
 export interface ExplorerSelections {
   /** Open panels, in order; `PANELS` of `widgets/explorer.py` has them all. */
   panels: string[];
+  /** Step of the tour, from 0; -1 is none. */
+  tour_step: number;
 }
 
-export const EXPLORER_SELECTIONS = ["panels"] as const;
+export const EXPLORER_SELECTIONS = ["panels", "tour_step"] as const;
+
+/** A step of a tour. In its texts words in braces are filled in, e.g. `{class}`. */
+export interface TourStep {
+  /** A sentence or two. */
+  text: string;
+  /** One thing to do; "" where there is only something to look at. */
+  do: string;
+  /** Selections one of which changes when that is done. */
+  waits_for: string[];
+  /** What one sees then. */
+  answer: string;
+  /** What it is about; "" where it is about no panel. */
+  panel: string;
+  /** What is selected when the step begins. */
+  select: Record<string, unknown>;
+}
+
+/** What goes from the kernel to the Explorer only. */
+export interface ExplorerResults {
+  _tour: TourStep[];
+}
+
+export const EXPLORER_RESULTS = ["_tour"] as const;
 
 /** Attention of one token in every head: its row or column, `rows / 255 * scale`. */
 export interface AttentionRows {

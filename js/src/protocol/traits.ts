@@ -1,7 +1,9 @@
 // All traits of a widget's model together.
 
 import {
+  EXPLORER_RESULTS,
   EXPLORER_SELECTIONS,
+  type ExplorerResults,
   type ExplorerSelections,
   RESULTS,
   type Results,
@@ -14,6 +16,12 @@ export type Selected = Selections & {
   [K in keyof ExplorerSelections]: ExplorerSelections[K] | undefined;
 };
 
-export type Traits = Selected & Results;
+export type Traits = Selected &
+  Results & { [K in keyof ExplorerResults]: ExplorerResults[K] | undefined };
 
-export const TRAITS = [...SELECTIONS, ...EXPLORER_SELECTIONS, ...RESULTS] as const;
+export const TRAITS = [
+  ...SELECTIONS,
+  ...EXPLORER_SELECTIONS,
+  ...RESULTS,
+  ...EXPLORER_RESULTS,
+] as const;

@@ -11,18 +11,24 @@ function layersSay(layers: readonly number[]): string {
   return `layers ${layers.slice(0, -1).join(", ")} and ${last}`;
 }
 
-export function SinkNote({ store, info }: { store: Store; info: ModelInfo }) {
+/** "4 patches in layers 8 to 11"; null where there are none, or none is known yet. */
+export function sinksSay(store: Store, info: ModelInfo): string | null {
   const layers = info.num_heads.flatMap((_, layer) =>
     store.attention.sinks(layer).length > 0 ? [layer] : [],
   );
   const sinks = new Set(layers.flatMap((layer) => store.attention.sinks(layer)));
   if (sinks.size === 0) return null;
+  return `${sinks.size === 1 ? "1 patch" : `${sinks.size} patches`} in ${layersSay(layers)}`;
+}
+
+export function SinkNote({ store, info }: { store: Store; info: ModelInfo }) {
+  const sinks = sinksSay(store, info);
+  if (!sinks) return null;
   return (
     <p class="vaw-muted" data-testid="sinks">
-      ○ attention sinks: {sinks.size === 1 ? "one patch" : `${sinks.size} patches`} in{" "}
-      {layersSay(layers)} {sinks.size === 1 ? "draws" : "draw"} more than 12 times an equal share of
-      the attention of all tokens, whatever is in the picture there. Many Vision Transformers park
-      attention like this. They may be brighter than the scale, which leaves them out.
+      ○ attention sinks: {sinks}. Each draws more than 12 times an equal share of the attention of
+      all tokens, whatever is in the picture there. Many Vision Transformers park attention like
+      this. They may be brighter than the scale, which leaves them out.
     </p>
   );
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
     "Colormap",
     "Direction",
+    "ExplorerResults",
     "ExplorerSelections",
     "Head",
     "Interpolation",
@@ -14,6 +15,7 @@ __all__ = [
     "PruningHistory",
     "Scale",
     "Selections",
+    "TourStep",
 ]
 
 Head: TypeAlias = tuple[int, int]
@@ -95,3 +97,34 @@ class ExplorerSelections(TypedDict):
 
     panels: list[str]
     """Open panels, in order; ``PANELS`` of ``widgets/explorer.py`` has them all."""
+
+    tour_step: int
+    """Step of the tour, from 0; -1 is none."""
+
+
+class TourStep(TypedDict):
+    """A step of a tour. In its texts words in braces are filled in, e.g. ``{class}``."""
+
+    text: str
+    """A sentence or two."""
+
+    do: str
+    """One thing to do; "" where there is only something to look at."""
+
+    waits_for: list[str]
+    """Selections one of which changes when that is done."""
+
+    answer: str
+    """What one sees then."""
+
+    panel: str
+    """What it is about; "" where it is about no panel."""
+
+    select: dict[str, Any]
+    """What is selected when the step begins."""
+
+
+class ExplorerResults(TypedDict):
+    """What goes from the kernel to the Explorer only."""
+
+    _tour: list[TourStep]

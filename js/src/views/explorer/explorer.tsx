@@ -4,14 +4,26 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
+import { tourStep } from "../../state/tour";
 import { ClassPicker } from "../../ui/class_picker";
+import { consume, modified } from "../../ui/keys";
 import { calm } from "../../ui/motion";
+import { TourCard } from "../tour/tour_card";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
-import { FullScreen } from "./full_screen";
+import { FullScreen, fillScreen } from "./full_screen";
 import { PanelColumns } from "./panel_columns";
+import { Presenter, presentKey } from "./presenter";
+import { useTour } from "./use_tour";
 import { ViewChips } from "./view_chips";
 
-function About({ store, info }: { store: Store; info: ModelInfo }) {
+interface AboutProps {
+  store: Store;
+  info: ModelInfo;
+  onPresent: (event: Event) => void;
+}
+
+function About({ store, info, onPresent }: AboutProps) {
+  const touring = tourStep(store) !== null;
   const size = `${info.num_layers} layers × ${Math.max(...info.num_heads)} heads`;
   const facts = [info.image_name, info.name, size, `${info.rows} × ${info.cols} patches`];
   return (
@@ -26,7 +38,27 @@ function About({ store, info }: { store: Store; info: ModelInfo }) {
       <span class="vaw-muted vaw-facts" title={`image: ${info.preparation}`}>
         {facts.join(" · ")}
       </span>
-      <FullScreen />
+      <span class="vaw-tools">
+        {!touring && (store.traits._tour.value ?? []).length > 0 && (
+          <button
+            type="button"
+            data-testid="tour-begin"
+            title="some steps through what there is to see, on this picture"
+            onClick={() => store.set({ tour_step: 0 })}
+          >
+            tour
+          </button>
+        )}
+        <button
+          type="button"
+          data-testid="present"
+          title="one panel at a time, in large type, for a beamer"
+          onClick={onPresent}
+        >
+          present
+        </button>
+        <FullScreen />
+      </span>
     </div>
   );
 }
@@ -57,13 +89,58 @@ export function Explorer({ store }: { store: Store }) {
       reveal(find(`move-${id}`));
     });
   };
+  const begun = useTour(store, (panel) => reveal(find(panel ? `panel-${panel}` : "tour")));
+  const presented = useSignal<number | null>(null);
+  const step = tourStep(store);
   const info = store.info.value;
   if (!info) return null;
+  const card = step && <TourCard store={store} step={step} begun={begun.value} />;
+  const at = presented.value === null ? null : Math.min(presented.value, panels.length - 1);
+  const alone = at === null ? null : step?.panel || panels[at];
+  const onKey = (event: KeyboardEvent) => {
+    const to = at === null || modified(event) ? null : presentKey(event.key, at, panels.length);
+    if (to === null) return;
+    presented.value = to === "end" ? null : to;
+    consume(event);
+  };
   return (
-    <div ref={root} class="vaw-explorer">
-      <About store={store} info={info} />
+    <div
+      ref={root}
+      class={alone ? "vaw-explorer vaw-presenting" : "vaw-explorer"}
+      tabIndex={-1}
+      onKeyDown={onKey}
+    >
+      <About
+        store={store}
+        info={info}
+        onPresent={(event) => {
+          presented.value = 0;
+          fillScreen(event.currentTarget as Element);
+          root.current?.focus({ preventScroll: true });
+        }}
+      />
+      {!step?.panel && card}
+      {alone && at !== null && !step && (
+        <Presenter
+          panels={panels}
+          at={at}
+          onGo={(to) => {
+            presented.value = to;
+          }}
+          onEnd={() => {
+            presented.value = null;
+          }}
+        />
+      )}
       {panels.length > 0 ? (
-        <PanelColumns store={store} panels={panels} onMove={move} onClose={close} />
+        <PanelColumns
+          store={store}
+          panels={alone ? [alone] : panels}
+          toured={step?.panel ?? ""}
+          card={card}
+          onMove={move}
+          onClose={close}
+        />
       ) : (
         <p class="vaw-muted">Every view is closed: open one below.</p>
       )}

@@ -9,6 +9,13 @@ function widgetOf(element: Element | null): Element | null {
   return element?.closest(".vaw") ?? (tree instanceof ShadowRoot ? tree.host : null);
 }
 
+/** Gives the widget of an element the whole screen; what the host refuses stays as it is. */
+export function fillScreen(element: Element | null): void {
+  widgetOf(element)
+    ?.requestFullscreen?.()
+    .catch(() => undefined);
+}
+
 export function FullScreen() {
   const button = useRef<HTMLButtonElement>(null);
   const on = useSignal(false);
@@ -23,10 +30,8 @@ export function FullScreen() {
   }, [on]);
   if (!document.fullscreenEnabled) return null;
   const toggle = () => {
-    const done = on.peek()
-      ? document.exitFullscreen()
-      : widgetOf(button.current)?.requestFullscreen();
-    done?.catch(() => undefined); // refused by the host: all stays as it is
+    if (on.peek()) document.exitFullscreen().catch(() => undefined);
+    else fillScreen(button.current);
   };
   return (
     <button

@@ -11,11 +11,14 @@ import { useFollow } from "./use_follow";
 interface Props {
   store: Store;
   panels: readonly string[];
+  /** The panel that a step of a tour is about, and the step's card, which stands above it. */
+  toured: string;
+  card: ComponentChildren;
   onMove: (id: string, panels: string[]) => void;
   onClose: (id: string) => void;
 }
 
-export function PanelColumns({ store, panels, onMove, onClose }: Props) {
+export function PanelColumns({ store, panels, toured, card, onMove, onClose }: Props) {
   const dragging = useSignal<Dragging | null>(null);
   const { lead, main, trail } = columnsOf(panels);
   const row = useFollow(lead.includes("picture"));
@@ -35,7 +38,8 @@ export function PanelColumns({ store, panels, onMove, onClose }: Props) {
             />
           );
           return (
-            <Place key={id} id={id} dragging={dragging}>
+            <Place key={id} id={id} dragging={dragging} toured={id === toured}>
+              {id === toured && card}
               <BesideTitle.Provider value={tools}>
                 <panel.View store={store} />
               </BesideTitle.Provider>
@@ -61,12 +65,13 @@ export function PanelColumns({ store, panels, onMove, onClose }: Props) {
 function Place(props: {
   id: string;
   dragging: Signal<Dragging | null>;
+  toured: boolean;
   children: ComponentChildren;
 }) {
   const lifted = props.dragging.value?.id === props.id;
   return (
     <div
-      class={lifted ? "vaw-place vaw-lifted" : "vaw-place"}
+      class={`vaw-place${lifted ? " vaw-lifted" : ""}${props.toured ? " vaw-toured" : ""}`}
       data-panel={props.id}
       data-testid={`panel-${props.id}`}
     >

@@ -73,7 +73,7 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
       aria-orientation="horizontal"
       aria-label="maps after each layer"
       tabIndex={-1}
-      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(24px, 92px))` }}
+      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(24px, 132px))` }}
       onKeyDown={onKey}
     >
       {info.num_heads.map((_, layer) => (
