@@ -13,7 +13,11 @@ from vit_attention_widget.protocol import typescript
 from vit_attention_widget.protocol.schema.binary import Encoded, Jpeg
 from vit_attention_widget.protocol.schema.requests import Requests
 from vit_attention_widget.protocol.schema.results import Results, WidgetTraits
-from vit_attention_widget.protocol.schema.selections import ExplorerSelections, Selections
+from vit_attention_widget.protocol.schema.selections import (
+    ExplorerResults,
+    ExplorerSelections,
+    Selections,
+)
 from vit_attention_widget.session.traits import RESULTS, SELECTIONS, ResultTraits, SelectionTraits
 from vit_attention_widget.widgets.answers import _ANSWERS
 
@@ -43,7 +47,9 @@ def test_widgets_have_no_further_traits(widget: Any) -> None:
         for name, trait in widget.class_traits(sync=True).items()
         if trait.this_class.__module__.startswith("vit_attention_widget")
     }
-    own = set(hints(ExplorerSelections)) if widget is vaw.Explorer else set()
+    own = set[str]()
+    if widget is vaw.Explorer:
+        own = {*hints(ExplorerSelections), *hints(ExplorerResults)}
     assert ours == {*SELECTIONS, *RESULTS, *hints(WidgetTraits), *own}
 
 

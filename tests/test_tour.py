@@ -79,9 +79,8 @@ def test_the_browser_does_not_write_the_tour(explorer: vaw.Explorer) -> None:
 
 
 def test_a_model_without_classes_has_a_shorter_one() -> None:
-    model = timm.create_model(
-        "test_vit", num_classes=0, global_pool="avg", class_token=False
-    ).eval()
+    pooled = {"global_pool": "avg", "class_token": False}
+    model = timm.create_model("test_vit", num_classes=0, **pooled).eval()
     explorer = vaw.Explorer(model, PICTURE)
     assert explorer.wait(60)
     texts = " ".join(step["text"] + step["answer"] for step in explorer._tour)

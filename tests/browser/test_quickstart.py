@@ -188,6 +188,36 @@ def test_panels_are_arranged_from_both_sides(lab: Lab) -> None:
     assert lab.until("print(explorer.panels)", usual) == usual
 
 
+def test_a_tour_is_read_done_and_left(lab: Lab) -> None:
+    lab.python("explorer.pruned_heads = []; explorer.wait()")
+    lab.page.locator(f"{EXPLORER} [data-testid=tour-begin]").first.click()
+    card = lab.page.locator(f"{EXPLORER} [data-testid=tour]").first
+    answer = lab.page.locator(f"{EXPLORER} [data-testid=tour-answer]").first
+    assert "100 patches" in card.inner_text()
+    assert answer.inner_text() == ""
+    lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first.click(
+        position={"x": 40, "y": 40}
+    )
+    assert "attends to" in answer.inner_text()
+    lab.screenshot("quickstart-tour", EXPLORER)
+    card.press("ArrowRight")
+    card.press("ArrowRight")
+    assert "Which heads matter" in card.inner_text()
+    card.press("ArrowRight")
+    card.press("ArrowRight")
+    assert "Press × on layer" in card.inner_text()
+    best = "i = int(np.nanargmax(explorer.importance)); print(*divmod(i, 4), sep='-')"
+    name = lab.python(best)
+    lab.page.locator(f"{EXPLORER} [data-testid=head-{name}]").first.hover()
+    lab.page.locator(f"{EXPLORER} [data-testid=prune-{name}]").first.click()
+    answer.get_by_text("Before:").wait_for()
+    assert lab.until("print(len(explorer.pruned_heads))", "1") == "1"
+    lab.page.locator(f"{EXPLORER} [data-testid=tour-leave]").first.click()
+    assert lab.until("print(explorer.tour_step)", "-1") == "-1"
+    assert card.count() == 0
+    lab.python("explorer.pruned_heads = []; explorer.wait()")
+
+
 SLOW = """
 import time
 from vit_attention_widget.importance import head_ablation

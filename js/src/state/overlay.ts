@@ -34,6 +34,8 @@ export function mapOnPicture(store: Store, info: ModelInfo): Heatmap | null {
   if (shown.kind === "map") return shown.named.map;
   if (shown.kind === "explanation") return explanationMap(store, info, shown.layer);
   if (shown.kind === "plain") return null;
-  const attention = shownAttention(store, info, shown.head, shown.layer);
+  // The mean of heads would be dark on the scale of its heads: here its scale stands beside it.
+  const own = shown.head < 0 || store.headScale.value === "own";
+  const attention = shownAttention(store, info, shown.head, shown.layer, own);
   return attention && patchMap(info, attention);
 }

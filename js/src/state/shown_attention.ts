@@ -46,11 +46,11 @@ export function shownAttention(
   info: ModelInfo,
   head: number,
   layer = store.traits.selected_layer.value,
+  own = store.headScale.value === "own",
 ): ShownAttention | null {
   const token = store.shownToken.value;
   const values = new Float32Array(info.num_tokens);
   if (!store.attention.read(layer, head, token, values)) return null;
-  const own = store.headScale.value === "own";
   const high = own ? highOf(store, info, layer, values) : layerHigh(store, info, layer, token);
   return { values, high };
 }

@@ -5,7 +5,7 @@
 export const GAP = 4;
 export const LEFT = 22;
 const NARROWEST = 24;
-const WIDEST = 92;
+const WIDEST = 132;
 
 /** Width of a layer's column with its gap, in a view of this width. */
 export function columnWidth(width: number, layers: number): number {

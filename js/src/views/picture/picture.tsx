@@ -55,7 +55,7 @@ function Scale({ store, info, shown }: { store: Store; info: ModelInfo; shown: O
       label={label}
       hint={
         shown.kind === "attention"
-          ? "Share of the attention after the softmax. All heads of the layer share this scale."
+          ? "Share of the attention after the softmax. The heads of a layer share a scale; their mean has its own."
           : (info.methods.find(({ key }) => key === method.value)?.hint ?? "")
       }
     />
