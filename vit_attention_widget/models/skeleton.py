@@ -5,9 +5,9 @@ parameter with its model, which is not touched. Its patch embedding computes not
 pass their tokens on, except for the last, which returns the tokens that it was told to. So tokens
 are read out by the model's own code, whatever that is, at the price of the readout alone.
 
-Hooks on what surrounds the blocks are run with it: they may be what the model computes (weight_norm,
-spectral_norm and ``torch.nn.utils.prune`` work by hooks). So a hook that only counts or stores is
-called some times more when a model is described for the first time.
+Hooks on what surrounds the blocks are run with it: they may be what the model computes
+(weight_norm, spectral_norm and ``torch.nn.utils.prune`` work by hooks). So a hook that only counts
+or stores is called some times more when a model is described for the first time.
 """
 
 from __future__ import annotations
