@@ -74,6 +74,13 @@ describe("mounting", () => {
     expect(stores).toHaveLength(2);
   });
 
+  it("counts views anew on a page that is loaded again, as those of the former stay counted", () => {
+    const { model, initialize } = hosted();
+    model.values._view_count = 1;
+    initialize();
+    expect(model.values._view_count).toBe(0);
+  });
+
   it("undoes in one view what another one did", async () => {
     const { model, stores, show, initialize } = hosted();
     initialize();

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any, ParamSpec
@@ -276,17 +276,20 @@ class Lanes:
             if all(lane.wait(0) for lane in self):
                 return True
 
-    def close(self) -> None:
-        """Cancel all work and let the threads end."""
-        for lane in self:
-            lane.close()
+    def close(self, timeout: float = 0.0) -> None:
+        """Cancel all work, and wait at most ``timeout`` seconds for the threads to end."""
+        _close(self, timeout)
+
+
+def _close(lanes: Iterable[Lane], timeout: float) -> None:
+    until = time.monotonic() + timeout
+    for lane in lanes:
+        lane.close()
+    for lane in lanes:
+        lane.join(max(0.0, until - time.monotonic()))
 
 
 @atexit.register
 def _close_all() -> None:
     """Let threads end before the interpreter does: PyTorch aborts a process whose thread is cut."""
-    lanes, until = list(_lanes), time.monotonic() + _EXIT_TIMEOUT
-    for lane in lanes:
-        lane.close()
-    for lane in lanes:
-        lane.join(max(0.0, until - time.monotonic()))
+    _close(list(_lanes), _EXIT_TIMEOUT)

@@ -545,9 +545,16 @@ class Session(CheckedSelections):
         """
         self._context.go_on()
 
-    def close(self) -> None:
-        """Stop all work and let go of the model."""
-        self._context.lanes.close()
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop all work and let go of the model.
+
+        Parameters
+        ----------
+        timeout : float
+            How long to wait for the session's threads to end, in seconds: work stops at its next
+            sign of progress. From one of these threads it does not wait.
+        """
+        self._context.lanes.close(timeout)
         self.unobserve_all()
         self._looking.reset()
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
+from .lifetime import ReachableWidget, weakly
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -53,7 +53,7 @@ class WidgetOptions(Selections, total=False):
     output: OutputKind | None
 
 
-class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
+class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     """A view of a session.
 
     Parameters
@@ -84,6 +84,8 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     """
 
     _session: Session | None = None
+    _lent = False
+    """Whether somebody was given the session, and may use it without the widget."""
     _taking: tuple[int, str] | None = None
     """The thread in which the session is taking a selection from the browser, and which one."""
     stem: ClassVar[str]
@@ -133,10 +135,11 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
                 "target and selections on the session."
             )
         self._session = session
+        self._observer = weakly(self._from_session)  # a shared session outlives its widgets
         _load_bundle(type(self))
         names = [*SELECTIONS, *RESULTS, "importance"]
         super().__init__(**{name: getattr(session, name) for name in names})
-        session.observe(self._from_session, names=names)
+        session.observe(self._observer, names=names)
         self.observe(self._to_session, names=list(SELECTIONS))
         for name in names:  # what a thread found between the copy and the observer
             self._mirror(name, getattr(session, name))
@@ -151,6 +154,10 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     @property
     def session(self) -> Session:
         """The session that this widget shows."""
+        self._lent = True
+        return self._open_session()
+
+    def _open_session(self) -> Session:
         if self._session is None:
             raise ParameterError(f"This {type(self).__name__} is closed: make a new one.")
         return self._session
@@ -158,36 +165,47 @@ class SessionWidget(SelectionTraits, ResultTraits, anywidget.AnyWidget):
     @property
     def top5(self) -> list[tuple[str, float]]:
         """The five most probable classes as the model stands now, pruned heads left out."""
-        return self.session.top5
+        return self._open_session().top5
 
     def pruned_model(self) -> nn.Module:
         """A smaller copy of the model without the pruned heads.
 
         See :func:`~vit_attention_widget.prune_heads`; it is saved by ``save_pruned``.
         """
-        return self.session.pruned_model()
+        return self._open_session().pruned_model()
 
     @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
         """Maps by method, each [layer, row, col]."""
-        return self.session.attributions
+        return self._open_session().attributions
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
-        return self.session.wait(timeout)
+        return self._open_session().wait(timeout)
 
     def close(self) -> None:
-        """Take the widget away; a session that it made itself is closed too."""
+        """Take the widget away; a session that it made itself ends too, with its threads."""
+        session = self._leave()
+        if session is not None and self._owns_session:
+            session.close()
+        super().close()
+
+    def __del__(self) -> None:
+        session = self._leave()
+        if session is not None and self._owns_session and not self._lent:
+            session.close(timeout=0)  # garbage is collected anywhere, and must not block there
+        super().close()
+
+    def _leave(self) -> Session | None:
+        """Show the session no more."""
         session, self._session = self._session, None
         if session is not None:
-            session.unobserve(self._from_session, names=[*SELECTIONS, *RESULTS, "importance"])
-            if self._owns_session:
-                session.close()
-        super().close()
+            session.unobserve(self._observer, names=[*SELECTIONS, *RESULTS, "importance"])
+        return session
 
     def set_state(self, sync_data: Mapping[str, object]) -> None:
         """Take what the browser changed; what is not allowed is set back there."""
-        writable = (*SELECTIONS, *self.own)
+        writable = (*SELECTIONS, *self.own, "_view_count")
         allowed = {name: sync_data[name] for name in writable if name in sync_data}
         refused = [name for name in sync_data if name in RESULTS]
         for name, value in allowed.items():

@@ -21,6 +21,8 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
   return {
     initialize({ model, signal }: Host) {
       stores.open(model, signal);
+      model.set("_view_count", 0); // a page that was left could not take its views away
+      model.save_changes();
     },
     render({ model, el, signal }: Host) {
       const store = stores.find(model) ?? new Store(model, signal); // then for this view alone

@@ -1,0 +1,225 @@
+"""A widget lives as long as a variable or a page can reach it, and no longer."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from ipywidgets import VBox
+from ipywidgets.widgets.widget import _instances
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import start_new_kernel
+
+import vit_attention_widget as vaw
+
+IMAGE = np.zeros((32, 32, 3), np.uint8)
+
+
+def tiny() -> torch.nn.Module:
+    return timm.create_model("test_vit", img_size=32, num_classes=5).eval()
+
+
+def lanes() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("vaw-")]
+
+
+@pytest.mark.slow
+def test_of_a_hundred_widgets_that_were_closed_nothing_is_left() -> None:
+    model = tiny()
+    gc.collect()
+    widgets, threads = len(_instances), len(lanes())
+    things: list[weakref.ref[Any]] = []
+    for number in range(100):
+        grid = vaw.HeadImportanceGrid(model, IMAGE)
+        if number % 10:
+            assert grid.wait(60)  # else it is closed while it computes
+        things += map(weakref.ref, (grid, grid.session, grid.layout, grid.session._context))
+        grid.close()
+        assert len(lanes()) == threads
+    del grid
+    gc.collect()
+    assert len(_instances) == widgets
+    assert [thing for thing in things if thing() is not None] == []
+    model_ = weakref.ref(model)
+    del model
+    gc.collect()
+    assert model_() is None
+
+
+def test_a_widget_that_nothing_holds_ends_its_session() -> None:
+    gc.collect()
+    widgets, threads = len(_instances), set(lanes())
+    explorer = vaw.Explorer(tiny(), IMAGE)
+    explorer.wait(60)
+    things = [weakref.ref(explorer), weakref.ref(explorer._session), weakref.ref(explorer.layout)]
+    started = set(lanes()) - threads
+    assert started
+    del explorer
+    gc.collect()
+    assert [thing for thing in things if thing() is not None] == []
+    assert len(_instances) == widgets
+    for thread in started:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_session_that_was_taken_from_a_widget_outlives_it() -> None:
+    session = vaw.Explorer(tiny(), IMAGE).session
+    gc.collect()
+    session.selected_layer = 2
+    session.pruned_heads = [(0, 0)]
+    assert session.wait(60)
+    assert session.decision["pruned"] == [(0, 0)]
+    session.close()
+
+
+def test_a_shared_session_does_not_hold_its_widgets() -> None:
+    session = vaw.Session(tiny(), IMAGE)
+    grid = weakref.ref(vaw.HeadImportanceGrid(session=session))
+    gc.collect()
+    assert grid() is None
+    session.close()
+
+
+def test_a_widget_in_a_box_is_found_by_a_page_that_is_loaded_again() -> None:
+    box = VBox([vaw.HeadImportanceGrid(tiny(), IMAGE)])
+    gc.collect()
+    (grid,) = box.children
+    assert _instances[grid.model_id].get_state()["metric"] == grid.metric
+    grid.close()
+
+
+def test_a_layout_that_another_widget_has_stays() -> None:
+    one, other = (vaw.HeadImportanceGrid(tiny(), IMAGE) for _ in range(2))
+    other.layout = one.layout
+    one.close()
+    assert other.layout.comm is not None
+    other.close()
+    assert other.layout.comm is None
+
+
+class Notebook:
+    """A kernel, and what a page tells it about the views of a widget."""
+
+    def __init__(self, client: BlockingKernelClient) -> None:
+        self._client = client
+        self.run(
+            "import gc, weakref, timm, numpy as np, vit_attention_widget as vaw\n"
+            "from ipywidgets.widgets.widget import _instances\n"
+            "made, models = [], []\n"
+            "def make():\n"
+            "    model = timm.create_model('test_vit', img_size=32, num_classes=5).eval()\n"
+            "    grid = vaw.HeadImportanceGrid(model, np.zeros((32, 32, 3), np.uint8))\n"
+            "    assert grid.wait(60)  # else its threads hold the model a moment longer\n"
+            "    made.append(weakref.ref(grid)); models.append(weakref.ref(model))\n"
+            "    return grid",
+            "imports",
+        )
+
+    def _send(self, kind: str, content: dict[str, Any], cell: str | None = None) -> str:
+        metadata = {"cellId": cell} if cell else {}
+        message = self._client.session.msg(kind, content, metadata=metadata)
+        self._client.shell_channel.send(message)
+        text = ""
+        while True:
+            answer = self._client.get_iopub_msg(timeout=60)
+            if answer["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            if answer["msg_type"] == "stream":
+                text += answer["content"]["text"]
+            assert answer["msg_type"] != "error", "\n".join(answer["content"]["traceback"])
+            if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
+                return text.strip()
+
+    def run(self, code: str, cell: str | None = None) -> str:
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {},
+                   "allow_stdin": False, "stop_on_error": True}  # fmt: skip
+        return self._send("execute_request", content, cell)
+
+    def views(self, number: int, count: int) -> None:
+        """A page shows a widget so many times."""
+        comm = self.run(f"print(made[{number}]().model_id)")
+        data = {"method": "update", "state": {"_view_count": count}, "buffer_paths": []}
+        self._send("comm_msg", {"comm_id": comm, "data": data})
+
+    def alive(self) -> str:
+        """Which widgets there are, and which models."""
+        return self.run("print([[r() is not None for r in refs] for refs in (made, models)])")
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[BlockingKernelClient]:
+    manager, client = start_new_kernel(kernel_name="python3")
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def notebook(kernel: BlockingKernelClient) -> Notebook:
+    return Notebook(kernel)
+
+
+@pytest.mark.slow
+class TestCells:
+    def test_a_cell_that_is_run_again_keeps_its_last_widget_only(self, notebook: Notebook) -> None:
+        for number in range(5):
+            notebook.run("make()", "a")
+            notebook.views(number, 1)
+            if number:
+                notebook.views(number - 1, 0)
+        expected = [False] * 4 + [True]
+        assert notebook.alive() == str([expected, expected])
+
+    def test_a_variable_keeps_only_what_it_names(self, notebook: Notebook) -> None:
+        for number in range(3):
+            notebook.run("grid = make()\ngrid", "a")
+            notebook.views(number, 1)
+            if number:
+                notebook.views(number - 1, 0)
+        notebook.run("other = grid")
+        notebook.run("grid = make()\ngrid", "a")
+        notebook.views(2, 0)
+        expected = [False, False, True, True]
+        assert notebook.alive() == str([expected, expected])
+        assert notebook.run("print(other.wait(60), other.comm is not None)") == "True True"
+        notebook.run("other", "b")  # shown again, it is held as others are
+        notebook.run("del other")
+        assert notebook.alive() == str([expected, expected])
+
+    def test_what_a_page_still_shows_stays(self, notebook: Notebook) -> None:
+        notebook.run("make()", "a")
+        notebook.views(0, 2)
+        notebook.run("make()", "a")
+        notebook.views(0, 1)
+        assert notebook.alive() == "[[True, True], [True, True]]"
+        notebook.views(0, 0)
+        assert notebook.alive() == "[[False, True], [False, True]]"
+
+    def test_what_another_cell_displays_stays(self, notebook: Notebook) -> None:
+        notebook.run("grid = make()", "a")
+        notebook.run("grid", "b")
+        notebook.run("grid = make()", "a")
+        assert notebook.alive() == "[[True, True], [True, True]]"
+        notebook.run("grid", "b")
+        assert notebook.alive() == "[[False, True], [False, True]]"
+
+    def test_a_page_that_is_left_ends_nothing(self, notebook: Notebook) -> None:
+        notebook.run("make()", "a")
+        notebook.views(0, 1)
+        notebook.views(0, 0)
+        notebook.run("make()", "b")
+        assert notebook.alive() == "[[True, True], [True, True]]"
+
+    def test_without_ids_a_cell_is_known_by_its_code(self, notebook: Notebook) -> None:
+        notebook.run("make()")
+        notebook.run("make() ")
+        notebook.run("make()")
+        assert notebook.alive() == "[[False, True, True], [False, True, True]]"
