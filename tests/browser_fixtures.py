@@ -34,8 +34,8 @@ _MAPS = ("daam", "rollout", "daam.before", "rollout.before")
 """The maps that are written: a few will do."""
 
 
-def sent() -> tuple[dict[str, Any], dict[str, Any]]:
-    """All traits of a session in which everything was asked for, and replies to requests."""
+def asked_for_everything() -> vaw.Session:
+    """A session that has found all that a widget can show; the caller closes it."""
     scenes = [vaw.demo.scene(seed=seed) for seed in range(3)]
     session = vaw.Session(
         vaw.demo.load_model(),
@@ -62,6 +62,12 @@ def sent() -> tuple[dict[str, Any], dict[str, Any]]:
     ):
         ask()
         session.wait()
+    return session
+
+
+def sent() -> tuple[dict[str, Any], dict[str, Any]]:
+    """All traits of a session in which everything was asked for, and replies to requests."""
+    session = asked_for_everything()
     traits = {name: getattr(session, name) for name in (*SELECTIONS, *RESULTS)}
     maps = load(traits["_maps"])
     traits["_maps"] = encode({name: maps[name] for name in _MAPS})

@@ -151,7 +151,7 @@ describe("moving a panel", () => {
     expect(model.values.panels).toEqual(["picture", "decision", "film", "heads"]);
     expect(document.activeElement).toBe(find("move-film"));
     expect(find("move-film").getAttribute("aria-label")).toBe("move layers, 3 of 4");
-    expect(root.querySelector(".vaw-aloud")?.textContent).toBe("layers is 3 of 4");
+    expect(root.querySelector(".vaw-aloud[role=status]")?.textContent).toBe("layers is 3 of 4");
     await press(find("move-picture"), "ArrowUp");
     expect(model.values.panels).toEqual(["picture", "decision", "film", "heads"]);
   });

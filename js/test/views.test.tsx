@@ -154,7 +154,7 @@ describe("scrubber", () => {
     expect(model.values.selected_layer).toBe(1);
     await press(find("frame-1"), "ArrowLeft");
     expect(model.values.selected_layer).toBe(0);
-    expect(find("frame-0").getAttribute("aria-label")).toBe("layer 0, 14 % of the map");
+    expect(find("frame-0").textContent).toBe("layer 0, 14 % of the map");
   });
 
   it("shows before and after only while heads are pruned", async () => {
@@ -275,10 +275,33 @@ describe("explorer and shell", () => {
     });
     await press(input, "Enter");
     expect(model.values.target).toBe(0);
-    await act(() => input.focus());
-    expect(root.querySelector('[role="option"]')?.textContent).toContain("the predicted class");
+    expect(document.activeElement).toBe(input);
+    expect(input.getAttribute("aria-expanded")).toBe("false");
+    await press(input, "ArrowDown");
+    expect(root.querySelector(".vaw-options li")?.textContent).toContain("the predicted class");
     await press(input, "Enter");
     expect(model.values.target).toBeNull();
+  });
+
+  it("names the class that Enter would choose, as a combobox does", async () => {
+    await show(Explorer);
+    const input = find("class-picker") as HTMLInputElement;
+    const active = () => {
+      const id = input.getAttribute("aria-activedescendant");
+      return id === null ? null : root.querySelector(`#${id}`);
+    };
+    expect(active()).toBeNull();
+    expect(root.querySelector(`label[for="${input.id}"]`)?.textContent).toBe("explain");
+    await act(() => input.focus());
+    const list = root.querySelector(`#${input.getAttribute("aria-controls")}`);
+    expect(list?.getAttribute("role")).toBe("listbox");
+    expect(active()).toBe(list?.children[0]);
+    await press(input, "ArrowDown");
+    expect(active()).toBe(list?.children[1]);
+    expect(active()?.getAttribute("aria-selected")).toBe("true");
+    expect(list?.querySelectorAll('[aria-selected="true"]').length).toBe(1);
+    await press(input, "Escape");
+    expect(active()).toBeNull();
   });
 
   it("shows progress with a way to cancel, and errors with details", async () => {
@@ -314,7 +337,7 @@ describe("explorer and shell", () => {
     await press(body, ".");
     expect(model.values.selected_head).toBe(1);
     await press(body, "?");
-    expect(root.querySelector('[role="dialog"]')).not.toBeNull();
+    expect(root.querySelector(".vaw-help")).not.toBeNull();
     await press(find("class-picker"), "]");
     expect(model.values.selected_layer).toBe(0);
   });

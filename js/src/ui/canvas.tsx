@@ -11,7 +11,8 @@ interface Props {
   /** Height over width. */
   aspect: number;
   paint: Paint;
-  label: string;
+  /** What it shows; nothing where the words beside it say that. */
+  label?: string;
   testid?: string;
   maxWidth?: number;
 }
@@ -56,8 +57,7 @@ export function Canvas({ aspect, paint, label, testid, maxWidth }: Props) {
       <canvas
         ref={canvas}
         data-testid={testid}
-        role="img"
-        aria-label={label}
+        {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": true })}
         style={{ width: `${width}px`, height: `${height}px` }}
       />
     </div>

@@ -1,7 +1,7 @@
 // Which class is explained: a box to search in, as ARIA's combobox pattern asks.
 
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../protocol/schema";
 import type { Store } from "../state/store";
 import { className } from "../state/words";
@@ -62,7 +62,13 @@ export function ClassPicker({
   const text = useSignal<string | null>(null);
   const active = useSignal(0);
   const input = useRef<HTMLInputElement>(null);
+  const list = useRef<HTMLUListElement>(null);
   const open = text.value !== null;
+  const id = `vaw-${testid}`;
+  const show = () => {
+    text.value = "";
+    active.value = 0;
+  };
   const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
   const wanted = text.value?.trim().toLowerCase() ?? "";
   const predicted = !onChoose && PREDICTED.name.includes(wanted) ? [PREDICTED] : [];
@@ -71,36 +77,49 @@ export function ClassPicker({
     text.value = null;
     if (index === null || !onChoose) store.set({ target: index });
     else onChoose(index);
-    input.current?.blur();
+    input.current?.select(); // the focus stays: what is typed next asks for another class
   };
+  useLayoutEffect(() => {
+    list.current?.children[active.value]?.scrollIntoView?.({ block: "nearest" });
+  }, [active.value]);
   const onKey = (event: KeyboardEvent) => {
     event.stopPropagation();
+    const arrow = event.key === "ArrowDown" || event.key === "ArrowUp";
     if (event.key === "Escape") text.value = null;
-    else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    else if (arrow && !open) show();
+    else if (arrow) {
       const step = event.key === "ArrowDown" ? 1 : -1;
       active.value = (active.value + step + options.length) % Math.max(1, options.length);
-    } else if (event.key === "Enter") {
+    } else if (event.key === "Enter" && open) {
       const chosen = options[active.value];
       if (chosen) choose(chosen.index);
     } else return;
     event.preventDefault();
   };
   return (
-    <label class="vaw-field vaw-picker">
-      <span>{label}</span>
+    <div class="vaw-field vaw-picker">
+      <label class="vaw-muted" for={id}>
+        {label}
+      </label>
       <input
         ref={input}
+        id={id}
         role="combobox"
         data-testid={testid}
         aria-expanded={open}
-        aria-controls={`vaw-${testid}`}
+        aria-controls={open ? `${id}-list` : undefined}
+        aria-activedescendant={
+          open && options.length > 0 ? `${id}-option-${active.value}` : undefined
+        }
         aria-autocomplete="list"
         title={hint}
         value={text.value ?? shown}
         onFocus={(event) => {
-          text.value = "";
-          active.value = 0;
+          show();
           event.currentTarget.select();
+        }}
+        onClick={() => {
+          if (!open) show();
         }}
         onBlur={() => {
           text.value = null;
@@ -112,11 +131,12 @@ export function ClassPicker({
         onKeyDown={onKey}
       />
       {open && (
-        <ul id={`vaw-${testid}`} role="listbox" class="vaw-options" aria-label="classes">
+        <ul ref={list} id={`${id}-list`} role="listbox" class="vaw-options" aria-label="classes">
           {options.map((option, i) => (
             <li
               key={option.index}
               role="option"
+              id={`${id}-option-${i}`}
               aria-selected={i === active.value}
               tabIndex={-1}
               onPointerDown={(event) => {
@@ -127,9 +147,19 @@ export function ClassPicker({
               {option.name} <span class="vaw-muted">{option.index ?? "whichever it is"}</span>
             </li>
           ))}
-          {options.length === 0 && <li class="vaw-muted">no such class</li>}
+          {options.length === 0 && (
+            <li
+              role="option"
+              aria-selected="false"
+              aria-disabled="true"
+              tabIndex={-1}
+              class="vaw-muted"
+            >
+              no such class
+            </li>
+          )}
         </ul>
       )}
-    </label>
+    </div>
   );
 }

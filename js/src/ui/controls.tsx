@@ -11,6 +11,8 @@ interface Option<T extends string> {
   hint?: string;
 }
 
+const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
 /** One of a few, side by side. */
 export function Segmented<T extends string>(props: {
   label: string;
@@ -19,12 +21,15 @@ export function Segmented<T extends string>(props: {
   onChange: (value: T) => void;
   testid?: string;
 }) {
+  const count = props.options.length;
+  const at = Math.max(
+    0,
+    props.options.findIndex((option) => option.key === props.value),
+  );
   const move = (event: KeyboardEvent) => {
-    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    if (step === 0) return;
+    const step = STEPS[event.key];
+    if (step === undefined) return;
     consume(event);
-    const count = props.options.length;
-    const at = props.options.findIndex((option) => option.key === props.value);
     const next = props.options[(at + step + count) % count];
     const group = event.currentTarget as HTMLElement;
     if (next) props.onChange(next.key);
@@ -38,14 +43,14 @@ export function Segmented<T extends string>(props: {
       data-testid={props.testid}
       onKeyDown={move}
     >
-      {props.options.map((option) => (
+      {props.options.map((option, i) => (
         <button
           type="button"
           role="radio"
           key={option.key}
           title={option.hint}
           aria-checked={option.key === props.value}
-          tabIndex={option.key === props.value ? 0 : -1}
+          tabIndex={i === at ? 0 : -1}
           onClick={() => props.onChange(option.key)}
         >
           {option.label}

@@ -65,12 +65,18 @@ export function MatrixCanvas({ tokens, paint, query, label, onPoint, onChoose }:
       </div>
       <div class="vaw-row">
         <span class="vaw-muted">zoom</span>
-        <button type="button" disabled={zoom.value <= 1} onClick={() => zoomTo(zoom.value / 2)}>
+        <button
+          type="button"
+          aria-label="zoom out"
+          disabled={zoom.value <= 1}
+          onClick={() => zoomTo(zoom.value / 2)}
+        >
           −
         </button>
         <span>{zoom.value} ×</span>
         <button
           type="button"
+          aria-label="zoom in"
           data-testid="matrix-zoom-in"
           disabled={zoom.value >= MOST_ZOOM}
           onClick={() => zoomTo(zoom.value * 2)}

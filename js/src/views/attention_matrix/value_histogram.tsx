@@ -45,7 +45,7 @@ export function ValueHistogram({ matrix, threshold, onThreshold }: Props) {
           height={HEIGHT}
         />
       </svg>
-      <label class="vaw-field vaw-threshold" style={{ paddingLeft: `${LEFT}px` }}>
+      <div class="vaw-field vaw-threshold" style={{ paddingLeft: `${LEFT}px` }}>
         <input
           type="range"
           min={0}
@@ -60,7 +60,7 @@ export function ValueHistogram({ matrix, threshold, onThreshold }: Props) {
         <button type="button" title="the top 1 %" onClick={() => onThreshold(null)}>
           top 1 %
         </button>
-      </label>
+      </div>
     </div>
   );
 }

@@ -97,7 +97,6 @@ function Tile({
       role="option"
       class={`vaw-compare-map${lit.value === item ? " vaw-lit" : ""}`}
       aria-selected={selectedOf(store, comparison.of) === key}
-      aria-label={`${name}${note ? `, ${note}` : ""}. ${says(info, comparison, item)}`}
       title={comparison.files[item] || info.methods.find((method) => method.key === key)?.hint}
       tabIndex={stop ? 0 : -1}
       data-item={item}
@@ -110,7 +109,6 @@ function Tile({
             : rows / cols
         }
         paint={paint}
-        label=""
       />
       <span class="vaw-compare-name">
         {name.endsWith(` ${key}`) ? "" : <b>{tag(comparison, item)} </b>}
@@ -123,6 +121,7 @@ function Tile({
       </span>
       {scores && <Scores scores={scores} item={item} />}
       {own && <span class="vaw-muted vaw-compare-range">{range}</span>}
+      <span class="vaw-aloud">{says(info, comparison, item)}</span>
     </div>
   );
 }

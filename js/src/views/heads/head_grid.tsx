@@ -96,6 +96,7 @@ function Grid({ store, info }: { store: Store; info: ModelInfo }) {
         {info.num_heads.map((_, layer) => (
           <span
             class="vaw-heads-layer"
+            aria-hidden="true"
             key={`column ${info.num_layers} ${layer}`}
             style={{
               left: `${layout.left + layer * layout.cellWidth}px`,
@@ -108,6 +109,7 @@ function Grid({ store, info }: { store: Store; info: ModelInfo }) {
         {Array.from({ length: Math.max(...info.num_heads) }, (_, head) => (
           <span
             class="vaw-heads-head"
+            aria-hidden="true"
             key={`row ${head}`}
             style={{
               top: `${layout.top + head * layout.cellHeight}px`,

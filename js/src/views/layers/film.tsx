@@ -5,7 +5,6 @@ import type { ModelInfo } from "../../protocol/schema";
 import { layerShares, mapsShown } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
-import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
 import { consume } from "../../ui/keys";
 import { moved } from "../../ui/roving";
@@ -25,7 +24,6 @@ function Frame(props: { store: Store; info: ModelInfo; layer: number; share: num
       role="option"
       class="vaw-frame"
       aria-selected={chosen}
-      aria-label={`layer ${layer}, ${percent(share)} of the map`}
       tabIndex={chosen ? 0 : -1}
       data-testid={`frame-${layer}`}
       onClick={() => store.set({ selected_layer: layer, overlay: "explanation" })}
@@ -37,12 +35,23 @@ function Frame(props: { store: Store; info: ModelInfo; layer: number; share: num
       }}
       onKeyDown={() => undefined}
     >
-      <span class="vaw-frame-layer">{layer}</span>
-      <Canvas aspect={info.image_height / info.image_width} paint={paint} label="" />
-      <span class="vaw-share" title="The map's sum as a share of the largest layer's">
+      <span class="vaw-frame-layer">
+        <span class="vaw-aloud">layer </span>
+        {layer}
+        <span class="vaw-aloud">, </span>
+      </span>
+      <Canvas aspect={info.image_height / info.image_width} paint={paint} />
+      <span
+        class="vaw-share"
+        aria-hidden="true"
+        title="The map's sum as a share of the largest layer's"
+      >
         <i style={{ width: `${share * 100}%` }} />
       </span>
-      <span class="vaw-frame-share">{Math.round(share * 100)}</span>
+      <span class="vaw-frame-share">
+        {Math.round(share * 100)}
+        <span class="vaw-aloud"> % of the map</span>
+      </span>
     </div>
   );
 }

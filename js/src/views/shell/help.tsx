@@ -19,7 +19,7 @@ const KEYS: [string, string][] = [
 
 export function Help({ onClose }: { onClose: () => void }) {
   return (
-    <div class="vaw-help" role="dialog" aria-label="keys">
+    <section class="vaw-help" id="vaw-help" aria-label="keys">
       <dl>
         {KEYS.map(([keys, what]) => (
           <div key={keys}>
@@ -31,6 +31,6 @@ export function Help({ onClose }: { onClose: () => void }) {
       <button type="button" onClick={onClose}>
         close
       </button>
-    </div>
+    </section>
   );
 }

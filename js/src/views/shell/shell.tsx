@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import type { Store } from "../../state/store";
 import { consume, modified } from "../../ui/keys";
 import { Help } from "./help";
@@ -39,6 +40,7 @@ interface Props {
 
 export function Shell({ store, title, children }: Props) {
   const help = useSignal(false);
+  const opener = useRef<HTMLButtonElement>(null);
   const onKey = (event: KeyboardEvent) => {
     const typing = (event.target as HTMLElement).matches("input:not([type=range]), select");
     if (typing || modified(event)) return;
@@ -56,8 +58,10 @@ export function Shell({ store, title, children }: Props) {
         <StatusLine store={store} />
         <button
           type="button"
+          ref={opener}
           class="vaw-help-button"
           aria-expanded={help.value}
+          aria-controls={help.value ? "vaw-help" : undefined}
           aria-label="keys"
           title="keys (?)"
           onClick={() => {
@@ -73,6 +77,7 @@ export function Shell({ store, title, children }: Props) {
         <Help
           onClose={() => {
             help.value = false;
+            opener.current?.focus();
           }}
         />
       )}

@@ -1,0 +1,138 @@
+"""axe-core finds nothing in any widget: light and dark, wide and narrow, with everything open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from js.dev.bake import page as baked
+from js.dev.bake import text
+from tests.browser_fixtures import asked_for_everything
+from vit_attention_widget.widgets.explorer import PANELS
+
+from .chromium import find, running
+from .jupyterlab import ARTIFACTS
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+WIDGETS = [
+    "explorer",
+    "head_grid",
+    "daam_scrubber",
+    "attention_inspector",
+    "head_strength",
+    "attention_pattern_map",
+    "compare_view",
+]
+OPENED = ["fold-partial", "fold-curve", "fold-colors"]
+"""What is folded away at first."""
+
+VIOLATIONS = """async () => {
+  const { violations } = await axe.run("#widget", { resultTypes: ["violations"] });
+  return violations.flatMap(({ id, impact, nodes }) =>
+    nodes.map(({ target }) => `${id} (${impact}): ${target.flat().at(-1)}`));
+}"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a page for each widget, light and dark, of a session that found everything."""
+    session = asked_for_everything()
+    patterns = session.studies.patterns
+    replies = {"image 0": text(session.studies.images.picture(0))}
+    for family, _ in session.patterns or ():
+        replies[f"pattern_map {family}"] = text(patterns.points(family))
+        replies[f"pattern_thumbnails {family}"] = text(patterns.thumbnails(family))
+        replies[f"pattern_at {family}"] = text(patterns.point(family, 0))
+    folder = tmp_path_factory.mktemp("pages")
+    for stem in WIDGETS:
+        panels = list(PANELS) if stem == "explorer" else None
+        for theme in ("light", "dark"):
+            html = baked(session, stem, panels, replies, dark=theme == "dark")
+            (folder / f"{stem}-{theme}.html").write_text(html)
+    session.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find()
+    if path is None:
+        pytest.skip("no Chromium was found, and none could be installed")
+    with running(path) as browser:
+        yield browser
+
+
+def opened(browser: Browser, pages: Path, stem: str, theme: str, **how: Any) -> Page:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page = browser.new_page(viewport={"width": 980, "height": 1000}, **how)
+    page.goto((pages / f"{stem}-{theme}.html").as_uri())
+    page.locator(".vaw-panel").first.wait_for()
+    page.wait_for_timeout(600)
+    for testid in OPENED:
+        for fold in page.locator(f"[data-testid={testid}]").all():
+            fold.click()
+    page.wait_for_timeout(200)
+    return page
+
+
+def findings(page: Page) -> list[str]:
+    return page.evaluate(VIOLATIONS)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("stem", WIDGETS)
+def test_axe_finds_nothing(browser: Browser, pages: Path, stem: str, theme: str) -> None:
+    page = opened(browser, pages, stem, theme)
+    page.add_script_tag(path=AXE)
+    for width in (980, 420):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(200)
+        assert findings(page) == []
+    page.locator(".vaw-help-button").click()
+    for box in page.locator("[role=combobox]").all():
+        box.click()
+        assert findings(page) == []
+    page.close()
+
+
+def test_axe_finds_what_is_wrong(browser: Browser, pages: Path) -> None:
+    """It looks into the widget's own tree."""
+    page = opened(browser, pages, "daam_scrubber", "light")
+    page.add_script_tag(path=AXE)
+    page.locator("[data-testid=layer-slider]").evaluate("(it) => it.removeAttribute('aria-label')")
+    page.locator(".vaw-panel h3").evaluate("(it) => { it.style.color = '#cccccc' }")
+    found = findings(page)
+    assert [line.split(" (")[0] for line in found] == ["color-contrast", "label"]
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_chosen_shows_in_the_systems_colors(
+    browser: Browser, pages: Path, theme: str
+) -> None:
+    page = opened(browser, pages, "explorer", theme, forced_colors="active")
+    radios = page.locator("[data-testid=head-view] [role=radio]")
+    looks = "(it) => [getComputedStyle(it).color, getComputedStyle(it).backgroundColor].join()"
+    chosen, other = radios.nth(0).evaluate(looks), radios.nth(1).evaluate(looks)
+    assert radios.nth(0).get_attribute("aria-checked") == "true"
+    assert chosen != other
+    strip = page.locator(".vaw-colorbar-strip").first
+    assert "gradient" in strip.evaluate("(it) => getComputedStyle(it).backgroundImage")
+    page.screenshot(path=ARTIFACTS / f"forced-colors-{theme}.png", full_page=True)
+    page.close()
+
+
+def test_nothing_moves_by_itself_for_those_who_ask(browser: Browser, pages: Path) -> None:
+    page = opened(browser, pages, "explorer", "light", reduced_motion="reduce")
+    running = """(root) => [root, ...root.querySelectorAll("*")].filter((element) => {
+      const { animationName, transitionDuration } = getComputedStyle(element);
+      return animationName !== "none" || parseFloat(transitionDuration) > 0;
+    }).map((element) => element.className)"""
+    assert page.locator(".vaw-root").evaluate(running) == []
+    page.close()
