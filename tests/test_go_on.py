@@ -177,3 +177,21 @@ def test_a_job_that_was_replaced_is_not_paused() -> None:
         job.check()
     assert not isinstance(raised.value, JobPaused)
     lane.close()
+
+
+def test_the_first_look_goes_on() -> None:
+    whole = vaw.Session(tiny(), PICTURE)
+    assert whole.wait(60)
+    session = vaw.Session(tiny(), PICTURE)
+    session.cancel()
+    assert session.wait(60)
+    assert session.trace is None
+    assert any("running the model" in said for said in session.status["paused"])
+    session.go_on()
+    assert session.wait(60)
+    assert session.status["paused"] == []
+    assert session.status["error"] is None
+    assert session.top5 == whole.top5
+    np.testing.assert_array_equal(session.importance, whole.importance)
+    for each in (whole, session):
+        each.close()

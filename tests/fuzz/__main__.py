@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.fuzz import files, interrupts, messages, pictures
+from tests.fuzz import files, interrupts, messages, pictures, storms
 from tests.fuzz.count import Count
 
 
@@ -21,6 +21,7 @@ def ctrl_c(times: int, seed: int) -> Count:
 ATTACKS: dict[str, tuple[Callable[[int, int], Count], int]] = {
     "pictures": (pictures.attack, 5_000),
     "messages and selections": (messages.attack, 5_000),
+    "storms of clicks": (storms.attack, 500),
     "files": (files.attack, 5_000),
     "Ctrl-C": (ctrl_c, 10_000),
 }

@@ -294,10 +294,10 @@ class Context:
     def go_on(self) -> None:
         """Go on with what was paused and still counts."""
         with self.lock:
-            paused = [work for work in self._paused.values() if work.counts()]
+            paused = {slot: work for slot, work in self._paused.items() if work.counts()}
             self._paused.clear()
-        for work in paused:
-            work.go_on()
+        for slot in sorted(paused, key=lambda slot: slot != "trace"):  # the rest needs a trace
+            paused[slot].go_on()
 
     def check_model(self) -> None:
         """Raise :class:`StaleTraceError` if the model has changed since it was looked at."""

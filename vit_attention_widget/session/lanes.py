@@ -149,9 +149,9 @@ class Lane:
         """Cancel the jobs of a slot, or all of them, but not those of some."""
         self._stop(lambda job: slot in (None, job.slot) and job.slot not in but, Job.cancel)
 
-    def pause(self) -> None:
-        """Stop all jobs where they can go on."""
-        self._stop(lambda _: True, Job.pause)
+    def pause(self, slot: str | None = None) -> None:
+        """Stop the jobs of a slot, or all of them, where they can go on."""
+        self._stop(lambda job: slot in (None, job.slot), Job.pause)
 
     def _stop(self, chosen: Callable[[Job], bool], stop: Callable[[Job], None]) -> None:
         with self._condition:

@@ -525,17 +525,20 @@ class Session(CheckedSelections):
         """
         context, lanes = self._context, self._context.lanes
         context.pause()
-        lanes.quick.cancel("trace")
         lanes.quick.cancel(PROMPTS_SLOT)
         lanes.quick.cancel(LAYER_DECISIONS_SLOT)
         with context.lock:
             shown = context.trace
-            if shown is not None:
+            if shown is None:  # there is nothing to go back to
+                lanes.quick.pause("trace")
+            else:
+                lanes.quick.cancel("trace")
                 context.explained.restore()
                 describe_subject(context)
                 with context.quietly():
                     self.pruned_heads = head_pairs(shown.head_mask)
                 self._traces.show_target()
+            context.report()  # what had not begun ends without a word
 
     def go_on(self) -> None:
         """Go on with what :meth:`cancel` stopped, as ``status["paused"]`` says.
