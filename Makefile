@@ -9,7 +9,7 @@ JS := $(shell find js/src -type f) js/build.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick fuzz build lint check-js browser oldest clean
+.PHONY: demo test quick fuzz shots build lint check-js browser oldest clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
@@ -24,6 +24,10 @@ quick: .stamps/test build
 # Long attacks by chance; `make test` runs short ones.
 fuzz: .stamps/test
 	$(BIN)/python -m tests.fuzz
+
+# Pictures of every state of the widgets, to be looked at: tests/artifacts/shots.
+shots: .stamps/test build .stamps/chromium
+	PYTHONPATH=. $(BIN)/python js/dev/shots.py tests/artifacts/shots
 
 build: vit_attention_widget/static/explorer.js
 

@@ -157,7 +157,8 @@ def main() -> None:
     if options.method:
         session.method = options.method
         session.wait()
-    session.prune_partly(session.selected_layer, max(0, session.selected_head))
+    if session._model_info["by_class"]:
+        session.prune_partly(session.selected_layer, max(0, session.selected_head))
     for order in filter(None, options.curves.split(",")):
         session.draw_curve(order)
         session.wait()

@@ -4,7 +4,7 @@ import type { Heatmap } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
 import { explanationMap } from "./maps";
 import type { NamedMap } from "./results";
-import { patchMap, shownAttention } from "./shown_attention";
+import { largeAttention, patchMap } from "./shown_attention";
 import type { Store } from "./store";
 
 export type OnPicture =
@@ -34,8 +34,6 @@ export function mapOnPicture(store: Store, info: ModelInfo): Heatmap | null {
   if (shown.kind === "map") return shown.named.map;
   if (shown.kind === "explanation") return explanationMap(store, info, shown.layer);
   if (shown.kind === "plain") return null;
-  // The mean of heads would be dark on the scale of its heads: here its scale stands beside it.
-  const own = shown.head < 0 || store.headScale.value === "own";
-  const attention = shownAttention(store, info, shown.head, shown.layer, own);
+  const attention = largeAttention(store, info, shown.layer, shown.head);
   return attention && patchMap(info, attention);
 }

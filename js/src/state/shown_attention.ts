@@ -60,8 +60,19 @@ export function patchMap(info: ModelInfo, { values, high }: ShownAttention): Hea
   return { values, offset: info.prefix.length, rows: info.rows, cols: info.cols, low: 0, high };
 }
 
+/** As on a large picture: the mean of heads, dark on the scale of its heads, has a scale of its own. */
+export function largeAttention(
+  store: Store,
+  info: ModelInfo,
+  layer: number,
+  head: number,
+): ShownAttention | null {
+  return shownAttention(store, info, head, layer, head < 0 || store.headScale.value === "own");
+}
+
 /** What the selected head is shown to attend to. */
 export function attentionMap(store: Store, info: ModelInfo): Heatmap | null {
-  const shown = shownAttention(store, info, store.traits.selected_head.value);
+  const { selected_layer, selected_head } = store.traits;
+  const shown = largeAttention(store, info, selected_layer.value, selected_head.value);
   return shown && patchMap(info, shown);
 }

@@ -51,6 +51,7 @@ export function DirectionPicker({ store }: { store: Store }) {
   return (
     <Segmented
       label="direction"
+      testid="direction"
       options={DIRECTIONS}
       value={store.traits.direction.value}
       onChange={(value: Direction) => store.set({ direction: value })}

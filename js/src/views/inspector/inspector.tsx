@@ -1,6 +1,6 @@
 // Attention inspector: what a patch looks at, and what looks at it.
 
-import { attentionMap, shownAttention } from "../../state/shown_attention";
+import { attentionMap, largeAttention } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { directionWords, headName, tokenName } from "../../state/words";
 import { attentionSays, DirectionPicker, HeadPicker } from "../../ui/attention_controls";
@@ -16,7 +16,7 @@ export function Inspector({ store }: { store: Store }) {
   if (!info) return null;
   const { direction, selected_layer, selected_head, colormap } = store.traits;
   const [layer, head] = [selected_layer.value, selected_head.value];
-  const shown = shownAttention(store, info, head);
+  const shown = largeAttention(store, info, layer, head);
   return (
     <Panel title="Patch" name="inspector" controls={<DirectionPicker store={store} />}>
       <div class="vaw-inspect">
@@ -37,7 +37,7 @@ export function Inspector({ store }: { store: Store }) {
             high={shown?.high ?? Number.NaN}
             colormap={colormap.value}
             label="attention"
-            hint="Share of the attention after the softmax. All heads of the layer share this scale."
+            hint="Share of the attention after the softmax. The heads of a layer share a scale; their mean has its own."
           />
         </div>
         <div class="vaw-inspect-side">

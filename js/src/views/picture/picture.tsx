@@ -35,9 +35,8 @@ export function pictureSays(store: Store, info: ModelInfo, shown: OnPicture): st
   const method = store.traits.method.value;
   const by = `up to layer ${shown.layer}, by ${methodName(info, method)}`;
   const target = store.decision.value?.target_name;
-  if (!target || info.class_agnostic.includes(method)) {
-    return `what the decision draws on, whichever the class, ${by}`;
-  }
+  if (!target) return `what the output draws on, ${by}`;
+  if (info.class_agnostic.includes(method)) return `what it draws on, whichever the class, ${by}`;
   return `what speaks for ${target}, ${by}`;
 }
 
