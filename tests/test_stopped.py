@@ -144,6 +144,6 @@ def test_an_error_that_is_kept_holds_no_activations(model: nn.Module, images: Te
     names = []
     while entry is not None:
         names.append(entry.tb_frame.f_code.co_name)
-        assert entry.tb_frame.f_code.co_name == "_last" or not entry.tb_frame.f_locals
+        assert entry.tb_frame.f_code.co_name == "last_known" or not entry.tb_frame.f_locals
         entry = entry.tb_next
     assert names[-1] == "broken"  # the traceback is still there

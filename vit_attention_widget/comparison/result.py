@@ -18,6 +18,7 @@ from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
 from ..results.storage import JsonObject
+from ..results.unfinished import Unfinished, extent_from
 from ..statistics.ranks import rank_correlation
 from ..support.deprecation import (
     renamed_attribute,
@@ -58,7 +59,7 @@ class MapOf:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(NamedValues):
+class Comparison(Unfinished, NamedValues):
     """Maps on one patch grid, and how far they agree.
 
     Attributes
@@ -73,6 +74,12 @@ class Comparison(NamedValues):
     skipped : dict
         Explainers that do not work with this model, with the reason; a method that was asked for
         by name raises instead.
+    error : Exception or None
+        What ended the comparison early; the maps before are here.
+    total : int or None
+        Number of maps that there were to be.
+    complete : bool
+        Whether all maps are here; :attr:`how_far` says how many are.
     """
 
     kind = "comparison"
@@ -82,6 +89,11 @@ class Comparison(NamedValues):
     items: tuple[MapOf, ...]
     rank_correlation: NDArray[np.float64] = field(repr=False)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+    total: int | None = None
+    ongoing: bool = False
+
+    unit = "map"
     left_out = renamed_attribute("skipped")
 
     @classmethod
@@ -102,7 +114,17 @@ class Comparison(NamedValues):
 
     def __repr__(self) -> str:
         parts = " and ".join(self.differ) or "nothing"
-        return f"Comparison({len(self)} maps that differ in {parts})"
+        return f"Comparison({len(self)} maps that differ in {parts}{self._shortfall()})"
+
+    @property
+    def done(self) -> int:
+        """Number of maps."""
+        return len(self)
+
+    @property
+    def n_images(self) -> int:
+        """Number of images of which there are maps."""
+        return len({item.image for item in self.items})
 
     @property
     def maps(self) -> NDArray[np.float32]:
@@ -215,12 +237,14 @@ class Comparison(NamedValues):
             "rank_correlation": torch.from_numpy(self.rank_correlation),
         }
         items = [asdict(item) for item in self.items]
-        return tensors, {"items": items, "skipped": dict(self.skipped)}
+        about = {"items": items, "skipped": dict(self.skipped), **self._about_extent()}
+        return tensors, about
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Comparison:
         items = tuple(MapOf(**item) for item in about["items"])
-        return cls(tensors["values"], items, tensors["rank_correlation"].numpy(), about["skipped"])
+        correlation = tensors["rank_correlation"].numpy()
+        return cls(tensors["values"], items, correlation, about["skipped"], *extent_from(about))
 
     def _repr_html_(self) -> str:
         correlation = heat_map(

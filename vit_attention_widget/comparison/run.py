@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike
-from ..errors import CaptureError, ImageError, ParameterError, TargetError, UnsupportedModelError
+from ..errors import CaptureError, ParameterError, TargetError, UnsupportedModelError
 from ..explainers import Attribution
 from ..explainers.by_name import MethodsLike, are_methods, explain, explainers_by_name
 from ..models import VisionTransformer
 from ..models.head_index import layer_index
+from ..results.unfinished import warn_if_stopped
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, part_of, reporting
+from ..support.steps import last_known
+from ..support.stopped import keeping
 from ..targets.user_target import TargetLike, resolve
 from ..tracing.trace import Trace
-from .grid import on_finest_grid
+from .gathered import Gathered
 from .result import Comparison, MapOf
-from .source import sources
+from .source import Source, sources
 
 __all__ = ["compare"]
 
@@ -77,6 +80,14 @@ def compare(
     ------
     ParameterError, TargetError, ImageError, UnsupportedModelError, CaptureError
 
+    Warns
+    -----
+    UserWarning
+        If an error ends it after the first map: the comparison is of the maps before, and the error
+        is in ``.error``. After Ctrl-C and cancel it is what
+        :func:`~vit_attention_widget.kept_result` returns. Images that cannot be read raise at once,
+        because all are read before anything else.
+
     Notes
     -----
     Methods have different units, so maps are compared by the rank of their patches, not by value.
@@ -100,10 +111,12 @@ def compare(
     ('layer',)
     """
     with reporting(progress) as report:
-        return _compared(model_or_trace, images, target, methods, layer, report)
+        comparison = last_known(_steps(model_or_trace, images, target, methods, layer, report))
+    warn_if_stopped(comparison, "The comparison")
+    return comparison
 
 
-def _compared(
+def _steps(
     model_or_trace: nn.Module
     | VisionTransformer
     | Trace
@@ -113,52 +126,51 @@ def _compared(
     methods: MethodsLike | None,
     layer: int | Sequence[int] | None,
     report: Progress,
-) -> Comparison:
+) -> Iterator[Comparison]:
+    """The comparison in one step; what ends it early has the maps that there were by then."""
     explainers, targets = explainers_by_name(methods), _targets(target)
     models = sources(model_or_trace, images)
-    maps: list[Tensor] = []
-    items: list[MapOf] = []
-    failed: dict[str, Exception] = {}
     total = max(1, sum(map(len, models)) * len(targets) * len(explainers))
+    gathered = Gathered(
+        list(explainers),
+        sum(_images(model) * len(_layers(model.vit, layer)) for model in models) * len(targets),
+        of_models=len(models) > 1,
+    )
     done = 0
-    for name, first, trace in ((model.name, *pair) for model in models for pair in model.traces()):
-        layers = _layers(trace.model, layer)
-        class_agnostic: dict[str, Attribution] = {}  # the same for every target
-        for each in targets:
-            aimed = _aimed(trace, each)
-            for method, explainer in explainers.items():
-                progress = part_of(report, done / total, (done + 1) / total)
-                progress(0, f"comparing maps, {method}")
-                done += 1
-                if method in failed:
-                    continue
-                try:
-                    earlier = class_agnostic.get(method)
-                    attribution = earlier or explain(explainer, aimed, progress)
-                except (TargetError, UnsupportedModelError, CaptureError) as error:
-                    if methods is not None:  # it was asked for by name
-                        raise
-                    failed[method] = error
-                    continue
-                if attribution.class_agnostic:
-                    class_agnostic[method] = attribution
-                for image in range(trace.batch_size):
-                    about = method, _target_name(aimed, image)
-                    for index in layers:
-                        maps.append(attribution.values[image, index].detach().float().cpu())
-                        items.append(MapOf(*about, index, first + image, name))
-    kept = [i for i, item in enumerate(items) if item.method not in failed]
-    if not kept:
-        raise next(iter(failed.values()))
-    kept.sort(key=lambda i: items[i].image)  # all images of a trace come with each method
-    grids = [maps[i] for i in kept]
-    if len(models) == 1 and len({grid.shape for grid in grids}) > 1:
-        raise ImageError(
-            "After preprocessing the images differ in size, and so do their patch grids: compare "
-            "images of one size."
-        )
-    reasons = {method: str(error) for method, error in failed.items()}
-    return Comparison.of(on_finest_grid(grids), [items[i] for i in kept], reasons)
+    with keeping(gathered.so_far):
+        for model, first, trace in ((m, *pair) for m in models for pair in m.traces()):
+            layers = _layers(trace.model, layer)
+            for each in targets:  # one that does not exist is refused before others are explained
+                _aimed(trace, each)
+            class_agnostic: dict[str, Attribution] = {}  # the same for every target
+            for each in targets:
+                aimed = _aimed(trace, each)
+                for method, explainer in explainers.items():
+                    progress = part_of(report, done / total, (done + 1) / total)
+                    progress(0, f"comparing maps, {method}")
+                    done += 1
+                    if method in gathered.failed:
+                        continue
+                    try:
+                        earlier = class_agnostic.get(method)
+                        attribution = earlier or explain(explainer, aimed, progress)
+                    except (TargetError, UnsupportedModelError, CaptureError) as error:
+                        if methods is not None:  # it was asked for by name
+                            raise
+                        gathered.failed[method] = error
+                        continue
+                    if attribution.class_agnostic:
+                        class_agnostic[method] = attribution
+                    for image in range(trace.batch_size):
+                        about = method, _target_name(aimed, image)
+                        for index in layers:
+                            item = MapOf(*about, index, first + image, model.name)
+                            gathered.add(item, attribution.values[image, index])
+        yield gathered.comparison()
+
+
+def _images(model: Source) -> int:
+    return len(model) if model.trace is None else model.trace.batch_size
 
 
 def _aimed(trace: Trace, target: TargetLike) -> Trace:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -17,9 +17,7 @@ from ..models.classes import class_index
 from .items import ImagesLike, Item, count_images, in_memory, is_image, items, listed
 from .labels_by_output import class_labels
 
-__all__ = ["Batch", "batches", "has_one_each", "samples", "until_error"]
-
-_R = TypeVar("_R")
+__all__ = ["Batch", "batches", "has_one_each", "samples"]
 
 
 @dataclass(frozen=True)
@@ -204,35 +202,6 @@ def samples(images: ImagesLike) -> Iterator[tuple[object, object]]:
     """Read images one by one, each with its label or None."""
     for item in items(images):
         yield from zip(item.images, item.labels or [None] * len(item.images), strict=True)
-
-
-def until_error(
-    read: Iterator[Batch], measure: Callable[[Batch], Iterator[_R]], *errors: type[Exception]
-) -> Iterator[_R | Exception]:
-    """What is measured of each batch, and finally the error that ended it, if one did.
-
-    Parameters
-    ----------
-    read : iterator of Batch
-        A data set that breaks may raise anything.
-    measure : callable
-        Yields what is known of a batch.
-    *errors : exception types
-        Those by which measuring a batch may end all of it; any other is raised.
-    """
-    while True:
-        try:
-            batch = next(read, None)
-        except Exception as error:
-            yield error
-            return
-        if batch is None:
-            return
-        try:
-            yield from measure(batch)
-        except errors as error:
-            yield error
-            return
 
 
 def has_one_each(target: object) -> TypeGuard[Sequence[object] | Tensor | NDArray[np.generic]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..data.masks import MaskLike, next_masks
 from ..data.reader import Batch
-from ..errors import JobCancelled, VitAttentionError
+from ..errors import JobCancelled, ParameterError, VitAttentionError
 from ..explainers.by_name import Explainer, explain
 from ..models import VisionTransformer
 from ..models.head_index import Heads
@@ -27,7 +27,7 @@ __all__ = ["Evaluator"]
 
 
 class Evaluator:
-    """What is evaluated, and what is known so far.
+    """What is evaluated, and how.
 
     Parameters
     ----------
@@ -64,45 +64,99 @@ class Evaluator:
         self.seed, self.max_batch = seed, max_batch
         self.total, self.progress = total, progress
         self.names = (*methods, *BASELINES)
-        self.done = 0
-        self.parts: list[Part] = []
-        self.failed: dict[str, Exception] = {}
+        self._masks_taken = 0
 
-    def result(self, error: Exception | None = None) -> Evaluation:
-        """What is known so far."""
+    def joined(self, parts: Sequence[Evaluation]) -> Evaluation:
+        """The evaluation of consecutive images, of which the last may lack some methods."""
+        failed: dict[str, Exception] = {}
+        for evaluation in parts:
+            failed = {**evaluation.failed, **failed}
+        several = tuple(part for evaluation in parts for part in evaluation.parts)
+        count = sum(len(part.values) for part in several)
+        ongoing = self.total is None or count < self.total or not parts[-1].complete
+        return self._evaluation(several, failed, self.total, ongoing=ongoing)
+
+    def parts_of(self, start: Evaluation | None) -> list[Evaluation]:
+        """What ``start`` holds, in parts of which only the last may lack some methods.
+
+        Raises
+        ------
+        ParameterError
+            If it is no evaluation of these methods by these metrics.
+        """
+        if start is None:
+            return []
+        if not isinstance(start, Evaluation):
+            raise ParameterError(f"start is a {type(start).__name__}, not an Evaluation.")
+        here = self.joined_about()
+        for what in ("methods", "metrics"):
+            if getattr(start, what) != here[what]:
+                raise ParameterError(
+                    f"start has the {what} {', '.join(getattr(start, what))}, but "
+                    f"{', '.join(here[what])} were asked for: go on with the same."
+                )
+        return [
+            self._evaluation((part,), start.failed, None, ongoing=part.methods_left > 0)
+            for part in start.parts
+        ]
+
+    def joined_about(self) -> dict[str, tuple[str, ...]]:
+        """Methods and metrics, as an evaluation names them."""
+        return {"methods": self.names, "metrics": tuple(column.name for column in self.columns)}
+
+    def _evaluation(
+        self,
+        parts: tuple[Part, ...],
+        failed: Mapping[str, Exception],
+        total: int | None,
+        *,
+        ongoing: bool,
+    ) -> Evaluation:
         return Evaluation(
-            tuple(self.parts),
+            parts,
             self.names,
             tuple(column.name for column in self.columns),
             {column.name: column.metric.better for column in self.columns},
             {column.name: column.fractions for column in self.columns if column.fractions},
-            error,
-            dict(self.failed),
+            None,
+            dict(failed),
+            total,
+            ongoing,
         )
 
     def evaluate_batch(
-        self, vit: VisionTransformer, batch: Batch, head_mask: Heads
-    ) -> Iterator[None]:
-        """Evaluate a batch, in halves where memory is short; yields after each part."""
+        self, vit: VisionTransformer, head_mask: Heads, batch: Batch, before: Evaluation | None
+    ) -> Iterator[Evaluation]:
+        """Evaluate a batch, in halves where memory is short."""
         for traced, part in traced_batch(vit, batch, head_mask=head_mask):
-            self.evaluate_trace(traced, part.images)
-            yield
+            whole = before if len(part) == len(batch) else None
+            yield from self.evaluate_trace(traced, part.images, part.first, whole)
 
-    def evaluate_trace(self, trace: Trace, images: Sequence[object] | Tensor) -> None:
-        """Evaluate a trace.
+    def evaluate_trace(
+        self,
+        trace: Trace,
+        images: Sequence[object] | Tensor,
+        first: int = 0,
+        before: Evaluation | None = None,
+    ) -> Iterator[Evaluation]:
+        """Evaluate a trace; yields after every method what is known of its images.
 
         Parameters
         ----------
         trace : Trace
         images : sequence or Tensor
             What each of the trace's images was made from, which tells how its mask is preprocessed.
+        first : int
+            Number of the first image among all.
+        before : Evaluation, optional
+            What is known of these images already.
         """
-        report = over_images(self.progress, self.done, trace.batch_size, self.total)
-        located = self._placed_masks(trace, images)
+        report = over_images(self.progress, first, trace.batch_size, self.total)
+        located = self._placed_masks(trace, images, first)
         occluder = Occluder(
             trace,
             seed=self.seed,
-            first=self.done,
+            first=first,
             max_batch=self.max_batch,
             progress=report,
             expected=len(self.names) * trace.batch_size * sum(c.variants for c in self.columns),
@@ -110,9 +164,15 @@ class Evaluator:
         shape = (trace.batch_size, len(self.names), len(self.columns))
         values = torch.full(shape, torch.nan, dtype=torch.float64)
         curves: dict[str, list[Tensor | None]] = {c.name: [] for c in self.columns if c.fractions}
-        for row, name in enumerate(self.names):
+        failed: dict[str, Exception] = {}
+        if before is not None:
+            values, failed = before.values.clone(), dict(before.failed)
+            for name, of_methods in before.parts[0].curves.items():
+                curves[name].extend(of_methods.unbind(1)[: -before.parts[0].methods_left])
+        begin = 0 if before is None else len(self.names) - before.parts[0].methods_left
+        for row, name in list(enumerate(self.names))[begin:]:
             start = row / len(self.names)
-            maps = self._maps(trace, name, part_of(report, start, start))
+            maps = self._maps(trace, name, first, failed, part_of(report, start, start))
             for index, column in enumerate(self.columns):
                 if maps is None:
                     if column.name in curves:
@@ -124,17 +184,22 @@ class Evaluator:
                     values[:, row, index], curve = column.measure(occluder, maps)
                     if curve is not None:
                         curves[column.name].append(curve.values)
+            left = len(self.names) - row - 1
+            if all(any(curve is not None for curve in each) for each in curves.values()):
+                stacked = {name: _stacked(each, left) for name, each in curves.items()}
+                part = Part(values.clone(), stacked, left)
+                yield self._evaluation((part,), failed, None, ongoing=left > 0)
             report((row + 1) / len(self.names), name)  # localization alone hides no patches
-        self.done += trace.batch_size
-        self.parts.append(Part(values, {name: _stacked(each) for name, each in curves.items()}))
 
     def _placed_masks(
-        self, trace: Trace, images: Sequence[object] | Tensor
+        self, trace: Trace, images: Sequence[object] | Tensor, first: int
     ) -> tuple[Tensor, Tensor] | None:
         """Objects and pixels that count, [batch, height, width]; the masks are used up."""
         if self.masks is None:
             return None
-        masks = next_masks(self.masks, len(images))
+        passed = first - self._masks_taken  # masks of images that were evaluated before
+        masks = next_masks(self.masks, passed + len(images))[passed:]
+        self._masks_taken = first + len(images)
         if not any(column.metric.needs_masks for column in self.columns):
             return None
         placed = [
@@ -144,23 +209,31 @@ class Evaluator:
         objects, counted = zip(*placed, strict=True)
         return torch.stack(objects), torch.stack(counted)
 
-    def _maps(self, trace: Trace, name: str, report: Progress) -> Tensor | None:
+    def _maps(
+        self,
+        trace: Trace,
+        name: str,
+        first: int,
+        failed: dict[str, Exception],
+        report: Progress,
+    ) -> Tensor | None:
         """A method's maps, or None, and a note of why, where it cannot explain the images."""
         if name == "center":
             return checked_maps(trace, center(trace))
         if name == "random":
-            return checked_maps(trace, random(trace, seed=self.seed + self.done))
+            return checked_maps(trace, random(trace, seed=self.seed + first))
         try:
             return checked_maps(trace, explain(self.methods[name], trace, report))
         except JobCancelled:
             raise
         except VitAttentionError as error:
-            self.failed.setdefault(name, error)
+            failed.setdefault(name, error)
             return None
 
 
-def _stacked(curves: list[Tensor | None]) -> Tensor:
-    """[image, method, fraction]; NaN where a method failed."""
+def _stacked(curves: list[Tensor | None], left: int) -> Tensor:
+    """[image, method, fraction]; NaN where a method failed, and for those that are left."""
     measured = next(curve for curve in curves if curve is not None)
+    curves = [*curves, *[None] * left]
     full = [torch.full_like(measured, torch.nan) if curve is None else curve for curve in curves]
     return torch.stack(full, 1).float()

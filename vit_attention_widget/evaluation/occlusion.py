@@ -15,6 +15,7 @@ from ..models.output_kind import picks, probabilities
 from ..support.progress import Progress, no_progress
 from ..tracing.masking import masked_heads
 from ..tracing.memory import batch_limit, is_out_of_memory, release
+from ..tracing.run import check_logits
 from ..tracing.trace import Trace
 from .fill import Fill, completely_hidden
 
@@ -169,6 +170,7 @@ class Occluder:
                     self._batch = max(1, self._batch // 2)
                     release(trace.inputs.device)
                     continue
+                check_logits(logits, trace.model, len(part))
                 rows.append(self._class_rows(logits, image) if by_class else logits)
                 start += len(part)
                 self._advance(len(part))

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ..errors import ParameterError, VitAttentionError
 from ..results.csv_file import Row, write_csv
-from ..results.error_text import error_from, error_text
+from ..results.error_text import error_text
 from ..results.html import block, notes, table
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
 from ..results.storage import JsonObject
+from ..results.unfinished import Unfinished, counted, extent_from
 from ..statistics.intervals import bootstrap_interval
 from ..support.deprecation import renamed_attribute, renamed_choice, reordered_arguments
 from .baselines import BASELINES, OLD_NAMES
@@ -36,10 +37,12 @@ class Part:
 
     values: Tensor
     curves: Mapping[str, Tensor]
+    methods_left: int = 0
+    """How many of the methods, the last ones, are not known yet."""
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation(NamedValues):
+class Evaluation(Unfinished, NamedValues):
     """How well maps explain a model's decisions, for each method, metric and image.
 
     Attributes
@@ -57,6 +60,12 @@ class Evaluation(NamedValues):
     failed : dict
         Methods that could not explain some images, with the first error; their values are NaN
         there.
+    total : int or None
+        Number of images that were to be evaluated, where that is known.
+    ongoing : bool
+        Whether more may come: it is one of those that :func:`evaluate_steps` yields.
+    complete : bool
+        Whether all images are here; :attr:`how_far` says how many are.
     """
 
     kind = "evaluation"
@@ -70,11 +79,32 @@ class Evaluation(NamedValues):
     fractions: Mapping[str, tuple[float, ...]] = field(repr=False)
     error: Exception | None = None
     failed: Mapping[str, Exception] = field(default_factory=dict)
+    total: int | None = None
+    ongoing: bool = False
     stopped = renamed_attribute("error")
+
+    def __repr__(self) -> str:
+        about = f"{', '.join(self.methods)} by {', '.join(self.metrics)}"
+        return f"<Evaluation of {counted(len(self), None, 'image')}: {about}{self._shortfall()}>"
 
     def __len__(self) -> int:
         """Number of images."""
         return sum(len(part.values) for part in self.parts)
+
+    @property
+    def done(self) -> int:
+        """Number of images for which all methods were evaluated."""
+        return sum(len(part.values) for part in self.parts if not part.methods_left)
+
+    @property
+    def how_far(self) -> str:
+        """What is here, in words: ``"8 of 50 images, and 3 of 9 methods of the next 8"``."""
+        images = counted(self.done, self.total, "image")
+        last = self.parts[-1]
+        if not last.methods_left:
+            return images
+        methods = f"{len(self.methods) - last.methods_left} of {len(self.methods)} methods"
+        return f"{images}, and {methods} of the next {len(last.values)}"
 
     @cached_property
     def values(self) -> Tensor:
@@ -235,6 +265,7 @@ class Evaluation(NamedValues):
             for metric in self.metrics
         }
         title = f"Evaluation of {len(self)} image(s): mean and 95 % bootstrap interval"
+        title += self._shortfall()
         shown = table({"method": self.methods, **columns}, limit=len(self.methods))
         return block(title, shown, notes(self._remarks()))
 
@@ -313,7 +344,8 @@ class Evaluation(NamedValues):
             "metrics": self.metrics,
             "better": dict(self.better),
             "fractions": dict(self.fractions),
-            "error": error_text(self.error),
+            **self._about_extent(),
+            "last": [len(self.parts[-1].values), self.parts[-1].methods_left],
             "failed": {method: error_text(error) for method, error in self.failed.items()},
         }
         return {"values": self.values, **curves}, about
@@ -321,12 +353,32 @@ class Evaluation(NamedValues):
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Evaluation:
         curves = {metric: tensors[f"curve {metric}"] for metric in about["fractions"]}
+        error, total, ongoing = extent_from(about)
         return cls(
-            (Part(tensors["values"], curves),),
+            _with_last(tensors["values"], curves, *about.get("last", (0, 0))),
             tuple(about["methods"]),
             tuple(about["metrics"]),
             about["better"],
             {metric: tuple(each) for metric, each in about["fractions"].items()},
-            error_from(about["error"]),
+            error,
             {method: VitAttentionError(text) for method, text in about["failed"].items()},
+            total,
+            ongoing,
         )
+
+
+def _with_last(
+    values: Tensor, curves: Mapping[str, Tensor], images: int, methods_left: int
+) -> tuple[Part, ...]:
+    """Parts out of a file: the last so many images lack some methods, if any are lacking."""
+    if not methods_left:
+        return (Part(values, curves),)
+    cut = len(values) - images
+    if not (type(images) is int and 0 <= cut < len(values) and 0 < methods_left < values.shape[1]):
+        raise ValueError("it does not say which methods are known")
+    some = ((slice(0, cut), 0), (slice(cut, None), methods_left))
+    return tuple(
+        Part(values[chosen], {name: curve[chosen] for name, curve in curves.items()}, left)
+        for chosen, left in some
+        if len(values[chosen])
+    )

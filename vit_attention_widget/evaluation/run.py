@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from torch import nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
 from ..data.masks import MaskLike, masks_in_order
-from ..data.reader import Batch, batches, until_error
-from ..errors import ImageError, ParameterError, TargetError
+from ..data.reader import batches
+from ..errors import ImageError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
-from ..models.head_index import Heads, HeadsLike, check_mask
+from ..models.head_index import HeadsLike, check_mask
+from ..runs.kept import Kept, in_batches, measured
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_of
+from ..support.stopped import keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
 from ..tracing.model_or_trace import check_nothing_beside_trace
@@ -64,6 +67,7 @@ def evaluate_steps(
     head_mask: HeadsLike | None = None,
     seed: int = 0,
     max_batch: int | None = None,
+    start: Evaluation | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
@@ -91,37 +95,21 @@ def evaluate_steps(
             total=count_images(images),
             progress=report,
         )
-        if isinstance(model_or_trace, Trace):
-            trace = model_or_trace if target is None else model_or_trace.retarget(target)
-            evaluator.evaluate_trace(trace, model_or_trace.inputs)
-            yield evaluator.result()
-        else:
-            vit = with_names_of(images, describe(model_or_trace))
-            yield from _of_images(evaluator, vit, images, target, check_mask(vit, head_mask))
-
-
-def _of_images(
-    evaluator: Evaluator,
-    vit: VisionTransformer,
-    images: ImagesLike,
-    target: TargetLike,
-    head_mask: Heads,
-) -> Iterator[Evaluation]:
-    """A few images at a time; an error after the first images ends the evaluation, not more."""
-    size = max(1, min(_IMAGES_AT_ONCE, evaluator.max_batch or _IMAGES_AT_ONCE))
-
-    def evaluated(batch: Batch) -> Iterator[Evaluation]:
-        for _ in evaluator.evaluate_batch(vit, batch, head_mask):
-            yield evaluator.result()
-
-    read = batches(images, target, size)
-    for result in until_error(read, evaluated, ImageError, TargetError, ParameterError):
-        if not isinstance(result, Exception):
-            yield result
-        elif evaluator.parts:
-            yield evaluator.result(result)
-        else:
-            raise result
+        kept = Kept(evaluator.joined, evaluator.parts_of(start))
+        with keeping(kept.gained):
+            if isinstance(model_or_trace, Trace):
+                trace = model_or_trace if target is None else model_or_trace.retarget(target)
+                measure = partial(evaluator.evaluate_trace, trace, trace.inputs, 0)
+                run = measured(measure, 0, trace.batch_size, kept)
+            else:
+                vit = with_names_of(images, describe(model_or_trace))
+                size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
+                batch_measure = partial(evaluator.evaluate_batch, vit, check_mask(vit, head_mask))
+                run = in_batches(batches(images, target, size), batch_measure, kept)
+            for _ in run:
+                evaluation = kept.result()
+                if not evaluation.parts[-1].methods_left:
+                    yield evaluation
 
 
 @_old_names
@@ -189,6 +177,8 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
         Of the random map, of noise, and of the order of equal values.
     max_batch : int, optional
         At most so many images run at once; chosen from the free memory by default.
+    start : Evaluation, optional
+        What the same call evaluated before it was stopped; only the rest is computed.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -205,8 +195,10 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
     Warns
     -----
     UserWarning
-        If a data set raises after the first images: the result holds those, and the error in
-        ``.error``. If a method cannot explain some images: its values are NaN there, and the first
+        If an error ends the evaluation after the first method: the result holds what is known by
+        then (:attr:`Evaluation.how_far`), and the error in ``.error``. After Ctrl-C and cancel it
+        is what :func:`~vit_attention_widget.kept_result` returns. If a method cannot explain some
+        images: its values are NaN there, and the first
         error is in ``.failed``.
 
     Examples

@@ -92,9 +92,11 @@ def head_importance_steps(
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
             measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
-            yield from measured(measure, 0, count, kept)
+            run = measured(measure, 0, count, kept)
         else:
-            yield from _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
+            run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
+        for _ in run:
+            yield kept.result()
 
 
 def _of_images(
@@ -106,7 +108,7 @@ def _of_images(
     max_batch: int | None,
     progress: Progress,
     kept: Kept[HeadImportance, HeadImportance],
-) -> Iterator[HeadImportance]:
+) -> Iterator[None]:
     """A few images at a time."""
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total = count_images(images)

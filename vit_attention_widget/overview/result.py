@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from ..importance.result import HeadImportance
 from ..results.drawing import axes_or_new
 from ..results.named_values import NamedValues, Variable
 from ..results.storage import JsonObject
+from ..results.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ _OF_IMPORTANCE = "importance "
 
 
 @dataclass(frozen=True, eq=False)
-class ImageOverview(NamedValues):
+class ImageOverview(Unfinished, NamedValues):
     """Images as points of the plane, and what they were laid out by.
 
     Attributes
@@ -64,10 +65,34 @@ class ImageOverview(NamedValues):
         return len(self.points)
 
     def __repr__(self) -> str:
-        return (
-            f"ImageOverview({len(self)} images by {self.importance.metric}, laid out by "
-            f"{self.layout})"
-        )
+        about = f"{len(self)} images by {self.importance.metric}, laid out by {self.layout}"
+        return f"ImageOverview({about}{self._shortfall()})"
+
+    @property
+    def error(self) -> Exception | None:  # type: ignore[override]
+        """What ended the computation early; the images before are here."""
+        return self.importance.error
+
+    @property
+    def total(self) -> int | None:  # type: ignore[override]
+        """Number of images that were to be measured, where that is known."""
+        return self.importance.total
+
+    @property
+    def ongoing(self) -> bool:  # type: ignore[override]
+        """Whether more images may come."""
+        return self.importance.ongoing
+
+    @property
+    def done(self) -> int:
+        """Number of images."""
+        return len(self)
+
+    def _stopped(self, error: Exception) -> ImageOverview:
+        return replace(self, importance=self.importance._stopped(error))
+
+    def _ended(self) -> ImageOverview:
+        return replace(self, importance=self.importance._ended())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """A point for each image, in the color of its label, or else of the predicted class.
@@ -94,7 +119,7 @@ class ImageOverview(NamedValues):
         return {"coordinate": ("x", "y")}
 
     def _title(self) -> str:
-        return f"{len(self)} images by {self.importance.metric}"
+        return f"{len(self)} images by {self.importance.metric}{self._shortfall()}"
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors, about = self.importance._to_parts()

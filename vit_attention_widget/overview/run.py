@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.labels import with_names_of
-from ..data.reader import Batch, batches, until_error
-from ..errors import ImageError, ParameterError, TargetError
+from ..data.reader import Batch, batches
+from ..errors import ParameterError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..runs.kept import Kept, in_batches
 from ..support.deprecation import renamed_choice, reordered_arguments
-from ..support.progress import Progress, ProgressLike, over_images, part_of, reporting
+from ..support.progress import Progress, ProgressLike, no_progress, over_images, part_of, reporting
 from ..support.steps import last_of, last_step
+from ..support.stopped import is_stop, keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
 from ..tracing.traced_batch import traced_batch
@@ -52,6 +54,7 @@ def image_overview_steps(
     metric: Metric = "probability",
     seed: int = 0,
     max_batch: int | None = None,
+    start: ImageOverview | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[ImageOverview]:
     """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
@@ -77,13 +80,23 @@ def image_overview_steps(
             f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
             "classifier."
         )
-    with reporting(progress) as report:
-        measured: list[_Measured] = []
-        for measured, error in _of_images(vit, images, target, metric, max_batch, report):
-            overview = _together(measured, metric, error)
-            if error is None:
-                yield overview
+    total = count_images(images)
+    kept = Kept(lambda parts: _together(parts, metric, total), _checked(start, metric))
+    laid_out: list[ImageOverview] = []
+    with (
+        reporting(progress) as report,
+        keeping(lambda: laid_out[0] if laid_out else kept.gained()),
+    ):
+        try:
+            for _ in _of_images(vit, images, target, metric, max_batch, report, kept):
+                yield kept.result()
+        except Exception as error:
+            overview = kept.gained()
+            if overview is not None and not is_stop(error):
+                laid_out.append(_laid_out(overview, seed, no_progress))
+            raise
         report(_MEASURING, "laying the images out")
+        overview = kept.result()._ended()
         yield _laid_out(overview, seed, part_of(report, _MEASURING, 1.0))
 
 
@@ -94,21 +107,31 @@ def _of_images(
     metric: Metric,
     max_batch: int | None,
     progress: Progress,
-) -> Iterator[tuple[list[_Measured], Exception | None]]:
-    """The images measured so far; an error after the first images ends this, not more."""
-    total, measured = count_images(images), list[_Measured]()
+    kept: Kept[ImageOverview, ImageOverview],
+) -> Iterator[None]:
+    """A few images at a time."""
+    total = count_images(images)
     progress = part_of(progress, 0.0, _MEASURING)
 
-    def measure(batch: Batch) -> Iterator[None]:
-        done = sum(len(few.predicted) for few in measured)
-        report = over_images(progress, done, _AT_ONCE, total)
-        measured.extend(_measured(vit, batch, metric, max_batch, report))
-        yield
+    def measure(batch: Batch, before: ImageOverview | None) -> Iterator[ImageOverview]:
+        report = over_images(progress, batch.first, _AT_ONCE, total)
+        yield from _measured(vit, batch, metric, max_batch, report)
 
-    for error in until_error(batches(images, target, _AT_ONCE), measure, ImageError, TargetError):
-        if error is not None and not measured:
-            raise error
-        yield measured, error
+    yield from in_batches(batches(images, target, _AT_ONCE), measure, kept)
+
+
+def _checked(start: ImageOverview | None, metric: Metric) -> list[ImageOverview]:
+    """What there is to go on from; raises :class:`ParameterError` if it is something else."""
+    if start is None:
+        return []
+    if not isinstance(start, ImageOverview):
+        raise ParameterError(f"start is a {type(start).__name__}, not an ImageOverview.")
+    if start.importance.metrics != (metric,):
+        raise ParameterError(
+            f"start is by {start.importance.metric}, but {metric} was asked for: go on with the "
+            "same metric."
+        )
+    return [replace(start, importance=replace(start.importance, error=None, ongoing=False))]
 
 
 def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOverview:
@@ -124,21 +147,10 @@ def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOv
     return replace(overview, points=torch.from_numpy(points), layout=layout)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """A few images: [image] each."""
-
-    importance: HeadImportance
-    labels: Tensor | None
-    predicted: Tensor
-    probability: Tensor
-
-
 def _measured(
     vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
-) -> list[_Measured]:
+) -> Iterator[ImageOverview]:
     report(0.0, "looking at images")
-    measured = []
     for trace, part in traced_batch(vit, batch, gradients=metric == "taylor"):
         importance = last_step(
             head_importance_steps(trace, metric=metric, max_batch=max_batch, progress=report)
@@ -147,29 +159,33 @@ def _measured(
         best = trace.probabilities.max(-1)
         index = trace.target.index
         is_labeled = index is not None and isinstance(part.classes(vit), list)
-        labels = torch.tensor(index) if is_labeled else None
-        few = _Measured(importance, labels, best.indices.cpu(), best.values.detach().cpu())
-        measured.append(few)
-    return measured
+        yield ImageOverview(
+            torch.from_numpy(in_order(len(importance))),
+            importance,
+            torch.tensor(index) if is_labeled else None,
+            best.indices.cpu(),
+            best.values.detach().cpu(),
+            "in order",
+        )
 
 
-def _together(
-    measured: list[_Measured], metric: Metric, error: Exception | None = None
-) -> ImageOverview:
-    names = {few.importance.target for few in measured}
+def _together(parts: Sequence[ImageOverview], metric: Metric, total: int | None) -> ImageOverview:
+    names = {part.importance.target for part in parts}
+    count = sum(map(len, parts))
     importance = HeadImportance(
-        tuple(part for few in measured for part in few.importance.parts),
+        tuple(part for few in parts for part in few.importance.parts),
         (metric,),
         names.pop() if len(names) == 1 else "each image's own class",
-        error,
+        total=total,
+        ongoing=total is None or count < total,
     )
-    labels = [few.labels for few in measured if few.labels is not None]
+    labels = [few.labels for few in parts if few.labels is not None]
     return ImageOverview(
         torch.from_numpy(in_order(len(importance))),
         importance,
-        torch.cat(labels) if len(labels) == len(measured) else None,
-        torch.cat([few.predicted for few in measured]),
-        torch.cat([few.probability for few in measured]),
+        torch.cat(labels) if len(labels) == len(parts) else None,
+        torch.cat([few.predicted for few in parts]),
+        torch.cat([few.probability for few in parts]),
         "in order",
     )
 
@@ -198,6 +214,8 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
         The same seed gives the same picture.
     max_batch : int, optional
         At most so many images of one head fewer run at once.
+    start : ImageOverview, optional
+        What the same call measured before it was stopped; only the other images are.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -213,8 +231,8 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
     Warns
     -----
     UserWarning
-        If a data set raises after the first images: those are laid out, and the error stands in
-        ``.importance.error``.
+        If an error ends it after the first images: those are laid out, and the error stands in
+        ``.error``. After Ctrl-C and cancel :func:`~vit_attention_widget.kept_result` returns them.
 
     Notes
     -----
@@ -233,10 +251,9 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
     >>> vaw.image_overview(vaw.demo.load_model(), pairs, metric="taylor")
     ImageOverview(4 images by taylor, laid out by principal components)
     """
-    error = overview.importance.error
-    if error is not None:
+    if overview.error is not None:
         warn_caller(
-            f"The overview holds {len(overview)} images only, then {type(error).__name__} stopped "
-            f"it: {error}"
+            f"The overview holds {len(overview)} images only, then "
+            f"{type(overview.error).__name__} stopped it: {overview.error}"
         )
     return overview

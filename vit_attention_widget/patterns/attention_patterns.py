@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,14 @@ from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.fingerprint import ModelFingerprint
 from ..results.html import block
+from ..results.unfinished import Unfinished, warn_if_stopped
+from ..runs.kept import Kept
 from ..support.deprecation import renamed_attribute, renamed_keywords
-from ..support.progress import ProgressLike, part_of, reporting
+from ..support.progress import Progress, ProgressLike, part_of, reporting
+from ..support.stopped import free_frames, is_stop, stops_remembered
 from ..tracing.trace import Trace
 from .clusters import Cluster
-from .collecting import collect_heads
+from .collecting import CollectedHeads, collect_heads, count_in
 from .family_spec import FAMILIES, PATCHES, FamilyName
 from .layout import Floats
 from .learning import Learning
@@ -37,7 +41,7 @@ _COLLECTING = 0.4
 """Share of the progress that is for running the model on the images."""
 
 
-class AttentionPatterns:
+class AttentionPatterns(Unfinished):
     """A map of what heads do: the attention of every head over a set of images (Li et al. 2023).
 
     An autoencoder is trained on the attention of all heads, in two families: attention among the
@@ -59,6 +63,10 @@ class AttentionPatterns:
     ----------
     families : dict
         ``{"patches": PatternFamily, "class": PatternFamily}``, empty before :meth:`fit`.
+    error : Exception or None
+        What ended :meth:`fit` early; the patterns are of what there was by then.
+    complete : bool
+        Whether they are of all images; :attr:`how_far` says of how many.
 
     Notes
     -----
@@ -91,6 +99,9 @@ class AttentionPatterns:
         self.latent, self.seed, self.num_clusters, self.seeds = latent, seed, clusters, seeds
         self.families: dict[FamilyName, PatternFamily] = {}
         self.fingerprint: ModelFingerprint | None = None
+        self.error: Exception | None = None
+        self.total: int | None = None
+        self.ongoing, self._count = False, 0
 
     identity = renamed_attribute("fingerprint")
 
@@ -98,7 +109,13 @@ class AttentionPatterns:
         if self.fingerprint is None:
             return "<AttentionPatterns, not fitted yet>"
         parts = [f"{len(f)} heads in {len(f.clusters)} clusters ({n})" for n, f in self]
-        return f"<AttentionPatterns of {self.fingerprint.name}: {', '.join(parts)}>"
+        about = f"{self.fingerprint.name}: {', '.join(parts)}{self._shortfall()}"
+        return f"<AttentionPatterns of {about}>"
+
+    @property
+    def done(self) -> int:
+        """Number of images that the patterns were learned from."""
+        return self._count
 
     def __iter__(self) -> Iterator[tuple[FamilyName, PatternFamily]]:
         return iter(self.families.items())
@@ -109,6 +126,7 @@ class AttentionPatterns:
         model_or_trace: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
         images: ImagesLike | None = None,
         *,
+        start: CollectedHeads | None = None,
         progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
@@ -119,6 +137,9 @@ class AttentionPatterns:
             Traces bring their images.
         images : list, float tensor, data set or loader
             Their sizes may differ where the model takes it. Labels are not needed.
+        start : CollectedHeads, optional
+            What a fit to the same images had collected before it was stopped, from
+            :func:`~vit_attention_widget.kept_result`; only the other images are run.
         progress : callable or bool, optional
             True for a progress bar, or a function of (fraction, label); it may raise
             :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
@@ -129,22 +150,57 @@ class AttentionPatterns:
         ParameterError
             If there are too few heads to learn from, or the libraries are missing.
         ImageError, UnsupportedModelError
+
+        Warns
+        -----
+        UserWarning
+            If an error ends it after the first images: the patterns are learned from those; after
+            the first family: the patterns are that family. The error is in ``.error``. After Ctrl-C
+            and cancel :func:`~vit_attention_widget.kept_result` returns the heads that were
+            collected.
         """
-        learning = Learning(self.latent, self.seed, self.num_clusters, self.seeds)
-        with reporting(progress) as report:
+        total = count_in(model_or_trace, images)
+        kept = Kept[CollectedHeads, CollectedHeads](
+            lambda parts: CollectedHeads.joined(parts, total), _checked(start)
+        )
+        with reporting(progress) as report, stops_remembered(kept.gained):
             collecting = part_of(report, 0, _COLLECTING)
-            fingerprint, pooled = collect_heads(model_or_trace, images, collecting)
-            share = (1 - _COLLECTING) / len(pooled)
-            families = {
-                name: learning.family(
-                    FAMILIES[name],
-                    heads,
-                    part_of(report, _COLLECTING + i * share, _COLLECTING + (i + 1) * share),
-                )
-                for i, (name, heads) in enumerate(pooled.items())
-            }
-        self.families, self.fingerprint = families, fingerprint
+            error: Exception | None = None
+            try:
+                for _ in collect_heads(model_or_trace, images, kept, collecting):
+                    pass
+            except Exception as stopped:
+                if is_stop(stopped) or kept.gained() is None:
+                    raise
+                error = stopped
+            collected = kept.result()
+            families, error = self._learned(collected, error, part_of(report, _COLLECTING, 1))
+        if error is not None:
+            free_frames(error)
+        self.families, self.fingerprint = families, collected.fingerprint
+        self.error, self.total, self.ongoing = error, total or len(collected), False
+        self._count = len(collected)
+        warn_if_stopped(self, "The map of patterns")
         return self
+
+    def _learned(
+        self, collected: CollectedHeads, error: Exception | None, report: Progress
+    ) -> tuple[dict[FamilyName, PatternFamily], Exception | None]:
+        """The families that could be learned, and the error that ended it, if one did."""
+        learning = Learning(self.latent, self.seed, self.num_clusters, self.seeds)
+        share = 1 / len(collected.families)
+        families: dict[FamilyName, PatternFamily] = {}
+        for i, (name, heads) in enumerate(collected.families.items()):
+            progress = part_of(report, i * share, (i + 1) * share)
+            try:
+                families[name] = learning.family(FAMILIES[name], heads, progress)
+            except Exception as stopped:
+                if error is not None and not families:  # too few to learn from: say why
+                    raise error from stopped
+                if is_stop(stopped) or not families:
+                    raise
+                return families, stopped
+        return families, error
 
     # What was learned -----------------------------------------------------------------------------
 
@@ -273,3 +329,11 @@ class AttentionPatterns:
         if model is not None:
             patterns.check(model)
         return patterns
+
+
+def _checked(start: CollectedHeads | None) -> list[CollectedHeads]:
+    if start is None:
+        return []
+    if not isinstance(start, CollectedHeads):
+        raise ParameterError(f"start is a {type(start).__name__}, not collected heads.")
+    return [replace(start, ongoing=False, error=None)]

@@ -2,72 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
 
 from ..data.items import ImagesLike, count_images
-from ..data.reader import batches
+from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..results.unfinished import Unfinished
+from ..runs.kept import Kept, in_batches, measured
 from ..support.progress import Progress
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .family_spec import FamilyName
 from .pooled_heads import PooledHeads, pool_heads
 
-__all__ = ["collect_heads"]
+__all__ = ["CollectedHeads", "collect_heads", "count_in"]
 
 _AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class CollectedHeads(Unfinished):
+    """The heads of some images, pooled: what patterns are learned from.
+
+    Attributes
+    ----------
+    fingerprint : ModelFingerprint
+    families : dict of str to PooledHeads
+        With vectors in 8 bits.
+    count : int
+        Number of images.
+    """
+
+    fingerprint: ModelFingerprint
+    families: dict[FamilyName, PooledHeads] = field(repr=False)
+    count: int
+    error: Exception | None = None
+    total: int | None = None
+    ongoing: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def done(self) -> int:
+        """Number of images."""
+        return self.count
+
+    @classmethod
+    def of_trace(cls, trace: Trace) -> CollectedHeads:
+        """The heads of the images of a trace."""
+        families = {
+            name: PooledHeads(pooled.levels, pooled.scores, pooled.heads)
+            for name, pooled in pool_heads(trace).items()
+        }
+        return cls(fingerprint(trace.model), families, trace.batch_size)
+
+    @classmethod
+    def joined(cls, parts: Sequence[CollectedHeads], total: int | None) -> CollectedHeads:
+        """The heads of all images of some parts."""
+        several: dict[FamilyName, list[PooledHeads]] = {}
+        first = 0
+        for part in parts:
+            for name, pooled in part.families.items():
+                heads = pooled.heads + torch.tensor([first, 0, 0])
+                moved = PooledHeads(pooled.vectors, pooled.scores, heads)
+                several.setdefault(name, []).append(moved)
+            first += part.count
+        families = {
+            name: PooledHeads(
+                torch.cat([pooled.vectors for pooled in pooled_heads]),
+                torch.cat([pooled.scores for pooled in pooled_heads]),
+                torch.cat([pooled.heads for pooled in pooled_heads]),
+            )
+            for name, pooled_heads in several.items()
+        }
+        ongoing = total is None or first < total
+        return cls(parts[0].fingerprint, families, first, total=total, ongoing=ongoing)
 
 
 def collect_heads(
     model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
     images: ImagesLike | None,
+    kept: Kept[CollectedHeads, CollectedHeads],
     progress: Progress,
-) -> tuple[ModelFingerprint, dict[FamilyName, PooledHeads]]:
-    """The model's fingerprint, and all heads of all images by family, with vectors in 8 bits."""
-    parts: dict[FamilyName, list[PooledHeads]] = {}
-    of_model: ModelFingerprint | None = None
-    first = 0
-    for traced, fraction in _traces(model_or_traces, images):
-        progress(fraction, f"looking at image {first}")
-        if of_model is None:
-            of_model = fingerprint(traced.model)
-        else:
-            of_model.check(traced.model)
-        for name, pooled in pool_heads(traced).items():
-            heads = pooled.heads + torch.tensor([first, 0, 0])
-            parts.setdefault(name, []).append(PooledHeads(pooled.levels, pooled.scores, heads))
-        first += traced.batch_size
-    if of_model is None:
-        raise ImageError("There are no images: give at least one.")
-    return of_model, {
-        name: PooledHeads(
-            torch.cat([pooled.vectors for pooled in several]),
-            torch.cat([pooled.scores for pooled in several]),
-            torch.cat([pooled.heads for pooled in several]),
-        )
-        for name, several in parts.items()
-    }
-
-
-def _traces(
-    model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
-    images: ImagesLike | None,
-) -> Iterator[tuple[Trace, float]]:
-    """Traces of all images, and the fraction of images that were traced before each."""
+) -> Iterator[None]:
+    """Collect the heads of all images that are not kept yet; yields after every few."""
     traces = [model_or_traces] if isinstance(model_or_traces, Trace) else model_or_traces
     if isinstance(traces, list | tuple):
         if images is not None:
             raise ParameterError("Images were given beside traces, which have their own.")
-        for i, traced in enumerate(traces):
-            yield traced, i / len(traces)
+        yield from _of_traces(traces, kept, progress)
         return
-    vit, total, done = describe(traces), count_images(images), 0
-    for batch in batches(images, None, _AT_ONCE):
+    vit, total = describe(traces), count_images(images)
+
+    def measure(batch: Batch, before: CollectedHeads | None) -> Iterator[CollectedHeads]:
+        first = batch.first
         for inputs in batch.inputs_by_size(vit):
-            yield trace(vit, inputs, gradients=False), done / total if total else 0.0
-            done += len(inputs)
+            progress(first / total if total else 0.0, f"looking at image {first}")
+            yield CollectedHeads.of_trace(trace(vit, inputs, gradients=False))
+            first += len(inputs)
+
+    yield from in_batches(batches(images, None, _AT_ONCE), measure, kept)
+
+
+def _of_traces(
+    traces: Sequence[Trace], kept: Kept[CollectedHeads, CollectedHeads], progress: Progress
+) -> Iterator[None]:
+    if not traces:
+        raise ImageError("There are no images: give at least one.")
+    of_model = fingerprint(traces[0].model)
+    first = 0
+    for number, each in enumerate(traces):
+        progress(number / len(traces), f"looking at image {first}")
+        of_model.check(each.model)
+        yield from measured(partial(_once, each), first, each.batch_size, kept)
+        first += each.batch_size
+
+
+def _once(traced: Trace, before: CollectedHeads | None) -> Iterator[CollectedHeads]:
+    yield CollectedHeads.of_trace(traced)
+
+
+def count_in(
+    model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
+    images: ImagesLike | None,
+) -> int | None:
+    """How many images there are, where that is known."""
+    if isinstance(model_or_traces, Trace):
+        return model_or_traces.batch_size
+    if isinstance(model_or_traces, list | tuple):
+        return sum(each.batch_size for each in model_or_traces)
+    return count_images(images)

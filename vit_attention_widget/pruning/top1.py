@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +17,15 @@ from ..models.classes import class_indices, of_each
 from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..models.output_kind import picks
+from ..results.unfinished import warn_if_stopped
+from ..runs.kept import Kept, in_batches
 from ..support.progress import ProgressLike, reporting
+from ..support.steps import last_known
+from ..support.stopped import keeping
 from ..tracing.checks.classes import classes_as_seen
 from ..tracing.masking import masked_heads
+from ..tracing.run import check_logits
+from .accuracy_result import Accuracy, Decided
 
 __all__ = ["accuracy"]
 
@@ -31,7 +39,7 @@ def accuracy(
     *,
     head_mask: HeadsLike | None = None,
     progress: ProgressLike = None,
-) -> float:
+) -> Accuracy:
     """Share of the images whose class the model puts first, in [0, 1].
 
     Where each class is there or not (``output="sigmoid"``), an image is right if its class is more
@@ -51,27 +59,57 @@ def accuracy(
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar.
 
+    Returns
+    -------
+    Accuracy
+        A float that also knows of how many images it is.
+
     Raises
     ------
     ParameterError
         If there are no labels.
     TargetError, ImageError, UnsupportedModelError
+
+    Warns
+    -----
+    UserWarning
+        If an error ends it after the first images: it is the share of those, and the error is in
+        ``.error``. After Ctrl-C and cancel :func:`~vit_attention_widget.kept_result` returns it.
     """
-    vit, right, count = with_names_of(images, describe(model)), 0.0, 0
+    share = last_known(_steps(model, images, labels, head_mask, progress))
+    warn_if_stopped(share, "The accuracy")
+    return share
+
+
+def _steps(
+    model: nn.Module | VisionTransformer,
+    images: ImagesLike,
+    labels: Label | LabelsLike | None,
+    head_mask: HeadsLike | None,
+    progress: ProgressLike,
+) -> Iterator[Accuracy]:
+    vit = with_names_of(images, describe(model))
     mask = check_mask(vit, head_mask)
     total = count_images(images)
     if labels is not None and has_one_each(labels) and not in_memory(images):
         images, labels = with_labels(images, labels), None
-    with reporting(progress) as report:
-        for batch in batches(images, labels, _AT_ONCE):
+    kept = Kept[Decided, Accuracy](lambda parts: Accuracy.of(parts, total))
+    with reporting(progress) as report, keeping(kept.gained):
+
+        def measure(batch: Batch, before: Decided | None) -> Iterator[Decided]:
+            nonlocal vit
             inputs, target = batch.prepared(vit)
             with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
                 logits = vit.forward(inputs)
+            check_logits(logits, vit, len(inputs))
             vit = classes_as_seen(vit, logits)
-            right += _right(batch, target, logits, vit)
-            count += len(inputs)
-            report(min(1.0, count / total) if total else 0.0, f"deciding on {count} images")
-    return right / count
+            yield Decided(_right(batch, target, logits, vit), len(inputs))
+            done = batch.first + len(inputs)
+            report(min(1.0, done / total) if total else 0.0, f"deciding on {done} images")
+
+        for _ in in_batches(batches(images, labels, _AT_ONCE), measure, kept):
+            pass
+        yield kept.result()
 
 
 def _right(batch: Batch, target: object, logits: Tensor, vit: VisionTransformer) -> float:

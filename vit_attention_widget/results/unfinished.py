@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from ..support.warn import warn_caller
 from .error_text import error_from, error_text
 
-__all__ = ["Unfinished", "counted", "extent_from"]
+__all__ = ["Unfinished", "counted", "extent_from", "warn_if_stopped"]
 
 _Result = TypeVar("_Result", bound="Unfinished")
 
@@ -82,6 +83,15 @@ def extent_from(about: Mapping[str, Any]) -> tuple[Exception | None, int | None,
     if not (total is None or type(total) is int) or not isinstance(ongoing, bool):
         raise ValueError("it does not say how far it is")
     return error_from(about.get("error")), total, ongoing
+
+
+def warn_if_stopped(result: Unfinished, what: str) -> None:
+    """Warn if an error ended what was computed: what of, how far it is, and which error."""
+    if result.error is not None:
+        warn_caller(
+            f"{what} was computed for {result.how_far} only, then {type(result.error).__name__} "
+            f"stopped it: {result.error}"
+        )
 
 
 def counted(done: int, total: int | None, unit: str) -> str:

@@ -54,14 +54,13 @@ class Kept(Generic[_P, _R]):
         """How many of the first images have a part."""
         return sum(map(len, self._first_parts()))
 
-    def result(self) -> _R | None:
-        """What is known of the first images up to those of which nothing is; None of none."""
-        parts = list(self._first_parts())
-        return self._join(parts) if parts else None
+    def result(self) -> _R:
+        """What is known of the first images up to those of which nothing is; there must be one."""
+        return self._join(list(self._first_parts()))
 
     def gained(self) -> _R | None:
         """:meth:`result`; None where it is no more than what was there to go on from."""
-        return self.result() if self._gained else None
+        return self.result() if self._gained and 0 in self._parts else None
 
     def _first_parts(self) -> Iterator[_P]:
         first = 0
@@ -76,8 +75,8 @@ def in_batches(
     read: Iterator[Batch],
     measure: Callable[[Batch, _P | None], Iterator[_P]],
     kept: Kept[_P, _R],
-) -> Iterator[_R]:
-    """Measure what is not kept yet; yields what is known after each step.
+) -> Iterator[None]:
+    """Measure what is not kept yet; yields after each step.
 
     Parameters
     ----------
@@ -101,8 +100,8 @@ def in_batches(
 
 def measured(
     measure: Callable[[_P | None], Iterator[_P]], first: int, count: int, kept: Kept[_P, _R]
-) -> Iterator[_R]:
-    """Measure some images, ``count`` from ``first`` on; yields what is known after each step.
+) -> Iterator[None]:
+    """Measure some images, ``count`` from ``first`` on; yields after each step.
 
     ``measure`` is given the incomplete part that is known of all of them, or None, and yields parts
     of them in order: an incomplete one any number of times, then the complete one.
@@ -114,6 +113,4 @@ def measured(
     for part in measure(before) if before is None or not is_done else [before]:
         kept.put(first, part)
         first += len(part) if part.complete else 0
-        result = kept.result()
-        if result is not None:
-            yield result
+        yield

@@ -12,6 +12,8 @@ from ..errors import ParameterError
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
+from ..results.storage import JsonObject
+from ..results.unfinished import Unfinished, extent_from
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ HeadQuantity = Literal[
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionStrength(NamedValues):
+class AttentionStrength(Unfinished, NamedValues):
     """Strength of attention by distance, for every head; NaN where a layer has fewer heads.
 
     Attributes
@@ -42,6 +44,12 @@ class AttentionStrength(NamedValues):
         patches, and of the mean patch to the class token. None without a class token.
     pairs : Tensor
         [hop], ordered pairs of patches at each hop.
+    error : Exception or None
+        What ended the computation early; the images before are here.
+    total : int or None
+        Number of images that were to be measured, where that is known.
+    complete : bool
+        Whether all images are here; :attr:`how_far` says how many are.
     """
 
     kind = "attention strength"
@@ -55,9 +63,21 @@ class AttentionStrength(NamedValues):
     class_to_patches: Tensor | None = field(repr=False)
     patches_to_class: Tensor | None = field(repr=False)
     pairs: Tensor = field(repr=False)
+    error: Exception | None = None
+    total: int | None = None
+    ongoing: bool = False
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.profile)
 
     def __repr__(self) -> str:
-        return f"<{self._title()}>"
+        return f"<{self._title()}{self._shortfall()}>"
+
+    @property
+    def done(self) -> int:
+        """Number of images."""
+        return len(self)
 
     @property
     def values(self) -> Tensor:
@@ -117,4 +137,15 @@ class AttentionStrength(NamedValues):
                 (self.distance, "mean attention distance in pixels"),
             )
         )
-        return block(self._title(), *maps)
+        return block(f"{self._title()}{self._shortfall()}", *maps)
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
+        tensors = {**self._by_head(), "profile": self.profile, "pairs": self.pairs}
+        return tensors, self._about_extent()
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> AttentionStrength:
+        names = ("profile", *get_args(HeadQuantity), "pairs")
+        optional = [name for name in names if name.startswith("class") or name.endswith("class")]
+        values = [tensors.get(name) if name in optional else tensors[name] for name in names]
+        return cls(*values, *extent_from(about))  # type: ignore[call-arg, arg-type]

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..models import VisionTransformer
-from ..models.images import ImageLike
+from ..data.items import ImagesLike, count_images
+from ..data.reader import Batch, batches
+from ..errors import ImageError, ParameterError
+from ..models import VisionTransformer, describe
+from ..results.unfinished import warn_if_stopped
+from ..runs.kept import Kept, in_batches, measured
 from ..support.deprecation import renamed_keywords
-from ..tracing.model_or_trace import as_trace
+from ..support.progress import ProgressLike, reporting
+from ..support.steps import last_of
+from ..support.stopped import keeping
+from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.trace import Trace
+from ..tracing.traced_batch import traced_batch
 from .offset_sums import OffsetSums
 from .result import AttentionStrength
 
@@ -22,13 +33,86 @@ _ENTRIES = 2**24
 """Entries of attention that are formed at a time: 64 MB in float32."""
 
 
-@renamed_keywords({"renormalise": "renormalize", "trace": "model_or_trace"})
-def attention_strength(
+_old_names = renamed_keywords({"renormalise": "renormalize", "trace": "model_or_trace"})
+
+
+@_old_names
+def attention_strength_steps(
     model_or_trace: nn.Module | VisionTransformer | Trace,
-    images: ImageLike | Sequence[ImageLike] | None = None,
+    images: ImagesLike | None = None,
     *,
     renormalize: bool = True,
-) -> AttentionStrength:
+    start: AttentionStrength | None = None,
+    progress: ProgressLike = None,
+) -> Iterator[AttentionStrength]:
+    """:func:`attention_strength` in one step; what ends it early has what there was by then."""
+    total = model_or_trace.batch_size if isinstance(model_or_trace, Trace) else None
+    if total is None:
+        total = count_images(images)
+    kept = Kept(lambda parts: _joined(parts, total), _checked(start))
+    with reporting(progress) as report, keeping(kept.gained):
+        if isinstance(model_or_trace, Trace):
+            check_nothing_beside_trace(images=images)
+            one = partial(_once, model_or_trace, renormalize)
+            run = measured(one, 0, model_or_trace.batch_size, kept)
+        else:
+            if images is None:
+                raise ImageError("There are no images: give a model and images, or a trace alone.")
+            vit = describe(model_or_trace)
+
+            def measure(
+                batch: Batch, before: AttentionStrength | None
+            ) -> Iterator[AttentionStrength]:
+                unlabeled = replace(batch, target=None)
+                for trace, part in traced_batch(vit, unlabeled, gradients=False):
+                    yield _of_trace(trace, renormalize)
+                    done = part.first + len(part)
+                    report(min(1.0, done / total) if total else 0.0, f"measured {done} images")
+
+            run = in_batches(batches(images, None, _AT_ONCE), measure, kept)
+        for _ in run:
+            pass
+        yield kept.result()
+
+
+def _once(
+    trace: Trace, renormalize: bool, before: AttentionStrength | None
+) -> Iterator[AttentionStrength]:
+    yield _of_trace(trace, renormalize)
+
+
+def _checked(start: AttentionStrength | None) -> list[AttentionStrength]:
+    if start is None:
+        return []
+    if not isinstance(start, AttentionStrength):
+        raise ParameterError(f"start is a {type(start).__name__}, not an AttentionStrength.")
+    return [replace(start, error=None, ongoing=False)]
+
+
+def _joined(parts: Sequence[AttentionStrength], total: int | None) -> AttentionStrength:
+    names = [each.name for each in fields(AttentionStrength) if each.name not in _NOT_BY_IMAGE]
+    columns = {name: [getattr(part, name) for part in parts] for name in names}
+    if len({(part.profile.shape[1:], part.class_to_class is None) for part in parts}) > 1:
+        shapes = sorted({part.profile.shape[1:] for part in parts})
+        raise ImageError(
+            "The images differ in size after preprocessing, or start is of another model: layers, "
+            f"heads and hops are {', '.join(str(tuple(shape)) for shape in shapes)}."
+        )
+    joined: dict[str, Any] = {
+        name: None if values[0] is None else torch.cat(values) for name, values in columns.items()
+    }
+    count = sum(map(len, parts))
+    ongoing = total is None or count < total
+    return AttentionStrength(**joined, pairs=parts[0].pairs, total=total, ongoing=ongoing)
+
+
+_NOT_BY_IMAGE = ("pairs", "error", "total", "ongoing")
+_AT_ONCE = 8
+
+
+@_old_names
+@last_of(attention_strength_steps)
+def attention_strength(strength: AttentionStrength) -> AttentionStrength:
     r"""Strength of every head's attention by distance (Li et al. 2023), and its mean distance.
 
     The strength :math:`s_k` is the mean of :math:`A_{ij}` over all ordered pairs of patches at hop
@@ -39,11 +123,17 @@ def attention_strength(
     ----------
     model_or_trace : nn.Module or Trace
         A trace already knows its images.
-    images : image, float tensor, or list of images
+    images : image, float tensor, list, data set or loader
+        Of one size after preprocessing; a few at a time are run. Labels are not needed.
     renormalize : bool
         For the distance, scale each patch's attention to the patches so that it sums to 1:
         attention to the class token and registers then does not shorten the distance. With False
         it is taken as it is, as in the code that is commonly used.
+    start : AttentionStrength, optional
+        What the same call measured before it was stopped; only the other images are.
+    progress : callable or bool, optional
+        Called with (fraction, label); True shows a progress bar. A callback may raise
+        :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------
@@ -53,6 +143,13 @@ def attention_strength(
     Raises
     ------
     ParameterError, ImageError, UnsupportedModelError, CaptureError
+
+    Warns
+    -----
+    UserWarning
+        If an error ends it after the first images: the result holds those, and the error in
+        ``.error``. After Ctrl-C and cancel it is what
+        :func:`~vit_attention_widget.kept_result` returns.
 
     Notes
     -----
@@ -66,7 +163,12 @@ def attention_strength(
     >>> strength.values.shape
     torch.Size([1, 6, 4, 10])
     """
-    trace = as_trace(model_or_trace, images, gradients=False)
+    warn_if_stopped(strength, "The strength of attention")
+    return strength
+
+
+def _of_trace(trace: Trace, renormalize: bool) -> AttentionStrength:
+    """The strength of every head's attention in the images of a trace."""
     tokens = trace.tokens
     like = trace.probabilities
     offsets = OffsetSums(tokens, like)

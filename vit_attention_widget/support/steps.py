@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 from .deprecation import warn_renamed
 from .stopped import free_frames, is_stop, partial_of, remember
 
-__all__ = ["last_of", "last_step"]
+__all__ = ["last_known", "last_of", "last_step"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -61,7 +61,7 @@ def last_of(
                 warn_renamed(
                     f"{finish.__name__}({_ON_UPDATE}=...)", f"a loop over {steps.__name__}(...)"
                 )
-            return finish(_last(inspect.unwrap(steps)(*args, **kwargs), update))
+            return finish(last_known(inspect.unwrap(steps)(*args, **kwargs), update))
 
         signature = inspect.signature(steps)
         returned = finish.__annotations__.get("return", inspect.Signature.empty)
@@ -77,7 +77,7 @@ def last_step(steps: Iterator[_R]) -> _R:
     return deque(steps, maxlen=1)[0]
 
 
-def _last(steps: Iterator[_R], update: Callable[[_R], object] | None) -> _R:
+def last_known(steps: Iterator[_R], update: Callable[[_R], object] | None = None) -> _R:
     """The last value, or what there was of it when an error came; see :mod:`.stopped`."""
     value: Any = None
     try:

@@ -8,6 +8,8 @@ The rule, for all of them:
 - A stop that was asked for (Ctrl-C, a notebook's stop button,
   :class:`~vit_attention_widget.errors.JobCancelled`) is **raised**, so that cells and scripts stop;
   what there was is in ``error.partial``, and :func:`kept_result` returns it.
+- A call that makes no sense (:class:`~vit_attention_widget.errors.ParameterError`, such as labels
+  that turn out to be fewer than the images) is raised likewise: what there was may be wrong.
 - Before the first part there is nothing to keep, and the error is raised as it is.
 - Functions that yield step by step raise: what they yielded stays, the latest of it is in
   ``error.partial``.
@@ -20,9 +22,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import JobCancelled
+from ..errors import JobCancelled, ParameterError
 
-__all__ = ["free_frames", "is_stop", "keeping", "kept_result", "partial_of", "remember"]
+__all__ = [
+    "free_frames",
+    "is_stop",
+    "keeping",
+    "kept_result",
+    "partial_of",
+    "remember",
+    "stops_remembered",
+]
 
 _last: Any = None
 
@@ -39,14 +49,27 @@ def keeping(so_far: Callable[[], Any]) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def stops_remembered(so_far: Callable[[], Any]) -> Iterator[None]:
+    """As :func:`keeping`, and a stop is remembered for :func:`kept_result`."""
+    try:
+        with keeping(so_far):
+            yield
+    except BaseException as error:
+        if is_stop(error) and partial_of(error) is not None:
+            remember(error, partial_of(error))
+        raise
+
+
 def partial_of(error: BaseException) -> Any:
     """What had been computed before an error; None for nothing."""
     return getattr(error, "partial", None)
 
 
 def is_stop(error: BaseException) -> bool:
-    """Whether this was asked for, rather than an error."""
-    return isinstance(error, JobCancelled) or not isinstance(error, Exception)
+    """Whether this was asked for, or is a call that makes no sense; it is raised."""
+    asked = JobCancelled, ParameterError
+    return isinstance(error, asked) or not isinstance(error, Exception)
 
 
 def remember(error: BaseException, partial: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -10,28 +10,27 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images, is_image
-from ..data.labels import (
-    Label,
-    LabelsLike,
-    check_label,
-    number_classes,
-    with_labels,
-)
-from ..data.reader import batches
+from ..data.labels import LabelsLike, number_classes, with_labels
+from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
 from ..models.class_names import ClassNamesLike, class_names_of, read_class_names
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.files import reading
+from ..results.unfinished import Unfinished, warn_if_stopped
+from ..runs.kept import Kept, in_batches
 from ..support.deprecation import renamed_attribute, renamed_keywords
+from ..support.steps import last_known
+from ..support.stopped import keeping
 from . import bank_file
-from .of_features import check_features, features_of, whole
+from .of_features import check_features, whole
+from .remembered import Remembered, remembered
 from .target import Target, TargetSpec
 
 __all__ = ["MemoryBank"]
 
 
-class MemoryBank:
+class MemoryBank(Unfinished):
     r"""Features of labeled images, by which a model trained without classes is given some.
 
     An image's class is the vote of its k nearest neighbors; what of its features makes it so is a
@@ -54,6 +53,10 @@ class MemoryBank:
         T of the vote.
     fingerprint : ModelFingerprint
         Of the model whose features they are.
+    error : Exception or None
+        What ended :meth:`fit` early; the images before are here.
+    complete : bool
+        Whether all images are here; :attr:`how_far` says how many are.
 
     Notes
     -----
@@ -92,12 +95,24 @@ class MemoryBank:
             raise ParameterError(f"temperature is {temperature!r}: it must be above 0.")
         self.features, self.labels, self.class_names = features, labels, list(class_names)
         self.fingerprint, self.k, self.temperature = fingerprint, k, float(temperature)
+        self.error: Exception | None = None
+        self.total: int | None = None
+        self.ongoing = False
 
     def __repr__(self) -> str:
         return (
             f"<MemoryBank of {self.fingerprint.name}: {len(self)} images, {len(self.class_names)} "
-            f"classes, {self.k} neighbors vote>"
+            f"classes, {self.k} neighbors vote{self._shortfall()}>"
         )
+
+    @property
+    def done(self) -> int:
+        """Number of images."""
+        return len(self)
+
+    def _stopped(self, error: Exception) -> MemoryBank:
+        self.error = error
+        return self
 
     def __len__(self) -> int:
         return len(self.features)
@@ -145,7 +160,14 @@ class MemoryBank:
         ParameterError
             If labels are missing, of two kinds, or not as many as the images.
         ImageError
-            If there are no images, or one cannot be read.
+            If there are no images, or the first cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If an error ends it after the first images: the bank holds those, and the error in
+            ``.error``. After Ctrl-C and cancel it is what
+            :func:`~vit_attention_widget.kept_result` returns.
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ParameterError(f"batch_size is {batch_size!r}: it must be at least 1.")
@@ -156,25 +178,35 @@ class MemoryBank:
                 f"The images are a {type(images).__name__}, but a list, a data set or a loader was "
                 "expected: put a single image into a list."
             )
-        parts: list[Tensor] = []
-        classes: list[Label] = []
         total = count_images(images)
         pairs = images if labels is None else with_labels(images, labels)
-        for batch in batches(pairs, None, batch_size):
-            if batch.target is None:
-                raise ParameterError(
-                    "The images come without labels: give labels=[...], one for each, or a data "
-                    "set that yields (image, label)."
-                )
-            numbered = enumerate(batch.target, batch.first)
-            classes += [check_label(label, number) for number, label in numbered]
-            features = features_of(vit, batch.inputs(vit)).cpu().float()
-            parts.append(F.normalize(features, dim=-1))
-            if progress is not None:
-                progress(len(classes) / total if total else 0.0, "remembering images")
         said = class_names_of(images) if class_names is None else read_class_names(class_names)
-        index, names = number_classes(classes, said)
-        return cls(torch.cat(parts), index, names, fingerprint(vit), k=k, temperature=temperature)
+
+        def measure(batch: Batch, before: Remembered | None) -> Iterator[Remembered]:
+            yield remembered(vit, batch)
+            done = batch.first + len(batch)
+            if progress is not None:
+                progress(done / total if total else 0.0, "remembering images")
+
+        def bank(parts: Sequence[Remembered]) -> MemoryBank:
+            classes = [label for part in parts for label in part.labels]
+            index, names = number_classes(classes, said)
+            features = torch.cat([part.features for part in parts])
+            new = cls(features, index, names, fingerprint(vit), k=k, temperature=temperature)
+            new.total = total
+            return new
+
+        kept = Kept(bank)
+
+        def steps() -> Iterator[MemoryBank]:
+            with keeping(kept.gained):
+                for _ in in_batches(batches(pairs, None, batch_size), measure, kept):
+                    pass
+                yield kept.result()
+
+        fitted = last_known(steps())
+        warn_if_stopped(fitted, "The memory bank")
+        return fitted
 
     def vote(self, features: Tensor) -> Tensor:
         """What the neighbors of features [batch, dim] say: votes [batch, class], not normalized.

@@ -36,7 +36,7 @@ from .layer_record import assign_to_layers
 from .masking import zero_heads
 from .trace import Trace
 
-__all__ = ["first_difference", "remask", "trace"]
+__all__ = ["check_logits", "first_difference", "remask", "trace"]
 
 
 @interrupts_deferred()
@@ -136,7 +136,7 @@ def trace(
         with gradients_or_why_not(vit), _capture(vit, mask, gradients, report) as capture:
             logits = vit.forward(inputs)
             graph_breaks = _graph_breaks(capture, logits)
-        _check_logits(logits, vit, len(inputs))
+        check_logits(logits, vit, len(inputs))
         vit = classes_as_seen(vit, logits)
         check_order(capture.block_calls, vit)
         layers, pool = assign_to_layers(capture, vit, tokens)
@@ -200,7 +200,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
                 tokens = base.layers[layer].block.rerun(vit.blocks[layer], tokens)
             logits = vit.readout(tokens)
             graph_breaks = _graph_breaks(capture, logits)
-    _check_logits(logits, vit, base.batch_size)
+    check_logits(logits, vit, base.batch_size)
     above, pool = assign_to_layers(capture, vit, base.tokens, first)
     check_attention(above, vit, first)
     recorded = replace(
@@ -259,7 +259,8 @@ def _graph_breaks(capture: Capture, logits: object) -> tuple[str, ...]:
     return tuple(capture.graph_breaks.paths)
 
 
-def _check_logits(logits: Tensor, vit: VisionTransformer, batch: int) -> None:
+def check_logits(logits: Tensor, vit: VisionTransformer, batch: int) -> None:
+    """Raise unless these are finite logits, [batch, class]."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise UnsupportedModelError(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import ParameterError
 from ...support.progress import ProgressLike, reporting
+from ...tracing.run import check_logits
 from ...tracing.trace import Trace
 from ..attribution import Attribution
 from ..variants import Baseline, baseline_inputs, in_batches, running_again
@@ -108,6 +109,7 @@ def occlusion(
 
     def run(part: list[int]) -> None:
         logits = trace.model.forward(torch.cat([hide(*windows[i]) for i in part])).detach()
+        check_logits(logits, trace.model, len(logits))
         for i, each in zip(part, logits.split(batch), strict=True):
             row, col = windows[i]
             fall = (whole - trace.target.score(each)).to(dtype)

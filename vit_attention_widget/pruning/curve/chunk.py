@@ -15,7 +15,7 @@ from ...models.head_index import head_pairs, heads_by_layer
 from ...models.output_kind import picks, probabilities
 from ...targets.user_target import TargetLike
 from ...tracing.masking import masked_heads
-from ...tracing.run import remask, trace
+from ...tracing.run import check_logits, remask, trace
 from ...tracing.trace import Trace
 from .result import CurveMetric
 
@@ -50,7 +50,9 @@ class Chunk:
             self.logits = self._trace.logits
             return
         with evaluating(self.vit.model), torch.no_grad(), masked_heads(self.vit, self.mask):
-            self.logits = self.vit.forward(self.inputs)
+            logits = self.vit.forward(self.inputs)
+        check_logits(logits, self.vit, len(self.inputs))
+        self.logits = logits
 
     def trace(self) -> Trace:
         """A trace as the model sees the images now."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 
@@ -18,24 +18,44 @@ from ...models import VisionTransformer
 from ...models.head_index import HeadsLike, check_pairs
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
-from ...support.steps import last_step
 from .chunk import Chunk
 
-__all__ = ["ORDERS", "Order", "heads_in_order"]
+__all__ = ["ORDERS", "Order", "heads_in_order", "importance_for_order", "needs_importance"]
 
 Order = Metric | Literal["greedy", "random"]
 ORDERS: tuple[Order, ...] = (*METRICS, "greedy", "random")
+
+
+Next = tuple[int, int] | Callable[[list[Chunk]], tuple[int, int]]
+
+
+def needs_importance(order: Order | HeadImportance | HeadsLike) -> bool:
+    """Whether heads go by an importance that has to be computed.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such order.
+    """
+    if not isinstance(order, str) or order in ("greedy", "random"):
+        return False
+    if renamed_choice("order", order, OLD_METRICS) not in METRICS:
+        raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
+    return True
 
 
 def heads_in_order(
     vit: VisionTransformer,
     chunks: list[Chunk],
     order: Order | HeadImportance | HeadsLike,
+    importance: HeadImportance | None,
     prunable: list[tuple[int, int]],
     seed: int,
-    progress: Progress,
-) -> tuple[str, Iterable[tuple[int, int] | Callable[[list[Chunk]], tuple[int, int]]]]:
-    """What to call an order, and its heads; a greedy one finds each when it is its turn."""
+) -> tuple[str, Sequence[Next]]:
+    """What to call an order, and its heads; a greedy one finds each when it is its turn.
+
+    ``importance`` is what :func:`importance_for_order` found, where one is needed.
+    """
     if isinstance(order, HeadImportance):
         return order.metric, [head for head in _ranked(order) if head in prunable]
     if not isinstance(order, str):
@@ -46,9 +66,19 @@ def heads_in_order(
         shuffled = prunable.copy()
         random.Random(seed).shuffle(shuffled)
         return f"random (seed {seed})", shuffled
+    assert importance is not None
+    return importance.metric, _ranked(importance)
+
+
+def importance_for_order(
+    vit: VisionTransformer,
+    chunks: list[Chunk],
+    order: Any,
+    start: HeadImportance | None,
+    progress: Progress,
+) -> Iterator[HeadImportance]:
+    """The importance by which heads go, ever more of it."""
     metric = renamed_choice("order", order, OLD_METRICS)
-    if metric not in METRICS:
-        raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
 
     def early(fraction: float, label: str) -> None:
         progress(0.0, label)
@@ -58,11 +88,13 @@ def heads_in_order(
     if vit.output == "value":  # its labels would be measured values
         images = [image for chunk in chunks for image in chunk.inputs]
         target = [index for chunk in chunks for index in chunk.labels]
-    steps = head_importance_steps(
-        vit, images, target, metric=metric, head_mask=chunks[0].mask, progress=early
+    mask = chunks[0].mask
+    if start is not None and start.complete:
+        yield start
+        return
+    yield from head_importance_steps(
+        vit, images, target, metric=metric, head_mask=mask, start=start, progress=early
     )
-    importance = last_step(steps)
-    return metric, _ranked(importance)
 
 
 def _ranked(importance: HeadImportance) -> list[tuple[int, int]]:

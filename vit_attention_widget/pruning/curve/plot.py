@@ -17,7 +17,14 @@ __all__ = ["plot_curve"]
 def plot_curve(curve: PruningCurve, ax: Axes | None) -> Axes:
     """Accuracy, probability or value by the number of heads removed; the original as a line."""
     ax = axes_or_new(ax)
-    ax.plot(curve.removed, curve.values.tolist(), marker=".", linewidth=1, label=curve.order_name)
+    label = curve.order_name + curve._shortfall()
+    ax.plot(
+        curve.removed,
+        curve.values.tolist(),
+        marker=".",
+        linewidth=1,
+        label=label,
+    )
     ax.axhline(float(curve.values[0]), linestyle=":", linewidth=1, color="gray")
     is_value = curve.output == "value" and curve.metric == "probability"
     ax.set(xlabel="heads removed", ylabel="value" if is_value else curve.metric)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -15,14 +16,16 @@ from ...importance.metrics import OLD_METRICS
 from ...importance.result import HeadImportance
 from ...models import VisionTransformer, describe
 from ...models.head_index import HeadsLike, head_pairs
+from ...results.unfinished import warn_if_stopped
 from ...support.deprecation import renamed_keywords, reordered_arguments
-from ...support.progress import ProgressLike, reporting
+from ...support.progress import Progress, ProgressLike, reporting
 from ...support.steps import last_of
+from ...support.stopped import keeping
 from ...targets.user_target import TargetLike
 from ...tracing.model_or_trace import check_nothing_beside_trace
 from ...tracing.trace import Trace
 from .chunk import Chunk, chunks_of, mean_outcome
-from .order import ORDERS, Order, heads_in_order
+from .order import ORDERS, Order, heads_in_order, importance_for_order, needs_importance
 from .result import CURVE_METRICS, CurveMetric, PruningCurve
 
 __all__ = ["pruning_curve", "pruning_curve_steps"]
@@ -57,6 +60,7 @@ def pruning_curve_steps(
     metric: CurveMetric = "probability",
     steps: int | None = None,
     seed: int = 0,
+    start: PruningCurve | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[PruningCurve]:
     """:func:`pruning_curve`, step by step: yields the curve so far after every head."""
@@ -85,22 +89,88 @@ def pruning_curve_steps(
             chunks = [Chunk(model_or_trace, metric, alone=True)]
         else:
             chunks = chunks_of(vit, images, target, metric)
-        name, heads = heads_in_order(vit, chunks, order, prunable, seed, report)
-        removed: list[tuple[int, int]] = []
-        values = [mean_outcome(chunks, metric)]
+        yield from _curves(vit, chunks, prunable, order, metric, count, seed, start, report)
 
-        def curve() -> PruningCurve:
-            means = torch.tensor(values, dtype=torch.float64)
-            return PruningCurve(means, removed.copy(), metric, name, chunks[0].vit.output)
 
-        yield curve()
-        for head in itertools.islice(heads, count):
-            removed.append(head(chunks) if callable(head) else head)
+def _curves(
+    vit: VisionTransformer,
+    chunks: list[Chunk],
+    prunable: list[tuple[int, int]],
+    order: Order | HeadImportance | HeadsLike,
+    metric: CurveMetric,
+    count: int,
+    seed: int,
+    start: PruningCurve | None,
+    report: Progress,
+) -> Iterator[PruningCurve]:
+    """The curve so far, from no head removed, or from what ``start`` has."""
+    before = [] if start is None else start.values.tolist()
+    values = [mean_outcome(chunks, metric)]
+    _check_start(start, metric, values[0])
+    importance = None if start is None else start.importance
+    name: str = order if isinstance(order, str) else "given"
+    removed: list[tuple[int, int]] = []
+
+    def curve() -> PruningCurve:
+        means = torch.tensor(values, dtype=torch.float64)
+        return PruningCurve(
+            means,
+            removed.copy(),
+            metric,
+            name,
+            chunks[0].vit.output,
+            total=count,
+            ongoing=len(removed) < count,
+            importance=importance,
+        )
+
+    def so_far() -> PruningCurve | None:
+        return None if importance is None and not removed else curve()
+
+    with keeping(so_far):
+        if needs_importance(order):
+            known = importance_for_order(vit, chunks, order, importance, report)
+            for weighed in known:
+                importance = weighed
+        name, heads = heads_in_order(vit, chunks, order, importance, prunable, seed)
+        for head in itertools.islice(() if start is None else start.order, count):
+            expected = heads[len(removed)]
+            if not callable(expected) and tuple(head) != expected:
+                raise ParameterError(
+                    f"In start head {head} went in step {len(removed) + 1}, but in this order it "
+                    f"is {expected}: go on with the same order."
+                )
+            removed.append(head)
+        if removed:
+            values = before[: len(removed) + 1]
             for chunk in chunks:
                 chunk.prune(removed)
+        yield curve()
+        for following in itertools.islice(heads, len(removed), count):
+            gone = following(chunks) if callable(following) else following
+            for chunk in chunks:
+                chunk.prune([*removed, gone])
             values.append(mean_outcome(chunks, metric))
+            removed.append(gone)
             report(len(removed) / count, f"{name}: {len(removed)} of {count} heads removed")
             yield curve()
+
+
+def _check_start(start: PruningCurve | None, metric: CurveMetric, whole: float) -> None:
+    """Raise :class:`ParameterError` if ``start`` is of something else."""
+    if start is None:
+        return
+    if not isinstance(start, PruningCurve):
+        raise ParameterError(f"start is a {type(start).__name__}, not a PruningCurve.")
+    if start.metric != metric:
+        raise ParameterError(
+            f"start is by {start.metric}, but {metric} was asked for: go on with the same metric."
+        )
+    if not math.isclose(float(start.values[0]), whole, rel_tol=1e-2, abs_tol=1e-3):
+        raise ParameterError(
+            "start is of another model or other images: with every head in place its "
+            f"{metric} is {float(start.values[0]):.4g}, here {whole:.4g}."
+        )
 
 
 @_old_names
@@ -132,6 +202,8 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
         How many heads to remove; all by default.
     seed : int
         Of the random order.
+    start : PruningCurve, optional
+        What the same call computed before it was stopped; only the rest is computed.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -144,6 +216,14 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
     ------
     ParameterError, TargetError, ImageError, UnsupportedModelError
 
+    Warns
+    -----
+    UserWarning
+        If an error ends it after the first heads (also of those that are weighed for the order):
+        the curve holds what is known by then, and the error in ``.error``. After Ctrl-C and cancel
+        it is what :func:`~vit_attention_widget.kept_result` returns. Images that cannot be read
+        raise at once, because all are read before anything else.
+
     Examples
     --------
     >>> import vit_attention_widget as vaw
@@ -152,4 +232,5 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
     >>> curve.removed
     [0, 1, 2, 3, 4]
     """
+    warn_if_stopped(curve, "The curve")
     return curve

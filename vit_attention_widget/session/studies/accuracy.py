@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...protocol.schema.results import Accuracy
+from ...pruning.accuracy_result import Accuracy as ShareOfImages
 from ...pruning.top1 import accuracy
 from ...support.progress import Progress
 from .study import Study
@@ -35,11 +36,18 @@ class AccuracyStudy(Study):
     ) -> Accuracy:
         vit, heads = self._context.vit, self._traits.pruned_heads
         if self._whole is None:
-            self._whole = accuracy(vit, images, progress=progress)
+            self._whole = _of_all(accuracy(vit, images, progress=progress))
         after = None
         if heads:
-            after = accuracy(vit, images, head_mask=heads, progress=progress)
+            after = _of_all(accuracy(vit, images, head_mask=heads, progress=progress))
         return {"before": self._whole, "after": after, "count": len(images)}
 
     def _show(self, accuracy: Accuracy) -> None:
         self._traits.accuracy = accuracy
+
+
+def _of_all(share: ShareOfImages) -> float:
+    """The share of all images, or else the error that ended it."""
+    if share.error is not None:
+        raise share.error
+    return float(share)

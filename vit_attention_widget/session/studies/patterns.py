@@ -73,6 +73,8 @@ class PatternStudy(Study):
 
         def work(progress: Progress) -> None:
             patterns = AttentionPatterns().fit(vit, inputs, progress=progress)
+            if patterns.error is not None:
+                raise patterns.error
             with context.lock:
                 if context.vit.model is not vit.model:  # another image does not matter
                     return
