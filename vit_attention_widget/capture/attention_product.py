@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from .torch_call import Args, TorchFunction
 
 __all__ = [
     "PRODUCTS",
@@ -53,7 +54,7 @@ class AttentionProduct:
 
 
 def attention_product(
-    func: Callable[..., Any], args: tuple[Any, ...], result: object, batch: int
+    func: TorchFunction, args: Args, result: object, batch: int
 ) -> AttentionProduct | None:
     """A call of a tensor function as a product with values, if it has the shape of one.
 
@@ -89,7 +90,7 @@ _Operands = tuple[Tensor, Tensor, Tensor, Change]
 back."""
 
 
-def _of_matmul(args: tuple[Any, ...], result: Tensor) -> _Operands | None:
+def _of_matmul(args: Args, result: Tensor) -> _Operands | None:
     first, second = args[:2] if len(args) > 1 else (None, None)
     if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
         return None
@@ -102,7 +103,7 @@ def _of_matmul(args: tuple[Any, ...], result: Tensor) -> _Operands | None:
     return None
 
 
-def _of_einsum(args: tuple[Any, ...], result: Tensor) -> _Operands | None:
+def _of_einsum(args: Args, result: Tensor) -> _Operands | None:
     equation, *operands = args
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = list(operands[0])

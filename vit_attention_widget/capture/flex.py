@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import HigherOrderOperator
+
+from .torch_call import Args
 
 __all__ = ["ChangedScores", "asks_for_gradients", "flex_attention", "flex_is_loaded", "is_flex"]
 
@@ -76,8 +77,8 @@ class ChangedScores:
 
     score_mod: Callable[..., Tensor]
     mask_mod: Callable[..., Tensor]
-    score_buffers: tuple[Any, ...] = ()
-    mask_buffers: tuple[Any, ...] = ()
+    score_buffers: tuple[Tensor, ...] = ()
+    mask_buffers: tuple[Tensor, ...] = ()
 
     def __call__(
         self, scores: Tensor, heads: slice | Sequence[int], queries: slice | Sequence[int]
@@ -113,7 +114,7 @@ class ChangedScores:
         return weights
 
 
-def flex_attention(args: tuple[Any, ...], on_attention: OnAttention) -> tuple[Tensor, ...]:
+def flex_attention(args: Args, on_attention: OnAttention) -> tuple[Tensor, ...]:
     """Compute what the operator returns, reporting the attention.
 
     Parameters
@@ -152,7 +153,7 @@ def _numbers(chosen: slice | Sequence[int], scores: Tensor, axis: int) -> Tensor
 
 
 def _of_each(
-    function: Callable[..., Tensor], given: int, buffers: Sequence[Any]
+    function: Callable[..., Tensor], given: int, buffers: Sequence[Tensor]
 ) -> Callable[..., Tensor]:
     """A function of single numbers for all images, heads, queries and keys at once."""
     for axis in (3, 2, 1, 0):

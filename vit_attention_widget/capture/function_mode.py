@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -36,6 +36,7 @@ from .head_by_head import HeadByHead
 from .joined_heads import Head
 from .multi_head_attention import multi_head_attention
 from .parts_in_turn import PartsInTurn
+from .torch_call import Args, Kwargs, TorchFunction
 from .written_out_attention import WrittenOutAttention
 
 __all__ = ["Capture", "rerun_with_head_outputs"]
@@ -111,7 +112,7 @@ class Capture(TorchFunctionMode):
         self._single_heads = HeadByHead()
         self._folded: tuple[Tensor, int, int] | None = None
         self._stack: list[nn.Module] = []
-        self._inputs: dict[int, tuple[Any, ...]] = {}
+        self._inputs: dict[int, Args] = {}
         self._norms: dict[int, FirstNorm] = {}
         self._last_block: BlockCall | None = None
         self._handles: list[RemovableHandle] = []
@@ -162,10 +163,10 @@ class Capture(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: TorchFunction,
         types: Collection[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        args: Args = (),
+        kwargs: Kwargs | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if self._constants and getattr(func, "__name__", "") != "__get__":
@@ -178,9 +179,7 @@ class Capture(TorchFunctionMode):
         self._single_heads.follow(func, args, kwargs, result)
         return result
 
-    def _followed(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def _followed(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> Any:
         """Run an operation, and take note of where it leaves the graph of gradients."""
         if not self._follows_graph:
             return self._run(func, args, kwargs)
@@ -190,7 +189,7 @@ class Capture(TorchFunctionMode):
         self.graph_breaks.follow(func, arguments, sources, result, self._path_inside)
         return result
 
-    def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> Any:
         """Run an operation, and take note of it where it is part of attention or a norm."""
         if func is F.scaled_dot_product_attention:
             return self._fused(func, args, kwargs)
@@ -210,7 +209,7 @@ class Capture(TorchFunctionMode):
             result = self._add_norm(self.module, args[0], result)
         return self._written(func, args, result) if self._stack else result
 
-    def _written(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
+    def _written(self, func: TorchFunction, args: Args, result: Any) -> Any:
         """Take note of a step of attention that is written out; the result to go on with."""
         if self._folded is not None:
             self._check_folded(func, args, result)
@@ -240,7 +239,7 @@ class Capture(TorchFunctionMode):
         self._folded = (result, batch, heads) if result.ndim == 3 and batch > 1 < heads else None
         return result
 
-    def _check_folded(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
+    def _check_folded(self, func: TorchFunction, args: Args, result: object) -> None:
         """Images and heads in one axis were taken apart images first: see that the model does."""
         folded, batch, heads = self._folded or (None, 0, 0)
         if not args or args[0] is not folded or not isinstance(result, Tensor):
@@ -261,7 +260,7 @@ class Capture(TorchFunctionMode):
         first = block_args[0] if block_args else None
         return isinstance(first, Tensor) and bool({*result.shape} & {*first.shape[:-1]})
 
-    def _batch_of(self, args: tuple[Any, ...]) -> int:
+    def _batch_of(self, args: Args) -> int:
         """Number of images in the block that is running; 0 if not known."""
         block_args = self._inputs.get(-1 if self.block is None else self.block)
         if not block_args or not isinstance(block_args[0], Tensor):
@@ -273,9 +272,7 @@ class Capture(TorchFunctionMode):
         )
         return shape[1] if is_token_first else shape[0]
 
-    def _fused(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Tensor:
+    def _fused(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> Tensor:
         out = func(*args, **kwargs)
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
         arguments = dict(zip(names, args, strict=False)) | kwargs
@@ -361,7 +358,7 @@ class Capture(TorchFunctionMode):
             self.attention_calls.append(call)
         return call.out
 
-    def _enter_module(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _enter_module(self, module: nn.Module, args: Args) -> None:
         if threading.get_ident() != self._thread:
             return
         if self._last_block is not None:
@@ -394,7 +391,7 @@ class Capture(TorchFunctionMode):
             if start is not None:
                 del self._stack[start:]
 
-    def _add_norm(self, module: nn.Module | None, tokens: Any, output: Any) -> Any:
+    def _add_norm(self, module: nn.Module | None, tokens: object, output: object) -> object:
         """Take note of a norm of the block that is running; its output to go on with."""
         turned = self._turned(output)
         block = self.block
@@ -407,13 +404,19 @@ class Capture(TorchFunctionMode):
         block = ends.get(module)
         return module if block is None or block in self._stack else block
 
-    def _turned(self, tokens: Any) -> Any:
+    @overload
+    def _turned(self, tokens: Tensor) -> Tensor: ...
+
+    @overload
+    def _turned(self, tokens: object) -> object: ...
+
+    def _turned(self, tokens: object) -> object:
         """Tokens as they are stored, [batch, token, dim], and back; anything else as it is."""
         if not self._token_first or not isinstance(tokens, Tensor) or tokens.ndim != 3:
             return tokens
         return tokens.transpose(0, 1)
 
-    def _leave_module(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> Any:
+    def _leave_module(self, module: nn.Module, args: Args, *rest: Any) -> Any:
         """Store what a module did; what it is to return where that is another view of it."""
         # While the hooks are removed, another thread may call this without keyword arguments.
         if threading.get_ident() != self._thread or not self._stack:
@@ -458,7 +461,7 @@ class Capture(TorchFunctionMode):
         return output if self._keep and self._token_first else None
 
 
-def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def _first(args: Args, kwargs: Kwargs) -> Any:
     """The first argument, by position or by name."""
     return args[0] if args else next(iter(kwargs.values()), None)
 
@@ -469,7 +472,7 @@ def _may_be_changed(module: nn.Module) -> bool:
     return any(not getattr(h, "__module__", "").startswith("transformers.") for h in hooks)
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> object:
     if isinstance(value, nn.Parameter):
         return value.detach()
     if isinstance(value, list | tuple) and any(isinstance(v, nn.Parameter) for v in value):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload, OpOverloadPacket
+
+from .torch_call import Args, Kwargs, TorchFunction
 
 __all__ = ["GraphBreaks"]
 
@@ -56,9 +57,7 @@ class GraphBreaks:
         self._sources.clear()
 
     @staticmethod
-    def arguments(
-        func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[object, ...]:
+    def arguments(func: TorchFunction, args: Args, kwargs: Kwargs) -> tuple[object, ...]:
         """The arguments whose values decide what an operation returns."""
         name = getattr(func, "__name__", "")
         if name in _SHAPE_ONLY:
@@ -76,7 +75,7 @@ class GraphBreaks:
 
     def follow(
         self,
-        func: Callable[..., Any],
+        func: TorchFunction,
         args: Sequence[object],
         sources: tuple[str, ...],
         result: object,

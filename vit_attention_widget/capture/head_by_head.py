@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import UnsupportedModelError
 from .calls import AttentionCall
 from .joined_heads import Head, joined, path_of
+from .torch_call import Args, Kwargs, TorchFunction
 
 __all__ = ["HeadByHead"]
 
@@ -47,9 +48,9 @@ class _Step:
     """How a tensor was made from head outputs: by which function, or it is those of a head."""
 
     tensor: Tensor  # kept alive, so that no other gets its identity
-    func: Callable[..., Any] | None = None
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] | None = None
+    func: TorchFunction | None = None
+    args: Args = ()
+    kwargs: Kwargs | None = None
     part: int | None = None
     head: int = -1
 
@@ -91,11 +92,11 @@ class HeadByHead:
 
     def arguments(
         self,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        func: TorchFunction,
+        args: Args,
+        kwargs: Kwargs,
         report: Report,
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> tuple[Args, Kwargs]:
         """The arguments to call a function with, after its heads were reported if it computes."""
         name = getattr(func, "__name__", "")
         if name not in _MOVES and name not in _QUESTIONS and name != "__get__":
@@ -106,9 +107,7 @@ class HeadByHead:
             return args, kwargs
         return _mapped(args, self._now), _mapped(kwargs, self._now)
 
-    def follow(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> None:
+    def follow(self, func: TorchFunction, args: Args, kwargs: Kwargs, result: object) -> None:
         """Take note of a function that was called, if it moved outputs of heads."""
         if not self._steps or not any(id(t) in self._steps for t in _tensors((args, kwargs))):
             return
@@ -224,7 +223,7 @@ def _with_item(before: Tensor, index: Any, values: Tensor) -> Tensor:
     return after
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def _tensors(value: object) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from .torch_call import Args, Kwargs
 
 __all__ = ["multi_head_attention"]
 
@@ -25,7 +27,7 @@ head outputs to go on with."""
 
 
 def multi_head_attention(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], on_attention: OnAttention
+    args: Args, kwargs: Kwargs, on_attention: OnAttention
 ) -> tuple[Tensor, Tensor | None] | None:
     """Compute what ``F.multi_head_attention_forward`` returns, reporting the attention.
 
@@ -81,7 +83,7 @@ def multi_head_attention(
     return projected.view(tokens, batch, -1), weights
 
 
-def _queries_keys_values(a: Mapping[str, Any]) -> list[Tensor]:
+def _queries_keys_values(a: Kwargs) -> list[Tensor]:
     """Each [token, batch, dim]; keys and values of another width have weights of their own."""
     query, key, value = a["query"], a["key"], a["value"]
     if not a["use_separate_proj_weight"]:

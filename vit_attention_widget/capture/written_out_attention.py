@@ -7,15 +7,14 @@ biases and dropout to the product with the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .attention_product import is_close, scores_of
+from .torch_call import Args, TorchFunction
 
 __all__ = ["PartialAttention", "WrittenOutAttention"]
 
@@ -82,9 +81,7 @@ class WrittenOutAttention:
         """Stop following."""
         self._scores = self._partial = None
 
-    def follow(
-        self, func: Callable[..., Any], args: tuple[Any, ...], result: object
-    ) -> PartialAttention | None:
+    def follow(self, func: TorchFunction, args: Args, result: object) -> PartialAttention | None:
         """Take note of one call of a tensor function.
 
         Parameters
@@ -122,7 +119,7 @@ class WrittenOutAttention:
 
 
 def _advanced(
-    partial: PartialAttention, func: Callable[..., Any], args: tuple[Any, ...], result: Tensor
+    partial: PartialAttention, func: TorchFunction, args: Args, result: Tensor
 ) -> PartialAttention | None:
     """The attention after a function was applied to its scores or weights; None if unknown."""
     if func in _SOFTMAXES:

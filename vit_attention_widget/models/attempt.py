@@ -48,7 +48,7 @@ class Attempt:
         module: nn.Module,
         parts: Parts,
         size: tuple[int, int],
-        call: Callable[[nn.Module, Tensor, tuple[int, int]], Any],
+        call: Callable[[nn.Module, Tensor, tuple[int, int]], object],
     ) -> None:
         self.module, self.parts, self.size, self.call = module, parts, size, call
         self.skeleton = Skeleton(module, parts.blocks, parts.patches, size)
@@ -138,10 +138,9 @@ class Attempt:
 
     def readout(self, tokens: Tensor) -> Tensor:
         """What the module makes of tokens that leave the last block."""
-        output: Tensor = self.skeleton.readout(self.run, tokens)
-        return output
+        return self.skeleton.readout(self.run, tokens)
 
-    def _vector(self, output: Any) -> Any:
+    def _vector(self, output: object) -> Any:  # a tensor, wherever one was seen before
         if isinstance(output, Tensor):
             self._read, self._returned = "tensor", str(list(output.shape))
             return output
@@ -186,7 +185,7 @@ class FeaturesAttempt(Attempt):
         return normed[:, len(self.prefix) :].mean(1)
 
 
-def _get(output: Any, name: str) -> Any:
+def _get(output: object, name: str) -> object:
     return output.get(name) if isinstance(output, dict) else getattr(output, name, None)
 
 

@@ -40,7 +40,7 @@ class AutomaticVisionTransformer(AdaptedVisionTransformer):
 def describe_automatically(
     model: nn.Module,
     *,
-    run: Callable[[nn.Module, Tensor, tuple[int, int]], Any] | None = None,
+    run: Callable[[nn.Module, Tensor, tuple[int, int]], object] | None = None,
     image_size: int | Sequence[int] | None = None,
     preparation: Callable[[tuple[int, int], int], Preparation] | None = None,
     any_size: Callable[[nn.Module], bool] = lambda module: False,

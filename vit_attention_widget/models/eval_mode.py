@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from torch import nn
 
@@ -46,13 +45,13 @@ class _SwitchOfThread:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, module: nn.Module | None, owner: type[nn.Module]) -> Any:
+    def __get__(self, module: nn.Module | None, owner: type[nn.Module]) -> object:
         switches = vars(owner if module is None else module)
         if module is None or self._name not in switches:
             raise AttributeError(f"{owner.__name__!r} has no attribute {self._name!r}")
         return False if module in _evaluated else switches[self._name]
 
-    def __set__(self, module: nn.Module, value: Any) -> None:
+    def __set__(self, module: nn.Module, value: object) -> None:
         vars(module)[self._name] = value
 
     def __delete__(self, module: nn.Module) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
+from ..results.storage import JsonObject
 from .libraries import describe
 from .vision_transformer import VisionTransformer
 
@@ -28,7 +27,7 @@ class ModelFingerprint:
     samples: Tensor = field(repr=False, compare=False)
 
     @classmethod
-    def read(cls, about: Mapping[str, Any], samples: Tensor) -> ModelFingerprint:
+    def read(cls, about: JsonObject, samples: Tensor) -> ModelFingerprint:
         """A fingerprint out of a file; raises :class:`ValueError` if it is none."""
         name, num_heads = about["name"], tuple(about["num_heads"])
         whole = all(type(count) is int for count in num_heads)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -99,7 +97,7 @@ def held_model(model: nn.Module) -> str | None:
             return ".".join(path)
 
 
-def _held(model: Any) -> str | None:
+def _held(model: object) -> str | None:
     for name in _HOLDERS:
         try:
             inner = getattr(model, name, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +47,9 @@ def is_made_for_inference(model: nn.Module) -> bool:
     return any(t.is_inference() for t in (*model.parameters(), *model.buffers()))
 
 
-def measure_prefix(skeleton: Skeleton, run: Run, patches: nn.Conv2d, name: str) -> tuple[int, bool]:
+def measure_prefix(
+    skeleton: Skeleton, run: Run[object], patches: nn.Conv2d, name: str
+) -> tuple[int, bool]:
     """Number of tokens before the patches, by marked patches, and whether tokens come first.
 
     Returns
@@ -96,7 +97,7 @@ def _changed(tokens: Tensor) -> list[list[int]]:
 
 
 def measure_readout(
-    readout: Callable[[Tensor], Any], model: nn.Module, shape: Sequence[int]
+    readout: Callable[[Tensor], Tensor], model: nn.Module, shape: Sequence[int]
 ) -> MeasuredReadout | None:
     """Which tokens are read, by their gradient; None if the output is not [batch, something].
 
@@ -136,7 +137,7 @@ def measure_readout(
 
 
 def counts_do_not_matter(
-    readout: Callable[[Tensor], Any], tokens: Tensor, rows: Sequence[int]
+    readout: Callable[[Tensor], Tensor], tokens: Tensor, rows: Sequence[int]
 ) -> bool:
     """Whether one token of a kind among many counts as much as many do, as in a maximum."""
     one, other = tokens.detach()[:, rows[-1]]
@@ -161,7 +162,7 @@ def rows_of(gradient: Tensor) -> tuple[int, ...]:
     return tuple(rows)
 
 
-def rows_that_matter(readout: Callable[[Tensor], Any], tokens: Tensor) -> tuple[int, ...]:
+def rows_that_matter(readout: Callable[[Tensor], Tensor], tokens: Tensor) -> tuple[int, ...]:
     """Which tokens change what is read if they are changed."""
     first, others = tokens.detach()[:1], tokens.detach()[1:]
     with torch.no_grad():

@@ -30,7 +30,7 @@ def describe(model: nn.Module) -> VisionTransformer:
     UnsupportedModelError
         If the vision tower is no plain Vision Transformer.
     """
-    tower: Any = getattr(model, "visual", model)
+    tower: nn.Module = getattr(model, "visual", model)
     described = _tower(tower)
     described.num_classes, described.names = 0, None
     if tower is not model:
@@ -39,7 +39,7 @@ def describe(model: nn.Module) -> VisionTransformer:
     return described
 
 
-def _tower(tower: Any) -> VisionTransformer:
+def _tower(tower: nn.Module) -> VisionTransformer:
     trunk = getattr(tower, "trunk", None)
     if isinstance(trunk, nn.Module) and not list(getattr(tower, "head", nn.Module()).children()):
         from .libraries import describe as describe_any
@@ -58,7 +58,7 @@ def _tower(tower: Any) -> VisionTransformer:
         ) from None
 
 
-def _preparation(tower: Any, size: tuple[int, int], channels: int) -> Preparation:
+def _preparation(tower: nn.Module, size: tuple[int, int], channels: int) -> Preparation:
     """By the tower's own ``preprocess_cfg``, or as most of open_clip's are."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -94,5 +94,5 @@ def _text(model: Any) -> TextTower | None:
     return TextTower(model, model.encode_text, tokenize if bundled else None, scale, length, told)
 
 
-def _vocabulary(*towers: Any) -> int:
+def _vocabulary(*towers: object) -> int:
     return next((int(tower.vocab_size) for tower in towers if hasattr(tower, "vocab_size")), 0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -118,8 +118,24 @@ def resized_and_cropped(
     )
 
 
+class _Processor(Protocol):
+    """What is read of an image processor of transformers."""
+
+    image_mean: Sequence[float] | None
+    image_std: Sequence[float]
+
+    def __call__(self, **options: object) -> Mapping[str, object]: ...
+
+
+def _is_processor(value: object) -> TypeGuard[_Processor]:
+    return callable(value) and hasattr(value, "image_mean")
+
+
 def by_processor(
-    processor: Any, ground: str, normalization: Normalization | None = None, **options: Any
+    processor: object,
+    ground: str,
+    normalization: Normalization | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Preparation:
     """Prepare by an image processor of transformers.
 
@@ -129,36 +145,36 @@ def by_processor(
     ground : str
     normalization : tuple, optional
         What ``options`` say, where it is not the processor's own.
-    **options
-        For each call, e.g. ``size=``.
+    options : mapping, optional
+        For each call, e.g. ``size``.
 
     Raises
     ------
     ParameterError
         If it is none.
     """
-    processor = getattr(processor, "image_processor", processor)
-    if not callable(processor) or not hasattr(processor, "image_mean"):
+    prepare = getattr(processor, "image_processor", processor)
+    if not _is_processor(prepare):
         raise ParameterError(
-            f"The processor is a {type(processor).__name__}, but an image processor of "
+            f"The processor is a {type(prepare).__name__}, but an image processor of "
             "transformers was expected. Any other function of a picture is a transform=."
         )
 
     def transform(image: Image.Image) -> Tensor:
-        values = processor(images=image, return_tensors="pt", **options)["pixel_values"]
+        values = prepare(images=image, return_tensors="pt", **(options or {}))["pixel_values"]
         return _one(values)
 
     if normalization is not None:
         pass
-    elif getattr(processor, "do_normalize", True) and processor.image_mean is not None:
-        normalization = list(processor.image_mean), list(processor.image_std)
+    elif getattr(prepare, "do_normalize", True) and prepare.image_mean is not None:
+        normalization = list(prepare.image_mean), list(prepare.image_std)
     else:
         normalization = [0.0] * 3, [1.0] * 3
-    return Preparation(transform, normalization, type(processor).__name__, ground)
+    return Preparation(transform, normalization, type(prepare).__name__, ground)
 
 
 def by_transform(
-    transform: Callable[[Image.Image], Any], normalization: Normalization
+    transform: Callable[[Image.Image], object], normalization: Normalization
 ) -> Preparation:
     """Prepare by a function of a picture, such as torchvision's.
 
@@ -205,7 +221,7 @@ def prepared(
     return vit
 
 
-def _one(values: Any) -> Tensor:
+def _one(values: object) -> Tensor:
     """One picture of what may be a batch of one."""
     if not isinstance(values, Tensor) or values.ndim not in (3, 4) or len(values[None]) != 1:
         raise ImageError(

@@ -6,8 +6,6 @@ model itself computed before it relies on it, so a wrong guess costs time, never
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from ..errors import UnsupportedModelError
@@ -43,7 +41,7 @@ def heads_of(block: nn.Module) -> int:
     )
 
 
-def finish_block(block: Any, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
+def finish_block(block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:
     """Output of a block from its inputs [B, n, dim] and head outputs [B, head, n, head_dim].
 
     None where the parts are not found.
@@ -70,7 +68,7 @@ def finish_block(block: Any, inputs: Tensor, head_outputs: Tensor) -> Tensor | N
     return None if dense is None else x + _scaled(block, _SCALE_2, dense(intermediate(norm2(x))))
 
 
-def _first(module: nn.Module, names: tuple[str, ...]) -> Any:
+def _first(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
     for name in names:
         try:
             part = module.get_submodule(name)

@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import types
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
 __all__ = ["Run", "Skeleton", "without_hooks"]
 
-Run = Callable[[nn.Module, Tensor], Any]
+Output = TypeVar("Output")
+
+Run: TypeAlias = Callable[[nn.Module, Tensor], Output]
 """How a module is run on images [batch, channel, height, width]."""
 
 _INDEX_OF_TOKENS: WeakKeyDictionary[type[nn.Module], int | None] = WeakKeyDictionary()
@@ -70,7 +72,7 @@ class Skeleton:
         (height, width), (down, right) = self._size, self._patches.stride
         return height // down, width // right
 
-    def entering(self, run: Run, embedded: Tensor) -> list[Tensor]:
+    def entering(self, run: Run[object], embedded: Tensor) -> list[Tensor]:
         """What each block is given, in the order in which they run, for embedded patches.
 
         Parameters
@@ -85,7 +87,7 @@ class Skeleton:
         self._run(run, stand_ins, embedded)
         return seen
 
-    def readout(self, run: Run, tokens: Tensor) -> Any:
+    def readout(self, run: Run[Output], tokens: Tensor) -> Output:
         """What the model returns for tokens [batch, token, dim] that leave its last block."""
         embedded = tokens.new_zeros(()).expand(len(tokens), self._patches.out_channels, *self.grid)
         stand_ins = {block: _Passing(block) for block in self._blocks}
@@ -93,7 +95,7 @@ class Skeleton:
         stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], returns=last)
         return self._run(run, stand_ins, embedded)
 
-    def last_tokens(self, run: Run, inputs: Tensor) -> Tensor:
+    def last_tokens(self, run: Run[object], inputs: Tensor) -> Tensor:
         """Tokens as they leave the last block of the whole model, [batch, token, dim]."""
         last = self._blocks[-1]
         kept: list[Tensor] = []
@@ -101,7 +103,9 @@ class Skeleton:
         run(_copy(self._model, copied, {last: _Keeping(last, kept)}), inputs)
         return kept[-1].transpose(0, 1) if self.token_first else kept[-1]
 
-    def _run(self, run: Run, stand_ins: dict[nn.Module, _Passing], embedded: Tensor) -> Any:
+    def _run(
+        self, run: Run[Output], stand_ins: dict[nn.Module, _Passing], embedded: Tensor
+    ) -> Output:
         replaced: dict[nn.Module, nn.Module] = {
             **self._others,
             **stand_ins,
@@ -148,7 +152,7 @@ class _Passing(_StandIn):
         super().__init__(original)
         vars(self).update(_seen=seen, _tokens=returns)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor | None, ...]:
         state = vars(self)
         tokens = next(v for v in (*args, *kwargs.values()) if isinstance(v, Tensor))
         if state["_seen"] is not None:
@@ -168,14 +172,14 @@ class _Keeping(_StandIn):
         super().__init__(original)
         vars(self)["_kept"] = kept
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> object:
         output = vars(self)["_original"](*args, **kwargs)
         index = _index_of_tokens(output)
         vars(self)["_kept"].append(output if index is None else output[index])
         return output
 
 
-def _index_of_tokens(output: Any) -> int | None:
+def _index_of_tokens(output: Iterable[object]) -> int | None:
     if isinstance(output, Tensor):
         return None
     return next(i for i, part in enumerate(output) if isinstance(part, Tensor))

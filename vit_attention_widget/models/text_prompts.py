@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -250,7 +250,7 @@ def _encoded(
             f"{tower.name} comes without a tokenizer: give tokenizer=AutoTokenizer"
             '.from_pretrained("the name of your model").'
         )
-    padding: dict[str, Any] = {"padding": True}
+    padding: dict[str, object] = {"padding": True}
     if text.length is not None:
         padding = {"padding": "max_length", "max_length": text.length, "truncation": True}
     try:

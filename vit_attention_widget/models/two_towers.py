@@ -33,7 +33,7 @@ def describe_two_towers(model: Any) -> VisionTransformer:
         If its parts are not found.
     """
 
-    def run(module: Any, inputs: Tensor, size: tuple[int, int]) -> Any:
+    def run(module: Any, inputs: Tensor, size: tuple[int, int]) -> object:
         return module.encode_image(inputs)
 
     def preparation(size: tuple[int, int], channels: int) -> Preparation:

@@ -39,7 +39,7 @@ _NAMES = {
     "float": "number",
     "int": "number",
     "str": "string",
-    "Any": "unknown",
+    "object": "unknown",
     "Jpeg": "DataView",
 }
 _ARRAYS = {"Uint8": ("uint8", "Uint8Array"), "Float32": ("float32", "Float32Array"),

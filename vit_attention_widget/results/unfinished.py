@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..support.warn import warn_caller
 from .error_text import error_from, error_text
+from .storage import JsonObject
 
 __all__ = ["Unfinished", "counted", "extent_from", "warn_if_stopped"]
 
@@ -68,7 +68,7 @@ class Unfinished:
         """The same, to which nothing will come: all there is."""
         return _changed(self, total=self.done, ongoing=False) if self.ongoing else self
 
-    def _about_extent(self) -> dict[str, Any]:
+    def _about_extent(self) -> JsonObject:
         """What a file says of it."""
         return {
             "error": error_text(self.error),
@@ -77,7 +77,7 @@ class Unfinished:
         }
 
 
-def extent_from(about: Mapping[str, Any]) -> tuple[Exception | None, int | None, bool]:
+def extent_from(about: JsonObject) -> tuple[Exception | None, int | None, bool]:
     """``error``, ``total`` and ``ongoing`` out of a file; files of earlier releases lack some."""
     total, ongoing = about.get("total"), about.get("ongoing", False)
     if not (total is None or type(total) is int) or not isinstance(ongoing, bool):
@@ -101,5 +101,5 @@ def counted(done: int, total: int | None, unit: str) -> str:
     return f"{done}{of} {unit}{'' if several == 1 else 's'}"
 
 
-def _changed(result: Any, **fields: Any) -> Any:
+def _changed(result: Any, **fields: object) -> Any:
     return dataclasses.replace(result, **fields)

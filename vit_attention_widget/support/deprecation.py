@@ -217,7 +217,7 @@ class renamed_attribute:  # noqa: N801 - it is used as a function is
         warn_renamed(self._old_address, self._new_address)
         return getattr(owner if instance is None else instance, self._new)
 
-    def __set__(self, instance: object, value: Any) -> None:
+    def __set__(self, instance: object, value: object) -> None:
         warn_renamed(self._old_address, self._new_address)
         setattr(instance, self._new, value)
 

@@ -38,7 +38,7 @@ _last: Any = None
 
 
 @contextmanager
-def keeping(so_far: Callable[[], Any]) -> Iterator[None]:
+def keeping(so_far: Callable[[], object]) -> Iterator[None]:
     """Whatever ends the body early has ``partial``: what ``so_far()`` returns then, or None."""
     try:
         yield
@@ -72,7 +72,7 @@ def is_stop(error: BaseException) -> bool:
     return isinstance(error, asked) or not isinstance(error, Exception)
 
 
-def remember(error: BaseException, partial: Any) -> None:
+def remember(error: BaseException, partial: object) -> None:
     """Keep what had been computed before a stop, for :func:`kept_result`."""
     global _last
     _last = error.partial = partial  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ def is_overridden(model: nn.Module) -> bool:
     return False
 
 
-def describe_overridden(model: Any) -> AutomaticVisionTransformer:
+def describe_overridden(model: nn.Module) -> AutomaticVisionTransformer:
     """Describe a model by what its own code does.
 
     Raises

@@ -97,12 +97,12 @@ def describe(model: nn.Module) -> VisionTransformer:
     return with_classes(described, None, said)
 
 
-def _run(module: Any, inputs: Tensor, size: tuple[int, int]) -> Any:
+def _run(module: Any, inputs: Tensor, size: tuple[int, int]) -> object:
     """Call a module with images, as its signature wants it."""
     two_towers = has_two_towers(module)
     call = module.get_image_features if two_towers else module
     taken = inspect.signature(call if two_towers else module.forward).parameters
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     if "return_dict" in taken or "kwargs" in taken:
         options["return_dict"] = True  # whatever the configuration says
     if "interpolate_pos_encoding" in taken and tuple(inputs.shape[-2:]) != size:
@@ -132,7 +132,7 @@ def _vision_config(model: Any) -> Any:
     return getattr(config, "vision_config", config)
 
 
-def _class_names(config: Any) -> list[str] | None:
+def _class_names(config: object) -> list[str] | None:
     """What the configuration calls the classes, unless it only numbers them."""
     labels = getattr(config, "id2label", None) or {}
     names = [str(name) for _, name in sorted(labels.items())]

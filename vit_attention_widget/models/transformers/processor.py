@@ -25,7 +25,7 @@ _BY_IMAGENET = {
 }
 """Families whose published weights have ImageNet's mean, unlike their processor's defaults."""
 
-_CROPPED = {
+_CROPPED: dict[str, object] = {
     "size": {"shortest_edge": 256},
     "crop_size": {"height": 224, "width": 224},
 }
@@ -54,7 +54,7 @@ def preparation_of(
     beside = _beside_weights(path) if path else None
     if beside is not None:
         options = {} if kind.startswith("dinov") else _options(beside, size)
-        return by_processor(beside, f"the processor of {path!r}, found here", **options)
+        return by_processor(beside, f"the processor of {path!r}, found here", None, options)
     processor = _of_family(kind) or _of_family(str(getattr(model.config, "model_type", "")))
     if processor is None:
         ground = f"no image processor is known for {kind!r}: mean and deviation of 0.5 are assumed"
@@ -69,7 +69,7 @@ def preparation_of(
         normalization = IMAGENET
         ground = f"{ground}, with the mean and deviation of {weights} weights"
         options = {**options, "image_mean": IMAGENET[0], "image_std": IMAGENET[1]}
-    return by_processor(processor, ground, normalization, **options)
+    return by_processor(processor, ground, normalization, options)
 
 
 def _is_dino(path: str) -> bool:
@@ -128,7 +128,7 @@ def _of_family(kind: str) -> Any:
     return None
 
 
-def _options(processor: Any, size: tuple[int, int]) -> dict[str, Any]:
+def _options(processor: Any, size: tuple[int, int]) -> dict[str, object]:
     """What makes a processor give inputs of the model's size, and nothing if it does so anyway."""
     height, width = size
     whole, cropped = processor.size, getattr(processor, "crop_size", None)
@@ -152,5 +152,5 @@ def _options(processor: Any, size: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _get(size: Any, name: str) -> Any:
+def _get(size: object, name: str) -> Any:
     return size.get(name) if isinstance(size, dict) else getattr(size, name, None)

@@ -12,7 +12,7 @@ from ..text_prompts import TextTower
 __all__ = ["has_two_towers", "text_tower"]
 
 
-def has_two_towers(model: Any) -> bool:
+def has_two_towers(model: object) -> bool:
     """Whether a model gives features of images and of texts, to be compared."""
     return hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
 

@@ -6,7 +6,7 @@ whose reply carries nothing; its result comes as a trait.
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
+from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from .binary import Encoded, Jpeg
 from .results import Compared, Empty, FamilyName
@@ -38,7 +38,7 @@ class RequestMessage(TypedDict):
     method: str
     """Name of one of the requests."""
 
-    params: dict[str, Any]
+    params: dict[str, object]
 
 
 class CancelMessage(TypedDict):
