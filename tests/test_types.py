@@ -1,4 +1,4 @@
-"""What an editor shows of the package: no ``Any`` in what users call, and no name that is hidden."""
+"""What an editor shows: no ``Any`` in what users call, and no name that it does not know."""
 
 from __future__ import annotations
 

@@ -159,7 +159,9 @@ class Comparison(Unfinished, NamedValues):
         others = np.where(np.eye(len(self), dtype=bool), np.nan, self.rank_correlation)
         known = np.isfinite(others).sum(1)
         total = np.nansum(others, 1)
-        return np.divide(total, known, out=np.full(len(self), np.nan), where=known > 0)
+        mean = np.full(len(self), np.nan)
+        np.divide(total, known, out=mean, where=known > 0)
+        return mean
 
     # Tables ---------------------------------------------------------------------------------------
 

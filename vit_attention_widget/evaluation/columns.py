@@ -53,7 +53,8 @@ class Column:
 
     def locate(self, maps: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
         """Value of each image, from maps and masks at pixels."""
-        return self.metric.function(maps.cpu(), masks, counted)
+        values: Tensor = self.metric.function(maps.cpu(), masks, counted)
+        return values
 
 
 def requested_columns(

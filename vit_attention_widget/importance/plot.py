@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..results.drawing import axes_or_new
 from .metrics import Metric, quantity
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .result import HeadImportance
 
 __all__ = ["plot_grid", "plot_line"]
 
 
-def plot_grid(importance: HeadImportance, metric: Metric, ax: Any) -> Any:
+def plot_grid(importance: HeadImportance, metric: Metric, ax: Axes | None) -> Axes:
     """Layers x heads; orange where removing a head hurts, blue where it helps."""
     ax = axes_or_new(ax)
     values = importance.mean(metric).T.cpu()
@@ -24,7 +26,7 @@ def plot_grid(importance: HeadImportance, metric: Metric, ax: Any) -> Any:
     return ax
 
 
-def plot_line(importance: HeadImportance, metric: Metric, ax: Any) -> Any:
+def plot_line(importance: HeadImportance, metric: Metric, ax: Axes | None) -> Axes:
     """The line chart of Li et al. 2023: x = 1 + H l + h, x = 0 the whole model.
 
     For ``"probability"`` y is the probability (or value) without the head, else the metric.

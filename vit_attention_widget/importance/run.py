@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from torch import nn
 
@@ -31,7 +30,7 @@ from .result import HeadImportance
 __all__ = ["HeadImportance", "head_importance", "head_importance_steps"]
 
 
-def _has_metric(args: Sequence[Any]) -> bool:
+def _has_metric(args: Sequence[object]) -> bool:
     """Whether the argument after the images is a metric, or several, as it used to be."""
     names = [args[0]] if isinstance(args[0], str) else args[0]
     return (

@@ -77,7 +77,8 @@ class LogitLens(NamedValues):
         if len(self.tokens) == 1:
             raise ParameterError("Only layers were read out: use logit_lens(..., tokens=True).")
         rows, cols = self.grid
-        return self.target_values[:, :, -rows * cols :].unflatten(-1, (rows, cols))
+        patches: Tensor = self.target_values[:, :, -rows * cols :].unflatten(-1, (rows, cols))
+        return patches
 
     def best(self, image: int = 0, token: int = 0) -> list[str]:
         """The name of the most probable class after each layer."""

@@ -60,7 +60,8 @@ class Attempt:
 
     def run(self, module: nn.Module, inputs: Tensor) -> Tensor:
         """Run a module; one vector for each image if there is one."""
-        return self._vector(self.call(module, inputs, self.size))
+        vector: Tensor = self._vector(self.call(module, inputs, self.size))
+        return vector
 
     def says_output(self) -> str:
         """What was returned where a vector for each image was expected."""

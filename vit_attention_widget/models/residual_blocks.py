@@ -50,13 +50,14 @@ def finish_block(block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tens
     project = None if attention is None else _first(attention, _OUTPUT)
     if project is None or norm1 is None or norm2 is None:
         return None
-    out = project(head_outputs.transpose(1, 2).flatten(2))
+    out: Tensor = project(head_outputs.transpose(1, 2).flatten(2))
     if isinstance(block, nn.TransformerEncoderLayer):
         if block.norm_first:
             x = inputs + out
             return x + block._ff_block(block.norm2(x))
         x = block.norm1(inputs + out)
-        return block.norm2(x + block._ff_block(x))
+        after: Tensor = block.norm2(x + block._ff_block(x))
+        return after
     x = inputs + _scaled(block, _SCALE_1, out)
     mlp = getattr(block, "mlp", None)
     if mlp is not None:

@@ -117,7 +117,8 @@ class TokenLayout:
                 f"{self.rows} x {self.cols} patches) on the last axis, "
                 f"got a shape of {tuple(values.shape)}."
             )
-        return values[..., self.num_prefix :].unflatten(-1, (self.rows, self.cols))
+        grid: torch.Tensor = values[..., self.num_prefix :].unflatten(-1, (self.rows, self.cols))
+        return grid
 
     def check(self, token: SupportsIndex) -> int:
         """``token`` as an int; :class:`TokenLayoutError` unless it is an index of the sequence."""

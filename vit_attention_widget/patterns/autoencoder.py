@@ -75,11 +75,13 @@ class Autoencoder(nn.Module):
     def encode(self, vectors: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Vectors [head, size] -> codes [head, latent]."""
         centered = vectors - self.mean
-        return linear(centered, self.down) + self.encoder(centered, dropout)
+        codes: Tensor = linear(centered, self.down) + self.encoder(centered, dropout)
+        return codes
 
     def decode(self, codes: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Codes [head, latent] -> vectors [head, size]."""
-        return self.mean + linear(codes, self.up) + self.decoder(codes / self.spread, dropout)
+        correction: Tensor = self.decoder(codes / self.spread, dropout)
+        return self.mean + linear(codes, self.up) + correction
 
     def forward(self, vectors: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Vectors as they come back; with a generator, as they do in training."""

@@ -91,7 +91,9 @@ def _mean_pattern(vectors: Tensor, chosen: NDArray[np.bool_], family: FamilySpec
     total = torch.zeros(family.size, dtype=torch.float64)
     for some in index.split(4096):
         total += (vectors[some].float() / 255).square().sum(0)
-    return as_pictures((total / len(index)).sqrt().float().numpy()[None], family)[0]
+    vector = (total / len(index)).sqrt().float().numpy()
+    picture: Floats = as_pictures(vector[None], family)[0]
+    return picture
 
 
 def _held_out(heads: Tensor, seed: int) -> Tensor:

@@ -155,7 +155,8 @@ class PatternFamily(NamedValues):
             raise ParameterError(
                 f"There is no head {head} in layer {layer} of image {image} on this map."
             )
-        return self.decoded(self.codes[point])[0]
+        pattern: Floats = self.decoded(self.codes[point])[0]
+        return pattern
 
     def decoded(self, codes: Floats) -> Floats:
         """Pooled attention of codes, [point, height, width]."""

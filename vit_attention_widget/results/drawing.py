@@ -22,4 +22,5 @@ def axes_or_new(ax: Axes | None) -> Axes:
     """
     if ax is not None:
         return ax
-    return optional("matplotlib.pyplot", "plot()").subplots(layout="constrained")[1]
+    new: Axes = optional("matplotlib.pyplot", "plot()").subplots(layout="constrained")[1]
+    return new

@@ -140,7 +140,8 @@ class NamedValues:
             for axis, size in zip(variable.axes, variable.values.shape, strict=True)
         }
         data = {name: (v.axes, _array(v.values)) for name, v in variables.items()}
-        return xarray.Dataset(data, coords, attrs=dict(self._attributes()))
+        dataset: Dataset = xarray.Dataset(data, coords, attrs=dict(self._attributes()))
+        return dataset
 
     def to_csv(self, path: str | Path) -> None:
         """Write :meth:`rows` as a table.

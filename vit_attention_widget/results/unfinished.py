@@ -62,11 +62,13 @@ class Unfinished:
 
     def _stopped(self: _Result, error: Exception) -> _Result:
         """The same, ended by an error."""
-        return _changed(self, error=error, ongoing=False)
+        stopped: _Result = _changed(self, error=error, ongoing=False)
+        return stopped
 
     def _ended(self: _Result) -> _Result:
         """The same, to which nothing will come: all there is."""
-        return _changed(self, total=self.done, ongoing=False) if self.ongoing else self
+        ended: _Result = _changed(self, total=self.done, ongoing=False) if self.ongoing else self
+        return ended
 
     def _about_extent(self) -> JsonObject:
         """What a file says of it."""
@@ -101,5 +103,5 @@ def counted(done: int, total: int | None, unit: str) -> str:
     return f"{done}{of} {unit}{'' if several == 1 else 's'}"
 
 
-def _changed(result: Any, **fields: object) -> Any:
+def _changed(result: Any, **fields: object) -> Any:  # a dataclass, which no bound can say
     return dataclasses.replace(result, **fields)

@@ -21,7 +21,7 @@ def rank_correlation(maps: NDArray[np.generic]) -> NDArray[np.float64]:
     length = np.sqrt((centered**2).sum(1, keepdims=True))
     known = np.isfinite(flat).all(1) & (length[:, 0] > 0)
     unit = np.divide(centered, length, out=np.zeros_like(centered), where=length > 0)
-    correlation = np.clip(unit @ unit.T, -1, 1)
+    correlation: NDArray[np.float64] = np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(correlation, 1)
     correlation[~known] = correlation[:, ~known] = np.nan
     return correlation

@@ -92,6 +92,8 @@ def last_known(steps: Iterator[_R], update: Callable[[_R], object] | None = None
             remember(error, partial)
             raise
         free_frames(error)
-        return partial._stopped(error)
+        stopped: _R = partial._stopped(error)
+        return stopped
     assert value is not None
-    return value._ended() if hasattr(value, "_ended") else value
+    ended: _R = value._ended() if hasattr(value, "_ended") else value
+    return ended

@@ -47,7 +47,8 @@ def to_xarray(windows: WindowAttention) -> Dataset:
         variables[f"stage_{stage}"] = (axes, values.float().numpy())
         coords[f"block_{stage}"] = numbers
     about = {"model": windows.model.name}
-    return xarray.Dataset(variables, coords, attrs=about)
+    dataset: Dataset = xarray.Dataset(variables, coords, attrs=about)
+    return dataset
 
 
 def _columns(windows: WindowAttention) -> dict[str, NDArray[np.generic]]:

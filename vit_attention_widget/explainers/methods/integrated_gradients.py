@@ -123,7 +123,8 @@ def _by_patch(trace: Trace, pixels: Tensor) -> Tensor:
     beyond = tokens.image_width - pixels.shape[3], tokens.image_height - pixels.shape[2]
     covered = F.pad(pixels, (0, beyond[0], 0, beyond[1])).sum(1)  # below 0: cut
     by_row = covered.unflatten(1, (tokens.rows, tokens.patch_height))
-    return by_row.unflatten(3, (tokens.cols, tokens.patch_width)).sum((2, 4))
+    by_patch: Tensor = by_row.unflatten(3, (tokens.cols, tokens.patch_width)).sum((2, 4))
+    return by_patch
 
 
 def _warn_if_incomplete(pixels: Tensor, change: Tensor) -> None:

@@ -34,7 +34,8 @@ def finish_block(block: Any, inputs: Tensor, head_outputs: Tensor) -> Tensor | N
         return x + _scaled(block, 2, block.mlp(block.norm2(x)))
     if isinstance(block, _POST_NORM):
         x = inputs + block.norm1(_project(block.attn, inputs, head_outputs))
-        return x + block.norm2(block.mlp(x))
+        after: Tensor = x + block.norm2(block.mlp(x))
+        return after
     return None
 
 

@@ -154,7 +154,9 @@ class PrunedAttention(nn.Module):
         if table is None:
             return total
         size = self.relative_position_index.shape
-        by_head = table[self.relative_position_index.flatten()].unflatten(0, size).permute(2, 0, 1)
+        by_head: Tensor = (
+            table[self.relative_position_index.flatten()].unflatten(0, size).permute(2, 0, 1)
+        )
         return by_head[None] if total is None else by_head[None] + total
 
     def _shared_bias(self) -> Tensor | None:

@@ -88,7 +88,8 @@ def _differences_of_fused(records: Sequence[LayerRecord]) -> Tensor:
     v = torch.stack([record.v[:, head] for record, head in heads])
     out = torch.stack([record.out[:, head, middle] for record, head in heads])
     expected = _ATTEND(q[:, :, None], k, v, scale=first.scale)[:, :, 0]
-    return torch.stack([expected - out, out]).flatten(2).norm(dim=-1).T
+    norms: Tensor = torch.stack([expected - out, out]).flatten(2).norm(dim=-1)
+    return norms.T
 
 
 def _difference(record: LayerRecord) -> Tensor:
