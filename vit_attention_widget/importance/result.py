@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,12 +33,13 @@ _R = TypeVar("_R")
 
 def _metric_first(plot: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a plot take a metric before the axes, as it used to."""
+    run: Callable[..., _R] = plot
 
     @wraps(plot)
-    def call(*args: Any, **kwargs: Any) -> _R:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         if isinstance(next(iter(args[1:]), None), str):
             warn_renamed("HeadImportance.plot(metric)", "HeadImportance.plot(metric=...)")
-            args, kwargs = (args[0], *args[2:]), {**kwargs, "metric": args[1]}
+            return run(args[0], *args[2:], **{**kwargs, "metric": args[1]})
         return plot(*args, **kwargs)
 
     return call

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .image_input import ImageInput
 
 __all__ = [
+    "ImageProcessor",
     "Normalization",
     "Preparation",
     "by_processor",
@@ -118,16 +119,18 @@ def resized_and_cropped(
     )
 
 
-class _Processor(Protocol):
+class ImageProcessor(Protocol):
     """What is read of an image processor of transformers."""
 
     image_mean: Sequence[float] | None
     image_std: Sequence[float]
+    size: object
 
-    def __call__(self, **options: object) -> Mapping[str, object]: ...
+    def __call__(self, **options: object) -> Mapping[str, object]:
+        """What becomes of ``images``, among it the ``pixel_values``."""
 
 
-def _is_processor(value: object) -> TypeGuard[_Processor]:
+def _is_processor(value: object) -> TypeGuard[ImageProcessor]:
     return callable(value) and hasattr(value, "image_mean")
 
 

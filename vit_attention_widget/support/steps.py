@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from ..errors import ParameterError
 from .deprecation import warn_renamed
 from .stopped import free_frames, is_stop, partial_of, remember
 
@@ -55,8 +56,10 @@ def last_of(
 
     def decorate(finish: Callable[[_R], _R]) -> Callable[_P, _R]:
         @wraps(finish)
-        def run(*args: Any, **kwargs: Any) -> _R:
+        def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             update = kwargs.pop(_ON_UPDATE, None) if on_update else None
+            if update is not None and not callable(update):
+                raise ParameterError(f"{_ON_UPDATE} is {update!r}: a function was expected.")
             if update is not None:
                 warn_renamed(
                     f"{finish.__name__}({_ON_UPDATE}=...)", f"a loop over {steps.__name__}(...)"

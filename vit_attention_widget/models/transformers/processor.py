@@ -11,7 +11,13 @@ from functools import cache
 from typing import Any
 
 from ..normalizations import HALVES, IMAGENET
-from ..preparation import Normalization, Preparation, by_processor, resized_and_cropped
+from ..preparation import (
+    ImageProcessor,
+    Normalization,
+    Preparation,
+    by_processor,
+    resized_and_cropped,
+)
 
 __all__ = ["preparation_of"]
 
@@ -77,7 +83,7 @@ def _is_dino(path: str) -> bool:
 
 
 @cache
-def _beside_weights(path: str) -> Any:
+def _beside_weights(path: str) -> ImageProcessor | None:
     """The processor in the folder or cache where the weights came from; None without one."""
     from transformers import AutoImageProcessor
     from transformers.utils.hub import cached_file
@@ -99,14 +105,14 @@ def _beside_weights(path: str) -> Any:
     elif not os.path.isfile(os.path.join(path, _FILE)):
         return None
     try:
-        processor = AutoImageProcessor.from_pretrained(path, local_files_only=True)
+        processor: ImageProcessor = AutoImageProcessor.from_pretrained(path, local_files_only=True)
     except Exception:  # a file of another kind, or a processor that wants another package
         return None
     return processor if hasattr(processor, "image_mean") else None
 
 
 @cache
-def _of_family(kind: str) -> Any:
+def _of_family(kind: str) -> ImageProcessor | None:
     """A processor with its family's defaults; None where there is none for pictures alone."""
     import transformers
     from transformers.models.auto import image_processing_auto
@@ -120,7 +126,7 @@ def _of_family(kind: str) -> Any:
         names = [names.get("torchvision"), names.get("pil")]
     for name in names if isinstance(names, list | tuple) else [names]:
         try:
-            processor = getattr(transformers, name)()
+            processor: ImageProcessor = getattr(transformers, name)()
         except Exception:  # None, or a backend that is not installed
             continue
         if hasattr(processor, "image_mean") and hasattr(processor, "size"):
@@ -128,7 +134,7 @@ def _of_family(kind: str) -> Any:
     return None
 
 
-def _options(processor: Any, size: tuple[int, int]) -> dict[str, object]:
+def _options(processor: ImageProcessor, size: tuple[int, int]) -> dict[str, object]:
     """What makes a processor give inputs of the model's size, and nothing if it does so anyway."""
     height, width = size
     whole, cropped = processor.size, getattr(processor, "crop_size", None)
