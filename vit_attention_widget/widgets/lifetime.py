@@ -11,13 +11,15 @@ import re
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec
 
 import anywidget
 from IPython.core.getipython import get_ipython
 from ipywidgets.widgets import widget as registry
 
 __all__ = ["ReachableWidget", "weakly"]
+
+_P = ParamSpec("_P")
 
 _HIDDEN = re.compile(r"_{1,3}|_\d+")
 """Names under which IPython keeps what cells displayed."""
@@ -33,7 +35,7 @@ class ReachableWidget(anywidget.AnyWidget):
 
     _all: ClassVar[weakref.WeakSet[ReachableWidget]] = weakref.WeakSet()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         self._places: dict[str, str] = {}  # cells where it came up, and in which run of them
         super().__init__(*args, _view_count=0, **kwargs)  # 0: pages are to count their views
         self._all.add(self)
@@ -54,7 +56,9 @@ class ReachableWidget(anywidget.AnyWidget):
             if not any(layout is other for other in _layouts()):
                 layout.close()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+    def _repr_mimebundle_(
+        self, **kwargs: Any
+    ) -> tuple[dict[str, object], dict[str, object]] | None:
         self._hold(True)
         self._come_up()
         return super()._repr_mimebundle_(**kwargs)
@@ -92,14 +96,14 @@ def _layouts() -> Iterator[object]:
             yield widget._trait_values.get("layout")
 
 
-def weakly(method: Callable[..., Any]) -> Callable[..., None]:
+def weakly(method: Callable[_P, object]) -> Callable[_P, None]:
     """A method to be called back that does not keep its object alive."""
     reference = weakref.WeakMethod(method)
 
-    def call(*args: Any) -> None:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
         alive = reference()
         if alive is not None:
-            alive(*args)
+            alive(*args, **kwargs)
 
     return call
 
@@ -127,7 +131,7 @@ def _let_go_of_output(displayed: object) -> None:
         for name, value in list(names.items()):
             if value is displayed and _HIDDEN.fullmatch(name):
                 names[name] = None
-    output: dict[int, Any] = shell.user_ns.get("_oh", {})
+    output: dict[int, object] = shell.user_ns.get("_oh", {})
     for number, value in list(output.items()):
         if value is displayed:
             del output[number]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, SupportsIndex
 
 from ..errors import ParameterError
 from ..models.classes import class_index
 from ..models.head_index import check_heads, head_pairs
 from ..protocol.schema.selections import TourStep
 from ..session import Session
-from ..session.traits import OPTIONS
+from ..session.traits import OPTIONS, Selections
 from ..support.words import shown
 
 if TYPE_CHECKING:
     from ..models import VisionTransformer
 
 __all__ = ["Step", "checked", "usual_tour"]
+
+
+class StepSelections(Selections, total=False):
+    """What a step selects: any of a session's selections, and the class."""
+
+    target: SupportsIndex | str | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Step:
     """
 
     text: str
-    select: Mapping[str, Any] = field(default_factory=dict)
+    select: StepSelections = field(default_factory=StepSelections)
     panel: str | None = None
     do: str = ""
     waits_for: str | Iterable[str] = ()
@@ -92,11 +98,11 @@ def _checked(vit: VisionTransformer, step: Step, panels: tuple[str, ...]) -> Tou
             raise ParameterError(
                 f"A step names the option {shown(name)}: choose from {', '.join(OPTIONS)}."
             )
-    select = dict(step.select)
+    select: dict[str, object] = dict(step.select)
     if select.get("target") is not None:
         select["target"] = class_index(select["target"], vit)
-    if "pruned_heads" in select:
-        select["pruned_heads"] = head_pairs(check_heads(vit, select["pruned_heads"]))
+    if "pruned_heads" in step.select:
+        select["pruned_heads"] = head_pairs(check_heads(vit, step.select["pruned_heads"]))
     return {
         "text": step.text,
         "do": step.do,

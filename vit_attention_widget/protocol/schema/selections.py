@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 __all__ = [
     "Colormap",
@@ -120,7 +120,7 @@ class TourStep(TypedDict):
     panel: str
     """What it is about; "" where it is about no panel."""
 
-    select: dict[str, Any]
+    select: dict[str, object]
     """What is selected when the step begins."""
 
 
