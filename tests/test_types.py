@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import traitlets
 
 import vit_attention_widget as vaw
 from vit_attention_widget.session.traits import OPTIONS, Selections
@@ -70,6 +71,9 @@ def untyped(name: str, offered: object) -> Iterator[str]:
             if not field.startswith("_")
         }
         yield from (f"{name}.{field}" for field, a in fields.items() if MEANS_ANY.search(str(a)))
+        for trait, member in members(offered):
+            if type(member) is traitlets.Any and trait not in fields:
+                yield f"{name}.{trait}"
         parts = {f"{name}.{member}": each for member, each in members(offered)}
     else:
         parts = {name: offered}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, SupportsIndex, TypedDict, TypeVar
 
+import numpy as np
 import traitlets
+from numpy.typing import NDArray
 from traitlets import TraitType
 
 from ..models.head_index import HeadsLike
@@ -135,7 +137,9 @@ class SelectionTraits(LoggedObservers):
 class ResultTraits(traitlets.HasTraits):
     """What was computed; goes from the session to widgets, and from there to the browser."""
 
-    importance = traitlets.Any(None)
+    importance: TraitType[NDArray[np.float32] | None, NDArray[np.float32] | None] = traitlets.Any(
+        None
+    )
     """Array [layer, head] of the selected metric; NaN where not known (yet), and for pruned heads.
     For Python only: the browser gets all metrics in ``_importance_data``."""
 
