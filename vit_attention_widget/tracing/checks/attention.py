@@ -66,7 +66,8 @@ def _differences(records: Sequence[LayerRecord]) -> list[float]:
     for number, record in enumerate(records):
         is_fused = record.weights is None and record.change is None and record.bias is None
         kind = (record.q.shape, record.v.shape, record.scale, record.q.dtype, record.v.dtype)
-        together.setdefault(kind if is_fused else number, []).append(number)
+        has_heads = record.v.shape[1] > 0  # all may be cut
+        together.setdefault(kind if is_fused and has_heads else number, []).append(number)
     parts = [
         _difference(records[numbers[0]])[None]
         if isinstance(kind, int)
@@ -81,7 +82,7 @@ def _differences(records: Sequence[LayerRecord]) -> list[float]:
 def _differences_of_fused(records: Sequence[LayerRecord]) -> Tensor:
     """Of a head of each of some layers that are alike, the norms of difference and outputs."""
     first = records[0]
-    count, middle = max(first.v.shape[1], 1), first.out.shape[2] // 2
+    count, middle = first.v.shape[1], first.out.shape[2] // 2
     heads = [(record, number % count) for number, record in enumerate(records)]
     q = torch.stack([record.q[:, head, middle] for record, head in heads])
     k = torch.stack([record.k[:, head] for record, head in heads])
