@@ -50,7 +50,7 @@ def keeping(so_far: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def stops_remembered(so_far: Callable[[], Any]) -> Iterator[None]:
+def stops_remembered(so_far: Callable[[], object]) -> Iterator[None]:
     """As :func:`keeping`, and a stop is remembered for :func:`kept_result`."""
     try:
         with keeping(so_far):
