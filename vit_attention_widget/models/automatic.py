@@ -6,7 +6,6 @@ This knows no model by name. Each library says how its models are run, and what 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -125,7 +124,11 @@ def _assumed(size: tuple[int, int], channels: int) -> Preparation:
 
 
 def _description(
-    kind: type[AutomaticVisionTransformer], attempt: Attempt, **said: Any
+    kind: type[AutomaticVisionTransformer],
+    attempt: Attempt,
+    name: str,
+    preparation: Preparation,
+    any_size: bool,
 ) -> AutomaticVisionTransformer:
     measured = attempt.measured
     assert measured is not None
@@ -147,7 +150,9 @@ def _description(
         normalization=IMAGENET,
         channels=attempt.parts.patches.in_channels,
         num_heads=_num_heads(attempt),
-        **said,
+        name=name,
+        preparation=preparation,
+        any_size=any_size,
     )
     described.token_first = attempt.skeleton.token_first
     return described
