@@ -11,7 +11,7 @@ import {
 import { context } from "esbuild";
 
 const out = "../vit_attention_widget/static";
-const NO_WIDGETS = ["mount.tsx", "stores.ts", "isolate.ts", "keys_inside.ts"];
+const NO_WIDGETS = ["loader.ts", "mount.tsx", "stores.ts", "isolate.ts", "keys_inside.ts"];
 
 /** Bundles name the packages that are in them; LICENSES.txt beside them has these in full. */
 const licenses = {
@@ -40,15 +40,14 @@ const licenses = {
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
+const common = { outdir: out, minify: true, format: "esm", target: "es2022" };
+const loader = await context({ ...common, entryPoints: ["src/entry/loader.ts"] });
 const bundles = await context({
+  ...common,
   entryPoints: readdirSync("src/entry")
     .filter((name) => !NO_WIDGETS.includes(name))
     .map((name) => `src/entry/${name}`),
-  outdir: out,
   bundle: true,
-  minify: true,
-  format: "esm",
-  target: "es2022",
   // tsconfig.json goes before the options here.
   tsconfigRaw: {
     compilerOptions: { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" },
@@ -59,9 +58,11 @@ const bundles = await context({
   metafile: true,
   plugins: [licenses],
 });
-if (process.argv.includes("--watch")) {
-  await bundles.watch();
-} else {
-  await bundles.rebuild();
-  await bundles.dispose();
+for (const made of [loader, bundles]) {
+  if (process.argv.includes("--watch")) {
+    await made.watch();
+  } else {
+    await made.rebuild();
+    await made.dispose();
+  }
 }

@@ -223,3 +223,21 @@ class TestCells:
         notebook.run("make() ")
         notebook.run("make()")
         assert notebook.alive() == "[[False, True, True], [False, True, True]]"
+
+    def test_code_is_sent_once_for_all_widgets_of_a_kind(self, notebook: Notebook) -> None:
+        notebook.run("first = make()")
+        texts = "[str(v) for v in grid.get_state().values() if not isinstance(v, bytes)]"
+        size = f"print(sum(map(len, {texts})))"
+        assert int(notebook.run(f"grid = make()\n{size}")) < 20_000
+        shared = "print(grid._bundle is first._bundle, 'vaw-root' in grid._bundle.style)"
+        assert notebook.run(shared) == "True True"
+
+    def test_an_exported_page_has_the_code(self, notebook: Notebook) -> None:
+        embed = (
+            "from ipywidgets.embed import embed_data\n"
+            "grid = make()\n"
+            "state = embed_data([grid], drop_defaults=False)['manager_state']['state']\n"
+            "shared = state[grid.model_id]['state']['_bundle'].removeprefix('IPY_MODEL_')\n"
+            "print('vaw-root' in state[shared]['state']['style'])"
+        )
+        assert notebook.run(embed) == "True"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import traitlets
+from ipywidgets import widget_serialization
 from numpy.typing import NDArray
 from torch import nn
 from traitlets import Bunch
@@ -29,6 +28,7 @@ from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
+from .bundle import Bundle, bundle_of
 from .lifetime import ReachableWidget, weakly
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["SessionWidget", "WidgetOptions"]
 
 log = logging.getLogger(__name__)
-
-_STATIC = Path(__file__).parent.parent / "static"
 
 
 class WidgetOptions(Selections, total=False):
@@ -93,6 +91,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     own: ClassVar[tuple[str, ...]] = ()
     """Traits that belong to the widget, not to the session, and that the browser may change."""
 
+    _bundle = traitlets.Instance(Bundle, allow_none=True).tag(sync=True, **widget_serialization)
     _widget_id = traitlets.Unicode().tag(sync=True)
 
     @traitlets.default("_widget_id")
@@ -136,9 +135,9 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             )
         self._session = session
         self._observer = weakly(self._from_session)  # a shared session outlives its widgets
-        _load_bundle(type(self))
+        bundle = bundle_of(type(self), self.stem)
         names = [*SELECTIONS, *RESULTS, "importance"]
-        super().__init__(**{name: getattr(session, name) for name in names})
+        super().__init__(_bundle=bundle, **{name: getattr(session, name) for name in names})
         session.observe(self._observer, names=names)
         self.observe(self._to_session, names=list(SELECTIONS))
         for name in names:  # what a thread found between the copy and the observer
@@ -296,19 +295,3 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     def _reply(self, content: ReplyMessage, found: bytes = b"") -> None:
         if self._session is not None:
             self.send(content, [found] if found else None)
-
-
-def _load_bundle(cls: type[SessionWidget]) -> None:
-    """Put the bundle on the class as text: a file-backed widget would never be freed."""
-    if "_esm" in vars(cls):
-        return
-    script, style = _STATIC / f"{cls.stem}.js", _STATIC / "style.css"
-    if not script.exists():
-        raise ParameterError(
-            f"The browser's part of {cls.__name__} is missing ({script.name}): "
-            "run `make build` in a checkout, or install a wheel."
-        )
-    if os.environ.get("VAW_DEV"):  # anywidget watches paths and reloads them in the browser
-        cls._esm, cls._css = script, style
-    else:
-        cls._esm, cls._css = script.read_text("utf-8"), style.read_text("utf-8")

@@ -2,6 +2,7 @@
 
 interface Manager {
   readonly kernel?: Kernel | null;
+  get_model?(id: string): Promise<Pick<AnyModel, "get">>;
 }
 
 export interface Kernel {

@@ -614,6 +614,11 @@ export const RESULTS = [
 export interface WidgetTraits {
   /** Unlike that of any other widget: by it a view finds what other views of it hold. */
   _widget_id: string;
+  /**
+   * In notebooks, the model that has the browser's code of all such widgets: `IPY_MODEL_` and its
+   * id. Elsewhere each widget has its own.
+   */
+  _bundle: string | null;
 }
 
 /** A question from the browser. */

@@ -522,3 +522,7 @@ class WidgetTraits(TypedDict):
 
     _widget_id: str
     """Unlike that of any other widget: by it a view finds what other views of it hold."""
+
+    _bundle: str | None
+    """In notebooks, the model that has the browser's code of all such widgets: ``IPY_MODEL_`` and
+    its id. Elsewhere each widget has its own."""

@@ -1,0 +1,71 @@
+"""The browser's part of the widgets, and how it gets to the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import ipywidgets
+import traitlets
+from IPython.core.getipython import get_ipython
+
+from ..errors import ParameterError
+
+__all__ = ["Bundle", "bundle_of"]
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+
+class Bundle(ipywidgets.Widget):  # type: ignore[misc]
+    """Script and style of one kind of widget, which all of that kind in a notebook share."""
+
+    of: ClassVar[dict[str, Bundle]] = {}
+
+    script = traitlets.Unicode().tag(sync=True)
+    style = traitlets.Unicode().tag(sync=True)
+
+
+def bundle_of(cls: type, stem: str) -> Bundle | None:
+    """Make a class of widgets ready; what its instances share, or None where each has its own.
+
+    Notebooks have models that all widgets of a page reach, live, saved and exported. Other hosts
+    may not: there each widget has all its code. A file is never put on the class, except to work on
+    it: anywidget would hold the widgets for it.
+
+    Raises
+    ------
+    ParameterError
+        If the files were not built.
+    """
+    script, style = _STATIC / f"{stem}.js", _STATIC / "style.css"
+    if not script.exists():
+        raise ParameterError(
+            f"The browser's part of {cls.__name__} is missing ({script.name}): "
+            "run `make build` in a checkout, or install a wheel."
+        )
+    if os.environ.get("VAW_DEV"):  # anywidget watches paths and reloads them in the browser
+        _put(cls, _esm=script, _css=style)
+        return None
+    if not _in_notebook():
+        _put(cls, _esm=script, _css=style, as_text=True)
+        return None
+    _put(cls, _esm=_STATIC / "loader.js", as_text=True)
+    bundle = Bundle.of.get(stem)
+    if bundle is None or bundle.comm is None:  # all widgets may have been closed
+        bundle = Bundle(script=script.read_text("utf-8"), style=style.read_text("utf-8"))
+        Bundle.of[stem] = bundle
+    return bundle
+
+
+def _put(cls: type, *, as_text: bool = False, **files: Path) -> None:
+    for name, path in files.items():
+        if name not in vars(cls):
+            setattr(cls, name, path.read_text("utf-8") if as_text else path)
+
+
+def _in_notebook() -> bool:
+    """Whether Jupyter's own kernel runs, and not Colab, where every cell has a page of its own."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    return type(kernel).__module__.startswith("ipykernel") and "google.colab" not in sys.modules
