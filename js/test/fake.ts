@@ -139,6 +139,8 @@ export const STATE: Record<string, unknown> = {
   _layer_decisions: new DataView(new ArrayBuffer(0)),
   _overview: {},
   _thumbnails: new DataView(new ArrayBuffer(0)),
+  _brought: { names: ["scene"], shown: 0 },
+  _brought_thumbnails: new DataView(new ArrayBuffer(0)),
   _comparison: {},
   _comparison_maps: new DataView(new ArrayBuffer(0)),
   faithfulness: {},
@@ -152,6 +154,8 @@ export const STATE: Record<string, unknown> = {
 export class FakeModel implements AnyModel {
   readonly values: Record<string, unknown>;
   readonly sent: Record<string, unknown>[] = [];
+  /** What was sent beside messages. */
+  readonly buffers: ArrayBuffer[] = [];
   readonly saved: string[][] = [];
   answers = true;
   private readonly changed = new Set<string>();
@@ -198,8 +202,9 @@ export class FakeModel implements AnyModel {
     for (const listener of this.listeners.get(event) ?? []) listener(...(values as never[]));
   }
 
-  send(content: Record<string, unknown>): void {
+  send(content: Record<string, unknown>, _: unknown = null, beside: ArrayBuffer[] = []): void {
     this.sent.push(content);
+    this.buffers.push(...beside);
     if (!this.answers || !["attention", "alive"].includes(content.method as string)) return;
     const { layer } = content.params as { layer: number };
     const reply = { id: content.id, ok: true, meta: { version: this.values._version } };

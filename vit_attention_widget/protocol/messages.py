@@ -25,6 +25,8 @@ class Request:
     id: str
     method: str
     params: Mapping[str, object] = field(default_factory=dict)
+    buffer: bytes = b""
+    """What came beside it: the first of the message's buffers."""
 
     def integer(self, name: str, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high`` among the parameters."""
@@ -35,6 +37,13 @@ class Request:
                 "was expected."
             )
         return value
+
+    def text(self, name: str) -> str:
+        """A text among the parameters, cut where it is long."""
+        value = self.params.get(name)
+        if not isinstance(value, str):
+            raise ProtocolError(f"{self.method} got {name} = {shown(value)}; a text was expected.")
+        return value[:_MOST_LETTERS].encode("utf-8", "replace").decode()
 
     def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
         """One of some words among the parameters."""
@@ -54,8 +63,8 @@ class Cancel:
     id: str
 
 
-def parse(content: object) -> Request | Cancel:
-    """Read a custom message.
+def parse(content: object, buffers: object = ()) -> Request | Cancel:
+    """Read a custom message, and the bytes that came with it.
 
     Raises
     ------
@@ -68,11 +77,17 @@ def parse(content: object) -> Request | Cancel:
             return Cancel(wanted)
         method, params = content.get("method"), content.get("params")
         if name is not None and isinstance(method, str) and isinstance(params, Mapping):
-            return Request(name, method, params)
+            return Request(name, method, params, _first(buffers))
     raise ProtocolError(
         f"A message {shown(content)} came from the browser; {{id, method, params}} or "
         f"{{cancel: id}} was expected, with an id of at most {_MOST_LETTERS} letters."
     )
+
+
+def _first(buffers: object) -> bytes:
+    """The first of a message's buffers; empty without any."""
+    first = buffers[0] if isinstance(buffers, list | tuple) and buffers else b""
+    return bytes(first) if isinstance(first, bytes | bytearray | memoryview) else b""
 
 
 def id_of(content: object) -> str | None:

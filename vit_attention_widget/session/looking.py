@@ -11,6 +11,7 @@ from ..errors import VitAttentionError
 from ..models import VisionTransformer, describe
 from ..models.images import ImageLike
 from . import payloads
+from .brought import BroughtPictures
 from .context import Context
 from .description import describe_subject
 from .history import no_history
@@ -42,12 +43,17 @@ class Looking:
     traces : Traces
     studies : Studies
         Told when what they found no longer holds.
+    brought : BroughtPictures
+        Told which picture is looked at.
     """
 
-    def __init__(self, context: Context, traces: Traces, studies: Studies) -> None:
+    def __init__(
+        self, context: Context, traces: Traces, studies: Studies, brought: BroughtPictures
+    ) -> None:
         self._context = context
         self._traces = traces
         self._studies = studies
+        self._brought = brought
 
     def begin(self) -> None:
         """Look for the first time, at the image of the set if one is selected."""
@@ -177,4 +183,5 @@ class Looking:
         describe_subject(context)
         (picture,) = context.vit.picture(context.subject.inputs)
         context.traits._picture = payloads.picture_bytes(picture)
+        self._brought.follow(picture)
         self._traces.start("running the model")

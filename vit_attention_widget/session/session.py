@@ -31,6 +31,7 @@ from ..targets.user_target import TargetLike
 from ..tracing.checks.classes import without_misfit_names
 from ..tracing.trace import Trace
 from .attention import AttentionPayloads
+from .brought import BroughtPictures
 from .context import Context
 from .description import describe_subject
 from .history import History
@@ -131,7 +132,8 @@ class Session(CheckedSelections):
         self._context = context = Context(self, subject, images, others)
         self._studies = Studies(context)
         self._traces = Traces(context, self._studies.follow_trace)
-        self._looking = Looking(context, self._traces, self._studies)
+        self._brought_pictures = BroughtPictures(context)
+        self._looking = Looking(context, self._traces, self._studies, self._brought_pictures)
         context.look_again = self._looking.again
         self._prompts = Prompts(context, self._looking, self._studies.images)
         self._attention = AttentionPayloads(context)
@@ -560,6 +562,7 @@ class Session(CheckedSelections):
         self._context.lanes.close(timeout)
         self.unobserve_all()
         self._looking.reset()
+        self._brought_pictures.forget()
 
     def __del__(self) -> None:
         context = self.__dict__.get("_context")
@@ -572,6 +575,11 @@ class Session(CheckedSelections):
     def studies(self) -> Studies:
         """What was found out, in the form in which the browser takes it."""
         return self._studies
+
+    @property
+    def brought(self) -> BroughtPictures:
+        """Pictures that are brought along in the browser."""
+        return self._brought_pictures
 
     @property
     def attention(self) -> AttentionPayloads:

@@ -17,6 +17,7 @@ from traitlets import TraitType
 from ..models.head_index import HeadsLike
 from ..protocol.schema.results import (
     Accuracy,
+    Brought,
     Comparison,
     ComparisonRequest,
     Curve,
@@ -196,6 +197,12 @@ class ResultTraits(traitlets.HasTraits):
 
     _thumbnails = traitlets.Bytes(b"").tag(sync=True)
     """Small pictures [image, row, col, 3] of the set; none where there are too many."""
+
+    _brought: TraitType[Brought, Brought] = _checked({"names": [], "shown": -1})
+    """Pictures that were looked at beside those of the set: given, and brought in the browser."""
+
+    _brought_thumbnails = traitlets.Bytes(b"").tag(sync=True)
+    """Small pictures [image, row, col, 3] of them."""
 
     _comparison: TraitType[Comparison, Comparison | ComparisonRequest | Empty] = _dict()
     """What is compared, and rank correlations of the maps."""

@@ -11,6 +11,7 @@ from ..protocol.messages import Request
 from ..protocol.schema.results import FamilyName
 from ..pruning.curve import ORDERS
 from ..session import Session
+from ..session.brought import MOST_PARTS
 from ..session.selections import DIRECTIONS, IMAGE_METRICS
 from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
@@ -96,6 +97,21 @@ def _compare(session: Session, request: Request) -> Work:
     return _started(session.compare_maps, of, method, classes)
 
 
+def _bring_picture(session: Session, request: Request) -> Work:
+    parts = request.integer("parts", 1, MOST_PARTS)
+    part = request.integer("part", 0, parts - 1)
+    upload, name = request.text("upload"), request.text("name")
+    picture = session.brought.receive(upload, name, part, parts, request.buffer)
+    if picture is not None:
+        session.image = picture
+    return nothing
+
+
+def _brought_picture(session: Session, request: Request) -> Work:
+    session.image = session.brought.again(request.integer("index", 0, 2**31))
+    return nothing
+
+
 def _prompts(session: Session, request: Request) -> Work:
     given = request.params.get("prompts")
     texts = [t for t in given if isinstance(t, str)] if isinstance(given, list) else []
@@ -136,6 +152,8 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
     "image": _image,
     "compare": _compare,
+    "bring_picture": _bring_picture,
+    "brought_picture": _brought_picture,
     "prompts": _prompts,
     "score_map": lambda s, _: _started(s.score_map),
     "cancel_scores": lambda s, _: _started(s.cancel_scores),

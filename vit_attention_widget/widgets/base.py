@@ -266,7 +266,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         if session is None:
             return
         try:
-            message = parse(content)
+            message = parse(content, buffers)
             if isinstance(message, Cancel):
                 session.forget(self._slot(message.id))
                 return

@@ -28,5 +28,5 @@ export interface AnyModel {
   on(event: string, listener: (...values: any[]) => void): void;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   off(event: string, listener: (...values: any[]) => void): void;
-  send(content: unknown): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
 }

@@ -63,9 +63,10 @@ export class Requests {
   }
 
   /** Whether it could be sent: a host refuses where the kernel no longer knows the widget. */
-  private sent(message: RequestMessage | CancelMessage): boolean {
+  private sent(message: RequestMessage | CancelMessage, buffer?: ArrayBuffer): boolean {
     try {
-      this.model.send(message);
+      if (buffer) this.model.send(message, undefined, [buffer]);
+      else this.model.send(message);
       return true;
     } catch {
       this.onLost();
@@ -73,7 +74,12 @@ export class Requests {
     }
   }
 
-  ask<M extends Method>(method: M, params: Params<M>, signal?: AbortSignal): Promise<Reply<M>> {
+  ask<M extends Method>(
+    method: M,
+    params: Params<M>,
+    signal?: AbortSignal,
+    buffer?: ArrayBuffer,
+  ): Promise<Reply<M>> {
     this.count += 1;
     if (this.refusal && method !== "alive") return Promise.reject(new Error(this.refusal));
     const id = `${Math.random().toString(36).slice(2)}-${this.count}`;
@@ -93,7 +99,7 @@ export class Requests {
       this.waiting.set(id, { resolve: ends(take), reject: ends(reject) });
       signal?.addEventListener("abort", stop);
       const message = { id, method, params: { ...params } } satisfies RequestMessage;
-      if (!this.sent(message) && this.waiting.delete(id)) {
+      if (!this.sent(message, buffer) && this.waiting.delete(id)) {
         reject(new Error("The kernel could not be reached."));
       }
     });

@@ -390,6 +390,14 @@ export interface Curve {
   total: number;
 }
 
+/** Pictures that were looked at beside those of the set: given, and brought in the browser. */
+export interface Brought {
+  /** File names, or "image". */
+  names: string[];
+  /** Which is looked at; -1 is none of them. */
+  shown: number;
+}
+
 /** All images of the set; lists are shorter while not everything is known. */
 export interface Overview {
   total: number;
@@ -577,6 +585,9 @@ export interface Results {
   _overview: Overview | Empty;
   /** Empty until asked for, and where there are too many images. */
   _thumbnails: Encoded<Thumbnails>;
+  _brought: Brought;
+  /** Of those pictures, in their order. */
+  _brought_thumbnails: Encoded<Thumbnails>;
   /** Empty until asked for. */
   _comparison: Comparison | ComparisonRequest | Empty;
   _comparison_maps: Encoded<ComparisonMaps, StampMetadata>;
@@ -604,6 +615,8 @@ export const RESULTS = [
   "_layer_decisions",
   "_overview",
   "_thumbnails",
+  "_brought",
+  "_brought_thumbnails",
   "_comparison",
   "_comparison_maps",
   "_patterns_info",
@@ -697,7 +710,7 @@ export interface MetricParams {
   metric: string;
 }
 
-/** Which image of the set. */
+/** Which image of the set, or of those that were brought. */
 export interface ImageParams {
   index: number;
 }
@@ -713,6 +726,17 @@ export interface CompareParams extends ComparisonKind {
   method?: string;
   /** Classes beside the likely ones. */
   classes?: number[];
+}
+
+/** A part of a picture's file, which is the buffer of the request; they come in their order. */
+export interface BringParams {
+  /** Unlike that of any other file. */
+  upload: string;
+  /** Of the file. */
+  name: string;
+  part: number;
+  /** How many there are. */
+  parts: number;
 }
 
 /** Prompts that stand for classes. */
@@ -757,6 +781,10 @@ export interface Requests {
   image: { params: ImageParams; buffer: DataView };
   /** `_comparison` and `_comparison_maps`. */
   compare: { params: CompareParams; buffer: null };
+  /** Look at a picture that was brought along, once all parts are there. */
+  bring_picture: { params: BringParams; buffer: null };
+  /** Look at one of `_brought` again. */
+  brought_picture: { params: ImageParams; buffer: null };
   /** Other prompts for classes: the model is described anew. */
   prompts: { params: PromptParams; buffer: null };
   /** `faithfulness` of the selected map. */

@@ -86,6 +86,7 @@ export class Store {
   readonly strengthSet: ReadonlySignal<Inside<"_strength_set">>;
   readonly layerDecisions: ReadonlySignal<Inside<"_layer_decisions">>;
   readonly thumbnails: ReadonlySignal<Inside<"_thumbnails">>;
+  readonly broughtThumbnails: ReadonlySignal<Inside<"_brought_thumbnails">>;
   readonly comparisonMaps: ReadonlySignal<Inside<"_comparison_maps">>;
   readonly patternsHere: ReadonlySignal<Inside<"_patterns_here">>;
   /** Rows of the selected token, which the kernel sends with the first paint. */
@@ -144,6 +145,7 @@ export class Store {
     this.strengthSet = computed(() => read(this.traits._strength_set.value));
     this.layerDecisions = computed(() => read(this.traits._layer_decisions.value));
     this.thumbnails = computed(() => read(this.traits._thumbnails.value));
+    this.broughtThumbnails = computed(() => read(this.traits._brought_thumbnails.value));
     this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
     this.patternsHere = computed(() => read(this.traits._patterns_here.value));
     this.importances = computed(() => read(this.traits._importance_data.value));

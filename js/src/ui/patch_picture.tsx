@@ -20,6 +20,9 @@ function tokenAt(event: PointerEvent | MouseEvent, info: ModelInfo, element: HTM
   return info.prefix.length + row * info.cols + col;
 }
 
+/** Pixels that a finger moves before it walks: until then it may begin to scroll. */
+const SLOP = 10;
+
 interface Props {
   store: Store;
   info: ModelInfo;
@@ -36,6 +39,8 @@ export function PatchPicture(props: Props) {
   const { store, info, map, tint, label, testid = "patch-canvas" } = props;
   const picture = pictureOf(store);
   const dragging = useRef(false);
+  /** Where a finger was put down. */
+  const from = useRef(0);
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
       if (tint && picture.value) context.drawImage(picture.value, 0, 0, width, height);
@@ -77,15 +82,24 @@ export function PatchPicture(props: Props) {
       onPointerMove={(event) => {
         const token = tokenAt(event, info, canvasOf(event));
         store.hovered.value = token;
-        if (dragging.current) select(token);
+        const across =
+          event.pointerType !== "touch" || Math.abs(event.clientX - from.current) > SLOP;
+        if (dragging.current && across) select(token);
       }}
       onPointerDown={(event) => {
         dragging.current = true;
+        from.current = event.clientX;
         canvasOf(event).setPointerCapture?.(event.pointerId);
-        select(tokenAt(event, info, canvasOf(event)));
+        // A finger may begin to scroll: it selects once it moves across, or is lifted.
+        if (event.pointerType !== "touch") select(tokenAt(event, info, canvasOf(event)));
       }}
-      onPointerUp={() => {
+      onPointerUp={(event) => {
+        if (dragging.current) select(tokenAt(event, info, canvasOf(event)));
         dragging.current = false;
+      }}
+      onPointerCancel={() => {
+        dragging.current = false;
+        store.hovered.value = null;
       }}
       onPointerLeave={() => {
         dragging.current = false;

@@ -125,7 +125,7 @@ class MetricParams(TypedDict):
 
 
 class ImageParams(TypedDict):
-    """Which image of the set."""
+    """Which image of the set, or of those that were brought."""
 
     index: int
 
@@ -144,6 +144,21 @@ class CompareParams(ComparisonKind, total=False):
 
     classes: list[int]
     """Classes beside the likely ones."""
+
+
+class BringParams(TypedDict):
+    """A part of a picture's file, which is the buffer of the request; they come in their order."""
+
+    upload: str
+    """Unlike that of any other file."""
+
+    name: str
+    """Of the file."""
+
+    part: int
+
+    parts: int
+    """How many there are."""
 
 
 class PromptParams(TypedDict):
@@ -213,6 +228,12 @@ class Requests(TypedDict):
 
     compare: Asks[CompareParams, None]
     """``_comparison`` and ``_comparison_maps``."""
+
+    bring_picture: Asks[BringParams, None]
+    """Look at a picture that was brought along, once all parts are there."""
+
+    brought_picture: Asks[ImageParams, None]
+    """Look at one of ``_brought`` again."""
 
     prompts: Asks[PromptParams, None]
     """Other prompts for classes: the model is described anew."""

@@ -25,6 +25,7 @@ from .tensors import (
 __all__ = [
     "Accuracy",
     "Areas",
+    "Brought",
     "Choice",
     "ClusterInfo",
     "Compared",
@@ -228,6 +229,16 @@ class Curve(TypedDict):
 
 
 # The set of images -------------------------------------------------------------------------------
+
+
+class Brought(TypedDict):
+    """Pictures that were looked at beside those of the set: given, and brought in the browser."""
+
+    names: list[str]
+    """File names, or "image"."""
+
+    shown: int
+    """Which is looked at; -1 is none of them."""
 
 
 class Overview(TypedDict):
@@ -505,6 +516,11 @@ class Results(TypedDict):
 
     _thumbnails: Encoded[Thumbnails, None]
     """Empty until asked for, and where there are too many images."""
+
+    _brought: Brought
+
+    _brought_thumbnails: Encoded[Thumbnails, None]
+    """Of those pictures, in their order."""
 
     _comparison: Comparison | ComparisonRequest | Empty
     """Empty until asked for."""

@@ -7,6 +7,7 @@ import { attentionSays, DirectionPicker, HeadPicker } from "../../ui/attention_c
 import { ColorBar } from "../../ui/colorbar";
 import { Panel } from "../../ui/controls";
 import { OverlayControls } from "../../ui/overlay_controls";
+import { OwnPictures } from "../../ui/own_pictures/own_pictures";
 import { PatchPicture } from "../../ui/patch_picture";
 import { TokenChips } from "../../ui/token_chips";
 import { SmallMultiples } from "./small_multiples";
@@ -39,6 +40,7 @@ export function Inspector({ store }: { store: Store }) {
             label="attention"
             hint="Share of the attention after the softmax. The heads of a layer share a scale; their mean has its own."
           />
+          <OwnPictures store={store} info={info} />
         </div>
         <div class="vaw-inspect-side">
           <div class="vaw-row">

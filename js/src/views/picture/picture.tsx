@@ -10,6 +10,7 @@ import { BeforeAfter } from "../../ui/before_after";
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented } from "../../ui/controls";
 import { OverlayControls } from "../../ui/overlay_controls";
+import { OwnPictures } from "../../ui/own_pictures/own_pictures";
 import { PatchPicture } from "../../ui/patch_picture";
 import { TokenChips } from "../../ui/token_chips";
 
@@ -95,6 +96,7 @@ export function Picture({ store }: { store: Store }) {
         </div>
       )}
       {store.traits.overlay.value === "explanation" && <BeforeAfter store={store} />}
+      <OwnPictures store={store} info={info} />
       <Fold title="Colors and preparation" testid="fold-colors">
         <OverlayControls store={store} />
         <p class="vaw-muted">image: {info.preparation}</p>

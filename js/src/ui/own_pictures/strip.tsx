@@ -1,0 +1,102 @@
+// Small pictures in a row: those that were given or brought along, then the images of the set.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { Tensor } from "../../protocol/safetensors";
+import type { ModelInfo } from "../../protocol/schema";
+import type { Store } from "../../state/store";
+
+/** Of a larger set the others are in the panel of images. */
+const SHOWN = 60;
+
+/** Paints one of many small pictures, [image, row, col, 3], as large as it is. */
+function paint(canvas: HTMLCanvasElement, pictures: Tensor<Uint8Array>, index: number): void {
+  const [, height = 1, width = 1] = pictures.shape;
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height);
+  const from = index * width * height * 3;
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) image.data[i * 4 + c] = pictures.data[from + i * 3 + c] ?? 0;
+    image.data[i * 4 + 3] = 255;
+  }
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+}
+
+interface ThumbProps {
+  pictures: Tensor<Uint8Array>;
+  index: number;
+  name: string;
+  chosen: boolean;
+  testid: string;
+  onClick: () => void;
+}
+
+function Thumb({ pictures, index, name, chosen, testid, onClick }: ThumbProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    if (canvas.current) paint(canvas.current, pictures, index);
+  }, [pictures, index]);
+  return (
+    <button
+      type="button"
+      class="vaw-thumb"
+      aria-pressed={chosen}
+      aria-label={`look at ${name}`}
+      title={name}
+      data-testid={testid}
+      onClick={onClick}
+    >
+      <canvas ref={canvas} />
+    </button>
+  );
+}
+
+export function Strip({ store, info }: { store: Store; info: ModelInfo }) {
+  const problem = useSignal("");
+  const { names, shown } = store.traits._brought.value;
+  const own = store.broughtThumbnails.value?.tensors.thumbnails;
+  const set = store.thumbnails.value?.tensors.thumbnails;
+  const overview = store.traits._overview.value;
+  const setNames = "names" in overview ? overview.names : [];
+  const selected = store.traits.selected_image.value;
+  useEffect(() => {
+    if (info.set_size > 0 && !set) store.request("images", {});
+  }, [store, info.set_size, set]);
+  if (names.length < 2 && info.set_size === 0) return null;
+  const again = async (index: number) => {
+    problem.value = await store.request("brought_picture", { index });
+  };
+  return (
+    <>
+      <div class="vaw-strip" role="group" aria-label="pictures to look at">
+        {own &&
+          names.map((name, index) => (
+            <Thumb
+              key={`own ${index} ${name}`}
+              pictures={own}
+              index={index}
+              name={name}
+              chosen={index === shown}
+              testid={`own-${index}`}
+              onClick={() => again(index)}
+            />
+          ))}
+        {own && set && <span class="vaw-strip-gap" />}
+        {set &&
+          Array.from({ length: Math.min(SHOWN, set.shape[0] ?? 0) }, (_, index) => (
+            <Thumb
+              key={`set ${index} ${info.set_size}`}
+              pictures={set}
+              index={index}
+              name={setNames[index] || `image ${index} of the set`}
+              chosen={index === selected}
+              testid={`set-${index}`}
+              onClick={() => store.set({ selected_image: index })}
+            />
+          ))}
+      </div>
+      {problem.value && <p role="alert">{problem.value}</p>}
+    </>
+  );
+}
