@@ -141,18 +141,20 @@ export class Store {
     });
     this.status = computed(() => this.traits.status.value);
     this.maps = computed(() => mapsOf(read(this.traits._maps.value)));
-    this.strengthTensors = computed(() => read(this.traits._strength_data.value));
-    this.strengthSet = computed(() => read(this.traits._strength_set.value));
-    this.layerDecisions = computed(() => read(this.traits._layer_decisions.value));
-    this.thumbnails = computed(() => read(this.traits._thumbnails.value));
-    this.broughtThumbnails = computed(() => read(this.traits._brought_thumbnails.value));
-    this.comparisonMaps = computed(() => read(this.traits._comparison_maps.value));
-    this.patternsHere = computed(() => read(this.traits._patterns_here.value));
-    this.importances = computed(() => read(this.traits._importance_data.value));
+    const inside = <K extends keyof Traits>(name: K) =>
+      computed(() => read(this.traits[name].value as Encoded<unknown>) as Inside<K>);
+    this.strengthTensors = inside("_strength_data");
+    this.strengthSet = inside("_strength_set");
+    this.layerDecisions = inside("_layer_decisions");
+    this.thumbnails = inside("_thumbnails");
+    this.broughtThumbnails = inside("_brought_thumbnails");
+    this.comparisonMaps = inside("_comparison_maps");
+    this.patternsHere = inside("_patterns_here");
+    this.importances = inside("_importance_data");
     this.importance = computed(() =>
       importanceOf(this.importances.value, this.traits.metric.value, this.info.value?.output),
     );
-    const wholeImportances = computed(() => read(this.traits._importance_before.value));
+    const wholeImportances = inside("_importance_before");
     this.importanceBefore = computed(() =>
       importanceOf(wholeImportances.value, this.traits.metric.value, this.info.value?.output),
     );

@@ -8,10 +8,13 @@ interface Props {
   /** A value, or what stands for it. */
   low: number | string;
   high: number | string;
-  colormap: Colormap | "diverging";
+  /** "theme" is what helps to what hurts, over the panel's ground. */
+  colormap: Colormap | "diverging" | "theme";
   label: string;
   hint?: string;
 }
+
+const THEME = "linear-gradient(to right, var(--vaw-helps), var(--vaw-panel), var(--vaw-hurts))";
 
 const endText = (end: number | string) => (typeof end === "number" ? number(end) : end);
 
@@ -23,7 +26,7 @@ export function ColorBar({ low, high, colormap, label, hint }: Props) {
         class="vaw-colorbar-strip"
         role="img"
         aria-label={`colors from ${endText(low)} to ${endText(high)}`}
-        style={{ background: gradient(colormap) }}
+        style={{ background: colormap === "theme" ? THEME : gradient(colormap) }}
       />
       <span>{endText(high)}</span>
       <span class="vaw-muted">{label}</span>

@@ -9,12 +9,13 @@ import type { Store } from "../../state/store";
 import { className } from "../../state/words";
 import { Panel } from "../../ui/controls";
 import { SaveMenu } from "../../ui/save_menu";
-import { colorOf, LayerLines, valueSays } from "./layer_lines";
+import { ClassChip } from "./class_chip";
+import { LayerLines, valueSays } from "./layer_lines";
 import { PatchClasses, targetMap } from "./patch_classes";
 
 const WHY =
-  "Each layer's tokens, read out by the model's own norm and head as if the layers above did " +
-  "nothing (logit lens). Both were trained for the last layer: trust what low layers say little.";
+  "Each layer read out by the model's own norm and head (logit lens). Both were trained for the last " +
+  "layer: what low layers say is little to go by.";
 
 /** What there is to see, in a sentence. */
 export function decisionsSay(info: ModelInfo, decisions: LayerDecisions): string {
@@ -55,21 +56,12 @@ function Values(props: {
     <div class="vaw-chips vaw-layer-values" data-testid="layer-values">
       <span class="vaw-muted">after layer {layer}:</span>
       {lines.map(({ index, now, before }) => (
-        <button
-          type="button"
-          class="vaw-chip vaw-class"
-          key={index}
-          aria-pressed={index === decisions.target}
-          title={`explain ${className(info, index)}`}
-          onClick={() => store.set({ target: index })}
-        >
-          <i style={{ background: colorOf(decisions.slot(index)) }} />
-          <span class="vaw-class-name">{className(info, index)}</span>{" "}
+        <ClassChip key={index} store={store} info={info} decisions={decisions} index={index}>
           <b>{valueSays(info, now[layer] ?? Number.NaN)}</b>
           {before && (
             <span class="vaw-muted"> was {valueSays(info, before[layer] ?? Number.NaN)}</span>
           )}
-        </button>
+        </ClassChip>
       ))}
     </div>
   );

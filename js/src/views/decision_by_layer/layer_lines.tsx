@@ -15,7 +15,6 @@ import { shortened, spread } from "./line_labels";
 const TOP = 16;
 const BASE = 176;
 const HEIGHT = BASE + 34;
-const ROOM = 110;
 const LINE = 14;
 
 interface Props {
@@ -46,8 +45,6 @@ export function LayerLines({ store, info, decisions, pointed, said }: Props) {
   const columns = layerColumns(available, decisions.layers);
   const y = heights(info, decisions.lines);
   const selected = store.traits.selected_layer.value;
-  const room = available - columns.right;
-  const width = Math.max(available, columns.right);
   const layerUnder = (event: MouseEvent) =>
     columns.layerAt(event.clientX - (event.currentTarget as Element).getBoundingClientRect().left);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -70,7 +67,7 @@ export function LayerLines({ store, info, decisions, pointed, said }: Props) {
       onKeyDown={onKeyDown}
     >
       <svg
-        width={width}
+        width={columns.right + GAP}
         height={HEIGHT}
         style={{ maxWidth: "none" }}
         aria-hidden="true"
@@ -111,7 +108,7 @@ export function LayerLines({ store, info, decisions, pointed, said }: Props) {
             />
           );
         })}
-        <EndLabels info={info} decisions={decisions} columns={columns} y={y} room={room} />
+        <EndLabels info={info} decisions={decisions} columns={columns} y={y} />
       </svg>
     </div>
   );
@@ -201,48 +198,36 @@ function Line(props: {
   );
 }
 
-/** Beside the chart where there is room; else those that end high, above their ends. */
+/** Of the lines that end high, above their ends; the values below the chart name the others. */
 function EndLabels(props: {
   info: ModelInfo;
   decisions: LayerDecisions;
   columns: LayerColumns;
   y: Scale;
-  room: number;
 }) {
-  const { info, decisions, columns, y, room } = props;
-  const beside = room >= ROOM;
-  const [last, end] = [decisions.layers - 1, columns.middle(decisions.layers - 1)];
-  const ends = decisions.lines.map(({ index, now }) => ({ index, at: y.at(now[last] ?? 0) }));
-  const labelled = beside ? ends : ends.filter(({ at }) => at < BASE - 0.15 * (BASE - TOP));
-  const wanted = labelled.map(({ at }) => (beside ? at + 4 : at - 7));
-  const placed = spread(wanted, LINE, TOP - 4, BASE + 4);
+  const { info, decisions, columns, y } = props;
+  const ends = decisions.lines
+    .map(({ index, now }) => ({ index, at: y.at(now.at(-1) ?? 0) }))
+    .filter(({ at }) => at < BASE - 0.15 * (BASE - TOP));
+  const placed = spread(
+    ends.map(({ at }) => at - 7),
+    LINE,
+    TOP - 4,
+    BASE,
+  );
   return (
     <g class="vaw-end-labels">
-      {labelled.map(({ index, at }, i) => {
-        const height = placed[i] ?? at;
-        const name = shortened(className(info, index), (beside ? room : columns.right / 2) - 34);
-        const color = colorOf(decisions.slot(index));
-        return (
-          <g key={index}>
-            {beside && (
-              <polyline
-                fill="none"
-                points={`${end + 5},${at} ${columns.right + 2},${at} ${columns.right + 16},${height - 4}`}
-                stroke={color}
-                opacity="0.6"
-              />
-            )}
-            <text
-              x={beside ? columns.right + 20 : columns.right}
-              y={height}
-              text-anchor={beside ? "start" : "end"}
-              style={`fill: ${color}`}
-            >
-              {name}
-            </text>
-          </g>
-        );
-      })}
+      {ends.map(({ index }, i) => (
+        <text
+          key={index}
+          x={columns.right}
+          y={placed[i]}
+          text-anchor="end"
+          style={`fill: ${colorOf(decisions.slot(index))}`}
+        >
+          {shortened(className(info, index), columns.right / 2)}
+        </text>
+      ))}
     </g>
   );
 }

@@ -11,7 +11,8 @@ import { className, outputName, tokenName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Segmented } from "../../ui/controls";
 import { PatchPicture } from "../../ui/patch_picture";
-import { colorOf, valueSays } from "./layer_lines";
+import { ClassChip } from "./class_chip";
+import { valueSays } from "./layer_lines";
 import { paintPatchClasses } from "./patch_paint";
 
 /** Classes of the legend; the others are counted. */
@@ -114,18 +115,16 @@ function Legend({ store, info, decisions, layer, patches }: Props & { patches: P
   return (
     <div class="vaw-chips" data-testid="patch-legend">
       {counts.slice(0, LISTED).map(({ index, count }) => (
-        <button
-          type="button"
-          class="vaw-chip vaw-class"
+        <ClassChip
           key={index}
-          title={`${count} patches say ${className(info, index)}; a click explains it`}
-          aria-pressed={index === decisions.target}
-          onClick={() => store.set({ target: index })}
+          store={store}
+          info={info}
+          decisions={decisions}
+          index={index}
+          layer={layer.value}
         >
-          <i style={{ background: colorOf(decisions.slot(index, layer.value)) }} />
-          <span class="vaw-class-name">{className(info, index)}</span>{" "}
           <span class="vaw-muted">{count}</span>
-        </button>
+        </ClassChip>
       ))}
       {rest > 0 && (
         <span class="vaw-muted vaw-more">

@@ -7,6 +7,7 @@ import { type Changes, changesOf, changeTable } from "../../state/changes";
 import { headKey } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { counted, headName, number, output } from "../../state/words";
+import { ColorBar } from "../../ui/colorbar";
 import { Panel, Select } from "../../ui/controls";
 import { SaveMenu } from "../../ui/save_menu";
 import { ChangeGrid } from "./change_grid";
@@ -15,10 +16,9 @@ const NOTHING =
   "Prune a head (× on its picture in “Heads”, or p): then stands here which of the others matter " +
   "more without it, and which less.";
 const WHY =
-  "Importance is what removing one more head costs, measured before and after pruning. A head that " +
-  "matters more once another is missing does its work, or did it all along unnoticed: a backup " +
-  "head, as in the Hydra effect (McGrath et al. 2023). How heads depend on each other is the " +
-  "question that Li et al. 2023 left open.";
+  "Importance is what removing one more head costs. A head that matters more once another is missing " +
+  "takes over its work (a backup head; McGrath et al. 2023). How heads depend on each other is what " +
+  "Li et al. 2023 left open.";
 
 /** Below this share of what it was, there is hardly anything left that a head could take away. */
 const HARDLY = 0.1;
@@ -65,17 +65,6 @@ function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
   );
 }
 
-function Legend({ most }: { most: number }) {
-  return (
-    <span class="vaw-colorbar">
-      <span>−{number(most)}</span>
-      <span class="vaw-colorbar-strip vaw-changes-strip" role="img" aria-label="color scale" />
-      <span>+{number(most)}</span>
-      <span class="vaw-muted">matters less, or more, than before</span>
-    </span>
-  );
-}
-
 function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
   const { store, info, decision } = props;
   const figure = useRef<HTMLDivElement>(null);
@@ -116,7 +105,12 @@ function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
       <div ref={figure}>
         <ChangeGrid store={store} info={info} changes={changes} />
       </div>
-      <Legend most={changes.most} />
+      <ColorBar
+        low={-changes.most}
+        high={changes.most}
+        colormap="theme"
+        label="matters less, or more, than before"
+      />
       {changes.takeOver.length > 0 && <TakeOver store={store} changes={changes} />}
     </>
   );
