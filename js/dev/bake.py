@@ -41,7 +41,7 @@ def load(options: argparse.Namespace) -> tuple[object, object]:
         clip = open_clip.CLIP(16, vision, text).eval()
         return vaw.zero_shot(clip, options.prompts), vaw.demo.scene(seed=1).image
     if not options.model:
-        return demo_model(options.output), vaw.demo.two_objects(5, ("heart", "star")).image
+        return demo_model(options.output), vaw.demo.two_objects(208, ("heart", "star")).image
     import timm
     from safetensors.torch import load_file
 

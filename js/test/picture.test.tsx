@@ -66,6 +66,14 @@ describe("the large picture", () => {
 });
 
 describe("attention sinks", () => {
+  it("are so in more layers than one", async () => {
+    const { store } = await showView(Picture);
+    const layers = new Map([0, 1].map((layer) => [layer, { sinks: layer === 0 ? [2, 3] : [3] }]));
+    Object.assign(store.attention, { layers });
+    expect(store.attention.sinks(0)).toEqual([3]);
+    expect(store.attention.sinks(1)).toEqual([3]);
+  });
+
   const tokens = 40;
   const bytes = new Uint8Array(2 * tokens * tokens).fill(4);
   const scale = new Float32Array(2 * tokens).fill(1);

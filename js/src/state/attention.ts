@@ -76,10 +76,16 @@ export class AttentionCache {
     return this.layers.size === this.source.info.value?.num_layers;
   }
 
-  /** Patches of a layer that draw attention from all tokens; none while that is not known. */
+  /**
+   * Patches of a layer that draw attention from all tokens, as they do in another layer too: once
+   * may be what is in the picture. None while that is not known.
+   */
   sinks(layer: number): readonly number[] {
     this.filled.value;
-    return this.layers.get(layer)?.sinks ?? [];
+    const here = this.layers.get(layer)?.sinks ?? [];
+    if (here.length === 0) return here;
+    const others = [...this.layers].filter(([other]) => other !== layer);
+    return here.filter((sink) => others.some(([, { sinks }]) => sinks.includes(sink)));
   }
 
   hasLayer(layer: number): boolean {

@@ -26,9 +26,9 @@ export function SinkNote({ store, info }: { store: Store; info: ModelInfo }) {
   if (!sinks) return null;
   return (
     <p class="vaw-muted" data-testid="sinks">
-      ○ attention sinks: {sinks}. Each draws more than 12 times an equal share of the attention of
-      all tokens, whatever is in the picture there. Many Vision Transformers park attention like
-      this. They may be brighter than the scale, which leaves them out.
+      ○ attention sinks: {sinks}. Each draws more than 12 times an equal share of the attention,
+      whichever token asks. Many Vision Transformers park attention like this. They may be brighter
+      than the scale, which leaves them out.
     </p>
   );
 }
