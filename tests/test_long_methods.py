@@ -17,6 +17,7 @@ from twins import TARGET, Twins, agree, twins
 import vit_attention_widget as vaw
 from vit_attention_widget import explainers
 from vit_attention_widget.errors import CaptureError, JobCancelled, ParameterError
+from vit_attention_widget.explainers.places_on_the_way import pilot_places, places_and_shares
 
 pytestmark = pytest.mark.filterwarnings("ignore:The values of integrated_gradients")
 
@@ -50,11 +51,9 @@ def test_occlusion_agrees_with_the_literal_twin(pair: Twins, options: dict[str, 
 
 
 def test_integrated_gradients_agree_with_the_literal_twin(pair: Twins) -> None:
-    maps = explainers.integrated_gradients(pair.trace, steps=8, baseline=0.25)
-    places, shares = np.polynomial.legendre.leggauss(8)
-    points = [((a + 1) / 2, s / 2) for a, s in zip(places, shares, strict=True)]
+    maps = explainers.integrated_gradients(pair.trace, steps=9, baseline=0.25)
     expected = literal_integrated_gradients(
-        pair.vit, pair.inputs, TARGET, *_grid(pair), points=points, baseline=0.25
+        pair.vit, pair.inputs, TARGET, *_grid(pair), steps=9, baseline=0.25
     )
     agree(maps.final, expected)
 
@@ -93,7 +92,7 @@ def test_masked_heads_stay_masked(method: str) -> None:
         expected = literal_occlusion(vit, pair.inputs, TARGET, *_grid(pair))
         agree(explainers.occlusion(masked).final, expected)
     else:
-        maps = explainers.integrated_gradients(masked, steps=200).final
+        maps = explainers.integrated_gradients(masked, steps=400).final
         index = torch.tensor(TARGET)[:, None]
         ends = [vit(x).logits.gather(1, index)[:, 0] for x in (pair.inputs, 0 * pair.inputs)]
         agree(maps.sum((1, 2)), ends[0] - ends[1], 1e-6)
@@ -166,3 +165,27 @@ def test_int8_weights_are_refused_for_gradients_and_right_without() -> None:
 def test_options_that_do_not_exist(method: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         explainers.LONG_METHODS[method](twins("vit").trace, **options)
+
+
+def test_places_lie_where_the_target_changes() -> None:
+    """A target that rises within a twentieth of the way, as norms make it."""
+    steps, sharp = 32, 300.0
+
+    def target(a: np.ndarray) -> np.ndarray:
+        return np.tanh(sharp * (a - 0.04)) + 0.1 * a
+
+    def slope(a: np.ndarray) -> np.ndarray:
+        return sharp / np.cosh(sharp * (a - 0.04)) ** 2 + 0.1
+
+    change = float(target(np.array(1.0)) - target(np.array(0.0)))
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    evenly = float((slope((points + 1) / 2) * weights / 2).sum())
+    scores = torch.from_numpy(target(np.array(pilot_places())))[:, None]
+    places, shares = places_and_shares(scores, steps)
+    ours = float((slope(places[:, 0].numpy()) * shares[:, 0].numpy()).sum())
+    assert abs(evenly / change - 1) > 0.2
+    assert abs(ours / change - 1) < 0.01
+    torch.testing.assert_close(shares.sum(0), torch.ones(1, dtype=torch.float64))
+    flat, even = places_and_shares(torch.zeros(17, 2), 5)  # nothing changes: still the whole way
+    assert flat.shape == even.shape == (5, 2)
+    torch.testing.assert_close(even.sum(0), torch.ones(2, dtype=torch.float64))

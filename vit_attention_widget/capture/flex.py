@@ -153,13 +153,13 @@ def _numbers(chosen: slice | Sequence[int], scores: Tensor, axis: int) -> Tensor
 
 
 def _of_each(
-    function: Callable[..., Tensor], given: int, buffers: Sequence[Tensor]
+    function: Callable[..., Tensor], scores: int, buffers: Sequence[Tensor]
 ) -> Callable[..., Tensor]:
-    """A function of single numbers for all images, heads, queries and keys at once."""
+    """A function of so many scores and of numbers, for all images, heads, queries and keys."""
     for axis in (3, 2, 1, 0):
         indices = [None, None, None, None]
         indices[axis] = 0  # type: ignore[call-overload]
-        in_dims = (*[0] * given, *indices, *[None] * len(buffers))
+        in_dims = (*[0] * scores, *indices, *[None] * len(buffers))
         function = torch.vmap(function, in_dims=in_dims)
     return function
 

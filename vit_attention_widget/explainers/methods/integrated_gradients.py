@@ -5,17 +5,17 @@ from __future__ import annotations
 import operator
 from typing import SupportsIndex
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ...errors import ParameterError
-from ...support.progress import ProgressLike, reporting
+from ...support.progress import ProgressLike, part_of, reporting
 from ...support.warn import warn_caller
 from ...tracing.gradients import check_whole, differentiate
 from ...tracing.trace import Trace
 from ..attribution import Attribution
+from ..places_on_the_way import pilot_places, places_and_shares
 from ..variants import Baseline, baseline_inputs, in_batches, running_again
 
 __all__ = ["integrated_gradients"]
@@ -44,7 +44,8 @@ def integrated_gradients(
     ----------
     trace : Trace
     steps : int
-        Points of Gauss-Legendre quadrature on the way from the baseline to the image.
+        Places on the way from the baseline to the image where gradients are taken. 17 passes
+        without gradients come before them, to put them where the target changes.
     baseline : float or Tensor
         In the model's input: a number (0 is the mean color of the model's normalization), or
         inputs that broadcast to [image, channel, height, width].
@@ -78,6 +79,11 @@ def integrated_gradients(
     has pixels, the baseline is a picture that one can look at, and what the patch embedding's bias
     and the positions add counts as part of the model, not of the image. Masked heads stay masked.
 
+    The integrand is far from even: norms take contrast out, so that on a trained ViT-Tiny nine
+    tenths of a class's logit come within the first 6 % of the way from the mean color. Quadrature
+    of the whole way misses the change by 3 to 43 % with 32 steps there, and by 1 to 7 % with 64. So
+    the way is cut into parts in which the target changes alike: 32 steps miss it by 1 %.
+
     Examples
     --------
     >>> import vit_attention_widget as vaw
@@ -90,27 +96,40 @@ def integrated_gradients(
     if count < 1:
         raise ParameterError(f"steps is {steps!r}: it is an integer of at least 1.")
     check_whole(trace.forward_pass)
-    points, shares = np.polynomial.legendre.leggauss(count)
-    points, shares = (points + 1) / 2, shares / 2
     start, images, batch = baseline_inputs(trace, baseline), trace.inputs.detach(), trace.batch_size
     way = images - start
     dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
     mean = torch.zeros_like(images, dtype=dtype)
+    scores = torch.zeros(len(pilot_places()), batch, dtype=torch.float64)
+
+    def between(places: Tensor) -> Tensor:
+        """Inputs at places [place, image] on the way, one place after the other."""
+        return (start + places.to(way)[:, :, None, None, None] * way).flatten(0, 1)
+
+    def score(inputs: Tensor) -> Tensor:
+        of_places = trace.model.forward(inputs).split(batch)
+        return torch.stack([trace.target.score(logits) for logits in of_places])
+
+    def look(part: list[int]) -> None:
+        places = torch.tensor([pilot_places()[i] for i in part], dtype=torch.float64)
+        scores[part] = score(between(places[:, None].expand(-1, batch))).double().cpu()
 
     def run(part: list[int]) -> None:
-        inputs = torch.cat([start + float(points[i]) * way for i in part]).requires_grad_()
-        scores = [trace.target.score(of).sum() for of in trace.model.forward(inputs).split(batch)]
-        (gradient,) = differentiate(trace.forward_pass, torch.stack(scores).sum(), [inputs])
-        for i, each in zip(part, gradient.split(batch), strict=True):
-            mean.add_(each.to(dtype), alpha=float(shares[i]))
+        inputs = between(places[part]).requires_grad_()
+        (gradient,) = differentiate(trace.forward_pass, score(inputs).sum(), [inputs])
+        of_each = gradient.unflatten(0, (len(part), batch)).to(dtype)
+        mean.add_((of_each * shares[part].to(of_each)[:, :, None, None, None]).sum(0))
 
     with reporting(progress) as report:
-        with running_again(trace, gradients=True):
-            in_batches(trace, count, run, max_batch, report, "integrating gradients")
-        pixels = way.to(dtype) * mean
         with running_again(trace, gradients=False):
-            before = trace.target.score(trace.model.forward(start).detach())
-    _warn_if_incomplete(pixels, trace.target.score(trace.logits) - before)
+            ahead = part_of(report, 0.0, 0.15)
+            in_batches(trace, len(scores), look, max_batch, ahead, "looking along the way")
+        places, shares = places_and_shares(scores, count)
+        with running_again(trace, gradients=True):
+            rest = part_of(report, 0.15, 1.0)
+            in_batches(trace, count, run, max_batch, rest, "integrating gradients")
+    pixels = way.to(dtype) * mean
+    _warn_if_incomplete(pixels, scores[-1] - scores[0])
     return Attribution.of_whole_model(trace, _by_patch(trace, pixels), "integrated_gradients")
 
 
@@ -128,8 +147,9 @@ def _by_patch(trace: Trace, pixels: Tensor) -> Tensor:
 
 
 def _warn_if_incomplete(pixels: Tensor, change: Tensor) -> None:
-    gap = pixels.flatten(1).sum(1) - change.to(pixels)
-    share = (gap.abs() / change.to(pixels).abs().clamp_min(1e-12)).max()
+    change = change.to(pixels)
+    gap = pixels.flatten(1).sum(1) - change
+    share = (gap.abs() / change.abs().clamp_min(1e-12)).max()
     if not share <= _GAP:
         warn_caller(
             f"The values of integrated_gradients miss the target's change by {float(share):.0%}: "
