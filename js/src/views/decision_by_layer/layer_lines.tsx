@@ -218,13 +218,7 @@ function EndLabels(props: {
   return (
     <g class="vaw-end-labels">
       {ends.map(({ index }, i) => (
-        <text
-          key={index}
-          x={columns.right}
-          y={placed[i]}
-          text-anchor="end"
-          style={`fill: ${colorOf(decisions.slot(index))}`}
-        >
+        <text key={index} x={columns.right} y={placed[i]} text-anchor="end">
           {shortened(className(info, index), columns.right / 2)}
         </text>
       ))}

@@ -17,7 +17,7 @@ const NOTHING =
   "more without it, and which less.";
 const WHY =
   "Importance is what removing one more head costs. A head that matters more once another is missing " +
-  "takes over its work (a backup head; McGrath et al. 2023). How heads depend on each other is what " +
+  "may do its work (a backup head; McGrath et al. 2023). How heads depend on each other is what " +
   "Li et al. 2023 left open.";
 
 /** Below this share of what it was, there is hardly anything left that a head could take away. */
