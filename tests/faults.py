@@ -275,20 +275,23 @@ def differences(name: str, partial: Any) -> float:
 
 
 def main() -> None:
+    """Print a table: of how many faults a part was kept, of how many there was none yet."""
     print(f"| | {' | '.join(FAULTS)} |")
     print("|---" * (len(FAULTS) + 1) + "|")
-    tried = kept = 0
+    tried = kept = lost = 0
+    worst = 0.0
     for name in FUNCTIONS:
         cells = []
         for fault in FAULTS:
-            outcomes = [attempt(name, fault, where) for where in WHERE]
-            with_part = [each for each in outcomes if each.hit and each.partial is not None]
-            worst = max((differences(name, each.partial) for each in with_part), default=0.0)
-            hit = sum(each.hit for each in outcomes)
-            tried, kept = tried + hit, kept + len(with_part)
-            cells.append(f"{len(with_part)} of {hit}" + (f" ({worst:.0e})" if worst else ""))
+            outcomes = [(attempt(name, fault, where), where) for where in WHERE]
+            parts = [each.partial for each, _ in outcomes if each.partial is not None]
+            worst = max(worst, *(differences(name, part) for part in parts[-1:]), 0.0)
+            nothing = [where for each, where in outcomes if each.partial is None]
+            lost += sum(something_was_computed(name, fault, where) for where in nothing)
+            tried, kept = tried + len(outcomes), kept + len(parts)
+            cells.append(str(len(parts)) + (f" ({len(nothing)})" if nothing else ""))
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
-    print(f"tried {tried}, kept {kept}")
+    print(f"tried {tried}, kept {kept}, lost {lost}, largest difference {worst:.0e}")
 
 
 if __name__ == "__main__":

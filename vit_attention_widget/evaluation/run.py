@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from torch import nn
 
@@ -15,7 +16,9 @@ from ..errors import ImageError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_mask
-from ..runs.kept import Kept, in_batches, measured
+from ..runs.folder import kept_in
+from ..runs.kept import in_batches, measured
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_of
@@ -68,6 +71,7 @@ def evaluate_steps(
     seed: int = 0,
     max_batch: int | None = None,
     start: Evaluation | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
@@ -95,14 +99,36 @@ def evaluate_steps(
             total=count_images(images),
             progress=report,
         )
-        kept = Kept(evaluator.joined, evaluator.parts_of(start))
+        vit = describe(
+            model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace
+        )
+        kept = kept_in(
+            resume,
+            Evaluation,
+            evaluator.joined,
+            evaluator.parts_of(start),
+            lambda: manifest(
+                "evaluate",
+                vit,
+                **evaluator.joined_about(),
+                target=target,
+                fill=fill,
+                steps=steps,
+                unit=unit,
+                interpolation=interpolation,
+                ignore=ignore,
+                head_mask=None if isinstance(head_mask, Iterator) else head_mask,
+                with_masks=masks is not None,
+                seed=seed,
+            ),
+        )
         with keeping(kept.gained):
             if isinstance(model_or_trace, Trace):
                 trace = model_or_trace if target is None else model_or_trace.retarget(target)
                 measure = partial(evaluator.evaluate_trace, trace, trace.inputs, 0)
-                run = measured(measure, 0, trace.batch_size, kept)
+                run = measured(measure, 0, trace.inputs, kept)
             else:
-                vit = with_names_of(images, describe(model_or_trace))
+                vit = with_names_of(images, vit)
                 size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
                 batch_measure = partial(evaluator.evaluate_batch, vit, check_mask(vit, head_mask))
                 run = in_batches(batches(images, target, size), batch_measure, kept)
@@ -179,6 +205,9 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
         At most so many images run at once; chosen from the free memory by default.
     start : Evaluation, optional
         What the same call evaluated before it was stopped; only the rest is computed.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

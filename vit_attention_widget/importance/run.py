@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from torch import nn
 
@@ -13,7 +14,9 @@ from ..data.reader import Batch, batches
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..runs.folder import kept_in
 from ..runs.kept import Kept, in_batches, measured
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
 from ..support.steps import last_of
@@ -57,6 +60,7 @@ def head_importance_steps(
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     start: HeadImportance | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadImportance]:
     """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
@@ -81,17 +85,25 @@ def head_importance_steps(
         check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
         vit, count = model_or_trace.model, model_or_trace.batch_size
         total: int | None = count
+        mask = model_or_trace.head_mask
+        aim: TargetLike = model_or_trace.target.name
     else:
         vit = describe(model_or_trace)
         vit = vit if images is None else with_names_of(images, vit)
-        mask, total = check_mask(vit, head_mask), count_images(images)
-    kept = Kept(
-        lambda parts: _joined(parts, metrics, total), _parts_to_go_on_from(start, metrics, vit)
+        mask, total, aim = check_mask(vit, head_mask), count_images(images), target
+    kept = kept_in(
+        resume,
+        HeadImportance,
+        lambda parts: _joined(parts, metrics, total),
+        _parts_to_go_on_from(start, metrics, vit),
+        lambda: manifest(
+            "head_importance", vit, metric=metrics, target=aim, head_mask=mask, total=total
+        ),
     )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
             measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
-            run = measured(measure, 0, count, kept)
+            run = measured(measure, 0, model_or_trace.inputs, kept)
         else:
             run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
         for _ in run:
@@ -242,6 +254,9 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
         default. Where it is too many after all, half of it is taken.
     start : HeadImportance, optional
         What the same call computed before it was stopped; only the rest is computed.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,7 +17,9 @@ from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..runs.folder import kept_in
 from ..runs.kept import Kept, in_batches
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, part_of, reporting
 from ..support.steps import last_of, last_step
@@ -55,6 +58,7 @@ def image_overview_steps(
     seed: int = 0,
     max_batch: int | None = None,
     start: ImageOverview | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[ImageOverview]:
     """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
@@ -81,7 +85,13 @@ def image_overview_steps(
             "classifier."
         )
     total = count_images(images)
-    kept = Kept(lambda parts: _together(parts, metric, total), _checked(start, metric))
+    kept = kept_in(
+        resume,
+        ImageOverview,
+        lambda parts: _together(parts, metric, total),
+        _checked(start, metric),
+        lambda: manifest("image_overview", vit, metric=metric, target=target),
+    )
     laid_out: list[ImageOverview] = []
     with (
         reporting(progress) as report,
@@ -216,6 +226,9 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
         At most so many images of one head fewer run at once.
     start : ImageOverview, optional
         What the same call measured before it was stopped; only the other images are.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

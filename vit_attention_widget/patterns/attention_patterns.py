@@ -15,13 +15,14 @@ from ..models import VisionTransformer
 from ..models.fingerprint import ModelFingerprint
 from ..results.html import block
 from ..results.unfinished import Unfinished, warn_if_stopped
-from ..runs.kept import Kept
+from ..runs.folder import kept_in
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, ProgressLike, part_of, reporting
 from ..support.stopped import free_frames, is_stop, stops_remembered
 from ..tracing.trace import Trace
 from .clusters import Cluster
-from .collecting import CollectedHeads, collect_heads, count_in
+from .collecting import CollectedHeads, collect_heads, count_in, model_of
 from .family_spec import FAMILIES, PATCHES, FamilyName
 from .layout import Floats
 from .learning import Learning
@@ -127,6 +128,7 @@ class AttentionPatterns(Unfinished):
         images: ImagesLike | None = None,
         *,
         start: CollectedHeads | None = None,
+        resume: str | Path | None = None,
         progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
@@ -140,6 +142,9 @@ class AttentionPatterns(Unfinished):
         start : CollectedHeads, optional
             What a fit to the same images had collected before it was stopped, from
             :func:`~vit_attention_widget.kept_result`; only the other images are run.
+        resume : str or Path, optional
+            A folder, in which the heads are written as they are collected. The same call goes on
+            from it, also after the process was killed; learning begins anew, with the same result.
         progress : callable or bool, optional
             True for a progress bar, or a function of (fraction, label); it may raise
             :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
@@ -160,8 +165,12 @@ class AttentionPatterns(Unfinished):
             collected.
         """
         total = count_in(model_or_trace, images)
-        kept = Kept[CollectedHeads, CollectedHeads](
-            lambda parts: CollectedHeads.joined(parts, total), _checked(start)
+        kept = kept_in(
+            resume,
+            CollectedHeads,
+            lambda parts: CollectedHeads.joined(parts, total),
+            _checked(start),
+            lambda: manifest("AttentionPatterns.fit", model_of(model_or_trace)),
         )
         with reporting(progress) as report, stops_remembered(kept.gained):
             collecting = part_of(report, 0, _COLLECTING)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images
 from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 from ..runs.kept import Kept, in_batches, measured
 from ..support.progress import Progress
@@ -25,6 +26,7 @@ from .pooled_heads import PooledHeads, pool_heads
 __all__ = ["CollectedHeads", "collect_heads", "count_in"]
 
 _AT_ONCE = 8
+_POOLED = ("vectors", "scores", "heads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,22 @@ class CollectedHeads(Unfinished):
     def done(self) -> int:
         """Number of images."""
         return self.count
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
+        tensors = {"model": self.fingerprint.samples}
+        for name, pooled in self.families.items():
+            tensors |= {f"{name}.{each}": getattr(pooled, each) for each in _POOLED}
+        about = {"name": self.fingerprint.name, "num_heads": self.fingerprint.num_heads}
+        return tensors, {"model": about, "families": list(self.families), "count": self.count}
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> CollectedHeads:
+        families = {
+            name: PooledHeads(*(tensors[f"{name}.{each}"] for each in _POOLED))
+            for name in about["families"]
+        }
+        model = ModelFingerprint.read(about["model"], tensors["model"])
+        return cls(model, families, int(about["count"]))
 
     @classmethod
     def of_trace(cls, trace: Trace) -> CollectedHeads:
@@ -122,7 +140,7 @@ def _of_traces(
     for number, each in enumerate(traces):
         progress(number / len(traces), f"looking at image {first}")
         of_model.check(each.model)
-        yield from measured(partial(_once, each), first, each.batch_size, kept)
+        yield from measured(partial(_once, each), first, each.inputs, kept)
         first += each.batch_size
 
 
@@ -140,3 +158,16 @@ def count_in(
     if isinstance(model_or_traces, list | tuple):
         return sum(each.batch_size for each in model_or_traces)
     return count_images(images)
+
+
+def model_of(
+    model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
+) -> VisionTransformer:
+    """The model, or that of the traces."""
+    if isinstance(model_or_traces, list | tuple):
+        if not model_or_traces:
+            raise ImageError("There are no images: give at least one.")
+        model_or_traces = model_or_traces[0]
+    return describe(
+        model_or_traces.model if isinstance(model_or_traces, Trace) else model_or_traces
+    )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 
 __all__ = ["Accuracy", "Decided"]
@@ -20,6 +24,13 @@ class Decided:
 
     def __len__(self) -> int:
         return self.count
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
+        return {"right": torch.tensor(self.right, dtype=torch.float64)}, {"count": self.count}
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Decided:
+        return cls(float(tensors["right"]), int(about["count"]))
 
 
 class Accuracy(Unfinished, float):

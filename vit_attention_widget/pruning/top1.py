@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,9 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..models.output_kind import picks
 from ..results.unfinished import warn_if_stopped
-from ..runs.kept import Kept, in_batches
+from ..runs.folder import kept_in
+from ..runs.kept import in_batches
+from ..runs.manifest import manifest
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_known
 from ..support.stopped import keeping
@@ -38,6 +41,7 @@ def accuracy(
     labels: Label | LabelsLike | None = None,
     *,
     head_mask: HeadsLike | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Accuracy:
     """Share of the images whose class the model puts first, in [0, 1].
@@ -56,6 +60,9 @@ def accuracy(
         come with the images.
     head_mask : dict or iterable of (layer, head), optional
         Heads that are masked: ``{layer: [heads]}`` or pairs.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar.
 
@@ -76,7 +83,7 @@ def accuracy(
         If an error ends it after the first images: it is the share of those, and the error is in
         ``.error``. After Ctrl-C and cancel :func:`~vit_attention_widget.kept_result` returns it.
     """
-    share = last_known(_steps(model, images, labels, head_mask, progress))
+    share = last_known(_steps(model, images, labels, head_mask, resume, progress))
     warn_if_stopped(share, "The accuracy")
     return share
 
@@ -86,6 +93,7 @@ def _steps(
     images: ImagesLike,
     labels: Label | LabelsLike | None,
     head_mask: HeadsLike | None,
+    resume: str | Path | None,
     progress: ProgressLike,
 ) -> Iterator[Accuracy]:
     vit = with_names_of(images, describe(model))
@@ -93,7 +101,14 @@ def _steps(
     total = count_images(images)
     if labels is not None and has_one_each(labels) and not in_memory(images):
         images, labels = with_labels(images, labels), None
-    kept = Kept[Decided, Accuracy](lambda parts: Accuracy.of(parts, total))
+    asked = labels
+    kept = kept_in(
+        resume,
+        Decided,
+        lambda parts: Accuracy.of(parts, total),
+        (),
+        lambda: manifest("accuracy", describe(model), labels=asked, head_mask=mask),
+    )
     with reporting(progress) as report, keeping(kept.gained):
 
         def measure(batch: Batch, before: Decided | None) -> Iterator[Decided]:

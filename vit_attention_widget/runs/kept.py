@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from torch import Tensor
+
 from ..data.reader import Batch
 
 __all__ = ["Kept", "in_batches", "measured"]
@@ -38,21 +40,16 @@ class Kept(Generic[_P, _R]):
     def __init__(self, join: Callable[[Sequence[_P]], _R], parts: Sequence[_P] = ()) -> None:
         self._join, self._parts = join, dict[int, _P]()
         for part in parts:
-            self.put(sum(map(len, self._parts.values())), part)
+            self._parts[sum(map(len, self._parts.values()))] = part
         self._gained = False
 
-    def get(self, first: int) -> _P | None:
-        """The part that begins with this image."""
+    def get(self, first: int, images: Sequence[object] | Tensor) -> _P | None:
+        """The part that begins with this image; ``images`` are those from there on."""
         return self._parts.get(first)
 
-    def put(self, first: int, part: _P) -> None:
+    def put(self, first: int, part: _P, images: Sequence[object] | Tensor) -> None:
         """Keep a part; one of the same images that was known before is replaced."""
         self._parts[first], self._gained = part, True
-
-    @property
-    def images(self) -> int:
-        """How many of the first images have a part."""
-        return sum(map(len, self._first_parts()))
 
     def result(self) -> _R:
         """What is known of the first images up to those of which nothing is; there must be one."""
@@ -88,29 +85,34 @@ def in_batches(
     """
     for batch in read:
         while len(batch):
-            before = kept.get(batch.first)
+            before = kept.get(batch.first, batch.images)
             if before is not None and before.complete and len(before) <= len(batch):
                 batch = batch.part(len(before), len(batch))
+                yield
                 continue
             of_some = before is not None and len(before) < len(batch)  # and is incomplete
             some = batch.part(0, len(before)) if before is not None and of_some else batch
-            yield from measured(partial(measure, some), some.first, len(some), kept)
+            yield from measured(partial(measure, some), some.first, some.images, kept)
             batch = batch.part(len(some), len(batch))
 
 
 def measured(
-    measure: Callable[[_P | None], Iterator[_P]], first: int, count: int, kept: Kept[_P, _R]
+    measure: Callable[[_P | None], Iterator[_P]],
+    first: int,
+    images: Sequence[object] | Tensor,
+    kept: Kept[_P, _R],
 ) -> Iterator[None]:
-    """Measure some images, ``count`` from ``first`` on; yields after each step.
+    """Measure some images, from number ``first`` on; yields after each step.
 
     ``measure`` is given the incomplete part that is known of all of them, or None, and yields parts
     of them in order: an incomplete one any number of times, then the complete one.
     """
-    before = kept.get(first)
-    if before is not None and len(before) != count:  # of other batches than now
+    before = kept.get(first, images)
+    if before is not None and len(before) != len(images):  # of other batches than now
         before = None
     is_done = before is not None and before.complete
     for part in measure(before) if before is None or not is_done else [before]:
-        kept.put(first, part)
-        first += len(part) if part.complete else 0
+        kept.put(first, part, images)
+        if part.complete:
+            first, images = first + len(part), images[len(part) :]
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..results.unfinished import warn_if_stopped
-from ..runs.kept import Kept, in_batches, measured
+from ..runs.folder import kept_in
+from ..runs.kept import in_batches, measured
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_keywords
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_of
@@ -43,22 +46,29 @@ def attention_strength_steps(
     *,
     renormalize: bool = True,
     start: AttentionStrength | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
     total = model_or_trace.batch_size if isinstance(model_or_trace, Trace) else None
     if total is None:
         total = count_images(images)
-    kept = Kept(lambda parts: _joined(parts, total), _checked(start))
+    vit = describe(model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace)
+    kept = kept_in(
+        resume,
+        AttentionStrength,
+        lambda parts: _joined(parts, total),
+        _checked(start),
+        lambda: manifest("attention_strength", vit, renormalize=renormalize),
+    )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
             check_nothing_beside_trace(images=images)
             one = partial(_once, model_or_trace, renormalize)
-            run = measured(one, 0, model_or_trace.batch_size, kept)
+            run = measured(one, 0, model_or_trace.inputs, kept)
         else:
             if images is None:
                 raise ImageError("There are no images: give a model and images, or a trace alone.")
-            vit = describe(model_or_trace)
 
             def measure(
                 batch: Batch, before: AttentionStrength | None
@@ -131,6 +141,9 @@ def attention_strength(strength: AttentionStrength) -> AttentionStrength:
         it is taken as it is, as in the code that is commonly used.
     start : AttentionStrength, optional
         What the same call measured before it was stopped; only the other images are.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

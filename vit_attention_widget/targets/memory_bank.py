@@ -18,7 +18,9 @@ from ..models.class_names import ClassNamesLike, class_names_of, read_class_name
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.files import reading
 from ..results.unfinished import Unfinished, warn_if_stopped
-from ..runs.kept import Kept, in_batches
+from ..runs.folder import kept_in
+from ..runs.kept import in_batches
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.steps import last_known
 from ..support.stopped import keeping
@@ -128,6 +130,7 @@ class MemoryBank(Unfinished):
         k: int = 20,
         temperature: float = 0.07,
         batch_size: int = 16,
+        resume: str | Path | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
         """Run a model on labeled images and keep what it makes of them.
@@ -148,6 +151,9 @@ class MemoryBank(Unfinished):
             See the class.
         batch_size : int
             Images at once.
+        resume : str or Path, optional
+            A folder, in which what is computed is written as it is computed. The same call goes on
+            from it, also after the process was killed.
         progress : callable, optional
             Called with (fraction in [0, 1], label) after each batch; the fraction is 0 while the
             number of images is not known. It may raise
@@ -196,7 +202,9 @@ class MemoryBank(Unfinished):
             new.total = total
             return new
 
-        kept = Kept(bank)
+        kept = kept_in(
+            resume, Remembered, bank, (), lambda: manifest("MemoryBank.fit", vit, labels=labels)
+        )
 
         def steps() -> Iterator[MemoryBank]:
             with keeping(kept.gained):

@@ -11,6 +11,7 @@ from ..data.labels import Label, check_label
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
+from ..results.storage import JsonObject
 from .of_features import features_of
 
 __all__ = ["Remembered", "remembered"]
@@ -26,6 +27,16 @@ class Remembered:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
+        return {"features": self.features}, {"labels": self.labels}
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Remembered:
+        features, labels = tensors["features"], list(about["labels"])
+        if features.ndim != 2 or len(features) != len(labels) or not features.isfinite().all():
+            raise ValueError("features and labels do not fit")
+        return cls(features, labels)
 
 
 def remembered(vit: VisionTransformer, batch: Batch) -> Remembered:

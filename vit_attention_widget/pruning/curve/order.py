@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -75,6 +76,7 @@ def importance_for_order(
     chunks: list[Chunk],
     order: Any,
     start: HeadImportance | None,
+    resume: Path | None,
     progress: Progress,
 ) -> Iterator[HeadImportance]:
     """The importance by which heads go, ever more of it."""
@@ -92,8 +94,17 @@ def importance_for_order(
     if start is not None and start.complete:
         yield start
         return
+    if start is not None:
+        resume = None
     yield from head_importance_steps(
-        vit, images, target, metric=metric, head_mask=mask, start=start, progress=early
+        vit,
+        images,
+        target,
+        metric=metric,
+        head_mask=mask,
+        start=start,
+        resume=resume,
+        progress=early,
     )
 
 

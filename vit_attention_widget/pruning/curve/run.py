@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from ...importance.result import HeadImportance
 from ...models import VisionTransformer, describe
 from ...models.head_index import HeadsLike, head_pairs
 from ...results.unfinished import warn_if_stopped
+from ...runs.folder import StoredResult
+from ...runs.manifest import digest_of_images, manifest
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...support.progress import Progress, ProgressLike, reporting
 from ...support.steps import last_of
@@ -61,6 +64,7 @@ def pruning_curve_steps(
     steps: int | None = None,
     seed: int = 0,
     start: PruningCurve | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[PruningCurve]:
     """:func:`pruning_curve`, step by step: yields the curve so far after every head."""
@@ -89,7 +93,46 @@ def pruning_curve_steps(
             chunks = [Chunk(model_or_trace, metric, alone=True)]
         else:
             chunks = chunks_of(vit, images, target, metric)
-        yield from _curves(vit, chunks, prunable, order, metric, count, seed, start, report)
+        stored = None
+        if resume is not None:
+            about = {"metric": metric, "order": _said(order), "steps": count, "seed": seed}
+            stored, start = _stored(resume, start, vit, chunks, about)
+        curve = None
+        try:
+            for curve in _curves(
+                vit, chunks, prunable, order, metric, count, seed, start, resume, report
+            ):
+                if stored is not None:
+                    stored.save(curve)
+                yield curve
+        finally:
+            if stored is not None and curve is not None:
+                stored.save(curve, now=True)
+
+
+def _said(order: Order | HeadImportance | HeadsLike) -> object:
+    if isinstance(order, HeadImportance):
+        return [list(head) for head in order.ranking()]
+    return order if isinstance(order, str | dict) else str(order)
+
+
+def _stored(
+    resume: str | Path,
+    start: PruningCurve | None,
+    vit: VisionTransformer,
+    chunks: list[Chunk],
+    about: dict[str, object],
+) -> tuple[StoredResult, PruningCurve | None]:
+    """The folder, and the curve that is in it, if one is."""
+    if start is not None:
+        raise ParameterError("start and resume were given: both say what to go on from; give one.")
+    images = [digest_of_images(chunk.inputs) for chunk in chunks]
+    labels = [label for chunk in chunks for label in chunk.labels]
+    asked = manifest(
+        "pruning_curve", vit, **about, head_mask=chunks[0].mask, labels=labels, images=images
+    )
+    stored = StoredResult(resume, PruningCurve, asked)
+    return stored, stored.load()
 
 
 def _curves(
@@ -101,6 +144,7 @@ def _curves(
     count: int,
     seed: int,
     start: PruningCurve | None,
+    resume: str | Path | None,
     report: Progress,
 ) -> Iterator[PruningCurve]:
     """The curve so far, from no head removed, or from what ``start`` has."""
@@ -129,7 +173,8 @@ def _curves(
 
     with keeping(so_far):
         if needs_importance(order):
-            known = importance_for_order(vit, chunks, order, importance, report)
+            folder = None if resume is None else Path(resume) / "importance"
+            known = importance_for_order(vit, chunks, order, importance, folder, report)
             for weighed in known:
                 importance = weighed
         name, heads = heads_in_order(vit, chunks, order, importance, prunable, seed)
@@ -204,6 +249,10 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
         Of the random order.
     start : PruningCurve, optional
         What the same call computed before it was stopped; only the rest is computed.
+    resume : str or Path, optional
+        A folder, in which the curve and the importance of heads are written as they are computed.
+        The same call goes on from it, also after the process was killed; that of another model,
+        other images or options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

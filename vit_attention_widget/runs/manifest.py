@@ -1,0 +1,138 @@
+"""What a long run is of: the model, its preparation, what was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..models import VisionTransformer
+from ..models.fingerprint import fingerprint
+from ..results.files import replaced
+
+__all__ = ["check_manifest", "digest_of_images", "manifest"]
+
+_FILE = "manifest.json"
+_NOT_COMPARED = ("versions", "total")
+
+
+def manifest(function: str, vit: VisionTransformer, **options: object) -> dict[str, Any]:
+    """What a run is of, as JSON has it.
+
+    Parameters
+    ----------
+    function : str
+        Its name.
+    vit : VisionTransformer
+    **options
+        What changes the numbers, by the name of the parameter.
+    """
+    model = fingerprint(vit)
+    said = {name: _said(value) for name, value in options.items()}
+    return {
+        "function": function,
+        "model": model.name,
+        "heads": list(model.num_heads),
+        "weights": _digest(model.samples.numpy().tobytes()),
+        "preparation": str(getattr(vit, "preparation", None)),
+        "classes": _digest(json.dumps(list(vit.class_names or ())).encode()),
+        "output": str(vit.output),
+        **said,
+        "versions": {name: _version(name) for name in ("vit-attention-widget", "torch", "timm")},
+    }
+
+
+def check_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """Write what a folder is of; where something stands there, it must be the same run.
+
+    Raises
+    ------
+    ParameterError
+        If the folder is of another run, with what differs; or if it cannot be written.
+    """
+    file = folder / _FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        before = json.loads(file.read_text("utf-8")) if file.exists() else None
+    except ValueError:  # half of it, from a machine that went down
+        before = None
+    except OSError as error:
+        raise ParameterError(f"{folder} cannot be used to resume: {error}.") from error
+    if isinstance(before, dict):
+        for name in (name for name in {**about, **before} if name not in _NOT_COMPARED):
+            then, now = before.get(name), about.get(name)
+            if then != now:
+                raise ParameterError(
+                    f"{folder} is of another run: its {name} is {_short(then)}, but here it is "
+                    f"{_short(now)}. Give another folder, or the same call."
+                )
+        return
+    with replaced(file) as temporary:
+        temporary.write_text(json.dumps(about, indent=1), "utf-8")
+
+
+def digest_of_images(images: Sequence[object] | Tensor) -> str:
+    """What tells images apart: their values, or the path and size of a file."""
+    together = hashlib.blake2b(digest_size=16)
+    for image in images:
+        if isinstance(image, Tensor):
+            array = image.detach().cpu()
+            array = array.float() if array.dtype is torch.bfloat16 else array
+            image = array.numpy()
+        if isinstance(image, Image.Image):
+            together.update(f"{image.mode} {image.size}".encode())
+            together.update(image.tobytes())
+        elif isinstance(image, np.ndarray):
+            together.update(f"{image.dtype} {image.shape}".encode())
+            together.update(np.ascontiguousarray(image).tobytes())
+        elif isinstance(image, bytes | bytearray):
+            together.update(image)
+        elif isinstance(image, str | Path):
+            file = Path(image)
+            size = file.stat().st_size if file.is_file() else 0
+            together.update(f"{image} {size}".encode())
+        else:
+            together.update(type(image).__name__.encode())
+        together.update(b";")
+    return together.hexdigest()
+
+
+def _said(value: object) -> Any:
+    """A value as JSON has it, and as it is compared."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Tensor | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _said(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        listed = [_said(each) for each in value]
+        long = len(listed) > 20
+        return f"{len(listed)} ({_digest(json.dumps(listed).encode())})" if long else listed
+    name = getattr(value, "name", None) or getattr(value, "__qualname__", None)
+    return str(name or type(value).__name__)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
