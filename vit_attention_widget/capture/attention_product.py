@@ -18,15 +18,21 @@ from .torch_call import Args, TorchFunction
 
 __all__ = [
     "PRODUCTS",
+    "WEIGHINGS",
     "AttentionProduct",
     "attention_product",
     "is_close",
     "not_attention",
+    "pooling_product",
     "scores_of",
     "tolerance_of",
+    "weighs_tokens",
 ]
 
 _EINSUMS = {torch.einsum, torch.functional.einsum}
+WEIGHINGS = {torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, *_EINSUMS}
+"""Functions by which tokens may be weighed before they are added up."""
+
 PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, *_EINSUMS}
 """The functions by which values may be multiplied."""
 
@@ -83,6 +89,52 @@ def attention_product(
         weights, v, out = (t.transpose(0, 1) for t in (weights, v, out))
         return AttentionProduct(weights, v, out, lambda heads: restore(heads.transpose(0, 1)))
     return AttentionProduct(weights, v, out, restore)
+
+
+def pooling_product(args: tuple[object, ...], result: object) -> AttentionProduct | None:
+    """A product by which tokens [batch, token, dim] may be pooled with weights of their own.
+
+    Parameters
+    ----------
+    args, result
+        Of ``matmul`` or ``bmm``: weights [batch, vector, token] times tokens, or both transposed.
+
+    Returns
+    -------
+    AttentionProduct or None
+        Of one query in each head, a head for each vector.
+    """
+    first, second = args[:2] if len(args) > 1 else (None, None)
+    if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
+        return None
+    if not isinstance(result, Tensor) or first.ndim != 3 or second.ndim != 3:
+        return None
+    if first.shape[1] < first.shape[2]:
+        vectors, tokens, out = first, second, result
+        back: Change = lambda heads: heads[:, :, 0]  # noqa: E731
+    if first.shape[1] >= first.shape[2] or not_attention(first):
+        vectors, tokens, out = second.mT, first.mT, result.mT
+        back = lambda heads: heads[:, :, 0].mT  # noqa: E731
+    if vectors.shape[1] >= vectors.shape[2] or not_attention(vectors):
+        return None
+    v = tokens[:, None].expand(-1, vectors.shape[1], -1, -1)
+    return AttentionProduct(vectors[:, :, None], v, out[:, :, None], back)
+
+
+def weighs_tokens(args: tuple[object, ...]) -> bool:
+    """Whether shares of 1, not all alike, [batch, token] or with an axis of 1, weigh tokens."""
+    tensors = [t for t in args if isinstance(t, Tensor) and t.ndim in (2, 3)]
+    for shares in tensors:
+        of_images = shares.squeeze(-1).squeeze(1) if shares.ndim == 3 else shares
+        if of_images.ndim != 2 or of_images.shape[1] < 3:
+            continue
+        weighed = any(
+            t.ndim == 3 and t.shape[:2] == of_images.shape for t in tensors if t is not shares
+        )
+        if weighed and of_images.is_floating_point() and not_attention(of_images) is None:
+            low, high = of_images.detach().aminmax()
+            return bool(high > low * 1.001)
+    return False
 
 
 _Operands = tuple[Tensor, Tensor, Tensor, Change]

@@ -27,7 +27,14 @@ from torch.utils.hooks import RemovableHandle
 
 from ..errors import UnsupportedModelError
 from ..support.interrupts import raise_deferred_interrupt
-from .attention_product import PRODUCTS, attention_product, not_attention
+from .attention_product import (
+    PRODUCTS,
+    WEIGHINGS,
+    attention_product,
+    not_attention,
+    pooling_product,
+    weighs_tokens,
+)
 from .calls import AttentionCall, BlockCall
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
 from .flex import ChangedScores, asks_for_gradients, flex_attention, is_flex
@@ -73,6 +80,8 @@ class Capture(TorchFunctionMode):
     ----------
     rejected : dict
         For blocks, a product that has the shape of attention and is none, and why.
+    weighs_tokens_in : str or None
+        Where tokens are weighed, after all blocks, by shares in a way that is not followed.
     graph_breaks : GraphBreaks
         Where the pass left the autograd graph.
     """
@@ -92,6 +101,7 @@ class Capture(TorchFunctionMode):
         self.attention_calls: list[AttentionCall] = []
         self.block_calls: dict[int, BlockCall] = {}
         self.rejected: dict[int, str] = {}
+        self.weighs_tokens_in: str | None = None
         self.graph_breaks = GraphBreaks()
         self._paths = {module: path for path, module in model.named_modules()}
         self._model = model
@@ -216,7 +226,9 @@ class Capture(TorchFunctionMode):
         whole = self._written_out.follow(func, args, result)
         if whole is not None and whole.explains(args[0]):
             return self._record(whole.q, whole.k, whole.v, result, whole.scale, whole.bias)
-        if func not in PRODUCTS or self.block is None or not self._may_be_tokens(result):
+        if self.block is None:
+            return self._pooled(func, args, result)
+        if func not in PRODUCTS or not self._may_be_tokens(result):
             return result
         product = attention_product(func, args, result, self._batch_of(args))
         if product is None:
@@ -229,6 +241,20 @@ class Capture(TorchFunctionMode):
         nothing = v.new_empty(*v.shape[:-1], 0)
         call = self._call(nothing, nothing, v, product.out, 1.0, None, weights)
         return self._folded_or_not(call, result, product.restore)
+
+    def _pooled(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
+        """Take note of a product after all blocks that pools their tokens; what to go on with."""
+        if func not in PRODUCTS | WEIGHINGS or len(self.block_calls) < len(self._blocks):
+            return result
+        if func in WEIGHINGS and weighs_tokens(args):
+            self.weighs_tokens_in = self._path
+        product = pooling_product(args, result) if func in PRODUCTS else None
+        if product is None:
+            return result
+        v, weights = product.v, product.weights
+        nothing = v.new_empty(*weights.shape[:-1], 0), v.new_empty(*v.shape[:-1], 0)
+        call = self._call(*nothing, v, product.out, 1.0, None, weights)
+        return product.restore(self._report(call))
 
     def _folded_or_not(
         self, call: AttentionCall, result: Tensor, restore: Callable[[Tensor], Tensor]

@@ -28,7 +28,7 @@ from ..targets.user_target import TargetLike, resolve
 from .checks.attention import check_attention
 from .checks.classes import classes_as_seen
 from .checks.images import check_images
-from .checks.readout import readout_as_seen
+from .checks.readout import readout_as_seen, weighed_by_shares
 from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .gradients import gradients_or_why_not
@@ -144,6 +144,8 @@ def trace(
         check_images(layers[0], vit)
         vit = heads_as_seen(vit, layers)
         vit, read = readout_as_seen(vit, logits, layers[-1].output, tokens, pool)
+        if pool is None and capture.weighs_tokens_in is not None:
+            read = weighed_by_shares(read, capture.weighs_tokens_in)
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(

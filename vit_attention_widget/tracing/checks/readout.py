@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from ...models.measured import (
 from ...models.token_layout import TokenLayout
 from ..read_tokens import ReadTokens
 
-__all__ = ["readout_as_seen"]
+__all__ = ["readout_as_seen", "weighed_by_shares"]
 
 _TRACE_WITH_GRADIENTS = (
     "its norm and head, run again on the tokens of its last block, do not give its logits, so what "
@@ -80,6 +81,16 @@ def readout_as_seen(
         return _with(vit, "max", None), ReadTokens(patches)
     unknown = None if _always(vit, output, rows) else _depends(rows, tokens)
     return _with(vit, "mean", None), ReadTokens(rows, unknown)
+
+
+def weighed_by_shares(read: ReadTokens, path: str) -> ReadTokens:
+    """The tokens that are read, where they are weighed in a way that was not followed."""
+    return replace(
+        read,
+        unknown=f"{path or 'its forward'} weighs its tokens by shares that it makes of them; to be "
+        "followed this must be a matrix product: torch.matmul(weights.transpose(1, 2), tokens) "
+        "with weights [batch, token, 1]",
+    )
 
 
 def _described(vit: VisionTransformer, tokens: TokenLayout) -> tuple[int, ...]:
