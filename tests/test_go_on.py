@@ -195,3 +195,26 @@ def test_the_first_look_goes_on() -> None:
     np.testing.assert_array_equal(session.importance, whole.importance)
     for each in (whole, session):
         each.close()
+
+
+def test_two_clicks_on_cancel_are_as_one() -> None:
+    job = Job("a", "a", lambda _: None)
+    job.pause()
+    job.pause()
+    with pytest.raises(JobPaused):
+        job.check()
+
+
+def test_a_class_whose_trace_was_cancelled_is_not_said_to_be_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = vaw.Session(tiny(), PICTURE, 1)
+    assert session.wait(60)
+    lane = session._context.lanes.quick
+    monkeypatch.setattr(lane, "submit", lambda job: lane._waiting.__setitem__(job.slot, job))
+    session.target = None
+    assert session.decision["follows_prediction"]
+    session.cancel()
+    assert session.target == 1
+    assert not session.decision["follows_prediction"]
+    session.close()

@@ -71,8 +71,8 @@ class Job:
         self._cancelled.set()
 
     def pause(self) -> None:
-        """Ask the job to stop where it can go on."""
-        self.is_paused = not self.is_cancelled
+        """Ask the job to stop where it can go on; what was paused already stays so."""
+        self.is_paused = self.is_paused or not self.is_cancelled
         self._cancelled.set()
 
     @property

@@ -535,7 +535,11 @@ class Session(CheckedSelections):
                 lanes.quick.pause("trace")
             else:
                 lanes.quick.cancel("trace")
-                context.explained.restore()
+                explained = context.explained
+                explained.restore()
+                follows = explained.follows_prediction and explained.other is None
+                if self.decision:  # "the predicted class" was said at once
+                    self.decision = {**self.decision, "follows_prediction": follows}
                 describe_subject(context)
                 with context.quietly():
                     self.pruned_heads = head_pairs(shown.head_mask)

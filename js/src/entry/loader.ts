@@ -45,7 +45,7 @@ async function found(host: Host): Promise<[Lifecycle, Host]> {
 export default {
   async initialize(host: Host): Promise<void> {
     const [widget, itself] = await found(host);
-    widget.initialize(itself);
+    if (!host.signal.aborted) widget.initialize(itself);
   },
   async render(host: Host): Promise<() => void> {
     const [widget, itself] = await found(host);
