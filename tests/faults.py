@@ -172,8 +172,10 @@ class _Pictures(list[Any]):
 def something_was_computed(name: str, fault: str, where: float) -> bool:
     """Whether a part was complete when the fault came, so that it must be kept."""
     function, (place, _) = FUNCTIONS[name], FAULTS[fault]
-    if place in ("picture", "data"):
-        return not function.reads_first and where * function.count > function.at_once
+    if place in ("picture", "data"):  # so many images come before the fault
+        before = int(where * function.count)
+        before = before if place == "picture" else max(1, round(where * function.count)) - 1
+        return not function.reads_first and before >= function.at_once
     return where > 0.5
 
 

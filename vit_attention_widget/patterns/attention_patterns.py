@@ -118,6 +118,14 @@ class AttentionPatterns(Unfinished):
         """Number of images that the patterns were learned from."""
         return self._count
 
+    def set_done(self, images: object) -> None:
+        """Take the number of images out of a file; files of earlier releases do not say it."""
+        if images is None:
+            images = len({int(image) for image in self.family().heads[:, 0]})
+        if type(images) is not int:
+            raise ValueError("it does not say of how many images it is")
+        self._count = images
+
     def __iter__(self) -> Iterator[tuple[FamilyName, PatternFamily]]:
         return iter(self.families.items())
 

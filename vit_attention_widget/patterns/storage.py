@@ -10,6 +10,7 @@ from torch import Tensor
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
+from ..results.unfinished import extent_from
 from .pattern_family import PatternFamily
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def write_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
         "clusters": patterns.num_clusters,
         "seeds": patterns.seeds,
         "families": families,
+        "images": patterns.done,
+        **patterns._about_extent(),
     }
     write_tensors(path, _KIND, tensors, about)
 
@@ -51,6 +54,8 @@ def read_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
             for name, family in about["families"].items()
         }
         patterns.fingerprint = ModelFingerprint.read(model, tensors["model"])
+        patterns.error, patterns.total, patterns.ongoing = extent_from(about)
+        patterns.set_done(about.get("images"))
 
 
 def _of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ..support.warn import warn_caller
 from .error_text import error_from, error_text
 from .storage import JsonObject
 
-__all__ = ["Unfinished", "counted", "extent_from", "warn_if_stopped"]
+__all__ = ["Extent", "Unfinished", "counted", "extent_from", "warn_if_stopped"]
 
 _Result = TypeVar("_Result", bound="Unfinished")
 
@@ -79,7 +79,11 @@ class Unfinished:
         }
 
 
-def extent_from(about: JsonObject) -> tuple[Exception | None, int | None, bool]:
+Extent: TypeAlias = tuple[Exception | None, int | None, bool]
+"""``error``, ``total`` and ``ongoing``."""
+
+
+def extent_from(about: JsonObject) -> Extent:
     """``error``, ``total`` and ``ongoing`` out of a file; files of earlier releases lack some."""
     total, ongoing = about.get("total"), about.get("ongoing", False)
     if not (total is None or type(total) is int) or not isinstance(ongoing, bool):

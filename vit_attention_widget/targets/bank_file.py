@@ -11,6 +11,7 @@ from torch import Tensor
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
 from ..results.storage import read_tensors, write_tensors
+from ..results.unfinished import Extent, extent_from
 
 if TYPE_CHECKING:
     from .memory_bank import MemoryBank
@@ -38,6 +39,7 @@ def save(bank: MemoryBank, path: str | Path) -> None:
         "class_names": bank.class_names,
         "k": bank.k,
         "temperature": bank.temperature,
+        **bank._about_extent(),
     }
     tensors = {
         "features": bank.features,
@@ -47,8 +49,8 @@ def save(bank: MemoryBank, path: str | Path) -> None:
     write_tensors(path, _KIND, tensors, about)
 
 
-def load(path: str | Path) -> BankParts:
-    """What a bank is made of, read from a file."""
+def load(path: str | Path) -> tuple[BankParts, Extent]:
+    """What a bank is made of, and how far it is, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
     with reading(path):
         model = about["model"]
@@ -60,6 +62,7 @@ def load(path: str | Path) -> BankParts:
             "k": about["k"],
             "temperature": about["temperature"],
         }
+        extent = extent_from(about)
         features, labels, count = parts["features"], parts["labels"], len(parts["class_names"])
         outside = labels.numel() == 0 or int(labels.min()) < 0 or int(labels.max()) >= count
         if not features.is_floating_point() or labels.dtype != torch.int64:
@@ -73,4 +76,4 @@ def load(path: str | Path) -> BankParts:
             )
         if not features.isfinite().all():
             raise ValueError("its features hold NaN or infinite values. Fit the bank again")
-    return parts
+    return parts, extent

@@ -320,9 +320,10 @@ class MemoryBank(Unfinished):
         ParameterError
             If the file holds no memory bank, or one of another model.
         """
-        parts = bank_file.load(path)
+        parts, extent = bank_file.load(path)
         with reading(path):
             bank = cls(**parts)
+            bank.error, bank.total, bank.ongoing = extent
         if model is not None:
             bank.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
         return bank
