@@ -20,7 +20,11 @@ CELLS = [
 def test_what_was_computed_is_kept(name: str, fault: str, where: float) -> None:
     tried = attempt(name, fault, where)
     assert tried.hit
-    assert tried.error is not None
+    if tried.error is None:  # it came in a check after all that is measured, which goes without it
+        assert FAULTS[fault][0] in ("nan", "model for good")
+        assert tried.partial.complete
+        assert differences(name, tried.partial) < 1e-12
+        return
     if something_was_computed(name, fault, where):
         assert tried.partial is not None
     if tried.partial is not None:

@@ -102,8 +102,8 @@ def kept_result() -> Any:
     ...     importance = vaw.head_importance(model, scene.image, progress=stop)
     ... except KeyboardInterrupt:
     ...     importance = vaw.kept_result()
-    >>> importance.how_far
-    '16 of 24 heads'
+    >>> importance.complete
+    False
     >>> importance = vaw.head_importance(model, scene.image, start=importance)
     >>> importance.complete
     True
