@@ -81,8 +81,9 @@ def integrated_gradients(
 
     The integrand is far from even: norms take contrast out, so that on a trained ViT-Tiny nine
     tenths of a class's logit come within the first 6 % of the way from the mean color. Quadrature
-    of the whole way misses the change by 3 to 43 % with 32 steps there, and by 1 to 7 % with 64. So
-    the way is cut into parts in which the target changes alike: 32 steps miss it by 1 %.
+    of the whole way missed the change of three photographs by 3 to 43 % with 32 steps. So the way
+    is cut into parts in which the target changes alike: on 13 photographs 32 steps miss it by 1 to
+    11 %, 3 % in the median, and 64 steps by 3 % at most (``benchmarks/completeness.py``).
 
     Examples
     --------
