@@ -19,7 +19,7 @@ from ..runs.folder import kept_in
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, ProgressLike, part_of, reporting
-from ..support.stopped import free_frames, is_stop, stops_remembered
+from ..support.stopped import free_frames, is_stop, raised_remembered
 from ..tracing.trace import Trace
 from .clusters import Cluster
 from .collecting import CollectedHeads, collect_heads, count_in, model_of
@@ -169,8 +169,8 @@ class AttentionPatterns(Unfinished):
         UserWarning
             If an error ends it after the first images: the patterns are learned from those; after
             the first family: the patterns are that family. The error is in ``.error``. After Ctrl-C
-            and cancel :func:`~vit_attention_widget.kept_result` returns the heads that were
-            collected.
+            and cancel, and after an error before the first family is learned, which is raised,
+            :func:`~vit_attention_widget.kept_result` returns the heads that were collected.
         """
         total = count_in(model_or_trace, images)
         kept = kept_in(
@@ -180,7 +180,7 @@ class AttentionPatterns(Unfinished):
             _checked(start),
             lambda: manifest("AttentionPatterns.fit", model_of(model_or_trace)),
         )
-        with reporting(progress) as report, stops_remembered(kept.gained):
+        with reporting(progress) as report, raised_remembered(kept.gained):
             collecting = part_of(report, 0, _COLLECTING)
             error: Exception | None = None
             try:

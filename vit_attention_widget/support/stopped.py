@@ -30,8 +30,8 @@ __all__ = [
     "keeping",
     "kept_result",
     "partial_of",
+    "raised_remembered",
     "remember",
-    "stops_remembered",
 ]
 
 _last: Any = None
@@ -50,13 +50,13 @@ def keeping(so_far: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def stops_remembered(so_far: Callable[[], object]) -> Iterator[None]:
-    """As :func:`keeping`, and a stop is remembered for :func:`kept_result`."""
+def raised_remembered(so_far: Callable[[], object]) -> Iterator[None]:
+    """As :func:`keeping`, and what is raised is remembered for :func:`kept_result`."""
     try:
         with keeping(so_far):
             yield
     except BaseException as error:
-        if is_stop(error) and partial_of(error) is not None:
+        if partial_of(error) is not None:
             remember(error, partial_of(error))
         raise
 
