@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import numpy as np
 import pytest
 import timm
@@ -51,6 +52,20 @@ def replies(explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch) -> list[tup
 def ask(explorer: vaw.Explorer, content: Any) -> None:
     explorer._handle_custom_msg(content, [])
     assert explorer.wait(60)
+
+
+@pytest.mark.parametrize("cls", [*CLASSES, vaw.AttentionPatternMap])
+def test_each_takes_a_layout(explorer: vaw.Explorer, cls: type) -> None:
+    by_words = cls(session=explorer.session, layout={"width": "444px"})
+    assert (by_words.layout.width, by_words.layout.height) == ("444px", None)
+    layout = ipywidgets.Layout(height="300px")
+    widget = cls(session=explorer.session, layout=layout)
+    assert widget.layout is layout
+    widget.close()
+    assert layout.comm is not None  # it is the user's, who may want it again
+    words = by_words.layout
+    by_words.close()
+    assert words.comm is None
 
 
 @pytest.mark.parametrize("cls", CLASSES)

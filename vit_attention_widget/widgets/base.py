@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import traitlets
-from ipywidgets import widget_serialization
+from ipywidgets import Layout, widget_serialization
 from numpy.typing import NDArray
 from torch import nn
 from traitlets import Bunch
@@ -49,6 +49,7 @@ class WidgetOptions(Selections, total=False):
     models: Mapping[str, nn.Module | VisionTransformer] | None
     class_names: ClassNamesLike | None
     output: OutputKind | None
+    layout: Layout | Mapping[str, str] | None
 
 
 class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
@@ -70,6 +71,10 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         Other models by name, to compare with.
     class_names, output : optional
         What the classes are called, and what the model's outputs are, see the session.
+    layout : ipywidgets.Layout or dict, optional
+        How large the widget is and where it stands in boxes, tabs and grids, e.g.
+        ``{"width": "600px"}``. By default it takes the width that it is given, and in a row of
+        widgets a share of it.
     **selection
         Any of the session's selections, e.g. ``selected_layer=3``.
 
@@ -110,6 +115,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         models: Mapping[str, nn.Module | VisionTransformer] | None = None,
         class_names: ClassNamesLike | None = None,
         output: OutputKind | None = None,
+        layout: Layout | Mapping[str, str] | None = None,
         **selection: Unpack[Selections],
     ) -> None:
         self._owns_session = session is None
@@ -137,7 +143,9 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         self._observer = weakly(self._from_session)  # a shared session outlives its widgets
         bundle = bundle_of(type(self), self.stem)
         names = [*SELECTIONS, *RESULTS, "importance"]
-        super().__init__(_bundle=bundle, **{name: getattr(session, name) for name in names})
+        placed = {} if layout is None else {"layout": layout}
+        mirrored = {name: getattr(session, name) for name in names}
+        super().__init__(_bundle=bundle, **placed, **mirrored)
         session.observe(self._observer, names=names)
         self.observe(self._to_session, names=list(SELECTIONS))
         for name in names:  # what a thread found between the copy and the observer

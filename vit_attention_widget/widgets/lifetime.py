@@ -15,6 +15,7 @@ from typing import Any, ClassVar, ParamSpec
 
 import anywidget
 from IPython.core.getipython import get_ipython
+from ipywidgets import Layout
 from ipywidgets.widgets import widget as registry
 
 __all__ = ["ReachableWidget", "weakly"]
@@ -36,6 +37,7 @@ class ReachableWidget(anywidget.AnyWidget):
     _all: ClassVar[weakref.WeakSet[ReachableWidget]] = weakref.WeakSet()
 
     def __init__(self, *args: object, **kwargs: object) -> None:
+        self._owns_layout = not isinstance(kwargs.get("layout"), Layout)  # else it is the user's
         self._places: dict[str, str] = {}  # cells where it came up, and in which run of them
         super().__init__(*args, _view_count=0, **kwargs)  # 0: pages are to count their views
         self._all.add(self)
@@ -49,11 +51,11 @@ class ReachableWidget(anywidget.AnyWidget):
         self._hold(False)
 
     def close(self) -> None:
-        """Take the widget away, and its layout unless another widget has it too."""
+        """Take the widget away, and its layout unless that was given, or another widget has it."""
         if self.comm is not None:  # else it is closed already, or was never open
             layout = self.layout
             super().close()
-            if not any(layout is other for other in _layouts()):
+            if self._owns_layout and not any(layout is other for other in _layouts()):
                 layout.close()
 
     def _repr_mimebundle_(
