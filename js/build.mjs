@@ -67,7 +67,7 @@ const bundles = await context({
   charset: "utf8",
   // Names of our own that stand there often, and that neither the kernel nor the page knows.
   mangleProps:
-    /^(traits|tensors|testid|brush|atlas|hovered(Head|Layer|Map)?|shown(Head|Token)|kernelRows|headScale|showBefore|toggle(Pruned\w*|Plain)|importanceBefore|layerDecisions|broughtThumbnails|comparisonMaps|strengthTensors|patternsHere|cell(Width|Height)|takeOver|targetName|patchesRefused)$/,
+    /^(store|info|saves|dragging|thumbnail|colours?|strengthSet|importances|placeOf|herePoints|headView|meanwhile|byManager|lastOverlay|classShares|remembered|toured|zoomBy|on(Threshold|Cluster|Move|Choose|Point|Present|Toggle|Reset|Lasso|End)|disconnected|traits|tensors|testid|brush|atlas|hovered(Head|Layer|Map)?|shown(Head|Token)|kernelRows|headScale|showBefore|toggle(Pruned\w*|Plain)|importanceBefore|layerDecisions|broughtThumbnails|comparisonMaps|strengthTensors|patternsHere|cell(Width|Height)|takeOver|targetName|patchesRefused)$/,
   define: { "Number.NaN": "NaN", "Number.POSITIVE_INFINITY": "Infinity" },
   legalComments: "none",
   metafile: true,

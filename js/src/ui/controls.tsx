@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { consume } from "./keys";
+import { SaveMenu } from "./save_menu";
 
 interface Option<T extends string> {
   key: T;
@@ -95,6 +96,10 @@ export function Panel(props: {
   note?: ComponentChildren;
   controls?: ComponentChildren;
   name: string;
+  /** What its files are called; by default its name. */
+  saves?: string;
+  /** Its numbers as CSV. */
+  table?: (() => string) | undefined;
   children: ComponentChildren;
 }) {
   const beside = useContext(BesideTitle);
@@ -104,7 +109,10 @@ export function Panel(props: {
         <h3>{props.title}</h3>
         {beside}
         <span class="vaw-muted vaw-note">{props.note}</span>
-        <span class="vaw-controls">{props.controls}</span>
+        <span class="vaw-controls">
+          {props.controls}
+          <SaveMenu name={props.saves ?? props.name} table={props.table} />
+        </span>
       </header>
       {props.children}
     </section>

@@ -1,43 +1,38 @@
-// Takes a figure home: as a picture, a drawing, or its numbers.
+// Takes a panel home: as a picture, a drawing, or its numbers.
 
 import { useSignal } from "@preact/signals";
-import type { RefObject } from "preact";
-import { download, labelledCanvas, pngOf, svgFile } from "../draw/figures";
+import { useRef } from "preact/hooks";
+import { download, pngOf } from "../draw/figures";
+import { figureOf } from "../draw/panel_figure";
 
 interface Props {
-  /** What holds the figure: a drawing, or a canvas with labels. */
-  figure: RefObject<HTMLElement>;
   name: string;
-  /** The numbers as CSV. */
-  table: () => string;
+  /** The numbers as CSV, where there are some. */
+  table?: (() => string) | undefined;
 }
 
-export function SaveMenu({ figure, name, table }: Props) {
+/** Stands in what it saves: a panel, or a folded part of one. */
+export function SaveMenu({ name, table }: Props) {
   const open = useSignal(false);
   const failed = useSignal("");
-  const drawing = (use: (svg: string, width: number, height: number) => void) => {
-    const stage = figure.current;
-    if (!stage) return;
-    const shown = stage.querySelector<SVGSVGElement>("svg:not(.vaw-pictogram)");
-    const element = shown ?? labelledCanvas(stage.querySelector(".vaw-heads-stage") ?? stage);
-    if (!element) return;
-    const svg = svgFile(element);
-    const { width, height } = element.getBoundingClientRect();
-    if (!shown) element.remove();
-    use(svg, width, height);
+  const menu = useRef<HTMLSpanElement>(null);
+  const figure = () => {
+    const part = menu.current?.closest<HTMLElement>(".vaw-fold, .vaw-panel");
+    return part ? figureOf(part) : null;
   };
   const ways: Record<string, () => void> = {
-    PNG: () =>
-      drawing(async (svg, width, height) => {
-        const picture = await pngOf(svg, width, height).catch(() => null);
-        if (picture) download(`${name}.png`, picture);
-        else failed.value = "This browser could not draw the PNG; SVG may work.";
-      }),
-    SVG: () => drawing((svg) => download(`${name}.svg`, svg)),
-    CSV: () => download(`${name}.csv`, table()),
+    PNG: async () => {
+      const drawing = figure();
+      if (!drawing) return;
+      const picture = await pngOf(drawing.svg, drawing.width, drawing.height).catch(() => null);
+      if (picture) download(`${name}.png`, picture);
+      else failed.value = "This browser could not draw the PNG; SVG may work.";
+    },
+    SVG: () => download(`${name}.svg`, figure()?.svg ?? ""),
+    ...(table && { CSV: () => download(`${name}.csv`, table()) }),
   };
   return (
-    <span class="vaw-save">
+    <span ref={menu} class="vaw-save">
       <button
         type="button"
         aria-expanded={open.value}

@@ -5,6 +5,7 @@ import { useCallback, useMemo } from "preact/hooks";
 import { STREAMED_TOKENS } from "../../state/attention";
 import { exceededBy, linksAbove, type Matrix, scales } from "../../state/matrix";
 import type { Store } from "../../state/store";
+import { matrixTable } from "../../state/tables";
 import { headName, number, tokenName } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
@@ -123,8 +124,14 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
 export function HeadDetailView({ store }: { store: Store }) {
   const { selected_layer, selected_head } = store.traits;
   const head = headName(selected_layer.value, selected_head.value);
+  const matrix = store.attention.matrix(selected_layer.value, selected_head.value) ?? undefined;
   return (
-    <Panel title={`Attention matrix: ${head}`} name="head-detail">
+    <Panel
+      title={`Attention matrix: ${head}`}
+      name="head-detail"
+      saves="matrix"
+      table={matrix && (() => matrixTable(matrix))}
+    >
       <HeadDetail store={store} />
     </Panel>
   );

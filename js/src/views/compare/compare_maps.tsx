@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { csv, download } from "../../draw/figures";
+import { csv } from "../../draw/figures";
 import type { Compared, ComparedScores, Comparison, ModelInfo } from "../../protocol/schema";
 import {
   type CompareScale,
@@ -90,13 +90,6 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
           <CompareMatrix {...{ info, comparison, lit, pair }} />
           <div class="vaw-row">
             <ColorBar low="−1" high="1" colormap="diverging" label="rank correlation" />
-            <button
-              type="button"
-              data-testid="compare-csv"
-              onClick={() => download("rank-correlation.csv", tableOf(info, comparison, scores))}
-            >
-              save CSV
-            </button>
           </div>
           <p class="vaw-muted">{correlationSays(comparison.of)}</p>
         </div>
@@ -156,6 +149,11 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
     <Panel
       title="Compare maps"
       name="compare"
+      table={
+        shown && fits
+          ? () => tableOf(info, shown.comparison, scoresOf(shown, store.traits.faithfulness.peek()))
+          : undefined
+      }
       note={shown && fits ? about(info, shown.comparison) : ""}
       controls={
         <Segmented

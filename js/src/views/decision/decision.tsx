@@ -3,6 +3,7 @@
 import type { Decision as Decided, DecisionRow, ModelInfo } from "../../protocol/schema";
 import { headKey } from "../../state/heads";
 import type { Store } from "../../state/store";
+import { decisionTable } from "../../state/tables";
 import { headName, now, output, outputName } from "../../state/words";
 import { Panel } from "../../ui/controls";
 import { headline } from "./headline";
@@ -107,7 +108,7 @@ export function Decision({ store }: { store: Store }) {
   // One logit gives yes and no, which do add up.
   const independent = info.output === "sigmoid" && info.num_classes > 2;
   return (
-    <Panel title="Decision" name="decision">
+    <Panel title="Decision" name="decision" table={() => decisionTable(decision)}>
       <p class="vaw-headline" role="status" data-testid="headline">
         {headline(info, decision)}
       </p>

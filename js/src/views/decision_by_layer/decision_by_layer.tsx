@@ -1,14 +1,13 @@
 // How the model came to decide: what it would say if it stopped after each layer (logit lens).
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { csv } from "../../draw/figures";
 import type { ModelInfo } from "../../protocol/schema";
 import { decidedAt, type LayerDecisions, layerDecisionsOf } from "../../state/layer_decisions";
 import type { Store } from "../../state/store";
 import { className } from "../../state/words";
 import { Panel } from "../../ui/controls";
-import { SaveMenu } from "../../ui/save_menu";
 import { ClassChip } from "./class_chip";
 import { LayerLines, valueSays } from "./layer_lines";
 import { PatchClasses, targetMap } from "./patch_classes";
@@ -76,7 +75,6 @@ function Shown({
   info: ModelInfo;
   decisions: LayerDecisions;
 }) {
-  const figure = useRef<HTMLDivElement>(null);
   const pointed = useSignal<number | null>(null);
   const last = decisions.layers - 1;
   const layer = useComputed(() =>
@@ -109,11 +107,8 @@ function Shown({
         <p data-testid="by-layer-says" aria-live="polite">
           {decisionsSay(info, decisions)}
         </p>
-        <SaveMenu figure={figure} name="by-layer" table={() => table(info, decisions)} />
       </div>
-      <div ref={figure}>
-        <LayerLines store={store} info={info} decisions={decisions} pointed={pointed} said={said} />
-      </div>
+      <LayerLines store={store} info={info} decisions={decisions} pointed={pointed} said={said} />
       <Values store={store} info={info} decisions={decisions} layer={layer.value} />
       <PatchClasses store={store} info={info} decisions={decisions} layer={layer} />
       {decisions.lines.some(({ before }) => before) && (
@@ -139,7 +134,11 @@ export function DecisionByLayer({ store }: { store: Store }) {
   if (!info) return null;
   const busy = store.status.value.state === "computing";
   return (
-    <Panel title="Decision by layer" name="by-layer">
+    <Panel
+      title="Decision by layer"
+      name="by-layer"
+      table={decisions && !decisions.refused ? () => table(info, decisions) : undefined}
+    >
       {problem.value && <p role="alert">{problem.value}</p>}
       {!current && decisions && !busy && (
         <button type="button" class="vaw-again" data-testid="by-layer-again" onClick={ask}>

@@ -1,7 +1,6 @@
 // What is left of the decision as ever more heads are removed, in several orders.
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
 import { linear } from "../../draw/scale";
 import type { Curve, ModelInfo } from "../../protocol/schema";
 import { headCount } from "../../state/heads";
@@ -32,7 +31,6 @@ type Order = ModelInfo["metrics"][number] | (typeof OTHERS)[number];
 
 export function CurvePanel({ store }: { store: Store }) {
   const [ref, width] = useWidth<HTMLDivElement>(560);
-  const figure = useRef<HTMLDivElement>(null);
   /** How many heads are removed where the pointer is. */
   const removed = useSignal<number | null>(null);
   const info = store.info.value;
@@ -46,23 +44,17 @@ export function CurvePanel({ store }: { store: Store }) {
         <span class="vaw-muted">remove heads by</span>
         <OrderChips store={store} orders={orders} />
         {curves.length > 0 && (
-          <SaveMenu
-            figure={figure}
-            name="curve"
-            table={() => curveTable(store.traits.curves.peek())}
-          />
+          <SaveMenu name="curve" table={() => curveTable(store.traits.curves.peek())} />
         )}
       </div>
-      <div ref={figure}>
-        <div ref={ref} />
-        {curves.length === 0 ? (
-          <p class="vaw-muted">
-            Choose an order: heads are removed one after another, the least important first.
-          </p>
-        ) : (
-          <CurvePlot curves={curves} info={info} width={width} removed={removed} />
-        )}
-      </div>
+      <div ref={ref} />
+      {curves.length === 0 ? (
+        <p class="vaw-muted">
+          Choose an order: heads are removed one after another, the least important first.
+        </p>
+      ) : (
+        <CurvePlot curves={curves} info={info} width={width} removed={removed} />
+      )}
       {curves.map(([key, curve], i) => (
         <CurveRow
           key={key}

@@ -1,6 +1,6 @@
 // Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
 
-import { useCallback, useMemo, useRef } from "preact/hooks";
+import { useCallback, useMemo } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
 import type { Store } from "../../state/store";
@@ -10,7 +10,6 @@ import { useWidth } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
-import { SaveMenu } from "../../ui/save_menu";
 import { SinkNote } from "../../ui/sink_note";
 import { CurvePanel } from "./curve_panel";
 import { HeadCells } from "./head_cells";
@@ -127,7 +126,6 @@ function Grid({ store, info }: { store: Store; info: ModelInfo }) {
 
 export function HeadGrid({ store }: { store: Store }) {
   const info = store.info.value;
-  const figure = useRef<HTMLDivElement>(null);
   const select = useCallback((metric: string) => store.set({ metric }), [store]);
   if (!info) return null;
   const grid = store.headView.value === "grid";
@@ -135,6 +133,7 @@ export function HeadGrid({ store }: { store: Store }) {
     <Panel
       title="Heads"
       name="heads"
+      table={() => importanceTable(info, store.importance.peek())}
       controls={
         <>
           <Select
@@ -153,18 +152,11 @@ export function HeadGrid({ store }: { store: Store }) {
               store.headView.value = view;
             }}
           />
-          <SaveMenu
-            figure={figure}
-            name="heads"
-            table={() => importanceTable(info, store.importance.peek())}
-          />
         </>
       }
     >
       <Readout store={store} />
-      <div ref={figure}>
-        {grid ? <Grid store={store} info={info} /> : <HeadChart store={store} info={info} />}
-      </div>
+      {grid ? <Grid store={store} info={info} /> : <HeadChart store={store} info={info} />}
       <PruneTools store={store} />
       <div class="vaw-row">
         {grid && (

@@ -14,6 +14,7 @@ import {
   says,
 } from "../../state/overview";
 import type { Store } from "../../state/store";
+import { imageTable } from "../../state/tables";
 import { counted } from "../../state/words";
 import { Panel, Segmented } from "../../ui/controls";
 import { ImageCard } from "./image_card";
@@ -171,6 +172,7 @@ export function ImageOverview({ store }: { store: Store }) {
     <Panel
       title="Images by what their heads do"
       name="images"
+      table={overview ? () => imageTable(info, overview) : undefined}
       controls={set && <OpenByNumber store={store} total={info.set_size} />}
     >
       {!set && (

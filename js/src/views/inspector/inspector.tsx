@@ -2,6 +2,7 @@
 
 import { attentionMap, largeAttention } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
+import { mapTable } from "../../state/tables";
 import { directionWords, headName, tokenName } from "../../state/words";
 import { attentionSays, DirectionPicker, HeadPicker } from "../../ui/attention_controls";
 import { ColorBar } from "../../ui/colorbar";
@@ -19,7 +20,13 @@ export function Inspector({ store }: { store: Store }) {
   const [layer, head] = [selected_layer.value, selected_head.value];
   const shown = largeAttention(store, info, layer, head);
   return (
-    <Panel title="Patch" name="inspector" controls={<DirectionPicker store={store} />}>
+    <Panel
+      title="Patch"
+      name="inspector"
+      saves="attention"
+      controls={<DirectionPicker store={store} />}
+      table={() => mapTable([[attentionSays(store, info, layer, head), attentionMap(store, info)]])}
+    >
       <div class="vaw-inspect">
         <div class="vaw-inspect-picture">
           <p class="vaw-says" aria-live="polite">

@@ -3,9 +3,10 @@
 import { useSignal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
 import type { ModelInfo, Scale } from "../../protocol/schema";
-import { mapsShown, shownMap } from "../../state/maps";
+import { explanationMap, mapsShown, shownMap } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
+import { mapTable } from "../../state/tables";
 import { BeforeAfter } from "../../ui/before_after";
 import { Canvas } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
@@ -90,6 +91,10 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
     <Panel
       title="How the decision forms"
       name="scrubber"
+      saves="layers"
+      table={() =>
+        mapTable(info.num_heads.map((_, layer) => [layer, explanationMap(store, info, layer)]))
+      }
       note={[store.decision.value?.target_name, "after each layer"].filter(Boolean).join(", ")}
       controls={
         <>

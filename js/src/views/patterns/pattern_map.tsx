@@ -6,6 +6,7 @@ import type { FamilyInfo, FamilyName, ModelInfo } from "../../protocol/schema";
 import { headCount, headsInOrder, placeAmong } from "../../state/heads";
 import { hereOf } from "../../state/patterns";
 import type { Store } from "../../state/store";
+import { headTable } from "../../state/tables";
 import { Panel, Segmented } from "../../ui/controls";
 import { PatternReading } from "./pattern_reading";
 import { PatternScatter } from "./pattern_scatter";
@@ -30,10 +31,22 @@ export function PatternMapView({ store }: { store: Store }) {
   const families = FAMILIES.filter(({ key }) => patterns.families?.[key]);
   const family = families.find(({ key }) => key === wanted.value)?.key ?? "patches";
   const about = patterns.families?.[family];
+  const here = hereOf(family, store.patternsHere.value);
+  const names = about?.clusters.map((one) => one.name) ?? [];
   return (
     <Panel
       title={TITLE}
       name="patterns"
+      table={
+        here
+          ? () =>
+              headTable(info, {
+                x: (_layer, _head, i) => here.points[2 * i] ?? Number.NaN,
+                y: (_layer, _head, i) => here.points[2 * i + 1] ?? Number.NaN,
+                cluster: (_layer, _head, i) => names[here.labels[i] ?? -1] ?? "",
+              })
+          : undefined
+      }
       controls={
         families.length > 1 && (
           <Segmented

@@ -4,6 +4,7 @@
 import type { ModelInfo, Overlay } from "../../protocol/schema";
 import { mapOnPicture, type OnPicture, overlayShown } from "../../state/overlay";
 import type { Store } from "../../state/store";
+import { mapTable } from "../../state/tables";
 import { methodName } from "../../state/words";
 import { attentionSays, DirectionPicker, HeadPicker } from "../../ui/attention_controls";
 import { BeforeAfter } from "../../ui/before_after";
@@ -71,6 +72,8 @@ export function Picture({ store }: { store: Store }) {
     <Panel
       title="Picture"
       name="inspector"
+      saves="picture"
+      table={() => mapTable([[says, mapOnPicture(store, info)]])}
       controls={
         <Segmented
           label="what lies on the picture"

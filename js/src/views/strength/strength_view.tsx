@@ -5,6 +5,7 @@ import { linear } from "../../draw/scale";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { type Strength, strengthOf } from "../../state/strength";
+import { headTable } from "../../state/tables";
 import { headName, number, percent } from "../../state/words";
 import { BOTTOM, LEFT, numbered, PlumbLine, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
@@ -158,8 +159,22 @@ export function StrengthPlots({ store }: { store: Store }) {
 }
 
 export function StrengthView({ store }: { store: Store }) {
+  const info = store.info.value;
+  const strength = strengthOf(store.strengthTensors.value, store.strengthSet.value);
   return (
-    <Panel title="Attention distance and entropy" name="strength">
+    <Panel
+      title="Attention distance and entropy"
+      name="strength"
+      table={
+        info && strength
+          ? () =>
+              headTable(info, {
+                "entropy (nats)": strength.entropy,
+                "distance (pixels)": strength.distance,
+              })
+          : undefined
+      }
+    >
       <StrengthPlots store={store} />
     </Panel>
   );

@@ -1,7 +1,7 @@
 // What pruning changed: which of the other heads matter more, or less, once some are missing.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import type { Decision, ModelInfo } from "../../protocol/schema";
 import { type Changes, changesOf, changeTable } from "../../state/changes";
 import { headKey } from "../../state/heads";
@@ -9,7 +9,6 @@ import type { Store } from "../../state/store";
 import { counted, headName, number, output } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Select } from "../../ui/controls";
-import { SaveMenu } from "../../ui/save_menu";
 import { ChangeGrid } from "./change_grid";
 
 const NOTHING =
@@ -67,7 +66,6 @@ function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
 
 function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
   const { store, info, decision } = props;
-  const figure = useRef<HTMLDivElement>(null);
   const problem = useSignal("");
   const [before, after] = [store.importanceBefore.value, store.importance.value];
   const version = store.traits._version.value;
@@ -96,15 +94,8 @@ function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
         <p data-testid="changes-say" aria-live="polite">
           {changesSay(info, decision, changes)}
         </p>
-        <SaveMenu
-          figure={figure}
-          name="changes"
-          table={() => changeTable(changes, before.metric)}
-        />
       </div>
-      <div ref={figure}>
-        <ChangeGrid store={store} info={info} changes={changes} />
-      </div>
+      <ChangeGrid store={store} info={info} changes={changes} />
       <ColorBar
         low={-changes.most}
         high={changes.most}
@@ -121,12 +112,19 @@ export function WhatChanged({ store }: { store: Store }) {
   const decision = store.decision.value;
   if (!info) return null;
   const pruned = decision && decision.pruned.length > 0;
+  const [before, after] = [store.importanceBefore.value, store.importance.value];
+  const measured = decision && before && after;
   const waits = store.traits.pruned_heads.value.length > 0;
   const stale = decision && `${decision.pruned}` !== `${store.traits.pruned_heads.value}`;
   return (
     <Panel
       title="What changed"
       name="changes"
+      table={
+        measured
+          ? () => changeTable(changesOf(info, before, after, decision.pruned), before.metric)
+          : undefined
+      }
       controls={
         <Select
           label="metric"
