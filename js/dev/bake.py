@@ -84,6 +84,11 @@ def images(given: str | None) -> list[tuple[object, int]] | None:
     return [(Path(given).parent / row["file"], int(row["imagenet_class"])) for row in rows]
 
 
+def in_script(value: object) -> str:
+    """JSON that does not end the script in which it stands."""
+    return json.dumps(value).replace("</", "<\\/")
+
+
 def page(
     session: vaw.Session,
     stem: str,
@@ -117,9 +122,9 @@ body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
 <body style="{style}" data-jp-theme-light="{str(not dark).lower()}"><div id="widget"></div>
 <script type="module">
 const SCRIPT = "{script}";
-const STATE = {json.dumps(state)};
+const STATE = {in_script(state)};
 const LAYERS = {json.dumps(layers)};
-const REPLIES = {json.dumps(replies or {})};
+const REPLIES = {in_script(replies or {})};
 {host}
 </script>"""
 

@@ -7,8 +7,8 @@ export interface Figure {
   height: number;
 }
 
-const CONTROLS = `input, select, .vaw-controls, .vaw-panel-tools, .vaw-tools, .vaw-fold, .vaw-aloud,
-  button:not(.vaw-fold-head, .vaw-class, .vaw-explain, .vaw-small)`;
+const CONTROLS = `.vaw-field, .vaw-controls, .vaw-panel-tools, .vaw-tools, .vaw-fold, .vaw-aloud,
+  .vaw-bring, input, button:not(.vaw-fold-head, .vaw-chip, .vaw-explain, .vaw-small)`;
 /** What is kept of the page's style, as the file has none. */
 const DRAWN = ["fill", "stroke", "stroke-width", "fill-opacity", "font-size", "font-family"];
 const EDGE = 12;
@@ -50,7 +50,7 @@ export function figureOf(root: HTMLElement): Figure {
     const stops = style.backgroundImage.match(/rgba?\([^)]*\)/g) ?? [];
     const outlined = style.outlineStyle !== "none";
     const bordered = style.borderLeftStyle !== "none";
-    let fill = /, 0\)$/.test(style.backgroundColor) ? "none" : style.backgroundColor;
+    let fill = /^rgba.*, 0\)$/.test(style.backgroundColor) ? "none" : style.backgroundColor;
     if (stops.length > 0) {
       const id = `colors-${parts.length}`;
       fill = `url(#${id})`;
