@@ -60,7 +60,9 @@ def test_prune_by_click_and_undo(lab: Lab) -> None:
 
 
 def test_drag_over_several_heads(lab: Lab) -> None:
-    start = lab.page.locator(f"{GRID} [data-testid=head-0-0]").first.bounding_box()
+    first = lab.page.locator(f"{GRID} [data-testid=head-0-0]").first
+    first.evaluate("(head) => head.scrollIntoView({block: 'center'})")
+    start = first.bounding_box()
     end = lab.page.locator(f"{GRID} [data-testid=head-1-1]").first.bounding_box()
     assert start is not None
     assert end is not None

@@ -67,7 +67,9 @@ def _differences(records: Sequence[LayerRecord]) -> list[float]:
         is_fused = record.weights is None and record.change is None and record.bias is None
         kind = (record.q.shape, record.v.shape, record.scale, record.q.dtype, record.v.dtype)
         has_heads = record.v.shape[1] > 0  # all may be cut
-        together.setdefault(kind if is_fused and has_heads else number, []).append(number)
+        one_type = record.q.dtype == record.k.dtype == record.v.dtype  # not so under autocast
+        alike = is_fused and has_heads and one_type
+        together.setdefault(kind if alike else number, []).append(number)
     parts = [
         _difference(records[numbers[0]])[None]
         if isinstance(kind, int)
