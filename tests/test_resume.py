@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import vit_attention_widget as vaw
 from tests.faults import FUNCTIONS, TINY, images, whole
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.runs import folder
+from vit_attention_widget.runs.manifest import digest_of_images
 
 RESUMED = [name for name in FUNCTIONS if name != "compare"]
 QUICK = ("head_importance",)
@@ -188,3 +190,28 @@ def test_an_error_and_then_the_same_call(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same("head_importance", run("head_importance", tmp_path))
+
+
+def test_what_traces_mask_and_functions_do_tells_runs_apart(tmp_path: Path) -> None:
+    model, pictures = TINY.build(), images(2)
+    whole_trace = vaw.trace(model, pictures, gradients=False)
+    masked_trace = vaw.trace(model, pictures, head_mask={0: [0]}, gradients=False)
+    vaw.attention_strength(whole_trace, resume=tmp_path / "strength")
+    with pytest.raises(ParameterError, match="its head_mask is"):
+        vaw.attention_strength(masked_trace, resume=tmp_path / "strength")
+    where = tmp_path / "importance"
+    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", resume=where)
+    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", resume=where)
+    with pytest.raises(ParameterError, match="its target is"):
+        vaw.head_importance(
+            model, pictures, lambda logits: logits[:, 1], metric="taylor", resume=where
+        )
+
+
+def test_a_file_that_was_written_over_is_another_image(tmp_path: Path) -> None:
+    file = tmp_path / "image.bmp"
+    digests = []
+    for color in ("red", "blue"):
+        Image.new("RGB", (8, 8), color).save(file)  # of one size
+        digests.append(digest_of_images([str(file)]))
+    assert digests[0] != digests[1]

@@ -20,6 +20,7 @@ from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, ProgressLike, part_of, reporting
 from ..support.stopped import free_frames, is_stop, raised_remembered
+from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
 from .clusters import Cluster
 from .collecting import CollectedHeads, collect_heads, count_in, model_of
@@ -178,7 +179,11 @@ class AttentionPatterns(Unfinished):
             CollectedHeads,
             lambda parts: CollectedHeads.joined(parts, total),
             _checked(start),
-            lambda: manifest("AttentionPatterns.fit", model_of(model_or_trace)),
+            lambda: manifest(
+                "AttentionPatterns.fit",
+                model_of(model_or_trace),
+                head_mask=masks_of(model_or_trace),
+            ),
         )
         with reporting(progress) as report, raised_remembered(kept.gained):
             collecting = part_of(report, 0, _COLLECTING)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
 
 
 def digest_of_images(images: Sequence[object] | Tensor) -> str:
-    """What tells images apart: their values, or the path and size of a file."""
+    """What tells images apart: their values, or what a file holds."""
     together = hashlib.blake2b(digest_size=16)
     for image in images:
         if isinstance(image, Tensor):
@@ -97,9 +98,9 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
         elif isinstance(image, bytes | bytearray):
             together.update(image)
         elif isinstance(image, str | Path):
-            file = Path(image)
-            size = file.stat().st_size if file.is_file() else 0
-            together.update(f"{image} {size}".encode())
+            together.update(f"{image} ".encode())
+            if Path(image).is_file():
+                together.update(Path(image).read_bytes())
         else:
             together.update(type(image).__name__.encode())
         together.update(b";")
@@ -118,8 +119,18 @@ def _said(value: object) -> Any:
         listed = [_said(each) for each in value]
         long = len(listed) > 20
         return f"{len(listed)} ({_digest(json.dumps(listed).encode())})" if long else listed
+    if isinstance(value, FunctionType):  # by what it does: a name may come to mean another
+        closed = [_said(cell.cell_contents) for cell in value.__closure__ or ()]
+        body = json.dumps([_said_code(value.__code__), _said(value.__defaults__), closed])
+        return f"{value.__qualname__} {_digest(body.encode())}"
     name = getattr(value, "name", None) or getattr(value, "__qualname__", None)
     return str(name or type(value).__name__)
+
+
+def _said_code(code: CodeType) -> list[object]:
+    """What a function does, wherever it is written."""
+    constants = [_said_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), constants]
 
 
 def _short(value: object) -> str:

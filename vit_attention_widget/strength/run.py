@@ -23,7 +23,7 @@ from ..support.deprecation import renamed_keywords
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_of
 from ..support.stopped import keeping
-from ..tracing.model_or_trace import check_nothing_beside_trace
+from ..tracing.model_or_trace import check_nothing_beside_trace, masks_of
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .offset_sums import OffsetSums
@@ -59,7 +59,9 @@ def attention_strength_steps(
         AttentionStrength,
         lambda parts: _joined(parts, total),
         _checked(start),
-        lambda: manifest("attention_strength", vit, renormalize=renormalize),
+        lambda: manifest(
+            "attention_strength", vit, renormalize=renormalize, head_mask=masks_of(model_or_trace)
+        ),
     )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):

@@ -8,14 +8,14 @@ from torch import nn
 
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
-from ..models.head_index import HeadsLike
+from ..models.head_index import Heads, HeadsLike
 from ..models.images import ImageLike
 from ..support.progress import ProgressLike
 from ..targets.user_target import TargetLike
 from .run import trace
 from .trace import Trace
 
-__all__ = ["as_trace", "check_nothing_beside_trace"]
+__all__ = ["as_trace", "check_nothing_beside_trace", "masks_of"]
 
 
 def as_trace(
@@ -61,3 +61,9 @@ def check_nothing_beside_trace(**arguments: object) -> None:
             f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
             "instead of the trace, or options by name (metric=..., layer=...)."
         )
+
+
+def masks_of(model_or_traces: object) -> list[Heads]:
+    """The masked heads of a trace, or of each of some traces; none of a model."""
+    traces = model_or_traces if isinstance(model_or_traces, list | tuple) else [model_or_traces]
+    return [trace.head_mask for trace in traces if isinstance(trace, Trace)]
