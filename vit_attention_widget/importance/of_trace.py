@@ -16,7 +16,7 @@ from .result import HeadImportance, Part
 from .taylor import taylor
 from .upper_layers import recorded_outcome
 
-__all__ = ["steps_of_trace"]
+__all__ = ["steps_of_trace", "unmasked_heads"]
 
 
 def steps_of_trace(
@@ -34,7 +34,7 @@ def steps_of_trace(
     labels = _labels(trace, exact)
     _check_defined(trace, metrics)
     baseline = _baseline(trace, labels)
-    heads = _heads_left(trace)
+    heads = unmasked_heads(trace)
     left = heads if exact else 0
     if before is None:
         shape = (trace.batch_size, trace.num_layers, max(trace.num_heads))
@@ -119,5 +119,6 @@ def _baseline(trace: Trace, labels: Tensor | None) -> Tensor:
         return trace.probabilities.new_full((trace.batch_size,), torch.nan)
 
 
-def _heads_left(trace: Trace) -> int:
+def unmasked_heads(trace: Trace) -> int:
+    """How many heads there are to remove."""
     return sum(trace.num_heads) - sum(len(heads) for heads in trace.head_mask.values())

@@ -110,8 +110,7 @@ def measured(
     before = kept.get(first, images)
     if before is not None and len(before) != len(images):  # of other batches than now
         before = None
-    is_done = before is not None and before.complete
-    for part in measure(before) if before is None or not is_done else [before]:
+    for part in [before] if before is not None and before.complete else measure(before):
         kept.put(first, part, images)
         if part.complete:
             first, images = first + len(part), images[len(part) :]

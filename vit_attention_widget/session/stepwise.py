@@ -25,11 +25,17 @@ class Stepwise(Generic[Step]):
         Given a progress callback; yields ever more of the result.
     take : callable
         Given each value, in the lane's thread.
+
+    Attributes
+    ----------
+    latest : Step or None
+        The value that was taken last.
     """
 
     def __init__(
         self, steps: Callable[[Progress], Iterator[Step]], take: Callable[[Step], None]
     ) -> None:
+        self.latest: Step | None = None
         self._steps = steps
         self._take = take
         self._progress: Progress = no_progress
@@ -43,6 +49,7 @@ class Stepwise(Generic[Step]):
             self._iteration = self._steps(self._report)
         iteration, self._iteration = self._iteration, None
         for value in iteration:
+            self.latest = value
             self._take(value)
             if self._pause is not None:
                 self._iteration = iteration

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS
@@ -48,12 +47,13 @@ class CurveStudy(Study):
         if order not in ORDERS:
             raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
         context, total = self._context, sum(self._context.vit.num_heads)
-        images, latest = context.image_set, _Latest()
+        images, index, shown_at = context.image_set, self._target_index, 0.0
 
         def steps(progress: Progress) -> Iterator[PruningCurve]:
+            nonlocal index
             context.wait_for_trace()  # a curve is of its class
             context.shown()
-            latest.index = self._target_index
+            index = self._target_index
             metric: CurveMetric = "accuracy" if context.labels else "probability"
             yield from pruning_curve_steps(
                 context.vit,
@@ -66,35 +66,25 @@ class CurveStudy(Study):
 
         def show() -> None:
             with context.lock:
-                other_target = images is None and self._target_index != latest.index
-                if context.image_set is images and not other_target and latest.curve is not None:
-                    drawn = {**self._traits.curves, str(order): _payload(latest.curve, total)}
+                other_target = images is None and self._target_index != index
+                if context.image_set is images and not other_target and work.latest is not None:
+                    drawn = {**self._traits.curves, str(order): _payload(work.latest, total)}
                     self._traits.curves = drawn
 
         def take(curve: PruningCurve) -> None:
-            latest.curve = curve
-            if len(curve.order) == total or time.monotonic() - latest.shown_at > _EVERY:
-                latest.shown_at = time.monotonic()
+            nonlocal shown_at
+            if len(curve.order) == total or time.monotonic() - shown_at > _EVERY:
+                shown_at = time.monotonic()
                 show()
 
         def says() -> str:
             show()
-            count = 0 if latest.curve is None else len(latest.curve.order)
+            count = 0 if work.latest is None else len(work.latest.order)
             return f"{count} of {total} heads masked by {order}"
 
-        context.do(
-            context.lanes.longest, order, f"masking heads by {order}", Stepwise(steps, take),
-            says=says,
-        )  # fmt: skip
-
-
-@dataclass
-class _Latest:
-    """A growing curve, the class that it is of, and when it was last shown."""
-
-    curve: PruningCurve | None = None
-    index: tuple[int, ...] | None = None
-    shown_at: float = 0.0
+        work = Stepwise(steps, take)
+        label = f"masking heads by {order}"
+        context.do(context.lanes.longest, order, label, work, says=says)
 
 
 def _payload(curve: PruningCurve, total: int) -> Curve:

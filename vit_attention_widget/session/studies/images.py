@@ -140,7 +140,7 @@ class ImageStudy(Study):
                 traits._overview = {**traits._overview, "measuring": "", "done": 0}
 
         self._do(
-            context.lanes.longest, "weighing heads", layout.work, take, dropped,
+            context.lanes.longest, "weighing heads", layout, take, dropped,
             says=says, go_on=lambda: self.lay_out(metric, layout),
         )  # fmt: skip
 
@@ -169,17 +169,15 @@ class ImageStudy(Study):
         )  # fmt: skip
 
 
-class _Layout:
-    """Images that are being laid out: what is known so far, and the work, which may be left."""
+class _Layout(Stepwise[ImageOverview]):
+    """Images that are being laid out; what is known so far is published now and then."""
 
     def __init__(self, steps: Callable[[Progress], Iterator[ImageOverview]]) -> None:
-        self.latest: ImageOverview | None = None
         self.publish: Callable[[ImageOverview], None] = lambda _: None
-        self.work = Stepwise(steps, self._take)
         self._shown_at = time.monotonic()
+        super().__init__(steps, self._now_and_then)
 
-    def _take(self, overview: ImageOverview) -> None:
-        self.latest = overview
+    def _now_and_then(self, overview: ImageOverview) -> None:
         if overview.layout == "in order" and time.monotonic() - self._shown_at > _EVERY:
             self._shown_at = time.monotonic()
             self.publish(overview)

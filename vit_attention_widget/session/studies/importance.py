@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...importance.metrics import Metric
+from ...importance.of_trace import unmasked_heads
 from ...importance.run import HeadImportance, head_importance_steps
 from ...protocol.schema.tensors import BaselineMetadata, ImportanceTables
 from ...protocol.tensors import encode
@@ -125,12 +126,11 @@ class ImportanceStudy(Study):
             return head_importance_steps(trace, metric=tuple(tables), progress=progress)
 
         def says() -> str:
-            exact = next((table for name, table in tables.items() if name != "taylor"), None)
-            known = 0 if exact is None else int(np.isfinite(exact).sum())
-            total = sum(trace.num_heads) - sum(map(len, trace.head_mask.values()))
-            return f"{known} of {total} heads"
+            nothing = f"0 of {unmasked_heads(trace)} heads"
+            return nothing if work.latest is None else work.latest.how_far
 
-        context.do(context.lanes.long, slot, label, Stepwise(steps, take), done, says=says)
+        work = Stepwise(steps, take)
+        context.do(context.lanes.long, slot, label, work, done, says=says)
 
 
 def _encoded(tables: dict[Metric, Table], baseline: float) -> bytes:

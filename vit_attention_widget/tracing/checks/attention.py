@@ -65,9 +65,9 @@ def _differences(records: Sequence[LayerRecord]) -> list[float]:
     together: dict[object, list[int]] = {}
     for number, record in enumerate(records):
         is_fused = record.weights is None and record.change is None and record.bias is None
-        kind = (record.q.shape, record.v.shape, record.scale, record.q.dtype, record.v.dtype)
         has_heads = record.v.shape[1] > 0  # all may be cut
         one_type = record.q.dtype == record.k.dtype == record.v.dtype  # not so under autocast
+        kind = (record.q.shape, record.v.shape, record.scale, record.q.dtype)
         alike = is_fused and has_heads and one_type
         together.setdefault(kind if alike else number, []).append(number)
     parts = [
