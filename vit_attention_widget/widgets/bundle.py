@@ -31,8 +31,9 @@ def bundle_of(cls: type, stem: str) -> Bundle | None:
     """Make a class of widgets ready; what its instances share, or None where each has its own.
 
     Notebooks have models that all widgets of a page reach, live, saved and exported. Other hosts
-    may not: there each widget has all its code. A file is never put on the class, except to work on
-    it: anywidget would hold the widgets for it.
+    may not: there, and where the environment variable ``VAW_INLINE`` is set, each widget has all
+    its code. A file is never put on the class, except to work on it: anywidget would hold the
+    widgets for it.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def bundle_of(cls: type, stem: str) -> Bundle | None:
     if os.environ.get("VAW_DEV"):  # anywidget watches paths and reloads them in the browser
         _put(cls, _esm=script, _css=style)
         return None
-    if not _in_notebook():
+    if os.environ.get("VAW_INLINE") or not _in_notebook():
         _put(cls, _esm=script, _css=style, as_text=True)
         return None
     _put(cls, _esm=_STATIC / "loader.js", as_text=True)

@@ -25,12 +25,19 @@ async function load(script: string): Promise<Lifecycle> {
   return widget;
 }
 
+const NOT_REACHED =
+  "The code of this widget is not on this page: run its cell again. Where the host lets no widget " +
+  "reach another, restart the kernel with the environment variable VAW_INLINE=1.";
+
 /** The widget's code, and its host with the sheet that comes with the code. */
-async function found(host: Host): Promise<[Lifecycle, Host]> {
+async function withCode(host: Host): Promise<[Lifecycle, Host]> {
   const reference = String(host.model.get("_bundle")).slice("IPY_MODEL_".length);
-  const bundle = await host.model.widget_manager?.get_model?.(reference);
-  const script = String(bundle?.get("script"));
+  const bundle = await Promise.resolve(host.model.widget_manager?.get_model?.(reference)).catch(
+    () => undefined,
+  );
+  const script = bundle?.get("script");
   const style = String(bundle?.get("style"));
+  if (typeof script !== "string" || script === "") throw new Error(NOT_REACHED);
   if (!loaded.has(script)) loaded.set(script, load(script));
   if (!document.getElementById("vaw-style")) {
     const sheet = document.head.appendChild(document.createElement("style"));
@@ -44,11 +51,16 @@ async function found(host: Host): Promise<[Lifecycle, Host]> {
 
 export default {
   async initialize(host: Host): Promise<void> {
-    const [widget, itself] = await found(host);
-    if (!host.signal.aborted) widget.initialize(itself);
+    const code = await withCode(host).catch(() => null); // the view says why
+    if (code && !host.signal.aborted) code[0].initialize(code[1]);
   },
   async render(host: Host): Promise<() => void> {
-    const [widget, itself] = await found(host);
-    return widget.render(itself);
+    try {
+      const [widget, itself] = await withCode(host);
+      return widget.render(itself);
+    } catch (error) {
+      host.el.textContent = error instanceof Error ? error.message : String(error);
+      return () => undefined;
+    }
   },
 };
