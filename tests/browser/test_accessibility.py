@@ -107,8 +107,8 @@ def test_axe_finds_what_is_wrong(browser: Browser, pages: Path) -> None:
     page.add_script_tag(path=AXE)
     page.locator("[data-testid=layer-slider]").evaluate("(it) => it.removeAttribute('aria-label')")
     page.locator(".vaw-panel h3").evaluate("(it) => { it.style.color = '#cccccc' }")
-    found = findings(page)
-    assert [line.split(" (")[0] for line in found] == ["color-contrast", "label"]
+    lines = findings(page)
+    assert [line.split(" (")[0] for line in lines] == ["color-contrast", "label"]
     page.close()
 
 

@@ -74,10 +74,10 @@ def cell(lab: Lab, number: int) -> Locator:
         }""",
         number,
     )
-    found = lab.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
-    found.locator(".vaw-root .vaw-panel").first.wait_for()
+    there = lab.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
+    there.locator(".vaw-root .vaw-panel").first.wait_for()
     lab.page.wait_for_timeout(700)
-    return found
+    return there
 
 
 def sizes(place: Locator) -> list[tuple[float, float]]:
@@ -119,25 +119,19 @@ def test_beside_a_button_it_takes_the_rest(lab: Lab) -> None:
     assert outside == 0
 
 
-def test_every_tab_shows_its_widget_in_full_width(lab: Lab) -> None:
-    tab = cell(lab, TAB)
-    width = tab.locator(".widget-tab").bounding_box()["width"]  # type: ignore[index]
-    for number, name in enumerate(WIDGETS):
-        lab.python(f"tab.selected_index = {number}")
+@pytest.mark.parametrize(
+    ("number", "kind", "edges"), [(TAB, "tab", 48), (ACCORDION, "accordion", 60)]
+)
+def test_every_page_of_a_box_shows_its_widget_in_full_width(
+    lab: Lab, number: int, kind: str, edges: int
+) -> None:
+    box = cell(lab, number)
+    width = box.locator(f".widget-{kind}").bounding_box()["width"]  # type: ignore[index]
+    for page, name in enumerate(WIDGETS):
+        lab.python(f"{kind}.selected_index = {page}")
         lab.page.wait_for_timeout(400)
-        [(wide, outside)] = sizes(tab)
-        assert width - 48 <= wide <= width, name
-        assert outside == 0, name
-
-
-def test_every_fold_of_an_accordion_too(lab: Lab) -> None:
-    accordion = cell(lab, ACCORDION)
-    width = accordion.locator(".widget-accordion").bounding_box()["width"]  # type: ignore[index]
-    for number, name in enumerate(WIDGETS):
-        lab.python(f"accordion.selected_index = {number}")
-        lab.page.wait_for_timeout(400)
-        [(wide, outside)] = sizes(accordion)
-        assert width - 60 <= wide <= width, name
+        [(wide, outside)] = sizes(box)
+        assert width - edges <= wide <= width, name
         assert outside == 0, name
 
 
