@@ -49,6 +49,17 @@ const buttons = {
   },
 };
 
+/** Names of our own that stand there often, and that neither the kernel nor the page knows. */
+const OURS =
+  /^(store|info|allSinks|filled|canUndo|canRedo|resetPruned|saves|dragging|thumbnail|colours?|strengthSet|importances|placeOf|herePoints|headView|meanwhile|byManager|lastOverlay|classShares|remembered|toured|zoomBy|on(Threshold|Cluster|Move|Choose|Point|Present|Toggle|Reset|Lasso|End)|disconnected|traits|tensors|testid|brush|atlas|hovered(Head|Layer|Map)?|shown(Head|Token)|kernelRows|headScale|showBefore|toggle(Pruned\w*|Plain)|importanceBefore|layerDecisions|broughtThumbnails|comparisonMaps|strengthTensors|patternsHere|cell(Width|Height)|takeOver|targetName|patchesRefused)$/;
+
+// The kernel would not know them: no name of the protocol may be among them.
+const PROTOCOL = readFileSync("src/protocol/schema.ts", "utf8").match(
+  /^ +"?\w+"?(?=\??:)|(?<=")\w+(?=")/gm,
+);
+const taken = PROTOCOL.map((name) => name.replaceAll(/\W/g, "")).filter((name) => OURS.test(name));
+if (taken.length > 0) throw new Error(`build.mjs shortens names of the protocol: ${taken}`);
+
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const common = { outdir: out, minify: true, format: "esm", target: "es2022" };
@@ -65,9 +76,7 @@ const bundles = await context({
   },
   inject: ["jsx.mjs"],
   charset: "utf8",
-  // Names of our own that stand there often, and that neither the kernel nor the page knows.
-  mangleProps:
-    /^(store|info|saves|dragging|thumbnail|colours?|strengthSet|importances|placeOf|herePoints|headView|meanwhile|byManager|lastOverlay|classShares|remembered|toured|zoomBy|on(Threshold|Cluster|Move|Choose|Point|Present|Toggle|Reset|Lasso|End)|disconnected|traits|tensors|testid|brush|atlas|hovered(Head|Layer|Map)?|shown(Head|Token)|kernelRows|headScale|showBefore|toggle(Pruned\w*|Plain)|importanceBefore|layerDecisions|broughtThumbnails|comparisonMaps|strengthTensors|patternsHere|cell(Width|Height)|takeOver|targetName|patchesRefused)$/,
+  mangleProps: OURS,
   define: { "Number.NaN": "NaN", "Number.POSITIVE_INFINITY": "Infinity" },
   legalComments: "none",
   metafile: true,
