@@ -29,14 +29,14 @@ describe("the large picture", () => {
     });
     expect(says()).toBe("LeGrad");
     const info = store.info.value;
-    expect(info && mapOnPicture(store, info)).toBe(map);
+    expect(info && mapOnPicture(store)).toBe(map);
     await act(() => {
       store.hoveredMap.value = null;
     });
     const plain = root.querySelectorAll<HTMLElement>('[role="radio"]')[2];
     await act(() => plain?.click());
     expect(model.values.overlay).toBe("plain");
-    expect(info && mapOnPicture(store, info)).toBeNull();
+    expect(info && mapOnPicture(store)).toBeNull();
   });
 
   it("goes back from the plain picture to what lay on it", async () => {
@@ -59,17 +59,22 @@ describe("the large picture", () => {
     if (!info) throw new Error("no info");
     const high = (head: number) => shownAttention(store, info, head)?.high ?? Number.NaN;
     expect(high(-1)).toBe(high(0));
-    expect(attentionMap(store, info)?.high).toBeLessThan(high(0));
+    expect(attentionMap(store)?.high).toBeLessThan(high(0));
     store.headScale.value = "own";
-    expect(high(-1)).toBe(attentionMap(store, info)?.high);
+    expect(high(-1)).toBe(attentionMap(store)?.high);
   });
 });
 
 describe("attention sinks", () => {
   it("are so in more layers than one", async () => {
     const { store } = await showView(Picture);
-    const layers = new Map([0, 1].map((layer) => [layer, { sinks: layer === 0 ? [2, 3] : [3] }]));
+    const nothing = { bytes: new Uint8Array(98), scale: new Float32Array(14) };
+    const layers = new Map([
+      [0, { ...nothing, sinks: [2, 3] }],
+      [1, { ...nothing, sinks: [3] }],
+    ]);
     Object.assign(store.attention, { layers });
+    store.attention.filled.value += 1;
     expect(store.attention.sinks(0)).toEqual([3]);
     expect(store.attention.sinks(1)).toEqual([3]);
   });

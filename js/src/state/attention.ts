@@ -1,7 +1,7 @@
 // Attention matrices of the layers, streamed in after the first paint and kept in the browser, so
 // that hovering and clicking never wait for the kernel.
 
-import { effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Requests } from "../protocol/requests";
 import { decode } from "../protocol/safetensors";
 import type { ModelInfo } from "../protocol/schema";
@@ -39,6 +39,13 @@ export class AttentionCache {
   /** Grows when a layer arrives or the cache is dropped; reading it subscribes a view. */
   readonly filled: Signal<number> = signal(0);
   private readonly layers = new Map<number, Layer>();
+  /** Sinks are so in another layer too: once may be what is in the picture. */
+  private readonly allSinks = computed(() => {
+    this.filled.value;
+    const layers = [...this.layers];
+    const twice = (sink: number) => layers.filter(([, l]) => l.sinks.includes(sink)).length > 1;
+    return new Map(layers.map(([layer, { sinks }]) => [layer, sinks.filter(twice)]));
+  });
   /** By token and direction, the longest unused first. */
   private readonly rows = new Map<string, Rows>();
   private abort = new AbortController();
@@ -76,16 +83,9 @@ export class AttentionCache {
     return this.layers.size === this.source.info.value?.num_layers;
   }
 
-  /**
-   * Patches of a layer that draw attention from all tokens, as they do in another layer too: once
-   * may be what is in the picture. None while that is not known.
-   */
+  /** Patches of a layer that draw attention from all tokens; none while that is not known. */
   sinks(layer: number): readonly number[] {
-    this.filled.value;
-    const here = this.layers.get(layer)?.sinks ?? [];
-    if (here.length === 0) return here;
-    const others = [...this.layers].filter(([other]) => other !== layer);
-    return here.filter((sink) => others.some(([, { sinks }]) => sinks.includes(sink)));
+    return this.allSinks.value.get(layer) ?? [];
   }
 
   hasLayer(layer: number): boolean {

@@ -1,9 +1,9 @@
 // What pruning did to the importance of the other heads: before and after, by the same metric.
 
-import { csv } from "../draw/figures";
 import type { Head, ModelInfo } from "../protocol/schema";
-import { headsInOrder } from "./heads";
+import { HeadSet, headsInOrder } from "./heads";
 import { type Importance, importanceAt, weightOf } from "./results";
+import { headTable } from "./tables";
 
 export interface Change {
   head: Head;
@@ -36,12 +36,10 @@ export function changesOf(
   after: Importance,
   pruned: readonly Head[],
 ): Changes {
-  const gone = new Set(pruned.map(String));
+  const gone = new HeadSet(pruned);
   const heads = headsInOrder(info.num_heads).map((head): Change => {
     const [was, is] = [importanceAt(before, ...head), importanceAt(after, ...head)];
-    const growth = gone.has(String(head))
-      ? Number.NaN
-      : weightOf(after, is) - weightOf(before, was);
+    const growth = gone.has(...head) ? Number.NaN : weightOf(after, is) - weightOf(before, was);
     return { head, before: was, after: is, growth };
   });
   const known = heads.filter(({ growth }) => Number.isFinite(growth));
@@ -62,7 +60,12 @@ export function changesOf(
   };
 }
 
-export function changeTable({ heads }: Changes, metric: string): string {
-  const rows = heads.map(({ head, before, after, growth }) => [...head, before, after, growth]);
-  return csv(["layer", "head", `${metric} before`, `${metric} after`, "growth"], rows);
+export function changeTable(info: ModelInfo, { heads }: Changes, metric: string): string {
+  const column = (of: (change: Change) => number) => (_layer: number, _head: number, i: number) =>
+    of(heads[i] as Change);
+  return headTable(info, {
+    [`${metric} before`]: column(({ before }) => before),
+    [`${metric} after`]: column(({ after }) => after),
+    growth: column(({ growth }) => growth),
+  });
 }

@@ -2,6 +2,7 @@
 
 import type { Heatmap } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
+import { derived } from "./derived";
 import { explanationMap } from "./maps";
 import type { NamedMap } from "./results";
 import { largeAttention, patchMap } from "./shown_attention";
@@ -29,11 +30,12 @@ export function overlayShown(store: Store, info: ModelInfo): OnPicture {
 }
 
 /** Its map; null of the plain picture, and while it is not known. */
-export function mapOnPicture(store: Store, info: ModelInfo): Heatmap | null {
-  const shown = overlayShown(store, info);
+export const mapOnPicture = derived((store): Heatmap | null => {
+  const info = store.info.value;
+  const shown = info && overlayShown(store, info);
+  if (!shown || shown.kind === "plain") return null;
   if (shown.kind === "map") return shown.named.map;
   if (shown.kind === "explanation") return explanationMap(store, info, shown.layer);
-  if (shown.kind === "plain") return null;
   const attention = largeAttention(store, info, shown.layer, shown.head);
   return attention && patchMap(info, attention);
-}
+});

@@ -2,6 +2,8 @@
 
 import { type Heatmap, limits } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
+import { derived } from "./derived";
+import { headsInOrder } from "./heads";
 import type { Store } from "./store";
 
 export interface ShownAttention {
@@ -71,8 +73,32 @@ export function largeAttention(
 }
 
 /** What the selected head is shown to attend to. */
-export function attentionMap(store: Store, info: ModelInfo): Heatmap | null {
+export const attentionMap = derived((store): Heatmap | null => {
+  const info = store.info.value;
   const { selected_layer, selected_head } = store.traits;
-  const shown = largeAttention(store, info, selected_layer.value, selected_head.value);
+  const shown = info && largeAttention(store, info, selected_layer.value, selected_head.value);
   return shown && patchMap(info, shown);
+});
+
+/** A head of the grid with the attention of the shown token, null while it is not known. */
+export interface HeadRow {
+  layer: number;
+  head: number;
+  row: Float32Array | null;
 }
+
+/** All heads, and the scale of all: nine of ten stay below it, sinks are left out. */
+export const headRows = derived((store): { rows: HeadRow[]; high: number } => {
+  const info = store.info.value;
+  if (!info) return { rows: [], high: 0 };
+  const token = store.shownToken.value;
+  const highs: number[] = [];
+  const rows = headsInOrder(info.num_heads).map(([layer, head]) => {
+    const row = new Float32Array(info.num_tokens);
+    if (!store.attention.read(layer, head, token, row)) return { layer, head, row: null };
+    highs.push(highOf(store, info, layer, row));
+    return { layer, head, row };
+  });
+  highs.sort((a, b) => a - b);
+  return { rows, high: highs[Math.floor(0.9 * (highs.length - 1))] ?? 0 };
+});

@@ -27,7 +27,7 @@ interface Props {
   store: Store;
   info: ModelInfo;
   /** The map that lies on the picture; a function that stays the same. */
-  map: (store: Store, info: ModelInfo) => Heatmap | null;
+  map: (store: Store) => Heatmap | null;
   /** What is painted on the picture itself, below the map; a function that stays the same. */
   tint?: (context: CanvasRenderingContext2D, width: number, height: number) => void;
   /** What the picture shows, for those who do not see it. */
@@ -46,7 +46,7 @@ export function PatchPicture(props: Props) {
       if (tint && picture.value) context.drawImage(picture.value, 0, 0, width, height);
       tint?.(context, width, height);
       const below = tint ? null : picture.value;
-      paintPicture(context, width, height, store, info, below, map(store, info));
+      paintPicture(context, width, height, store, info, below, map(store));
     },
     [store, info, picture, map, tint],
   );

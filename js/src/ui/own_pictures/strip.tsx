@@ -2,26 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { pixelsOf } from "../../draw/thumbnails";
 import type { Tensor } from "../../protocol/safetensors";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 
 /** Of a larger set the others are in the panel of images. */
 const SHOWN = 60;
-
-/** Paints one of many small pictures, [image, row, col, 3], as large as it is. */
-function paint(canvas: HTMLCanvasElement, pictures: Tensor<Uint8Array>, index: number): void {
-  const [, height = 1, width = 1] = pictures.shape;
-  canvas.width = width;
-  canvas.height = height;
-  const image = new ImageData(width, height);
-  const from = index * width * height * 3;
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) image.data[i * 4 + c] = pictures.data[from + i * 3 + c] ?? 0;
-    image.data[i * 4 + 3] = 255;
-  }
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-}
 
 interface ThumbProps {
   pictures: Tensor<Uint8Array>;
@@ -35,7 +22,10 @@ interface ThumbProps {
 function Thumb({ pictures, index, name, chosen, testid, onClick }: ThumbProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
-    if (canvas.current) paint(canvas.current, pictures, index);
+    const pixels = pixelsOf(pictures, index);
+    const element = canvas.current as HTMLCanvasElement;
+    Object.assign(element, { width: pixels.width, height: pixels.height });
+    element.getContext("2d")?.putImageData(pixels, 0, 0);
   }, [pictures, index]);
   return (
     <button

@@ -12,17 +12,19 @@ function parentOf(element: Element): Element | null {
   return element.parentElement ?? (root instanceof ShadowRoot ? root.host : null);
 }
 
-/** The upper edge of what can be seen of an element, in the window. */
-function seenFrom(element: Element): number {
-  let top = 0;
-  for (let at = parentOf(element); at; at = parentOf(at)) {
-    const { overflowY } = getComputedStyle(at);
-    const scrolls = (overflowY === "auto" || overflowY === "scroll") && at !== document.body;
-    if (scrolls && at.scrollHeight > at.clientHeight + 1) {
-      top = Math.max(top, at.getBoundingClientRect().top);
-    }
+/** What an element stands in that may scroll. */
+function scrollersOf(element: Element): Element[] {
+  const scrollers: Element[] = [];
+  for (let at = parentOf(element); at && at !== document.body; at = parentOf(at)) {
+    if (/auto|scroll/.test(getComputedStyle(at).overflowY)) scrollers.push(at);
   }
-  return top;
+  return scrollers;
+}
+
+/** The upper edge of what can be seen inside of these, in the window. */
+function seenFrom(scrollers: readonly Element[]): number {
+  const scrolled = scrollers.filter((at) => at.scrollHeight > at.clientHeight + 1);
+  return Math.max(0, ...scrolled.map((at) => at.getBoundingClientRect().top));
 }
 
 /** How far down a column of this height goes: to what is seen, but never out of its row. */
@@ -34,13 +36,14 @@ export function followed(rowTop: number, rowHeight: number, height: number, seen
 export function useFollow(on: boolean): RefObject<HTMLDivElement> {
   const row = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (!on) return;
+    if (!on || !row.current) return;
+    const scrollers = scrollersOf(row.current); // a page scrolls far more often than it changes
     const place = () => {
       const column = row.current?.firstElementChild as HTMLElement | null | undefined;
       if (!row.current || !column) return;
       const beside = getComputedStyle(row.current).flexDirection === "row";
       const { top, height } = row.current.getBoundingClientRect();
-      const down = beside ? followed(top, height, column.offsetHeight, seenFrom(row.current)) : 0;
+      const down = beside ? followed(top, height, column.offsetHeight, seenFrom(scrollers)) : 0;
       column.style.transform = down > 0 ? `translateY(${Math.round(down)}px)` : "";
     };
     place();

@@ -3,6 +3,7 @@
 import { useCallback, useMemo } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
+import { headRows } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";
 import { directionWords, number, tokenName } from "../../state/words";
@@ -14,7 +15,7 @@ import { SinkNote } from "../../ui/sink_note";
 import { CurvePanel } from "./curve_panel";
 import { HeadCells } from "./head_cells";
 import { HeadChart } from "./head_chart";
-import { importanceScale, layoutOf, sharedHigh } from "./head_grid_paint";
+import { importanceScale, layoutOf } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
 import { HeadsCanvas } from "./heads_canvas";
 import { PartialPanel } from "./partial_panel";
@@ -68,9 +69,9 @@ function Caption({ store, info }: { store: Store; info: ModelInfo }) {
 }
 
 /** Follows the pointer over the picture, too. */
-function GridColors({ store, info }: { store: Store; info: ModelInfo }) {
+function GridColors({ store }: { store: Store }) {
   const own = store.headScale.value === "own";
-  const high = own ? "highest" : `${number(sharedHigh(store, info))}+`;
+  const high = own ? "highest" : `${number(headRows(store).high)}+`;
   return (
     <ColorBar
       low="0"
@@ -163,7 +164,7 @@ export function HeadGrid({ store }: { store: Store }) {
           <>
             <Caption store={store} info={info} />
             <HeadScale store={store} />
-            <GridColors store={store} info={info} />
+            <GridColors store={store} />
           </>
         )}
         {info.metrics.length > 0 && <Legend store={store} />}

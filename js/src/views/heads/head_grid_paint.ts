@@ -5,7 +5,7 @@ import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/schema";
 import { pictureOf } from "../../state/pictures";
 import { type Importance, importanceAt } from "../../state/results";
-import { highOf, patchMap } from "../../state/shown_attention";
+import { headRows, highOf, patchMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { columnWidth, GAP, LEFT } from "../../ui/layer_columns";
 import { paintPlain } from "../../ui/paint_overlay";
@@ -47,22 +47,6 @@ export function importanceScale(importance: Importance | null): number {
   return Math.max(Math.abs(low), Math.abs(high), 1e-3);
 }
 
-/** The scale of all thumbnails: nine heads of ten stay below it; sinks are left out. */
-export function sharedHigh(store: Store, info: ModelInfo): number {
-  const token = store.shownToken.value;
-  const row = new Float32Array(info.num_tokens);
-  const highs: number[] = [];
-  info.num_heads.forEach((count, layer) => {
-    for (let head = 0; head < count; head++) {
-      if (store.attention.read(layer, head, token, row)) {
-        highs.push(highOf(store, info, layer, row));
-      }
-    }
-  });
-  highs.sort((a, b) => a - b);
-  return highs[Math.floor(0.9 * (highs.length - 1))] ?? 0;
-}
-
 /** The picture in grey, to be laid over heads so that one sees where in it they look. */
 function faint(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
   const known = faintPictures.get(picture);
@@ -91,22 +75,13 @@ export function paintHeads(
 ): void {
   const theme = themeOf(context.canvas);
   const [hurts, helps, muted] = [theme("hurts"), theme("helps"), theme("muted")];
-  const token = store.shownToken.value;
   const picture = pictureOf(store).value;
   const importance = store.importance.value;
   const scale = importanceScale(importance);
   const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
-  const cells: { layer: number; head: number; row: Float32Array | null }[] = [];
-  info.num_heads.forEach((count, layer) => {
-    for (let head = 0; head < count; head++) {
-      const row = new Float32Array(info.num_tokens);
-      const known = store.attention.read(layer, head, token, row);
-      cells.push({ layer, head, row: known ? row : null });
-    }
-  });
-  const shared = sharedHigh(store, info);
+  const { rows, high: shared } = headRows(store);
   const own = store.headScale.value === "own";
-  for (const { layer, head, row } of cells) {
+  for (const { layer, head, row } of rows) {
     const x = layout.left + layer * layout.cellWidth;
     const y = layout.top + head * layout.cellHeight;
     const pruned = store.pruned.value.has(layer, head);

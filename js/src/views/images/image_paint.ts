@@ -2,6 +2,7 @@
 
 import type { Box } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
+import { pixelsOf } from "../../draw/thumbnails";
 import type { Tensor } from "../../protocol/safetensors";
 import type { Place } from "./image_places";
 
@@ -21,14 +22,9 @@ export function atlasOf(tensor: Tensor | undefined): Atlas | null {
   canvas.width = across * width;
   canvas.height = Math.ceil(count / across) * height;
   const context = canvas.getContext("2d");
-  const pixels = new ImageData(width, height);
   for (let i = 0; i < count; i++) {
-    const from = i * width * height * 3;
-    for (let p = 0; p < width * height; p++) {
-      for (let c = 0; c < 3; c++) pixels.data[4 * p + c] = tensor.data[from + 3 * p + c] ?? 0;
-      pixels.data[4 * p + 3] = 255;
-    }
-    context?.putImageData(pixels, (i % across) * width, Math.floor(i / across) * height);
+    const [x, y] = [(i % across) * width, Math.floor(i / across) * height];
+    context?.putImageData(pixelsOf(tensor, i), x, y);
   }
   return { canvas, width, height };
 }

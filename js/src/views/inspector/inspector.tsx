@@ -1,6 +1,6 @@
 // Attention inspector: what a patch looks at, and what looks at it.
 
-import { attentionMap, largeAttention } from "../../state/shown_attention";
+import { attentionMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { mapTable } from "../../state/tables";
 import { directionWords, headName, tokenName } from "../../state/words";
@@ -18,14 +18,13 @@ export function Inspector({ store }: { store: Store }) {
   if (!info) return null;
   const { direction, selected_layer, selected_head, colormap } = store.traits;
   const [layer, head] = [selected_layer.value, selected_head.value];
-  const shown = largeAttention(store, info, layer, head);
   return (
     <Panel
       title="Patch"
       name="inspector"
       saves="attention"
       controls={<DirectionPicker store={store} />}
-      table={() => mapTable([[attentionSays(store, info, layer, head), attentionMap(store, info)]])}
+      table={() => mapTable([[attentionSays(store, info, layer, head), attentionMap(store)]])}
     >
       <div class="vaw-inspect">
         <div class="vaw-inspect-picture">
@@ -42,7 +41,7 @@ export function Inspector({ store }: { store: Store }) {
           <TokenChips store={store} info={info} />
           <ColorBar
             low={0}
-            high={shown?.high ?? Number.NaN}
+            high={attentionMap(store)?.high ?? Number.NaN}
             colormap={colormap.value}
             label="attention"
             hint="Share of the attention after the softmax. The heads of a layer share a scale; their mean has its own."

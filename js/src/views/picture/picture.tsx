@@ -43,7 +43,7 @@ export function pictureSays(store: Store, info: ModelInfo, shown: OnPicture): st
 }
 
 function Scale({ store, info, shown }: { store: Store; info: ModelInfo; shown: OnPicture }) {
-  const map = mapOnPicture(store, info);
+  const map = mapOnPicture(store);
   const { colormap, method } = store.traits;
   const explained = methodName(info, method.value);
   const label =
@@ -73,7 +73,7 @@ export function Picture({ store }: { store: Store }) {
       title="Picture"
       name="inspector"
       saves="picture"
-      table={() => mapTable([[says, mapOnPicture(store, info)]])}
+      table={() => mapTable([[says, mapOnPicture(store)]])}
       controls={
         <Segmented
           label="what lies on the picture"

@@ -122,7 +122,7 @@ export function WhatChanged({ store }: { store: Store }) {
       name="changes"
       table={
         measured
-          ? () => changeTable(changesOf(info, before, after, decision.pruned), before.metric)
+          ? () => changeTable(info, changesOf(info, before, after, decision.pruned), before.metric)
           : undefined
       }
       controls={
