@@ -18,7 +18,17 @@ interface StatusSignal {
   disconnect(listener: StatusListener): unknown;
 }
 
+/** A page of its own in place of a notebook. */
+export interface Page {
+  /** Whether a selection can be followed here; where not, the status says why. */
+  follows(changes: object): boolean;
+  /** Whether it only holds what was computed before. */
+  readonly saved: boolean;
+}
+
 export interface AnyModel {
+  /** Where there is no notebook. */
+  readonly page?: Page;
   /** What a notebook's models have in common. */
   readonly widget_manager?: Manager;
   get(name: string): unknown;

@@ -196,7 +196,8 @@ export class Store {
   /** Change selections here and, in one message, in the kernel. */
   set(changes: Partial<Selected>): void {
     this.watch.check();
-    if (this.disconnected.peek() && !this.canFollow(changes)) {
+    const page = this.model.page;
+    if (page ? !page.follows(changes) : this.disconnected.peek() && !this.canFollow(changes)) {
       this.refused.value += 1;
       return;
     }
@@ -210,6 +211,11 @@ export class Store {
       }
     });
     if (!this.disconnected.peek()) this.model.save_changes();
+  }
+
+  /** Whether this is a page of its own that only holds what was computed before. */
+  get saved(): boolean {
+    return this.model.page?.saved ?? false;
   }
 
   /** Whether what is chosen can be shown without the kernel. */

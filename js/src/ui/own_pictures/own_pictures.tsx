@@ -15,7 +15,7 @@ export function OwnPictures({ store, info }: { store: Store; info: ModelInfo }) 
   const input = useRef<HTMLInputElement>(null);
   const camera = useSignal(false);
   const { progress, problem, stop } = bringingOf(store);
-  const connected = !store.disconnected.value;
+  const connected = !store.disconnected.value && !store.saved;
   const sent = progress.value;
   return (
     <div ref={inside} class="vaw-own">

@@ -4,6 +4,7 @@ import { KERNEL_SAYS, type Store } from "../../state/store";
 
 export function StatusLine({ store }: { store: Store }) {
   if (store.disconnected.value) return <span class="vaw-status">without a kernel</span>;
+  if (store.saved) return <span class="vaw-status vaw-muted">saved page</span>;
   const { state, label, progress, milliseconds, paused } = store.status.value;
   if (state === "computing") {
     return (
@@ -52,7 +53,7 @@ export function ErrorBox({ store }: { store: Store }) {
   const error = store.status.value.error;
   if (!error) return null;
   return (
-    <div class="vaw-error" role="alert">
+    <div class={store.saved ? "vaw-error vaw-stays" : "vaw-error"} role="alert">
       <b>{error.message}</b> {error.hint}
       {error.details && (
         <details>
