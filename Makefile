@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
-JS := $(shell find js/src -type f) js/build.mjs js/package.json
+JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 
 # Processes that run tests, a core each. `make test WORKERS=0` runs all in one.
 WORKERS := 2

@@ -232,6 +232,16 @@ class TestCells:
         shared = "print(grid._bundle is first._bundle, 'vaw-root' in grid._bundle.style)"
         assert notebook.run(shared) == "True True"
 
+    def test_what_is_not_seen_at_first_is_sent_after_the_cell(self, notebook: Notebook) -> None:
+        make = "explorer = vaw.Explorer(session=grid.session)"
+        notebook.run("grid = make()")
+        assert notebook.run(f"{make}\nprint(explorer._more)") == "None"
+        first = "print(len(explorer._bundle.script) < 180_000, explorer._more.script[:14])"
+        assert notebook.run(first) == "True export default"
+        assert notebook.run(f"more = explorer._more\n{make}\nprint(explorer._more)") == "None"
+        assert notebook.run("print(explorer._more is more)") == "True"
+        assert notebook.run("print(grid._more)") == "None"  # it has no such panels
+
     def test_an_exported_page_has_the_code(self, notebook: Notebook) -> None:
         embed = (
             "from ipywidgets.embed import embed_data\n"

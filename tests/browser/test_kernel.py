@@ -46,6 +46,9 @@ def check_that_what_is_there_works(lab: Lab) -> None:
     picture.hover(position={"x": 160, "y": 160})
     assert picture.evaluate("(canvas) => canvas.toDataURL()") != pixels
     lab.page.mouse.move(5, 5)
+    lab.page.locator(f"{EXPLORER} [data-testid=view-detail]").click()
+    lab.page.locator(f"{EXPLORER} [data-testid=matrix]").wait_for()  # of the code sent later
+    lab.page.locator(f"{EXPLORER} [data-testid=view-detail]").click()
     headline = lab.page.locator(f"{EXPLORER} [data-testid=headline]").inner_text()
     notice = lab.page.locator(NOTICE)
     assert "needs the kernel" not in notice.inner_text()
@@ -102,4 +105,6 @@ def test_a_saved_widget_beside_another_kernel_says_so(lab: Lab) -> None:
     lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").click(position={"x": 60, "y": 60})
     assert "needs the kernel" in lab.page.locator(NOTICE).inner_text()  # that row was not saved
     assert "class token" in says.inner_text()
+    lab.page.locator(f"{EXPLORER} [data-testid=view-by_layer]").click()  # its code was saved too
+    lab.page.locator(f"{EXPLORER} .vaw-by-layer .vaw-save").wait_for()
     lab.screenshot("saved-widget", EXPLORER)

@@ -28,7 +28,7 @@ from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
-from .bundle import Bundle, bundle_of
+from .bundle import Bundle, bundle_of, send_more
 from .lifetime import ReachableWidget, weakly
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     """Traits that belong to the widget, not to the session, and that the browser may change."""
 
     _bundle = traitlets.Instance(Bundle, allow_none=True).tag(sync=True, **widget_serialization)
+    _more = traitlets.Instance(Bundle, allow_none=True).tag(sync=True, **widget_serialization)
     _widget_id = traitlets.Unicode().tag(sync=True)
 
     @traitlets.default("_widget_id")
@@ -151,6 +152,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         for name in names:  # what a thread found between the copy and the observer
             self._mirror(name, getattr(session, name))
         self.on_msg(self._answer)
+        send_more(self)
 
     def __repr__(self) -> str:
         if self._session is None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import weakref
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import ipywidgets
 import traitlets
@@ -13,7 +15,7 @@ from IPython.core.getipython import get_ipython
 
 from ..errors import ParameterError
 
-__all__ = ["Bundle", "bundle_of"]
+__all__ = ["Bundle", "bundle_of", "send_more"]
 
 _STATIC = Path(__file__).parent.parent / "static"
 
@@ -22,9 +24,18 @@ class Bundle(ipywidgets.Widget):  # type: ignore[misc]
     """Script and style of one kind of widget, which all of that kind in a notebook share."""
 
     of: ClassVar[dict[str, Bundle]] = {}
+    """By the name of the script."""
 
     script = traitlets.Unicode().tag(sync=True)
     style = traitlets.Unicode().tag(sync=True)
+
+
+class HasMore(Protocol):
+    """A widget whose panels' code may come after its own."""
+
+    stem: ClassVar[str]
+    _bundle: Bundle | None
+    _more: Bundle | None
 
 
 def bundle_of(cls: type, stem: str) -> Bundle | None:
@@ -53,10 +64,43 @@ def bundle_of(cls: type, stem: str) -> Bundle | None:
         _put(cls, _esm=script, _css=style, as_text=True)
         return None
     _put(cls, _esm=_STATIC / "loader.js", as_text=True)
-    bundle = Bundle.of.get(stem)
+    first = f"{stem}.first.js"
+    return _sent(first if (_STATIC / first).exists() else script.name, style)
+
+
+def send_more(widget: HasMore) -> None:
+    """Send the code of panels that are not open at first, once the cell that runs has run.
+
+    So what the cell displays does not wait for it, and notebooks that are saved or run without a
+    browser have it.
+    """
+    script = f"{widget.stem}.more.js"
+    if widget._bundle is None or not (_STATIC / script).exists():
+        return
+    shell, reference = get_ipython(), weakref.ref(widget)
+
+    def send(*_: object) -> None:
+        if _ and shell is not None:
+            shell.events.unregister("post_run_cell", send)
+        found = reference()
+        if found is not None and found._bundle is not None and found._bundle.comm is not None:
+            found._more = _sent(script)
+
+    if _in_cell() and shell is not None:
+        shell.events.register("post_run_cell", send)
+    else:
+        send()
+
+
+def _sent(script: str, style: Path | None = None) -> Bundle:
+    """The model that has a script, sent unless it was."""
+    bundle = Bundle.of.get(script)
     if bundle is None or bundle.comm is None:  # all widgets may have been closed
-        bundle = Bundle(script=script.read_text("utf-8"), style=style.read_text("utf-8"))
-        Bundle.of[stem] = bundle
+        bundle = Bundle(
+            script=(_STATIC / script).read_text("utf-8"),
+            style=style.read_text("utf-8") if style else "",
+        )
+        Bundle.of[script] = bundle
     return bundle
 
 
@@ -70,3 +114,11 @@ def _in_notebook() -> bool:
     """Whether Jupyter's own kernel runs, and not Colab, where every cell has a page of its own."""
     kernel = getattr(get_ipython(), "kernel", None)
     return type(kernel).__module__.startswith("ipykernel") and "google.colab" not in sys.modules
+
+
+def _in_cell() -> bool:
+    """Whether a cell is running here, which will end."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = {} if kernel is None else kernel.get_parent()
+    running = parent.get("header", {}).get("msg_type") == "execute_request"
+    return running and threading.current_thread() is threading.main_thread()

@@ -632,6 +632,11 @@ export interface WidgetTraits {
    * id. Elsewhere each widget has its own.
    */
   _bundle: string | null;
+  /**
+   * In notebooks, the same of panels that are not open at first; null until the cell that made the
+   * widget has run, and where a widget has all its code.
+   */
+  _more: string | null;
 }
 
 /** A question from the browser. */

@@ -542,3 +542,7 @@ class WidgetTraits(TypedDict):
     _bundle: str | None
     """In notebooks, the model that has the browser's code of all such widgets: ``IPY_MODEL_`` and
     its id. Elsewhere each widget has its own."""
+
+    _more: str | None
+    """In notebooks, the same of panels that are not open at first; null until the cell that made
+    the widget has run, and where a widget has all its code."""

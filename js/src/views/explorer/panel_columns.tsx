@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import type { Store } from "../../state/store";
 import { BesideTitle } from "../../ui/controls";
 import { columnsOf, entryOf } from "./arrangement";
+import { Later } from "./later";
 import { type Dragging, PanelTools } from "./panel_tools";
 import { useFollow } from "./use_follow";
 
@@ -41,7 +42,11 @@ export function PanelColumns({ store, panels, toured, card, onMove, onClose }: P
             <Place key={id} id={id} dragging={dragging} toured={id === toured}>
               {id === toured && card}
               <BesideTitle.Provider value={tools}>
-                <panel.View store={store} />
+                {panel.View === "later" ? (
+                  <Later store={store} panel={panel} />
+                ) : (
+                  <panel.View store={store} />
+                )}
               </BesideTitle.Provider>
             </Place>
           );

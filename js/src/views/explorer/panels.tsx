@@ -3,31 +3,23 @@
 
 import type { ComponentType } from "preact";
 import type { ViewProps } from "../../ui/view";
-import { HeadDetailView } from "../attention_matrix/head_detail";
-import { CompareMaps } from "../compare/compare_maps";
 import { Decision } from "../decision/decision";
-import { DecisionByLayer } from "../decision_by_layer/decision_by_layer";
 import { HeadGrid } from "../heads/head_grid";
-import { ImageOverview } from "../images/image_overview";
 import { Scrubber } from "../layers/scrubber";
-import { PatternMapView } from "../patterns/pattern_map";
 import { Picture } from "../picture/picture";
-import { StrengthView } from "../strength/strength_view";
-import { WhatChanged } from "../what_changed/what_changed";
 
 export interface PanelEntry {
   id: string;
   /** What the button that opens it says. */
   title: string;
   /** A view that stands in a Panel, which has room for the handle and the close button. */
-  View: ComponentType<ViewProps>;
+  View: ComponentType<ViewProps> | "later";
   /** Open unless the user says otherwise. */
   open: boolean;
   /** Wide panels need the wide column; narrow ones may stand beside it, or in it. */
   column: "narrow" | "wide";
 }
 
-const Compare = ({ store }: ViewProps) => <CompareMaps store={store} compact />;
 const Film = ({ store }: ViewProps) => <Scrubber store={store} compact />;
 
 // biome-ignore format: a table
@@ -35,12 +27,12 @@ export const PANELS: readonly PanelEntry[] = [
   { id: "picture", title: "picture", View: Picture, open: true, column: "narrow" },
   { id: "decision", title: "decision", View: Decision, open: true, column: "narrow" },
   { id: "heads", title: "heads", View: HeadGrid, open: true, column: "wide" },
-  { id: "changes", title: "what changed", View: WhatChanged, open: false, column: "wide" },
+  { id: "changes", title: "what changed", View: "later", open: false, column: "wide" },
   { id: "film", title: "layers", View: Film, open: true, column: "wide" },
-  { id: "by_layer", title: "decision by layer", View: DecisionByLayer, open: false, column: "wide" },
-  { id: "detail", title: "attention matrix", View: HeadDetailView, open: false, column: "wide" },
-  { id: "strength", title: "attention distance and entropy", View: StrengthView, open: false, column: "wide" },
-  { id: "images", title: "images by head importance", View: ImageOverview, open: false, column: "wide" },
-  { id: "patterns", title: "patterns", View: PatternMapView, open: false, column: "wide" },
-  { id: "compare", title: "compare maps", View: Compare, open: false, column: "wide" },
+  { id: "by_layer", title: "decision by layer", View: "later", open: false, column: "wide" },
+  { id: "detail", title: "attention matrix", View: "later", open: false, column: "wide" },
+  { id: "strength", title: "attention distance and entropy", View: "later", open: false, column: "wide" },
+  { id: "images", title: "images by head importance", View: "later", open: false, column: "wide" },
+  { id: "patterns", title: "patterns", View: "later", open: false, column: "wide" },
+  { id: "compare", title: "compare maps", View: "later", open: false, column: "wide" },
 ];
