@@ -1,0 +1,121 @@
+"""``vaw``: the Explorer in the browser, on any picture, with one line in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ParameterError, VitAttentionError
+from .notebook import Choice, save_notebook
+from .server import LOCAL, USUAL_PORT, check_installed, free_port, serve
+from .which_library import LIBRARIES
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  vaw                                                 the bundled model on a drawn scene
+  vaw cat.jpg --model vit_base_patch16_224            any model of timm, by its name
+  vaw cat.jpg --model google/vit-base-patch16-224     of transformers, or a folder of it
+  vaw cat.jpg --model vit_small_patch16_224 --weights mine.safetensors --class-names names.txt
+
+Nothing but this machine can open the page, unless --host says so; the address holds a token.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    made = argparse.ArgumentParser(
+        prog="vaw",
+        description="See what a Vision Transformer looks at: open the Explorer in your browser.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("image", nargs="?", metavar="IMAGE", help="a picture; by default a drawn scene")
+    add("--model", metavar="NAME|PATH",
+        help="a model's name, or a folder that save_pretrained() wrote; "
+        "by default the small bundled model")  # fmt: skip
+    add("--library", choices=LIBRARIES, help="whose model it is, where the name does not tell")
+    add("--weights", metavar="FILE",
+        help="weights as .safetensors or a state_dict of torch.save; "
+        "no code in it is run; by default the library's own")  # fmt: skip
+    add("--class-names", metavar="FILE", help="a .txt with a class a line, or a .json")
+    add("--save", metavar="FILE", help="also write the notebook that the page is made of (.ipynb)")
+    add("--port", type=_port, metavar="N",
+        help=f"by default the first free one from {USUAL_PORT} on")  # fmt: skip
+    add("--host", default=LOCAL, metavar="ADDRESS",
+        help="listen for other machines too, e.g. 0.0.0.0 for all that reach this one")  # fmt: skip
+    add("--no-browser", action="store_true", help="print the address only")
+    return made
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 where it went well, 1 with a sentence where it did not, 130 on Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        _run(options)
+    except VitAttentionError as error:
+        print(f"vaw: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    choice = Choice(
+        options.image, options.model, options.library, options.weights, options.class_names
+    )
+    check_installed()
+    port = free_port(options.host, options.port)  # before anything that takes long
+    _try_out(choice)
+    if options.save is not None:
+        save_notebook(choice, _notebook_path(options.save))
+        _say(f"The notebook is {options.save}")
+    with tempfile.TemporaryDirectory(prefix="vaw-", ignore_cleanup_errors=True) as folder:
+        page = Path(folder, f"{Path(choice.image or 'scene').stem}.ipynb")
+        save_notebook(choice, page)
+        serve(page, options.host, port, not options.no_browser, _say)
+
+
+def _try_out(choice: Choice) -> None:
+    """Load once here what the page will load, so that what is wrong is said in the terminal."""
+    if choice.model is None and (choice.library or choice.weights):
+        raise ParameterError("--library and --weights are about a model: name it by --model.")
+    if choice.image is not None:
+        from ..models.images import load_image
+
+        load_image(choice.image)
+    if choice.class_names is not None and not Path(choice.class_names).expanduser().is_file():
+        raise ParameterError(f"There is no file {choice.class_names!r} of class names.")
+    if choice.model is None:
+        if choice.image is not None:
+            _say("The bundled model knows ten kinds of drawn objects; --model names another.")
+        return
+    from ..models import describe
+    from .loading import load_model
+
+    _say(f"Loading {choice.model} ...")
+    model = load_model(choice.model, library=choice.library, weights=choice.weights)
+    describe(model, class_names=choice.class_names)
+
+
+def _notebook_path(path: str) -> Path:
+    file = Path(path).expanduser()
+    if file.suffix != ".ipynb":
+        raise ParameterError(f"--save writes a notebook, and {path!r} is none: end it in .ipynb.")
+    return file
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
