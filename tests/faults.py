@@ -18,7 +18,7 @@ import vit_attention_widget as vaw
 from tests.models import BY_NAME
 from vit_attention_widget.patterns.collecting import CollectedHeads
 
-__all__ = ["FAULTS", "FUNCTIONS", "WHERE", "Tried", "attempt"]
+__all__ = ["FAULTS", "FUNCTIONS", "WHERE", "Tried", "attempt", "progress_calls", "whole"]
 
 TINY = BY_NAME["vit"]
 WHERE = (0.35, 0.6, 0.9)
@@ -79,7 +79,8 @@ def _patterns(model: nn.Module, data: Any, **more: Any) -> Any:
 
 
 def _accuracy(model: nn.Module, data: Any, **more: Any) -> Any:
-    return vaw.accuracy(model, _labeled(data), **more)
+    pairs = _labeled(data)
+    return vaw.accuracy(model, pairs if isinstance(data, Iterator) else list(pairs), **more)
 
 
 def _rows_of_patterns(patterns: Any) -> Tensor:
@@ -106,7 +107,7 @@ FUNCTIONS: dict[str, Function] = {
     "attention_strength": Function(vaw.attention_strength, 20, lambda r: r.profile),
     "image_overview": Function(
         partial(vaw.image_overview, metric="jsd"),
-        20,
+        30,
         lambda r: r.importance.values,
     ),
     "AttentionPatterns.fit": Function(_patterns, 20, _rows_of_patterns, alone=True),
@@ -223,13 +224,25 @@ def _call(name: str, place: str, countdown: Countdown, at: int | None) -> Any:
 
 
 @cache
+def _whole(name: str) -> tuple[Any, int]:
+    countdown = Countdown(None, lambda: None)
+    return _call(name, "progress", countdown, None), countdown.calls
+
+
 def whole(name: str) -> Any:
     """What a function returns where nothing stops it."""
-    return FUNCTIONS[name].run(TINY.build(), images(FUNCTIONS[name].count))
+    return _whole(name)[0]
+
+
+def progress_calls(name: str) -> int:
+    """How often it says how far it is."""
+    return _whole(name)[1]
 
 
 @cache
 def _calls(name: str, place: str) -> int:
+    if place == "progress":
+        return progress_calls(name)
     countdown = Countdown(None, lambda: None)
     _call(name, place, countdown, None)
     return countdown.calls

@@ -8,40 +8,74 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from PIL import Image
+from torch import nn
 
 import vit_attention_widget as vaw
-from tests.faults import FUNCTIONS, TINY, images, whole
+from tests.faults import FUNCTIONS, TINY, attempt, images, progress_calls, whole
+from tests.models import randomise
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.runs import folder
 from vit_attention_widget.runs.manifest import digest_of_images
 
-RESUMED = [name for name in FUNCTIONS if name != "compare"]
-QUICK = ("head_importance",)
-NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in RESUMED]
-
-CHILD = """
-import sys
+QUICK = ("head_importance", "compare", "accuracy")
+NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FUNCTIONS]
+FORKS = """
+import os, signal, sys
 from tests.faults import FUNCTIONS, TINY, images
 from vit_attention_widget.runs import folder
 folder._EVERY = 0.0
-name, where, stop = sys.argv[1], sys.argv[2], int(sys.argv[3])
-calls = 0
-def report(fraction, label):
-    global calls
-    calls += 1
-    if calls == stop:
-        print("here", flush=True)
-        sys.stdin.read()
-function = FUNCTIONS[name]
-function.run(TINY.build(), images(function.count), resume=where, progress=report)
-print("done", flush=True)
+def run(name, where, until):
+    def report(fraction, label):
+        if fraction >= until:
+            os.kill(os.getpid(), signal.SIGKILL)
+    function = FUNCTIONS[name]
+    function.run(TINY.build(), images(function.count), resume=where, progress=report)
+for line in sys.stdin:
+    name, where, until, count = line.rstrip().split("\\t")
+    children = []
+    for _ in range(int(count)):
+        if not (child := os.fork()):
+            run(name, where, float(until))
+            os._exit(0)
+        children.append(child)
+    print(*(os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children), flush=True)
 """
+
+Processes = Callable[[str, Path, float, int], list[int]]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    """Run a function in processes that kill themselves at a share of the run: their exit codes.
+
+    They are forked off one that has imported everything.
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FORKS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"},
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    into, out = parent.stdin, parent.stdout
+
+    def run(name: str, where: Path, until: float, count: int) -> list[int]:
+        print(name, where, until, count, sep="\t", file=into, flush=True)
+        return [int(code) for code in out.readline().split()]
+
+    yield run
+    parent.communicate()
 
 
 @pytest.fixture(autouse=True)
@@ -62,44 +96,28 @@ def same(name: str, result: Any) -> None:
     assert result.complete
 
 
-def progress_calls(name: str) -> int:
-    calls: list[float] = []
-    function = FUNCTIONS[name]
-    function.run(
-        TINY.build(),
-        images(function.count),
-        progress=lambda fraction, label: calls.append(fraction),
-    )
-    return len(calls)
-
-
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "share", [0.5, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.9))]
-)
-def test_a_killed_process_goes_on(name: str, share: float, tmp_path: Path) -> None:
-    stop = max(2, round(share * progress_calls(name)))
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(1)
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, name, str(tmp_path), str(stop)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-        env={**environment, "PYTHONPATH": str(Path(vaw.__file__).parent.parent)},
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "here\n"
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+def test_a_killed_process_goes_on(name: str, processes: Processes, tmp_path: Path) -> None:
+    torch.set_num_threads(1)  # as there, so that sums are rounded alike
+    assert processes(name, tmp_path, 0.3, 1) == [-signal.SIGKILL]
     assert list(tmp_path.rglob("*.safetensors"))
     calls: list[float] = []
     same(name, run(name, tmp_path, calls))
     assert len(calls) < progress_calls(name)
-    again: list[float] = []
-    same(name, run(name, tmp_path, again))  # nothing is left to do
-    assert len(again) <= len(calls)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stopped_call_goes_on_from_what_it_kept(name: str) -> None:
+    function, calls = FUNCTIONS[name], list[float]()
+    start = attempt(name, "cancel", 0.35).partial
+    gone_on = function.run(
+        TINY.build(),
+        images(function.count),
+        start=start,
+        progress=lambda fraction, label: calls.append(fraction),
+    )
+    same(name, gone_on)
+    assert len(calls) < progress_calls(name)
 
 
 def test_damaged_parts_are_computed_again(tmp_path: Path) -> None:
@@ -135,19 +153,8 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
         vaw.head_importance(TINY.build(), data, metric=metric, start=start, **options)
 
 
-@pytest.mark.slow
-def test_two_runs_at_once_do_not_harm_a_folder(tmp_path: Path) -> None:
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, "head_importance", str(tmp_path), "-1"],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parent.parent,
-            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"},
-        )
-        for _ in range(2)
-    ]
-    assert [child.communicate()[0] for child in children] == ["done\n", "done\n"]
+def test_two_runs_at_once_do_not_harm_a_folder(processes: Processes, tmp_path: Path) -> None:
+    assert processes("head_importance", tmp_path, 2.0, 2) == [0, 0]
     calls: list[float] = []
     same("head_importance", run("head_importance", tmp_path, calls))
     assert calls == []
@@ -215,3 +222,73 @@ def test_a_file_that_was_written_over_is_another_image(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), color).save(file)  # of one size
         digests.append(digest_of_images([str(file)]))
     assert digests[0] != digests[1]
+
+
+def test_maps_of_models_with_other_patches_are_kept_as_they_are() -> None:
+    def models() -> dict[str, nn.Module]:
+        torch.manual_seed(0)
+        sizes = {"coarse": 16, "fine": 8, "finest": 4}  # 3, 6 and 12 patches a side
+        return {
+            name: timm.create_model("test_vit", img_size=48, patch_size=size, num_classes=10).eval()
+            for name, size in sizes.items()
+        }
+
+    picture = Image.new("RGB", (48, 48), "red")
+    picture.paste("blue", (10, 5, 30, 22))
+    asked: dict[str, Any] = {"images": picture, "target": 3, "methods": ["rollout", "legrad"]}
+
+    def stop(fraction: float, label: str) -> None:
+        if fraction > 0.6:
+            raise OSError("the disk is gone")
+
+    expected = vaw.compare(models(), **asked)
+    with pytest.warns(UserWarning, match="computed for 4 of 6 maps only"):
+        start = vaw.compare(models(), **asked, progress=stop)
+    assert start.values.shape == (4, 6, 6)
+    with pytest.raises(ParameterError, match="start has maps of method 'legrad'"):
+        vaw.compare(models(), **{**asked, "methods": "rollout"}, start=start)
+    calls: list[float] = []
+    gone_on = vaw.compare(
+        models(), **asked, start=start, progress=lambda fraction, label: calls.append(fraction)
+    )
+    assert len(calls) == 2
+    assert gone_on.items == expected.items
+    torch.testing.assert_close(gone_on.values, expected.values, rtol=0, atol=0)
+
+
+def test_maps_of_a_trace_of_several_images_go_on() -> None:
+    trace = vaw.trace(TINY.build(), images(2), [1, 3])
+    asked: dict[str, Any] = {"methods": ["rollout", "daam", "legrad"], "target": [None, 2]}
+
+    def stop(fraction: float, label: str) -> None:
+        if fraction > 0.6:
+            raise OSError("the disk is gone")
+
+    with pytest.warns(UserWarning, match="computed for 8 of 12 maps only"):
+        start = vaw.compare(trace, **asked, progress=stop)
+    expected, gone_on = vaw.compare(trace, **asked), vaw.compare(trace, **asked, start=start)
+    assert gone_on.items == expected.items
+    torch.testing.assert_close(gone_on.values, expected.values, rtol=0, atol=0)
+    with pytest.raises(ParameterError, match="no map of image 0 by rollout for 'class 3'"):
+        vaw.compare(trace, **{**asked, "target": [3, 2]}, start=start)
+
+
+def test_more_images_to_go_on_from_than_there_are_are_refused() -> None:
+    start = vaw.attention_strength(TINY.build(), images(4))
+    with pytest.raises(ParameterError, match="is of 4 images, but there are 3"):
+        vaw.attention_strength(TINY.build(), images(3), start=start)
+
+
+def test_a_memory_bank_in_a_file_goes_on_with_labels_as_names(tmp_path: Path) -> None:
+    model = TINY.build()
+    model.reset_classifier(0)
+    pairs = list(zip(images(9), "abcabcabd", strict=True))
+    part = vaw.targets.MemoryBank.fit(model, pairs[:5])
+    part.save(tmp_path / "bank.safetensors")
+    part = vaw.targets.MemoryBank.load(tmp_path / "bank.safetensors")
+    bank = vaw.targets.MemoryBank.fit(model, pairs, start=part)
+    assert bank.class_names == ["a", "b", "c", "d"]
+    assert bank.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 3]
+    randomise(model, seed=1)
+    with pytest.raises(ParameterError, match="start was made"):
+        vaw.targets.MemoryBank.fit(model, pairs, start=part)

@@ -80,6 +80,9 @@ class Comparison(Unfinished, NamedValues):
         Number of maps that there were to be.
     complete : bool
         Whether all maps are here; :attr:`how_far` says how many are.
+    on_own_grid : tuple of Tensor
+        [row, col] each: the maps on the patches of their own models, where these differ; else
+        empty, and :attr:`values` has them.
     """
 
     kind = "comparison"
@@ -92,6 +95,7 @@ class Comparison(Unfinished, NamedValues):
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False
+    on_own_grid: tuple[Tensor, ...] = field(default=(), repr=False)
 
     unit = "map"
     left_out = renamed_attribute("skipped")
@@ -237,6 +241,7 @@ class Comparison(Unfinished, NamedValues):
         tensors = {
             "values": self.values,
             "rank_correlation": torch.from_numpy(self.rank_correlation),
+            **{f"own {number}": values for number, values in enumerate(self.on_own_grid)},
         }
         items = [asdict(item) for item in self.items]
         about = {"items": items, "skipped": dict(self.skipped), **self._about_extent()}
@@ -246,7 +251,9 @@ class Comparison(Unfinished, NamedValues):
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Comparison:
         items = tuple(MapOf(**item) for item in about["items"])
         correlation = tensors["rank_correlation"].numpy()
-        return cls(tensors["values"], items, correlation, about["skipped"], *extent_from(about))
+        own = [tensors[f"own {i}"] for i in range(len(items)) if "own 0" in tensors]
+        extent = extent_from(about)
+        return cls(tensors["values"], items, correlation, about["skipped"], *extent, tuple(own))
 
     def _repr_html_(self) -> str:
         correlation = heat_map(

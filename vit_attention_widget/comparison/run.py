@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
@@ -10,17 +14,21 @@ from torch import Tensor, nn
 from ..data.items import ImagesLike
 from ..errors import CaptureError, ParameterError, TargetError, UnsupportedModelError
 from ..explainers import Attribution
-from ..explainers.by_name import MethodsLike, are_methods, explain, explainers_by_name
+from ..explainers.by_name import Explainer, MethodsLike, are_methods, explain, explainers_by_name
 from ..models import VisionTransformer
 from ..models.head_index import layer_index
 from ..results.unfinished import warn_if_stopped
+from ..runs.folder import kept_in
+from ..runs.kept import Kept, measured
+from ..runs.manifest import manifest
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, part_of, reporting
 from ..support.steps import last_known
 from ..support.stopped import keeping
 from ..targets.user_target import TargetLike, resolve
+from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
-from .gathered import Gathered
+from .maps import Maps, joined, parts_of
 from .result import Comparison, MapOf
 from .source import Source, sources
 
@@ -46,6 +54,8 @@ def compare(
     *,
     methods: MethodsLike | None = None,
     layer: int | Sequence[int] | None = -1,
+    start: Comparison | None = None,
+    resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Comparison:
     """Compare maps: of several methods, targets, layers, images or models, in all combinations.
@@ -67,6 +77,11 @@ def compare(
         works with the model; :attr:`Comparison.skipped` says which do not, and why.
     layer : int or sequence of int, optional
         The maps as they stand after this layer; -1 is the last, None is every layer.
+    start : Comparison, optional
+        What the same call computed before it was stopped; only the other maps are.
+    resume : str or Path, optional
+        A folder, in which what is computed is written as it is computed. The same call goes on from
+        it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -110,67 +125,132 @@ def compare(
     >>> vaw.compare(trace, methods="daam", layer=None).differ
     ('layer',)
     """
+    explainers, targets = explainers_by_name(methods), _targets(target)
+    models = sources(model_or_trace, images)
+    layers = [_layers(model.vit, layer) for model in models]
+    by_method = sum(len(m) * len(some) for m, some in zip(models, layers, strict=True))
+    kept = kept_in(
+        resume,
+        Maps,
+        partial(joined, methods=list(explainers), by_method=by_method * len(targets)),
+        parts_of(
+            start,
+            {model.name: (len(model), model.together) for model in models},
+            {index for some in layers for index in some},
+            explainers,
+            len(targets),
+        ),
+        lambda: manifest(
+            "compare",
+            {model.name: model.vit for model in models},
+            methods=methods if isinstance(methods, Mapping) else list(explainers),
+            target=targets,
+            layer=layers,
+            head_mask=masks_of(model_or_trace),
+        ),
+    )
     with reporting(progress) as report:
-        comparison = last_known(_steps(model_or_trace, images, target, methods, layer, report))
+        asked = _Asked(explainers, targets, layer, methods is not None)
+        comparison = last_known(_steps(models, asked, kept, report))
     warn_if_stopped(comparison, "The comparison")
     return comparison
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be compared of each image."""
+
+    explainers: Mapping[str, Explainer]
+    targets: list[TargetLike]
+    layer: int | Sequence[int] | None
+    by_name: bool
+    """Whether methods were asked for by name: one that does not work is an error then."""
+
+
 def _steps(
-    model_or_trace: nn.Module
-    | VisionTransformer
-    | Trace
-    | Mapping[str, nn.Module | VisionTransformer],
-    images: ImagesLike | None,
-    target: TargetLike | Sequence[TargetLike],
-    methods: MethodsLike | None,
-    layer: int | Sequence[int] | None,
-    report: Progress,
+    models: Sequence[Source], asked: _Asked, kept: Kept[Maps, Comparison], report: Progress
 ) -> Iterator[Comparison]:
     """The comparison in one step; what ends it early has the maps that there were by then."""
-    explainers, targets = explainers_by_name(methods), _targets(target)
-    models = sources(model_or_trace, images)
-    total = max(1, sum(map(len, models)) * len(targets) * len(explainers))
-    gathered = Gathered(
-        list(explainers),
-        sum(_images(model) * len(_layers(model.vit, layer)) for model in models) * len(targets),
-        of_models=len(models) > 1,
-    )
-    done = 0
-    with keeping(gathered.so_far):
-        for model, first, trace in ((m, *pair) for m in models for pair in m.traces()):
-            layers = _layers(trace.model, layer)
-            for each in targets:  # one that does not exist is refused before others are explained
-                _aimed(trace, each)
-            class_agnostic: dict[str, Attribution] = {}  # the same for every target
-            for each in targets:
-                aimed = _aimed(trace, each)
-                for method, explainer in explainers.items():
-                    progress = part_of(report, done / total, (done + 1) / total)
-                    progress(0, f"comparing maps, {method}")
-                    done += 1
-                    if method in gathered.failed:
-                        continue
-                    try:
-                        earlier = class_agnostic.get(method)
-                        attribution = earlier or explain(explainer, aimed, progress)
-                    except (TargetError, UnsupportedModelError, CaptureError) as error:
-                        if methods is not None:  # it was asked for by name
-                            raise
-                        gathered.failed[method] = error
-                        continue
-                    if attribution.class_agnostic:
-                        class_agnostic[method] = attribution
-                    for image in range(trace.batch_size):
-                        about = method, _target_name(aimed, image)
-                        for index in layers:
-                            item = MapOf(*about, index, first + image, model.name)
-                            gathered.add(item, attribution.values[image, index])
-        yield gathered.comparison()
+    total, done = sum(map(len, models)), 0
+    skipped: dict[str, str] = {}
+    with keeping(kept.gained):
+        for model in models:
+            for first, inputs, make_trace in model.traces():
+                progress = part_of(report, done / total, (done + len(inputs)) / total)
+                maps = partial(_maps, asked, model.name, first, make_trace, skipped, progress)
+                for _ in measured(maps, done, inputs, kept):
+                    pass
+                part = kept.get(done, inputs)
+                skipped = skipped if part is None else {**skipped, **part.skipped}
+                done += len(inputs)
+        yield kept.result()
 
 
-def _images(model: Source) -> int:
-    return len(model) if model.trace is None else model.trace.batch_size
+def _maps(
+    asked: _Asked,
+    model: str,
+    first: int,
+    make_trace: Callable[[], Trace],
+    skipped: dict[str, str],
+    report: Progress,
+    before: Maps | None,
+) -> Iterator[Maps]:
+    """The maps of a trace, ever more of them; ``before`` are those that there are."""
+    trace = make_trace()
+    layers = _layers(trace.model, asked.layer)
+    for each in asked.targets:  # one that does not exist is refused before others are explained
+        _aimed(trace, each)
+    part = before or Maps((), (), skipped, trace.batch_size)
+    known = Counter(part.without(part.skipped).items)
+    class_agnostic: dict[str, Attribution] = {}  # the same for every target
+    total, done = len(asked.targets) * len(asked.explainers), 0
+    for each in asked.targets:
+        aimed = _aimed(trace, each)
+        for method, explainer in asked.explainers.items():
+            progress = part_of(report, done / total, (done + 1) / total)
+            done += 1
+            if method in part.skipped:
+                continue
+            items = _items(aimed, method, layers, first, model)
+            if known:
+                _check_same(items, known)
+                known -= Counter(items)
+                continue
+            progress(0, f"comparing maps, {method}")
+            try:
+                attribution = class_agnostic.get(method) or explain(explainer, aimed, progress)
+            except (TargetError, UnsupportedModelError, CaptureError) as error:
+                if asked.by_name or len(part.skipped) + 1 == len(asked.explainers):
+                    raise
+                part = replace(part, skipped={**part.skipped, method: str(error)})
+                continue
+            if attribution.class_agnostic:
+                class_agnostic[method] = attribution
+            values = attribution.values.detach().float().cpu()
+            maps = [values[item.image - first, item.layer] for item in items]
+            part = replace(part, items=(*part.items, *items), maps=(*part.maps, *maps))
+            yield part
+    yield replace(part, complete=True)
+
+
+def _items(trace: Trace, method: str, layers: Sequence[int], first: int, model: str) -> list[MapOf]:
+    """What the maps by a method are of."""
+    return [
+        MapOf(method, _target_name(trace, image), index, first + image, model)
+        for image in range(trace.batch_size)
+        for index in layers
+    ]
+
+
+def _check_same(items: Sequence[MapOf], known: Mapping[MapOf, int]) -> None:
+    """Raise unless what is known are maps of the same."""
+    missing = next((item for item in items if item not in known), None)
+    if missing is not None:
+        raise ParameterError(
+            f"start has no map of image {missing.image} by {missing.method} for "
+            f"{missing.target!r}, but others of that image: give what was computed by the same "
+            "call."
+        )
 
 
 def _aimed(trace: Trace, target: TargetLike) -> Trace:

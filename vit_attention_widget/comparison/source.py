@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike
 from ..data.kept import kept_inputs, read_once
 from ..data.labels import with_names_of
-from ..errors import ParameterError
+from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..tracing.run import trace
 from ..tracing.trace import Trace
@@ -39,15 +40,21 @@ class Source:
     name: str = ""
 
     def __len__(self) -> int:
-        """Number of traces."""
-        return 1 if self.trace is not None else len(self.inputs)
+        """Number of images."""
+        return len(self.inputs) if self.trace is None else self.trace.batch_size
 
-    def traces(self) -> Iterator[tuple[int, Trace]]:
-        """The number of each trace's first image, and the trace."""
-        if self.trace is not None:
-            yield 0, self.trace
+    @property
+    def together(self) -> int:
+        """Number of images of a trace."""
+        return 1 if self.trace is None else self.trace.batch_size
+
+    def traces(self) -> Iterator[tuple[int, Tensor, Callable[[], Trace]]]:
+        """The number of each trace's first image, its images, and what makes the trace."""
+        given = self.trace
+        if given is not None:
+            yield 0, given.inputs, lambda: given
         for index, (image, label) in enumerate(self.inputs):
-            yield index, trace(self.vit, image, label)
+            yield index, image[None], partial(trace, self.vit, image, label)
 
 
 def sources(
@@ -66,7 +73,9 @@ def sources(
     ImageError, TargetError, UnsupportedModelError
     """
     if not isinstance(model_or_trace, Mapping):
-        return [_source(model_or_trace, images)]
+        source = _source(model_or_trace, images)
+        _check_size(source)
+        return [source]
     if not model_or_trace:
         raise ParameterError("There are no models: give {name: model} with at least one.")
     images = None if images is None else read_once(images)
@@ -87,3 +96,14 @@ def _source(
         raise ParameterError("There are no images: give compare(model, images), or a trace.")
     vit = with_names_of(images, describe(model_or_trace))
     return Source(vit, None, kept_inputs(vit, images).entries, name)
+
+
+def _check_size(source: Source) -> None:
+    """Raise :class:`ImageError` unless all images have as many patches."""
+    sizes = {image.shape: image for image, _ in source.inputs}
+    grids = [source.vit.tokens(image[None]) for image in sizes.values()]
+    if len({(grid.rows, grid.cols) for grid in grids}) > 1:
+        raise ImageError(
+            "After preprocessing the images differ in size, and so do their patch grids: compare "
+            "images of one size."
+        )

@@ -49,6 +49,8 @@ class Accuracy(Unfinished, float):
     """
 
     _done: int
+    _right: float
+    """How many were decided rightly: as a share times their number they would be rounded."""
 
     def __new__(  # noqa: D102
         cls,
@@ -58,9 +60,11 @@ class Accuracy(Unfinished, float):
         error: Exception | None = None,
         *,
         ongoing: bool = False,
+        right: float | None = None,
     ) -> Accuracy:
         new = super().__new__(cls, share)
         new._done, new.total, new.error, new.ongoing = done, total, error, ongoing
+        new._right = share * done if right is None else right
         return new
 
     @classmethod
@@ -70,7 +74,12 @@ class Accuracy(Unfinished, float):
         for part in parts:
             right += part.right
             count += part.count
-        return cls(right / count, count, total, ongoing=total is None or count < total)
+        ongoing = total is None or count < total
+        return cls(right / count, count, total, ongoing=ongoing, right=right)
+
+    def parts(self) -> list[Decided]:
+        """What it is the share of, to go on from."""
+        return [Decided(self._right, self.done)]
 
     def __repr__(self) -> str:
         return float.__repr__(self) + self._shortfall()
@@ -81,10 +90,11 @@ class Accuracy(Unfinished, float):
         return self._done
 
     def _stopped(self, error: Exception) -> Accuracy:
-        return Accuracy(float(self), self.done, self.total, error)
+        return Accuracy(float(self), self.done, self.total, error, right=self._right)
 
     def _ended(self) -> Accuracy:
-        return Accuracy(float(self), self.done, self.done)
+        return Accuracy(float(self), self.done, self.done, right=self._right)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return Accuracy, (float(self), self.done, self.total, self.error)
+    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        more: dict[str, object] = {"ongoing": self.ongoing, "right": self._right}
+        return (float(self), self.done, self.total, self.error), more

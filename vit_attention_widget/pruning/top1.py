@@ -41,6 +41,7 @@ def accuracy(
     labels: Label | LabelsLike | None = None,
     *,
     head_mask: HeadsLike | None = None,
+    start: Accuracy | None = None,
     resume: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Accuracy:
@@ -60,6 +61,8 @@ def accuracy(
         come with the images.
     head_mask : dict or iterable of (layer, head), optional
         Heads that are masked: ``{layer: [heads]}`` or pairs.
+    start : Accuracy, optional
+        What the same call decided before it was stopped; only the other images are run.
     resume : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
@@ -83,7 +86,7 @@ def accuracy(
         If an error ends it after the first images: it is the share of those, and the error is in
         ``.error``. After Ctrl-C and cancel :func:`~vit_attention_widget.kept_result` returns it.
     """
-    share = last_known(_steps(model, images, labels, head_mask, resume, progress))
+    share = last_known(_steps(model, images, labels, head_mask, start, resume, progress))
     warn_if_stopped(share, "The accuracy")
     return share
 
@@ -93,6 +96,7 @@ def _steps(
     images: ImagesLike,
     labels: Label | LabelsLike | None,
     head_mask: HeadsLike | None,
+    start: Accuracy | None,
     resume: str | Path | None,
     progress: ProgressLike,
 ) -> Iterator[Accuracy]:
@@ -106,7 +110,7 @@ def _steps(
         resume,
         Decided,
         lambda parts: Accuracy.of(parts, total),
-        (),
+        _parts_to_go_on_from(start),
         lambda: manifest("accuracy", describe(model), labels=asked, head_mask=mask),
     )
     with reporting(progress) as report, keeping(kept.gained):
@@ -125,6 +129,12 @@ def _steps(
         for _ in in_batches(batches(images, labels, _AT_ONCE), measure, kept):
             pass
         yield kept.result()
+
+
+def _parts_to_go_on_from(start: Accuracy | None) -> list[Decided]:
+    if start is not None and not isinstance(start, Accuracy):
+        raise ParameterError(f"start is a {type(start).__name__}, not what accuracy() returned.")
+    return [] if start is None else start.parts()
 
 
 def _right(batch: Batch, target: object, logits: Tensor, vit: VisionTransformer) -> float:

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from torch import Tensor
 
 from ..data.reader import Batch
+from ..errors import ParameterError
 
 __all__ = ["Kept", "in_batches", "measured"]
 
@@ -82,18 +83,32 @@ def in_batches(
         Given a batch and the incomplete part that is known of all its images, or None. Yields
         parts of them in order: an incomplete one any number of times, then the complete one.
     kept : Kept
+
+    Raises
+    ------
+    ParameterError
+        If what is kept is of more images than there are.
     """
+    known = there = 0  # images of which all is known, and that there are
     for batch in read:
+        there = batch.first + len(batch)
+        batch = batch.part(min(len(batch), max(0, known - batch.first)), len(batch))
         while len(batch):
             before = kept.get(batch.first, batch.images)
-            if before is not None and before.complete and len(before) <= len(batch):
-                batch = batch.part(len(before), len(batch))
+            if before is not None and before.complete:
+                known = batch.first + len(before)
+                batch = batch.part(min(len(before), len(batch)), len(batch))
                 yield
                 continue
             of_some = before is not None and len(before) < len(batch)  # and is incomplete
             some = batch.part(0, len(before)) if before is not None and of_some else batch
             yield from measured(partial(measure, some), some.first, some.images, kept)
             batch = batch.part(len(some), len(batch))
+    if known > there:
+        raise ParameterError(
+            f"What was given to go on from is of {known} images, but there are {there}: give the "
+            "same images in the same order."
+        )
 
 
 def measured(
@@ -110,7 +125,10 @@ def measured(
     before = kept.get(first, images)
     if before is not None and len(before) != len(images):  # of other batches than now
         before = None
-    for part in [before] if before is not None and before.complete else measure(before):
+    if before is not None and before.complete:
+        yield
+        return
+    for part in measure(before):
         kept.put(first, part, images)
         if part.complete:
             first, images = first + len(part), images[len(part) :]

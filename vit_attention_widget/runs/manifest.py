@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -26,29 +26,41 @@ _FILE = "manifest.json"
 _NOT_COMPARED = ("versions", "total")
 
 
-def manifest(function: str, vit: VisionTransformer, **options: object) -> dict[str, Any]:
+def manifest(
+    function: str, vit: VisionTransformer | Mapping[str, VisionTransformer], **options: object
+) -> dict[str, Any]:
     """What a run is of, as JSON has it.
 
     Parameters
     ----------
     function : str
         Its name.
-    vit : VisionTransformer
+    vit : VisionTransformer, or several by name
     **options
         What changes the numbers, by the name of the parameter.
     """
-    model = fingerprint(vit)
-    said = {name: _said(value) for name, value in options.items()}
+    several = vit if isinstance(vit, Mapping) else {"": vit}
     return {
         "function": function,
+        **{
+            f"{what} of {name}" if name else what: value
+            for name, each in several.items()
+            for what, value in _of_model(each).items()
+        },
+        **{name: _said(value) for name, value in options.items()},
+        "versions": {name: _version(name) for name in ("vit-attention-widget", "torch", "timm")},
+    }
+
+
+def _of_model(vit: VisionTransformer) -> dict[str, Any]:
+    model = fingerprint(vit)
+    return {
         "model": model.name,
         "heads": list(model.num_heads),
         "weights": _digest(model.samples.numpy().tobytes()),
         "preparation": str(getattr(vit, "preparation", None)),
         "classes": _digest(json.dumps(list(vit.class_names or ())).encode()),
         "output": str(vit.output),
-        **said,
-        "versions": {name: _version(name) for name in ("vit-attention-widget", "torch", "timm")},
     }
 
 

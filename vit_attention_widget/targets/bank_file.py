@@ -39,6 +39,7 @@ def save(bank: MemoryBank, path: str | Path) -> None:
         "class_names": bank.class_names,
         "k": bank.k,
         "temperature": bank.temperature,
+        "by_name": bank._by_name,
         **bank._about_extent(),
     }
     tensors = {
@@ -49,8 +50,8 @@ def save(bank: MemoryBank, path: str | Path) -> None:
     write_tensors(path, _KIND, tensors, about)
 
 
-def load(path: str | Path) -> tuple[BankParts, Extent]:
-    """What a bank is made of, and how far it is, read from a file."""
+def load(path: str | Path) -> tuple[BankParts, Extent, bool]:
+    """What a bank is made of, how far it is, and whether labels were names, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
     with reading(path):
         model = about["model"]
@@ -62,7 +63,7 @@ def load(path: str | Path) -> tuple[BankParts, Extent]:
             "k": about["k"],
             "temperature": about["temperature"],
         }
-        extent = extent_from(about)
+        extent, by_name = extent_from(about), bool(about.get("by_name", False))
         features, labels, count = parts["features"], parts["labels"], len(parts["class_names"])
         outside = labels.numel() == 0 or int(labels.min()) < 0 or int(labels.max()) >= count
         if not features.is_floating_point() or labels.dtype != torch.int64:
@@ -76,4 +77,4 @@ def load(path: str | Path) -> tuple[BankParts, Extent]:
             )
         if not features.isfinite().all():
             raise ValueError("its features hold NaN or infinite values. Fit the bank again")
-    return parts, extent
+    return parts, extent, by_name

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..data.items import ImagesLike, count_images, is_image
-from ..data.labels import LabelsLike, number_classes, with_labels
+from ..data.labels import Label, LabelsLike, number_classes, with_labels
 from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer, describe
@@ -19,7 +19,7 @@ from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.files import reading
 from ..results.unfinished import Unfinished, warn_if_stopped
 from ..runs.folder import kept_in
-from ..runs.kept import in_batches
+from ..runs.kept import Kept, in_batches
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.steps import last_known
@@ -100,6 +100,7 @@ class MemoryBank(Unfinished):
         self.error: Exception | None = None
         self.total: int | None = None
         self.ongoing = False
+        self._by_name = False  # whether it was given labels as names
 
     def __repr__(self) -> str:
         return (
@@ -119,6 +120,11 @@ class MemoryBank(Unfinished):
     def __len__(self) -> int:
         return len(self.features)
 
+    def _labels(self) -> list[Label]:
+        """The label of each image, as it was given."""
+        index: list[Label] = self.labels.tolist()
+        return [self.class_names[int(i)] for i in index] if self._by_name else index
+
     @classmethod
     def fit(
         cls,
@@ -130,6 +136,7 @@ class MemoryBank(Unfinished):
         k: int = 20,
         temperature: float = 0.07,
         batch_size: int = 16,
+        start: MemoryBank | None = None,
         resume: str | Path | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
@@ -151,6 +158,8 @@ class MemoryBank(Unfinished):
             See the class.
         batch_size : int
             Images at once.
+        start : MemoryBank, optional
+            What the same call remembered before it was stopped; only the other images are run.
         resume : str or Path, optional
             A folder, in which what is computed is written as it is computed. The same call goes on
             from it, also after the process was killed.
@@ -177,6 +186,8 @@ class MemoryBank(Unfinished):
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ParameterError(f"batch_size is {batch_size!r}: it must be at least 1.")
+        if start is not None and not isinstance(start, MemoryBank):
+            raise ParameterError(f"start is a {type(start).__name__}, not a MemoryBank.")
         vit = describe(model)
         check_features(vit)
         if is_image(images):
@@ -184,35 +195,25 @@ class MemoryBank(Unfinished):
                 f"The images are a {type(images).__name__}, but a list, a data set or a loader was "
                 "expected: put a single image into a list."
             )
+        if start is not None:
+            start.fingerprint.check(vit, "start was made", "Go on with the same model.")
         total = count_images(images)
         pairs = images if labels is None else with_labels(images, labels)
         said = class_names_of(images) if class_names is None else read_class_names(class_names)
 
-        def measure(batch: Batch, before: Remembered | None) -> Iterator[Remembered]:
-            yield remembered(vit, batch)
-            done = batch.first + len(batch)
-            if progress is not None:
-                progress(done / total if total else 0.0, "remembering images")
-
         def bank(parts: Sequence[Remembered]) -> MemoryBank:
-            classes = [label for part in parts for label in part.labels]
-            index, names = number_classes(classes, said)
+            all_labels = [label for part in parts for label in part.labels]
+            index, names = number_classes(all_labels, said)
             features = torch.cat([part.features for part in parts])
             new = cls(features, index, names, fingerprint(vit), k=k, temperature=temperature)
-            new.total = total
+            new.total, new._by_name = total, isinstance(all_labels[0], str)
             return new
 
+        before = [] if start is None else [Remembered(start.features, start._labels())]
         kept = kept_in(
-            resume, Remembered, bank, (), lambda: manifest("MemoryBank.fit", vit, labels=labels)
+            resume, Remembered, bank, before, lambda: manifest("MemoryBank.fit", vit, labels=labels)
         )
-
-        def steps() -> Iterator[MemoryBank]:
-            with keeping(kept.gained):
-                for _ in in_batches(batches(pairs, None, batch_size), measure, kept):
-                    pass
-                yield kept.result()
-
-        fitted = last_known(steps())
+        fitted = last_known(_steps(vit, pairs, batch_size, total, kept, progress))
         warn_if_stopped(fitted, "The memory bank")
         return fitted
 
@@ -320,10 +321,11 @@ class MemoryBank(Unfinished):
         ParameterError
             If the file holds no memory bank, or one of another model.
         """
-        parts, extent = bank_file.load(path)
+        parts, extent, by_name = bank_file.load(path)
         with reading(path):
             bank = cls(**parts)
             bank.error, bank.total, bank.ongoing = extent
+            bank._by_name = by_name
         if model is not None:
             bank.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
         return bank
@@ -359,3 +361,25 @@ class MemoryBank(Unfinished):
                 f"{len(names) - 1}, such as {some}."
             )
         return index
+
+
+def _steps(
+    vit: VisionTransformer,
+    pairs: ImagesLike,
+    batch_size: int,
+    total: int | None,
+    kept: Kept[Remembered, MemoryBank],
+    progress: Callable[[float, str], None] | None,
+) -> Iterator[MemoryBank]:
+    """The bank in one step; what ends it early has what there was by then."""
+
+    def measure(batch: Batch, before: Remembered | None) -> Iterator[Remembered]:
+        yield remembered(vit, batch)
+        done = batch.first + len(batch)
+        if progress is not None:
+            progress(done / total if total else 0.0, "remembering images")
+
+    with keeping(kept.gained):
+        for _ in in_batches(batches(pairs, None, batch_size), measure, kept):
+            pass
+        yield kept.result()
