@@ -35,6 +35,7 @@ from .tracing.trace import Trace
 if TYPE_CHECKING:
     from . import demo, evaluation
     from .evaluation import Evaluation, evaluate, evaluate_steps
+    from .export import ExportedPage, to_html
     from .pruning.cut import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
     from .widgets import (
@@ -62,6 +63,7 @@ __all__ = [
     "DAAMScrubber",
     "Evaluation",
     "Explorer",
+    "ExportedPage",
     "HeadImportance",
     "HeadImportanceGrid",
     "HeadStrengthView",
@@ -104,6 +106,7 @@ __all__ = [
     "readable_images",
     "save_pruned",
     "targets",
+    "to_html",
     "trace",
     "window_attention",
     "zero_shot",
@@ -116,6 +119,7 @@ _LAZY = {
     "DAAMScrubber": ".widgets",
     "Evaluation": ".evaluation",
     "Explorer": ".widgets",
+    "ExportedPage": ".export",
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
@@ -129,6 +133,7 @@ _LAZY = {
     "prune_heads": ".pruning.cut",
     "pruning_of": ".pruning.cut",
     "save_pruned": ".pruning.cut",
+    "to_html": ".export",
     "window_attention": ".windows.run",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import ParameterError, TargetError
 from ..support.progress import Progress
 from ..tracing.trace import Trace
-from .head_ablation import removals
+from .head_ablation import Removal, removals
 from .metrics import EXACT, METRICS, NEED_A_CLASS, Metric, exact_values, lacking
 from .result import HeadImportance, Part
 from .taylor import taylor
@@ -25,10 +25,12 @@ def steps_of_trace(
     max_batch: int | None,
     report: Progress,
     before: HeadImportance | None = None,
+    watch: Callable[[Removal], None] = lambda _: None,
 ) -> Iterator[HeadImportance]:
     """What is known of the images of a trace, ever more of it; the last is complete.
 
-    ``before`` is what is known of these images already.
+    ``before`` is what is known of these images already; ``watch`` is told of what comes of each
+    head that is removed.
     """
     exact = [metric for metric in metrics if metric in EXACT]
     labels = _labels(trace, exact)
@@ -56,6 +58,7 @@ def steps_of_trace(
     if not left:
         return
     for removal in removals(trace, max_batch=max_batch, progress=report, skip=heads - left):
+        watch(removal)
         recorded = recorded_outcome(trace, removal.layer)
         for metric in exact:
             change = exact_values(metric, recorded, removal.outcome, labels)

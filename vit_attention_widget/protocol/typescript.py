@@ -40,6 +40,7 @@ _NAMES = {
     "int": "number",
     "str": "string",
     "object": "unknown",
+    "Html": "DataView",
     "Jpeg": "DataView",
 }
 _ARRAYS = {"Uint8": ("uint8", "Uint8Array"), "Float32": ("float32", "Float32Array"),

@@ -34,6 +34,7 @@ __all__ = [
     "attention_layer",
     "attention_rows",
     "decision",
+    "decision_rows",
     "metrics_of",
     "model_info",
     "partial",
@@ -209,9 +210,13 @@ def _value(trace: Trace) -> float:
 
 
 def _likely(before: Trace, after: Trace | None) -> list[DecisionRow]:
+    return decision_rows(before, None if after is None else after.probabilities[0])
+
+
+def decision_rows(before: Trace, q: torch.Tensor | None) -> list[DecisionRow]:
+    """The five likeliest classes of a trace, and by the probabilities ``q`` [class] after."""
     vit, index = before.model, before.target.index
     p = before.probabilities[0]
-    q = None if after is None else after.probabilities[0]
     count = min(5, len(p))
     best = p.topk(count).indices.tolist()
     if q is not None:

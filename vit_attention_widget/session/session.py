@@ -167,6 +167,11 @@ class Session(CheckedSelections):
         self.look_at(model=model)
 
     @property
+    def described(self) -> VisionTransformer:
+        """What is known of the model, as :func:`~vit_attention_widget.describe` says it."""
+        return self._context.vit
+
+    @property
     def image(self) -> ImageLike:
         """The image as it was given, or the model input of the selected one of the set.
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,12 +18,15 @@ from traitlets import Bunch
 
 from ..data.items import ImagesLike
 from ..errors import ParameterError, VitAttentionError
+from ..export import ExportedPage, to_html
+from ..export.document import Theme
+from ..export.run import page_bytes
 from ..models import VisionTransformer
 from ..models.class_names import ClassNamesLike
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
 from ..patterns import AttentionPatterns
-from ..protocol.messages import Cancel, answer, cancelled, failure, id_of, parse
+from ..protocol.messages import Cancel, Request, answer, cancelled, failure, id_of, parse
 from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
@@ -188,6 +192,32 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         """Maps by method, each [layer, row, col]."""
         return self._open_session().attributions
 
+    def own_values(self) -> dict[str, object]:
+        """Traits that the browser has, and that are of this widget alone."""
+        shared = {*SELECTIONS, *RESULTS}
+        ours = self.class_trait_names(sync=True)
+        names = [name for name in ours if name in self.own or name.startswith("_tour")]
+        return {name: getattr(self, name) for name in names if name not in shared}
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        max_megabytes: float = 8.0,
+        attention: bool = True,
+        classes: Iterable[int | str] = (),
+        theme: Theme = "auto",
+        title: str | None = None,
+    ) -> ExportedPage:
+        """Write the widget into one HTML file that works without notebook and network.
+
+        See :func:`~vit_attention_widget.to_html`, which takes several widgets.
+        """
+        return to_html(
+            self, path, max_megabytes=max_megabytes, attention=attention, classes=classes,
+            theme=theme, title=title,
+        )  # fmt: skip
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
         return self._open_session().wait(timeout)
@@ -287,6 +317,9 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             self._reply(failure(id_of(content), error))
             return
         version = session._version
+        if message.method == "page":
+            self._answer_with_page(message)
+            return
         if work is nothing:  # at once: a lane may be busy for minutes
             self._reply(answer(message, {"version": version}))
             return
@@ -297,6 +330,20 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             lambda error: self._reply(failure(message.id, error)),
             lambda: self._reply(cancelled(message)),
         )
+
+    def _answer_with_page(self, message: Request) -> None:
+        """In a thread of its own: it waits for what the session is computing."""
+
+        def build() -> None:
+            try:
+                page, _ = page_bytes([self])
+            except Exception as error:  # who asked waits for an answer
+                log.warning("The page could not be built", exc_info=error)
+                self._reply(failure(message.id, error))
+            else:
+                self._reply(answer(message, {"version": self._version}), page)
+
+        threading.Thread(target=build, name="export", daemon=True).start()
 
     def _slot(self, request_id: str) -> str:
         """Where a request waits: widgets of one session may use the same ids."""

@@ -13,11 +13,9 @@ import ipywidgets
 import traitlets
 from IPython.core.getipython import get_ipython
 
-from ..errors import ParameterError
+from ..export.built_files import STATIC, built_file
 
 __all__ = ["Bundle", "bundle_of", "send_more"]
-
-_STATIC = Path(__file__).parent.parent / "static"
 
 
 class Bundle(ipywidgets.Widget):  # type: ignore[misc]
@@ -51,21 +49,16 @@ def bundle_of(cls: type, stem: str) -> Bundle | None:
     ParameterError
         If the files were not built.
     """
-    script, style = _STATIC / f"{stem}.js", _STATIC / "style.css"
-    if not script.exists():
-        raise ParameterError(
-            f"The browser's part of {cls.__name__} is missing ({script.name}): "
-            "run `make build` in a checkout, or install a wheel."
-        )
+    script, style = built_file(f"{stem}.js"), built_file("style.css")
     if os.environ.get("VAW_DEV"):  # anywidget watches paths and reloads them in the browser
         _put(cls, _esm=script, _css=style)
         return None
     if os.environ.get("VAW_INLINE") or not _in_notebook():
         _put(cls, _esm=script, _css=style, as_text=True)
         return None
-    _put(cls, _esm=_STATIC / "loader.js", as_text=True)
+    _put(cls, _esm=STATIC / "loader.js", as_text=True)
     first = f"{stem}.first.js"
-    return _sent(first if (_STATIC / first).exists() else script.name, style)
+    return _sent(first if (STATIC / first).exists() else script.name, style)
 
 
 def send_more(widget: HasMore) -> None:
@@ -75,7 +68,7 @@ def send_more(widget: HasMore) -> None:
     browser have it.
     """
     script = f"{widget.stem}.more.js"
-    if widget._bundle is None or not (_STATIC / script).exists():
+    if widget._bundle is None or not (STATIC / script).exists():
         return
     shell, reference = get_ipython(), weakref.ref(widget)
 
@@ -97,7 +90,7 @@ def _sent(script: str, style: Path | None = None) -> Bundle:
     bundle = Bundle.of.get(script)
     if bundle is None or bundle.comm is None:  # all widgets may have been closed
         bundle = Bundle(
-            script=(_STATIC / script).read_text("utf-8"),
+            script=(STATIC / script).read_text("utf-8"),
             style=style.read_text("utf-8") if style else "",
         )
         Bundle.of[script] = bundle

@@ -36,6 +36,7 @@ const TYPES: Record<string, string> = {
   png: "image/png",
   svg: "image/svg+xml",
   csv: "text/csv",
+  html: "text/html",
 };
 
 export function download(name: string, data: Blob | string): void {

@@ -44,6 +44,19 @@ export function decode<T, M>(view: Encoded<T, M>): Decoded<T, M> {
   return { tensors, metadata } as Decoded<T, M>;
 }
 
+/** Names of the tensors in a buffer, which is not decoded; none in an empty one. */
+export function namesIn(view: DataView | undefined): string[] {
+  if (!view || view.byteLength <= 8) return [];
+  const bytes = new Uint8Array(
+    view.buffer,
+    view.byteOffset + 8,
+    Number(view.getBigUint64(0, true)),
+  );
+  return Object.keys(JSON.parse(new TextDecoder().decode(bytes))).filter(
+    (name) => name !== "__metadata__",
+  );
+}
+
 function widen(dtype: string, bytes: ArrayBuffer): Values {
   if (dtype === "U8") return new Uint8Array(bytes);
   if (dtype === "F32") return new Float32Array(bytes);

@@ -348,6 +348,12 @@ export interface Decision {
   rows: DecisionRow[];
 }
 
+/** The decision with one head masked; in pages of their own. */
+export interface DecisionWithout {
+  target_after: number;
+  rows: DecisionRow[];
+}
+
 /**
  * Share of the labeled images that are given their class. Of labels that say of each class whether
  * it is there: the share of the decisions, image by image and class by class, that are right.
@@ -812,6 +818,8 @@ export interface Requests {
   cancel_job: { params: Empty; buffer: null };
   /** Go on with what was stopped. */
   go_on: { params: Empty; buffer: null };
+  /** The widget as a page of its own, in one file. */
+  page: { params: Empty; buffer: DataView };
   /** Nothing: that an answer comes, and at once, says that the widget has its kernel. */
   alive: { params: Empty; buffer: null };
 }

@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoded", "Float", "Float32", "Jpeg", "Uint8"]
+__all__ = ["Encoded", "Float", "Float32", "Html", "Jpeg", "Uint8"]
 
 Tensors = TypeVar("Tensors")
 Metadata = TypeVar("Metadata")
@@ -19,6 +19,10 @@ Float: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
 
 Jpeg: TypeAlias = bytes
 """A picture as JPEG."""
+
+
+Html: TypeAlias = bytes
+"""A page as HTML in UTF-8."""
 
 
 class Encoded(Generic[Tensors, Metadata]):

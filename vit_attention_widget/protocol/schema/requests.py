@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar
 
-from .binary import Encoded, Jpeg
+from .binary import Encoded, Html, Jpeg
 from .results import Compared, Empty, FamilyName
 from .selections import Direction
 from .tensors import AttentionLayer, PatternMap, PatternPictures
@@ -267,6 +267,9 @@ class Requests(TypedDict):
 
     go_on: Asks[Empty, None]
     """Go on with what was stopped."""
+
+    page: Asks[Empty, Html]
+    """The widget as a page of its own, in one file."""
 
     alive: Asks[Empty, None]
     """Nothing: that an answer comes, and at once, says that the widget has its kernel."""

@@ -35,6 +35,7 @@ __all__ = [
     "Curve",
     "Decision",
     "DecisionRow",
+    "DecisionWithout",
     "Empty",
     "Faithfulness",
     "FamilyInfo",
@@ -167,6 +168,14 @@ class Decision(TypedDict):
     rows: list[DecisionRow]
     """The five likeliest classes before, and after, the one that is likeliest now first; empty
     without a classifier."""
+
+
+class DecisionWithout(TypedDict):
+    """The decision with one head masked; in pages of their own."""
+
+    target_after: float
+
+    rows: list[DecisionRow]
 
 
 # Heads -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ...models import VisionTransformer
 from ...models.classes import class_index
 from ...protocol.schema.results import Compared as Kind
 from ...protocol.schema.results import Comparison, ComparisonRequest
-from ...support.progress import Progress
+from ...support.progress import Progress, no_progress
 from ..context import Context
 from .compared import KINDS, Compared, Request
 from .comparison_kinds import ComparisonKinds
@@ -105,6 +105,21 @@ class ComparisonStudy(Study):
         slot, other = slots[::-1] if kind == "images" else slots
         context.lanes.longest.cancel(other)
         self._start(slot, request)
+
+    def traits_of(self, kind: Kind) -> dict[str, object]:
+        """What the browser would be told of a comparison, which is made now and shown to nobody.
+
+        Raises
+        ------
+        ParameterError, TargetError, UnsupportedModelError, CaptureError
+            If there is no such thing to compare.
+        """
+        request = self._checked(kind, None, None)
+        compared = self._kinds.work_of(kind)(request, no_progress)
+        self.stamp += 1
+        said = payload(request, compared, len(compared.comparison), self.stamp)
+        maps = maps_payload(compared.comparison.values.numpy(), self.stamp)
+        return {"_comparison_maps": maps, "_comparison": said}
 
     def _checked(
         self, kind: Kind, method: str | None, classes: Sequence[int | str] | None

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ...importance.head_ablation import Removal
 from ...importance.metrics import Metric
-from ...importance.of_trace import unmasked_heads
-from ...importance.run import HeadImportance, head_importance_steps
+from ...importance.of_trace import steps_of_trace, unmasked_heads
+from ...importance.run import HeadImportance
+from ...models.output_kind import probabilities
+from ...protocol.schema.results import DecisionWithout
+from ...protocol.schema.selections import Head
 from ...protocol.schema.tensors import BaselineMetadata, ImportanceTables
 from ...protocol.tensors import encode
 from ...support.progress import Progress
 from ...tracing.trace import Trace
 from ..description import metrics
+from ..payloads import decision_rows
 from ..stepwise import Stepwise
 from .study import Study
 
@@ -31,9 +36,17 @@ class ImportanceStudy(Study):
     held against it: the trait ``_importance_before``, which goes to the browser while heads are
     pruned. Where it is not known (heads were pruned from the beginning, or before all were
     measured), it is measured when asked for.
+
+    Attributes
+    ----------
+    without : dict
+        The decision without each head that was measured, and was not pruned, as it stands now.
     """
 
+    without: dict[Head, DecisionWithout]
+
     def reset(self) -> None:
+        self.without = {}
         self._tables: dict[Metric, Table] = {}
         self._whole: tuple[Trace, dict[Metric, Table]] | None = None
         self._traits._importance_data = self._traits._importance_before = b""
@@ -43,6 +56,8 @@ class ImportanceStudy(Study):
         if self.before is None:  # of another target: its trace is not held any longer
             self._whole = None
         self._tables = tables = self._unknown()
+        without: dict[Head, DecisionWithout] = {}
+        self.without = without
         self._publish_before()
         self.publish()
         trace = context.shown()
@@ -56,7 +71,7 @@ class ImportanceStudy(Study):
             if self._tables is tables and trace is context.whole:
                 self._whole = trace, tables
 
-        self._ablate(trace, tables, "importance", "ablating heads", publish, done)
+        self._ablate(trace, tables, without, "importance", "ablating heads", publish, done)
 
     @property
     def before(self) -> dict[Metric, Table] | None:
@@ -78,7 +93,7 @@ class ImportanceStudy(Study):
                 self._publish_before()
 
         label = "ablating heads of the whole model"
-        self._ablate(whole, tables, "importance before", label, lambda: True, done)
+        self._ablate(whole, tables, {}, "importance before", label, lambda: True, done)
 
     def publish(self) -> None:
         """Send all tables to the browser; the selected metric's is ``importance`` in Python."""
@@ -104,6 +119,7 @@ class ImportanceStudy(Study):
         self,
         trace: Trace,
         tables: dict[Metric, Table],
+        without: dict[Head, DecisionWithout],
         slot: str,
         label: str,
         publish: Callable[[], bool],
@@ -122,8 +138,11 @@ class ImportanceStudy(Study):
                     table[:] = importance[metric][0].float().cpu().numpy()
                 counts = publish()
 
+        def watch(removal: Removal) -> None:
+            without.update(_decisions(trace, removal))
+
         def steps(progress: Progress) -> Iterator[HeadImportance]:
-            return head_importance_steps(trace, metric=tuple(tables), progress=progress)
+            return steps_of_trace(trace, tuple(tables), None, progress, watch=watch)
 
         def says() -> str:
             nothing = f"0 of {unmasked_heads(trace)} heads"
@@ -131,6 +150,21 @@ class ImportanceStudy(Study):
 
         work = Stepwise(steps, take)
         context.do(context.lanes.long, slot, label, work, done, says=says)
+
+
+def _decisions(trace: Trace, removal: Removal) -> dict[Head, DecisionWithout]:
+    """The decision without each of the removed heads; nothing where no class is explained."""
+    if trace.target.index is None or not trace.model.has_classes:
+        return {}
+    (target,) = trace.target.index
+    each = probabilities(removal.outcome.logits[:, 0], removal.outcome.kind)
+    return {
+        (removal.layer, head): {
+            "target_after": float(after[target]),
+            "rows": decision_rows(trace, after),
+        }
+        for head, after in zip(removal.heads, each, strict=True)
+    }
 
 
 def _encoded(tables: dict[Metric, Table], baseline: float) -> bytes:

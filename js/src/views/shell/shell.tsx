@@ -7,6 +7,7 @@ import type { Store } from "../../state/store";
 import { consume, modified } from "../../ui/keys";
 import { Help } from "./help";
 import { Prompts } from "./prompts";
+import { SavePage } from "./save_page";
 import { ErrorBox, KernelNotice, StatusLine } from "./status";
 
 /** Layer and head steps, undo and redo; returns whether the key was one of them. */
@@ -56,6 +57,7 @@ export function Shell({ store, title, children }: Props) {
       <header class="vaw-head">
         <h2>{title}</h2>
         <StatusLine store={store} />
+        {info && <SavePage store={store} />}
         <button
           type="button"
           ref={opener}

@@ -1,0 +1,153 @@
+"""Pages of their own: what is in them, how large they are, and what is said of that."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError, TargetError
+from vit_attention_widget.export.answers import key_of
+from vit_attention_widget.export.parts import part
+from vit_attention_widget.protocol.tensors import quantize
+
+
+def opened(text: str) -> Any:
+    """A part as the browser reads it."""
+    plain = gzip.decompress(base64.b64decode(text))
+    (length,) = struct.unpack_from("<I", plain)
+    start = 4 + length
+
+    def value(found: dict[str, Any]) -> Any:
+        if "$bytes" not in found:
+            return found
+        low, high = found["$bytes"]
+        return plain[start + low : start + high]
+
+    return json.loads(plain[4:start], object_hook=value)
+
+
+def parts_of(path: Path) -> dict[int, Any]:
+    held = re.findall(r'data-vaw-part="(\d+)">([^<]*)<', path.read_text())
+    return {int(number): opened(text) for number, text in held}
+
+
+@pytest.fixture(scope="module")
+def explorer() -> Iterator[vaw.Explorer]:
+    model = vaw.demo.load_model().double()
+    explorer = vaw.Explorer(model, vaw.demo.scene(seed=1).image)
+    explorer.wait()
+    yield explorer
+    explorer.close()
+
+
+def test_a_part_holds_bytes_once_and_no_number_that_json_lacks() -> None:
+    value = {"a": [b"xyz", b"", b"xyz"], "b": math.nan, "c": {"</script>": (1, 2.5, None, True)}}
+    text = part(value)
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", text)
+    assert opened(text) == {
+        "a": [b"xyz", b"", b"xyz"], "b": None, "c": {"</script>": [1, 2.5, None, True]},
+    }  # fmt: skip
+    assert gzip.decompress(base64.b64decode(text)).count(b"xyz") == 1
+
+
+def test_requests_are_known_as_the_browser_knows_them() -> None:
+    assert key_of("rows", {"token": 3, "direction": "attends_to"}) == (
+        'rows direction="attends_to" token=3'
+    )
+    assert key_of("compare", {"of": "methods", "classes": []}) == 'compare classes=[] of="methods"'
+
+
+def test_attention_in_bytes_differs_by_a_510th_of_its_row_at_most(explorer: vaw.Explorer) -> None:
+    trace = explorer.session.trace
+    assert trace is not None
+    rows = torch.cat([trace.attention(layer)[0].flatten(0, 1) for layer in range(6)]).numpy()
+    stored, scale = quantize(rows.astype(np.float32))
+    error = np.abs(stored / 255.0 * scale[:, None] - rows)
+    assert (error <= rows.max(-1, keepdims=True) / 510 * (1 + 1e-5)).all()
+    assert error.max() > 0
+
+
+def test_the_decision_without_each_head_is_that_of_the_masked_model(
+    explorer: vaw.Explorer, tmp_path: Path
+) -> None:
+    page = explorer.to_html(tmp_path / "page.html")
+    (known,) = parts_of(page.path)[0]["sessions"]
+    session = explorer.session
+    explained = known["explained"][str(session.target)]
+    assert len(explained["without"]) == 24
+    for layer, head in [(0, 0), (2, 3), (5, 1)]:
+        masked = vaw.trace(
+            session.described, session.image, session.target, head_mask=[(layer, head)]
+        )
+        said = explained["without"][f"{layer},{head}"]
+        probabilities = masked.probabilities[0]
+        best = probabilities.topk(5)
+        rows = {row["index"]: row["after"] for row in said["rows"]}
+        assert said["target_after"] == pytest.approx(float(probabilities[session.target]), abs=1e-9)
+        for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            assert rows[index] == pytest.approx(value, abs=1e-9)
+        assert said["rows"][0]["index"] == int(best.indices[0])
+
+
+def test_a_page_is_no_larger_than_it_may_be_and_what_is_dropped_is_said(
+    explorer: vaw.Explorer, tmp_path: Path
+) -> None:
+    whole = explorer.to_html(tmp_path / "whole.html")
+    assert whole.size == (tmp_path / "whole.html").stat().st_size
+    assert whole.dropped == ()
+    assert any(
+        key.startswith("attention") for key in parts_of(whole.path)[0]["sessions"][0]["answers"]
+    )
+    most = whole.megabytes - 0.01
+    with pytest.warns(UserWarning, match="no room within max_megabytes.*attention matrices"):
+        less = explorer.to_html(tmp_path / "less.html", max_megabytes=most)
+    assert less.megabytes <= most
+    assert less.dropped == ("attention matrices",)
+    assert "attention matrices" in repr(less)
+    without = explorer.to_html(tmp_path / "without.html", attention=False)
+    assert without.dropped == ()
+    assert without.size < 0.3e6
+    with pytest.raises(ParameterError, match=r"takes 0\.\d+ MB.*give it at least"):
+        explorer.to_html(tmp_path / "none.html", max_megabytes=0.01)
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_widgets_of_one_session_share_it_and_others_do_not(
+    explorer: vaw.Explorer, tmp_path: Path
+) -> None:
+    grid = vaw.HeadImportanceGrid(session=explorer.session)
+    other = vaw.AttentionInspector(vaw.demo.load_model(), vaw.demo.scene(seed=2).image)
+    page = vaw.to_html([explorer, grid, other], tmp_path / "page.html", title="<b>three</b>")
+    known = parts_of(page.path)[0]
+    assert [(w["stem"], w["session"]) for w in known["widgets"]] == [
+        ("explorer", 0), ("head_grid", 0), ("attention_inspector", 1),
+    ]  # fmt: skip
+    assert known["widgets"][0]["own"]["panels"] == explorer.panels
+    assert known["widgets"][1]["own"] == {}
+    assert "<title>&lt;b&gt;three&lt;/b&gt;</title>" in page.path.read_text()
+    assert grid.to_html(tmp_path / "grid.html").dropped == ()
+    grid.close()
+    other.close()
+
+
+def test_what_cannot_be_exported_is_refused(explorer: vaw.Explorer, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="no widget to export"):
+        vaw.to_html([], tmp_path / "page.html")
+    with pytest.raises(ParameterError, match="theme is 'blue': choose from auto, light, dark"):
+        explorer.to_html(tmp_path / "page.html", theme="blue")  # type: ignore[arg-type]
+    with pytest.raises(TargetError):
+        explorer.to_html(tmp_path / "page.html", classes=["no such class"])
+    with pytest.raises(ParameterError, match="cannot be written"):
+        explorer.to_html(tmp_path / "no such folder" / "page.html")

@@ -1,0 +1,252 @@
+"""Write widgets, with all that was computed, into one page that needs no notebook."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import ClassVar, Protocol, get_args
+
+from ..errors import ParameterError
+from ..results.files import replaced
+from ..session import Session
+from ..support.warn import warn_caller
+from ..support.words import shown
+from .answers import Recorded
+from .document import Theme, document
+from .parts import part
+from .result import ExportedPage
+from .session_values import SessionValues, values_of
+
+__all__ = ["Exportable", "page_bytes", "to_html"]
+
+log = logging.getLogger(__name__)
+
+
+class Exportable(Protocol):
+    """A widget that can stand in a page."""
+
+    stem: ClassVar[str]
+
+    @property
+    def session(self) -> Session:
+        """What it shows."""
+
+    def own_values(self) -> Mapping[str, object]:
+        """Traits that it shares with no other widget."""
+
+
+def to_html(
+    widgets: Exportable | Sequence[Exportable],
+    path: str | Path,
+    *,
+    max_megabytes: float = 8.0,
+    attention: bool = True,
+    classes: Iterable[int | str] = (),
+    theme: Theme = "auto",
+    title: str | None = None,
+) -> ExportedPage:
+    """Write one or several widgets into one HTML file that works without notebook and network.
+
+    In it works all that needs no computing: hover, click, heads, layers, methods, comparisons, the
+    tour, and the decision without each single head. What needs the model says so. Widgets that
+    share a session stay linked. What is being computed is waited for.
+
+    Attention is stored in bytes, each row with its largest value: it differs by at most a 510th of
+    that. All else is stored as it is.
+
+    Parameters
+    ----------
+    widgets : widget or sequence of widgets
+        They stand below each other.
+    path : str or Path
+        The file.
+    max_megabytes : float
+        The file is at most so large, in units of 1,000,000 bytes; what there is no room for is
+        dropped, which is warned of: pictures of the image set first, then attention matrices.
+    attention : bool
+        Whether the attention matrices of all heads are in it; without them there is that of the
+        selected token and of the class token.
+    classes : iterable of int or str
+        Classes that can be explained beside the shown one. Each takes as long as a new widget.
+    theme : {"auto", "light", "dark"}
+        By default that of the reader's system.
+    title : str, optional
+        Of the page.
+
+    Returns
+    -------
+    ExportedPage
+        Path, size and what was dropped.
+
+    Raises
+    ------
+    ParameterError
+        If there is no widget, the file cannot be written, or what cannot be left out is too large.
+    TargetError
+        If there is no such class.
+
+    Warns
+    -----
+    UserWarning
+        If something was dropped.
+
+    Examples
+    --------
+    >>> import vit_attention_widget as vaw
+    >>> explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+    >>> page = vaw.to_html(explorer, "page.html")  # doctest: +SKIP
+    >>> page.megabytes < 2  # doctest: +SKIP
+    True
+    >>> explorer.close()
+    """
+    several = list(widgets) if isinstance(widgets, Sequence) else [widgets]
+    data, dropped = page_bytes(
+        several, max_megabytes=max_megabytes, attention=attention, classes=classes, theme=theme,
+        title=title,
+    )  # fmt: skip
+    with replaced(path) as file:
+        file.write_bytes(data)
+    page = ExportedPage(Path(path), len(data), dropped)
+    log.info("%r", page)
+    if dropped:
+        warn_caller(
+            f"There was no room within max_megabytes={max_megabytes:g} for {'; '.join(dropped)}: "
+            f"{page.path} has {page.megabytes:.2f} MB without."
+        )
+    return page
+
+
+def page_bytes(
+    widgets: Sequence[Exportable],
+    *,
+    max_megabytes: float = 8.0,
+    attention: bool = True,
+    classes: Iterable[int | str] = (),
+    theme: Theme = "auto",
+    title: str | None = None,
+) -> tuple[bytes, tuple[str, ...]]:
+    """The page as bytes, and what it has no room for."""
+    _check(widgets, theme)
+    sessions = list({id(widget.session): widget.session for widget in widgets}.values())
+    for session in sessions:
+        _complete(session, {w.stem for w in widgets if w.session is session})
+    held = [values_of(session, classes, attention) for session in sessions]
+    title = title or ", ".join(dict.fromkeys(_title(session) for session in sessions))
+    placed = [
+        {"stem": w.stem, "session": sessions.index(w.session), "own": dict(w.own_values())}
+        for w in widgets
+    ]
+    number, first = count(1), [_Session(values) for values in held]
+    parts: dict[int, str] = {}
+    dropped: list[str] = []
+
+    def built(parts: Mapping[int, str]) -> bytes:
+        start = part({"sessions": [each.known() for each in first], "widgets": placed})
+        stems = [widget.stem for widget in widgets]
+        return document(title, theme, stems, {0: start, **parts}, len(widgets)).encode()
+
+    size, most = len(built({})), max_megabytes * 1e6
+    if size > most:
+        raise ParameterError(
+            f"The page takes {size / 1e6:.2f} MB without attention matrices, more than "
+            f"max_megabytes={max_megabytes:g}: give it at least {size / 1e6 + 0.1:.1f}."
+        )
+    for known, what, answers in _by_want(first):
+        new, where = _packed(answers, number)
+        size += sum(len(text) + _AROUND for text in new.values()) + _A_KEY * len(where)
+        if size > most:
+            size -= sum(len(text) + _AROUND for text in new.values()) + _A_KEY * len(where)
+            dropped.append(what)
+            continue
+        parts |= new
+        known.where |= where
+    return built(parts), tuple(dict.fromkeys(dropped))
+
+
+_AROUND = 70
+_A_KEY = 40
+"""Characters around a part, and at the most those that a key takes."""
+
+_AT_ONCE = 64
+"""So many small answers share a part."""
+
+
+class _Session:
+    """What the first part says of a session."""
+
+    def __init__(self, held: SessionValues) -> None:
+        self.held = held
+        self.where: dict[str, tuple[int, int]] = {}
+
+    def known(self) -> dict[str, object]:
+        return {
+            "values": self.held.values,
+            "explained": self.held.explained,
+            "answers": self.where,
+        }
+
+
+def _by_want(
+    sessions: Sequence[_Session],
+) -> Iterator[tuple[_Session, str, Mapping[str, Recorded]]]:
+    """What could be left out, the most wanted of all sessions first."""
+    most = max(len(session.held.answers) for session in sessions)
+    for i in range(most):
+        for session in sessions:
+            for what, answers in list(session.held.answers.items())[i : i + 1]:
+                yield session, what, answers
+
+
+def _packed(
+    answers: Mapping[str, Recorded], number: Iterator[int]
+) -> tuple[dict[int, str], dict[str, tuple[int, int]]]:
+    """Answers in parts, and in which part and place each is."""
+    parts: dict[int, str] = {}
+    where: dict[str, tuple[int, int]] = {}
+    together: dict[str, Recorded] = {}
+
+    def close() -> None:
+        if together:
+            this = next(number)
+            parts[this] = part(list(together.values()))
+            where.update({key: (this, i) for i, key in enumerate(together)})
+            together.clear()
+
+    for key, answer in answers.items():
+        together[key] = answer
+        if len(answer.get("buffer", b"")) > 50_000 or len(together) >= _AT_ONCE:
+            close()
+    close()
+    return parts, where
+
+
+def _check(widgets: Sequence[Exportable], theme: Theme) -> None:
+    if not widgets:
+        raise ParameterError("There is no widget to export: give one or several.")
+    if theme not in get_args(Theme):
+        raise ParameterError(f"theme is {shown(theme)}: choose from {', '.join(get_args(Theme))}.")
+
+
+def _complete(session: Session, stems: set[str]) -> None:
+    """Compute what views would ask for as soon as they are opened."""
+    session.wait()
+    if session.trace is None:
+        error = session.status.get("error")
+        raise ParameterError(
+            "There is nothing to export: "
+            + (error["message"] if error else "nothing was computed.")
+        )
+    if stems & {"explorer", "head_strength"} and not session._strength_data:
+        session.measure_strength()
+    if "explorer" in stems and not session._layer_decisions:
+        session.read_out_layers()
+    if session.patterns is not None and not session._patterns_here:
+        session.place_heads()
+    session.wait()
+
+
+def _title(session: Session) -> str:
+    info = session._model_info
+    return f"{info['name']} on {info['image_name']}"
