@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a lane mu
 import comm
 import torch
 from comm.base_comm import BaseComm
+from playwright.sync_api import Browser
 
 import vit_attention_widget as vaw
 from js.dev.bake import STATIC, STREAMED_TOKENS
@@ -111,13 +112,12 @@ def bundles() -> Iterator[Row]:
         yield Row(f"{name}, beside the state", measured)
 
 
-def table(shape: Shape, chromium: str, options: argparse.Namespace) -> Iterator[Row]:
+def table(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterator[Row]:
     """Every scenario of one model."""
     yield from amounts(shape)
     yield from kernel(shape, options.rounds)
-    with running(chromium) as browser:
-        yield from without_kernel(shape, browser, options)
-    yield from with_kernel(shape, chromium, options)
+    yield from without_kernel(shape, browser, options)
+    yield from with_kernel(shape, browser, options)
 
 
 def main() -> None:
@@ -134,13 +134,13 @@ def main() -> None:
     chromium = find()
     if chromium is None:
         sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
+    rows = [said(row) for row in bundles()]
     with running(chromium) as browser:
         note = f"Chromium {browser.version} without a GPU, JupyterLab {version('jupyterlab')}."
-    rows = [said(row) for row in bundles()]
-    for shape in SHAPES:
-        if options.only in shape.name:
-            for row in table(shape, chromium, options):
-                rows.append(said(Row(f"{shape.label}: {row.question}", row.measured, row.goal)))
+        for shape in SHAPES:
+            if options.only in shape.name:
+                for row in table(shape, browser, options):
+                    rows.append(said(Row(f"{shape.label}: {row.question}", row.measured, row.goal)))
     write_table(rows, "browser", options, keep=options.write, note=note)
 
 

@@ -179,7 +179,7 @@ explorer
 )
 
 
-def with_kernel(shape: Shape, chromium: str, options: argparse.Namespace) -> Iterator[Row]:
+def with_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterator[Row]:
     """From running a cell to its first paint, and clicks that the kernel has to answer."""
     given = {"name": shape.name, "options": shape.options, "photograph": PHOTOGRAPH}
     named = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -189,7 +189,7 @@ def with_kernel(shape: Shape, chromium: str, options: argparse.Namespace) -> Ite
         notebook, home = Path(folder, "browser.ipynb"), Path(folder, "lab")
         nbformat.write(book, notebook)
         home.mkdir()
-        with jupyterlab(notebook, home, chromium) as lab:
+        with jupyterlab(home, browser) as host, host.opened(notebook) as lab:
             lab.page.add_script_tag(content=SCRIPT)
             lab.page.evaluate("jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
             lab.wait_idle(120)

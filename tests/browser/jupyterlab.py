@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -17,12 +18,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page
-
-from .chromium import find, running
+from playwright.sync_api import Browser, Page
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 APP = "window.jupyterapp"
+SETTINGS = ".jupyter/config/lab/user-settings"
 KERNEL = f"{APP}?.shell?.currentWidget?.sessionContext?.session?.kernel"
 
 _ASK_KERNEL = f"""async (code) => {{
@@ -70,6 +70,11 @@ class Lab:
             time.sleep(0.1)
         return found
 
+    def notebook(self) -> nbformat.NotebookNode:
+        """The notebook as it would be saved now: its cells, and what they put out."""
+        content = self.page.evaluate(f"() => {APP}.shell.currentWidget.content.model.toJSON()")
+        return nbformat.from_dict(content)
+
     def theme(self, name: str) -> None:
         """Choose a theme of JupyterLab, e.g. "JupyterLab Dark"."""
         self.page.evaluate(
@@ -95,33 +100,53 @@ def written(cells: Iterable[str], folders: pytest.TempPathFactory) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def opened(notebook: Path, folders: pytest.TempPathFactory) -> Iterator[Lab]:
-    """:func:`jupyterlab` in the Chromium that is there; skips by name where there is none."""
-    browser = find()
-    if browser is None:
-        pytest.skip("no Chromium was found, and none could be installed")
-    with jupyterlab(notebook, folders.mktemp("lab"), browser) as lab:
-        yield lab
+@dataclass(frozen=True)
+class Host:
+    """A JupyterLab that serves a folder, and a browser to open it in."""
 
+    address: str
+    folder: Path
+    browser: Browser
 
-@contextlib.contextmanager
-def jupyterlab(notebook: Path, folder: Path, browser_path: str) -> Iterator[Lab]:
-    """Open a working copy of a notebook, with a server and a browser of its own."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    shutil.copy(notebook, folder / notebook.name)
-    with _server(folder) as address, running(browser_path) as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        lab = Lab(page)
-        page.on("pageerror", lambda error: lab.errors.append(str(error)))
-        page.on("console", lambda m: lab.errors.append(m.text) if m.type == "error" else None)
-        page.on(
-            "request", lambda r: lab.foreign.append(r.url) if _is_foreign(r.url, address) else None
+    @contextlib.contextmanager
+    def opened(self, notebook: Path) -> Iterator[Lab]:
+        """A working copy of a notebook, in a browser and a workspace that nobody used before."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        _settings_as_at_first(self.folder)
+        folder = Path(tempfile.mkdtemp(prefix="lab", dir=self.folder))
+        shutil.copy(notebook, folder / notebook.name)
+        context = self.browser.new_context(viewport={"width": 1280, "height": 1000})
+        lab = Lab(context.new_page())
+        lab.page.on("pageerror", lambda error: lab.errors.append(str(error)))
+        lab.page.on("console", lambda m: lab.errors.append(m.text) if m.type == "error" else None)
+        lab.page.on(
+            "request",
+            lambda r: lab.foreign.append(r.url) if _is_foreign(r.url, self.address) else None,
         )
-        page.goto(f"{address}/lab/tree/{notebook.name}")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
-        page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
-        yield lab
+        path = f"{folder.name}/tree/{folder.name}/{notebook.name}"
+        lab.page.goto(f"{self.address}/lab/workspaces/{path}")
+        lab.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+        lab.page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", timeout=90_000)
+        try:
+            yield lab
+        finally:
+            context.close()
+            self._end_kernels()
+
+    def _end_kernels(self) -> None:
+        sessions = f"{self.address}/api/sessions"
+        with urllib.request.urlopen(sessions) as answer:
+            open_ones = json.load(answer)
+        for session in open_ones:
+            end = urllib.request.Request(f"{sessions}/{session['id']}", method="DELETE")
+            urllib.request.urlopen(end).close()
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, browser: Browser) -> Iterator[Host]:
+    """A server of its own, with a configuration of its own, for as long as it is asked."""
+    with _server(folder) as address:
+        yield Host(address, folder, browser)
 
 
 def _is_foreign(url: str, address: str) -> bool:
@@ -134,9 +159,7 @@ def _server(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home = folder / ".jupyter"
-    news = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
-    news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    _settings_as_at_first(folder)
     kernel = home / "data/kernels/python3"
     kernel.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -147,7 +170,8 @@ def _server(folder: Path) -> Iterator[str]:
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "config/lab/user-settings"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / SETTINGS),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     command = [
@@ -173,6 +197,14 @@ def _server(folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
         log.close()
+
+
+def _settings_as_at_first(folder: Path) -> None:
+    """What the user of JupyterLab chose is forgotten; it asks nobody for news."""
+    shutil.rmtree(folder / SETTINGS, ignore_errors=True)
+    news = folder / SETTINGS / "@jupyterlab/apputils-extension"
+    news.mkdir(parents=True)
+    (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

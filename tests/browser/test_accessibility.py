@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from js.dev.bake import text
 from tests.browser_fixtures import asked_for_everything
 from vit_attention_widget.widgets.explorer import PANELS
 
-from .chromium import find, running
 from .jupyterlab import ARTIFACTS
 
 pytestmark = pytest.mark.browser
@@ -59,18 +57,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find()
-    if path is None:
-        pytest.skip("no Chromium was found, and none could be installed")
-    with running(path) as browser:
-        yield browser
-
-
-def opened(browser: Browser, pages: Path, stem: str, theme: str, **how: Any) -> Page:
+def opened(chromium: Browser, pages: Path, stem: str, theme: str, **how: Any) -> Page:
     ARTIFACTS.mkdir(exist_ok=True)
-    page = browser.new_page(viewport={"width": 980, "height": 1000}, **how)
+    page = chromium.new_page(viewport={"width": 980, "height": 1000}, **how)
     page.goto((pages / f"{stem}-{theme}.html").as_uri())
     page.locator(".vaw-panel").first.wait_for()
     page.wait_for_timeout(600)
@@ -87,8 +76,8 @@ def findings(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("stem", WIDGETS)
-def test_axe_finds_nothing(browser: Browser, pages: Path, stem: str, theme: str) -> None:
-    page = opened(browser, pages, stem, theme)
+def test_axe_finds_nothing(chromium: Browser, pages: Path, stem: str, theme: str) -> None:
+    page = opened(chromium, pages, stem, theme)
     page.add_script_tag(path=AXE)
     for width in (980, 420):
         page.set_viewport_size({"width": width, "height": 1000})
@@ -101,9 +90,9 @@ def test_axe_finds_nothing(browser: Browser, pages: Path, stem: str, theme: str)
     page.close()
 
 
-def test_axe_finds_what_is_wrong(browser: Browser, pages: Path) -> None:
+def test_axe_finds_what_is_wrong(chromium: Browser, pages: Path) -> None:
     """It looks into the widget's own tree."""
-    page = opened(browser, pages, "daam_scrubber", "light")
+    page = opened(chromium, pages, "daam_scrubber", "light")
     page.add_script_tag(path=AXE)
     page.locator("[data-testid=layer-slider]").evaluate("(it) => it.removeAttribute('aria-label')")
     page.locator(".vaw-panel h3").evaluate("(it) => { it.style.color = '#cccccc' }")
@@ -114,9 +103,9 @@ def test_axe_finds_what_is_wrong(browser: Browser, pages: Path) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_what_is_chosen_shows_in_the_systems_colors(
-    browser: Browser, pages: Path, theme: str
+    chromium: Browser, pages: Path, theme: str
 ) -> None:
-    page = opened(browser, pages, "explorer", theme, forced_colors="active")
+    page = opened(chromium, pages, "explorer", theme, forced_colors="active")
     radios = page.locator("[data-testid=head-view] [role=radio]")
     looks = "(it) => [getComputedStyle(it).color, getComputedStyle(it).backgroundColor].join()"
     chosen, other = radios.nth(0).evaluate(looks), radios.nth(1).evaluate(looks)
@@ -128,8 +117,8 @@ def test_what_is_chosen_shows_in_the_systems_colors(
     page.close()
 
 
-def test_nothing_moves_by_itself_for_those_who_ask(browser: Browser, pages: Path) -> None:
-    page = opened(browser, pages, "explorer", "light", reduced_motion="reduce")
+def test_nothing_moves_by_itself_for_those_who_ask(chromium: Browser, pages: Path) -> None:
+    page = opened(chromium, pages, "explorer", "light", reduced_motion="reduce")
     running = """(root) => [root, ...root.querySelectorAll("*")].filter((element) => {
       const { animationName, transitionDuration } = getComputedStyle(element);
       return animationName !== "none" || parseFloat(transitionDuration) > 0;

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import browser, pages
-
-from .chromium import find, running
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +28,7 @@ def test_bytes_are_counted() -> None:
     assert matrices.goal == ""
 
 
-def test_pages_are_painted_clicked_and_scrubbed() -> None:
-    path = find()
-    if path is None:
-        pytest.skip("no Chromium was found, and none could be installed")
-    with running(path) as chromium:
-        rows = list(pages.without_kernel(TINY, chromium, OPTIONS))
+def test_pages_are_painted_clicked_and_scrubbed(chromium: Browser) -> None:
+    rows = list(pages.without_kernel(TINY, chromium, OPTIONS))
     assert len(rows) == 6
     assert all(row.measured for row in rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 pytestmark = pytest.mark.browser
 
@@ -30,8 +30,8 @@ COMMANDS = ["x", "a", "b", "y", "m", "d", "d", "0", "0", "i", "i", "Enter", "Shi
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 1600})
         lab.page.set_default_timeout(10_000)
         lab.run_all(200)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .jupyterlab import APP, KERNEL, Lab, opened, written
+from .jupyterlab import APP, KERNEL, Host, Lab, written
 
 CELL = """\
 import vit_attention_widget as vaw
@@ -23,8 +23,8 @@ SAVES_STATE = f"""async () => {{
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written([CELL], tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written([CELL], tmp_path_factory)) as lab:
         lab.page.evaluate(SAVES_STATE)
         lab.page.reload()
         lab.page.wait_for_selector(".jp-Notebook .jp-Cell")

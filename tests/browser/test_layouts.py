@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 pytestmark = pytest.mark.browser
 
@@ -56,8 +56,8 @@ VBOX, HBOX, BESIDE, TAB, ACCORDION, OUTPUT, GRID, GIVEN = range(1, 9)
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 1200})
         lab.page.set_default_timeout(20_000)
         lab.run_all(200)

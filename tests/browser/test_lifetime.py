@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession
 
-from .jupyterlab import APP, KERNEL, Lab, opened, written
+from .jupyterlab import APP, KERNEL, Host, Lab, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -40,8 +40,8 @@ del objects
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.run_all(200)
         lab.page.locator(".vaw-root [data-testid=heads-canvas]").first.wait_for()
         yield lab

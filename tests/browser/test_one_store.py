@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +27,8 @@ explorer
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 2400})
         lab.run_all(200)
         view(lab, 1).locator("[data-testid=heads-canvas]").wait_for(timeout=30_000)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import vit_attention_widget as vaw
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 pytestmark = pytest.mark.browser
 
@@ -53,8 +53,8 @@ def scene(seed: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written(CELLS, tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 3200})
         lab.run_all(200)
         find(lab, 0, "layer-lines").wait_for(timeout=30_000)

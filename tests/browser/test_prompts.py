@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 pytestmark = pytest.mark.browser
 
@@ -26,9 +26,9 @@ view
 """
 
 
-def test_prompts_are_typed(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_prompts_are_typed(host: Host, tmp_path_factory: pytest.TempPathFactory) -> None:
     pytest.importorskip("open_clip")
-    with opened(written([PROMPTED], tmp_path_factory), tmp_path_factory) as lab:
+    with host.opened(written([PROMPTED], tmp_path_factory)) as lab:
         lab.run_all(200)
         for number, prompt in enumerate(["a heart", "a <b>star</b>", "a tree"], 1):
             box = find(lab, "add-prompt")

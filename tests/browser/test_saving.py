@@ -8,13 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 import vit_attention_widget as vaw
 from js.dev.bake import page as baked
 from vit_attention_widget.widgets.explorer import PANELS
-
-from .chromium import find, running
 
 pytestmark = pytest.mark.browser
 
@@ -34,10 +32,7 @@ SAVED = {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    path = find()
-    if path is None:
-        pytest.skip("no Chromium was found, and none could be installed")
+def page(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     scenes = [vaw.demo.scene(seed=seed) for seed in range(3)]
     names = [MARKUP if kind == "ring" else kind for kind in vaw.demo.KINDS]
     session = vaw.Session(
@@ -50,13 +45,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     file = tmp_path_factory.mktemp("page") / "page.html"
     file.write_text(baked(session, "explorer", list(PANELS)))
     session.close()
-    with running(path) as browser:
-        page = browser.new_page(viewport={"width": 980, "height": 1000})
-        page.set_default_timeout(10_000)
-        page.goto(file.as_uri())
-        page.locator("[data-testid=compare-maps]").wait_for()
-        page.wait_for_timeout(600)
-        yield page
+    page = chromium.new_page(viewport={"width": 980, "height": 1000})
+    page.set_default_timeout(10_000)
+    page.goto(file.as_uri())
+    page.locator("[data-testid=compare-maps]").wait_for()
+    page.wait_for_timeout(600)
+    yield page
+    page.close()
 
 
 def saved(page: Page, name: str, way: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Locator
 
-from .jupyterlab import Lab, opened, written
+from .jupyterlab import Host, Lab, written
 
 CELL = """\
 import numpy as np
@@ -58,8 +58,8 @@ class Hands:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with opened(written([CELL], tmp_path_factory), tmp_path_factory) as lab:
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written([CELL], tmp_path_factory)) as lab:
         lab.run_all()
         lab.page.locator(".jp-OutputArea [data-testid=headline]").first.wait_for()
         yield lab
