@@ -16,8 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
-
-from .chromium import find, running
+from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -70,12 +69,9 @@ def test_the_page_is_for_this_machine_and_those_with_the_token(command: Command)
     assert not psutil.Process(command.process.pid).children()  # no kernel was started for it
 
 
-def test_it_shows_the_picture_and_ends_with_ctrl_c(command: Command) -> None:
-    path = find()
-    if path is None:
-        pytest.skip("no Chromium: python tests/browser/chromium.py")
-    with running(path) as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_it_shows_the_picture_and_ends_with_ctrl_c(chromium: Browser, command: Command) -> None:
+    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         answered: list[str] = []
         page.on("response", lambda response: answered.append(response.url))
         page.goto(command.address, timeout=120_000)
