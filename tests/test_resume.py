@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import types
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from tests.models import randomise
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.runs import folder
 from vit_attention_widget.runs.manifest import digest_of_images
+from vit_attention_widget.runs.told import Teller
 
 QUICK = ("head_importance", "compare", "accuracy")
 NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FUNCTIONS]
@@ -213,6 +217,84 @@ def test_what_traces_mask_and_functions_do_tells_runs_apart(tmp_path: Path) -> N
         vaw.head_importance(
             model, pictures, lambda logits: logits[:, 1], metric="taylor", resume=where
         )
+
+
+LEVEL = 0.5
+LEVELS = {"low": LEVEL}
+
+
+def _level() -> float:
+    return LEVELS["low"]
+
+
+class _Above:
+    def __init__(self, level: float) -> None:
+        self.level = level
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        return self.above(logits)
+
+    def above(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits[:, 0] + self.level
+
+
+def _by_global(logits: torch.Tensor) -> torch.Tensor:
+    return logits[:, 0] + _level() + settings.LEVEL  # type: ignore[attr-defined]
+
+
+settings = types.ModuleType("settings")
+
+
+def told(value: object) -> Any:
+    teller = Teller()
+    said = json.loads(json.dumps(teller.tell(value, "target")))
+    assert not teller.untold
+    return said
+
+
+def test_functions_are_told_apart_by_what_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.LEVEL = 1  # type: ignore[attr-defined]
+    before = told(_by_global)
+    assert told(_by_global) == before
+    with monkeypatch.context() as changed:
+        changed.setitem(LEVELS, "low", 0.6)  # of a function that it calls
+        assert told(_by_global) != before
+    with monkeypatch.context() as changed:
+        changed.setattr(settings, "LEVEL", 2, raising=False)
+        assert told(_by_global) != before
+    assert told(_by_global) == before
+    assert told(_Above(1)) == told(_Above(1)) != told(_Above(2))
+    assert told(_Above(1).above) != told(_Above(2).above)
+    assert told(partial(torch.add, alpha=1)) != told(partial(torch.add, alpha=2))
+    with monkeypatch.context() as changed:
+        one = told(_Above(1))
+        changed.setattr(_Above, "above", lambda self, logits: logits[:, 1])
+        assert told(_Above(1)) != one
+    one, other = (lambda logits: logits in {0, 8}), (lambda logits: logits in {8, 0})
+    assert told(one) == told(other)  # the same set, in another order
+    large = torch.zeros(30)
+    assert told(lambda logits: logits @ large) != told(lambda logits: logits @ (large + 1))
+
+
+def test_targets_of_our_own_are_told_apart() -> None:
+    banks = []
+    for seed in (0, 1):
+        model = TINY.build()
+        model.reset_classifier(0)
+        pictures = list(TINY.inputs(4, seed=seed))
+        banks.append(vaw.targets.MemoryBank.fit(model, pictures, [0, 1, 0, 1], k=2))
+    assert told(banks[0].target()) == told(banks[0].target()) != told(banks[1].target())
+
+
+def test_what_cannot_be_told_is_warned_of(tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    def target(logits: torch.Tensor) -> torch.Tensor:
+        with lock:
+            return logits[:, 0]
+
+    with pytest.warns(UserWarning, match=r"cannot be told from other values .*: lock \(a lock\)"):
+        vaw.head_importance(TINY.build(), images(1), target, metric="taylor", resume=tmp_path)
 
 
 def test_a_file_that_was_written_over_is_another_image(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +111,7 @@ def evaluate_steps(
                 "evaluate",
                 vit,
                 **evaluator.joined_about(),
+                functions=methods if isinstance(methods, Mapping) else None,
                 target=target,
                 fill=fill,
                 steps=steps,

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..models.fingerprint import fingerprint
 from ..results.files import replaced
+from ..support.warn import warn_caller
+from .told import Teller, digest
 
 __all__ = ["check_manifest", "digest_of_images", "manifest"]
 
@@ -38,18 +39,31 @@ def manifest(
     vit : VisionTransformer, or several by name
     **options
         What changes the numbers, by the name of the parameter.
+
+    Warns
+    -----
+    UserWarning
+        If one holds something whose value cannot be told.
     """
+    teller = Teller()
     several = vit if isinstance(vit, Mapping) else {"": vit}
-    return {
+    about = {
         "function": function,
         **{
             f"{what} of {name}" if name else what: value
             for name, each in several.items()
             for what, value in _of_model(each).items()
         },
-        **{name: _said(value) for name, value in options.items()},
+        **{name: teller.tell(value, name) for name, value in options.items()},
         "versions": {name: _version(name) for name in ("vit-attention-widget", "torch", "timm")},
     }
+    if teller.untold:
+        what = ", ".join(f"{name} (a {kind})" for name, kind in teller.untold.items())
+        warn_caller(
+            f"What {function} is given cannot be told from other values of its type: {what}. "
+            "If it changes, give another folder: this one would not be refused."
+        )
+    return about
 
 
 def _of_model(vit: VisionTransformer) -> dict[str, Any]:
@@ -57,9 +71,9 @@ def _of_model(vit: VisionTransformer) -> dict[str, Any]:
     return {
         "model": model.name,
         "heads": list(model.num_heads),
-        "weights": _digest(model.samples.numpy().tobytes()),
+        "weights": digest(model.samples.numpy().tobytes()),
         "preparation": str(getattr(vit, "preparation", None)),
-        "classes": _digest(json.dumps(list(vit.class_names or ())).encode()),
+        "classes": digest(json.dumps(list(vit.class_names or ())).encode()),
         "output": str(vit.output),
     }
 
@@ -119,39 +133,9 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
     return together.hexdigest()
 
 
-def _said(value: object) -> Any:
-    """A value as JSON has it, and as it is compared."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Tensor | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _said(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        listed = [_said(each) for each in value]
-        long = len(listed) > 20
-        return f"{len(listed)} ({_digest(json.dumps(listed).encode())})" if long else listed
-    if isinstance(value, FunctionType):  # by what it does: a name may come to mean another
-        closed = [_said(cell.cell_contents) for cell in value.__closure__ or ()]
-        body = json.dumps([_said_code(value.__code__), _said(value.__defaults__), closed])
-        return f"{value.__qualname__} {_digest(body.encode())}"
-    name = getattr(value, "name", None) or getattr(value, "__qualname__", None)
-    return str(name or type(value).__name__)
-
-
-def _said_code(code: CodeType) -> list[object]:
-    """What a function does, wherever it is written."""
-    constants = [_said_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return [code.co_code.hex(), list(code.co_names), constants]
-
-
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -120,6 +120,11 @@ class MemoryBank(Unfinished):
     def __len__(self) -> int:
         return len(self.features)
 
+    def _told_by(self) -> dict[str, object]:
+        """What tells it from other banks, where a run is kept."""
+        names = ("features", "labels", "class_names", "fingerprint", "k", "temperature")
+        return {name: getattr(self, name) for name in names}
+
     def _labels(self) -> list[Label]:
         """The label of each image, as it was given."""
         index: list[Label] = self.labels.tolist()
