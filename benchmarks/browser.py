@@ -26,8 +26,9 @@ from comm.base_comm import BaseComm
 from playwright.sync_api import Browser
 
 import vit_attention_widget as vaw
-from js.dev.bake import STATIC, STREAMED_TOKENS
 from tests.browser.chromium import find, running
+from vit_attention_widget.export.built_files import built_file
+from vit_attention_widget.session.attention import MOST_STREAMED_TOKENS
 
 from .measure import Row, said, side_by_side, write_table
 from .pages import Shape, photograph, with_kernel, without_kernel
@@ -66,7 +67,7 @@ def amounts(shape: Shape) -> Iterator[Row]:
     info, session = explorer._model_info, explorer.session
     yield Row("state until the first complete paint", megabytes(Wire.to_first_paint), "<= 1 MB")
     yield Row("all state, when nothing is left to compute", megabytes(Wire.sent))
-    if info["num_tokens"] <= STREAMED_TOKENS:
+    if info["num_tokens"] <= MOST_STREAMED_TOKENS:
         layers = sum(len(session.attention.layer(i)) for i in range(info["num_layers"]))
         yield Row("attention matrices, streamed after the first paint", megabytes(layers))
     explorer.close()
@@ -107,7 +108,7 @@ def kernel(shape: Shape, rounds: int) -> Iterator[Row]:
 def bundles() -> Iterator[Row]:
     """What a widget's code and style take, once a widget."""
     for name in ("explorer.js", "daam_scrubber.js", "style.css"):
-        whole = (STATIC / name).read_bytes()
+        whole = built_file(name).read_bytes()
         measured = f"{len(whole) / 1000:.0f} kB, gzipped {len(gzip.compress(whole)) / 1000:.0f} kB"
         yield Row(f"{name}, beside the state", measured)
 

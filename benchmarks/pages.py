@@ -22,8 +22,8 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 import vit_attention_widget as vaw
-from js.dev.bake import STREAMED_TOKENS, page
 from tests.browser.jupyterlab import Lab, jupyterlab
+from vit_attention_widget.session.attention import MOST_STREAMED_TOKENS
 
 from .measure import Row
 
@@ -33,6 +33,7 @@ ROOT = ".vaw-root"
 PATCHES = f"{ROOT} [data-testid=patch-canvas]"
 WINDOW = {"width": 1280, "height": 1000}
 SETTLED_MS = 1000
+WIDGETS = {"explorer": vaw.Explorer, "daam_scrubber": vaw.DAAMScrubber}
 
 Info = Mapping[str, Any]
 
@@ -87,9 +88,9 @@ def without_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) 
     session.wait()
     info = session._model_info
     with tempfile.TemporaryDirectory() as folder:
-        pages = {stem: Path(folder, f"{stem}.html") for stem in ("explorer", "daam_scrubber")}
+        pages = {stem: Path(folder, f"{stem}.html") for stem in WIDGETS}
         for stem, path in pages.items():
-            path.write_text(page(session, stem))
+            WIDGETS[stem](session=session).to_html(path, max_megabytes=50)
         session.close()
         yield _first_paint(browser, pages["explorer"], info, options.rounds)
         with _loaded(browser, pages["explorer"], info) as tab:
@@ -109,7 +110,7 @@ def _loaded(
     tab.goto(path.as_uri())
     tab.wait_for_function(
         "(layers) => performance.getEntriesByName('answered').length >= layers",
-        arg=info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0,
+        arg=info["num_layers"] if info["num_tokens"] <= MOST_STREAMED_TOKENS else 0,
     )
     tab.wait_for_timeout(SETTLED_MS)
     tab.evaluate("first.on = false")
@@ -134,7 +135,7 @@ def _cached_clicks(tab: Page, info: Info, count: int) -> Iterator[Row]:
         "a patch": f"measure.patches('{PATCHES}', {count}, {info['rows']}, {info['cols']}, 1)",
         "a layer": f"measure.layers('{ROOT}', {count}, {info['num_layers']}, '{PATCHES}')",
     }
-    if info["num_tokens"] > STREAMED_TOKENS:
+    if info["num_tokens"] > MOST_STREAMED_TOKENS:
         del asked["a patch"]  # only visited ones are at hand, and there is no kernel to visit with
     for on, script in asked.items():
         drawn, painted = zip(*tab.evaluate(script), strict=True)

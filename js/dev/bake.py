@@ -1,4 +1,4 @@
-"""Bake a session into one HTML file, to look at a view without a kernel.
+"""A widget as a page of its own, with much of what can be asked of it, to look at its views.
 
 ``python js/dev/bake.py explorer out.html [--model NAME --weights FILE --image FILE] [--dark]``
 """
@@ -6,30 +6,23 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import csv
-import json
 from pathlib import Path
 
 import vit_attention_widget as vaw
-from vit_attention_widget.session.traits import RESULTS, SELECTIONS
-from vit_attention_widget.widgets.explorer import PANELS
-from vit_attention_widget.widgets.tour import checked, usual_tour
 
-STATIC = Path(vaw.__file__).parent / "static"
-STREAMED_TOKENS = 600
-"""Above it a page does not ask for whole matrices (``js/src/state/attention.ts``)."""
-DARK = {
-    "--jp-layout-color1": "#111417",
-    "--jp-layout-color2": "#1e2328",
-    "--jp-ui-font-color1": "#e6e9ec",
-    "--jp-ui-font-color2": "#a3adb8",
-    "--jp-border-color2": "#343b42",
+WIDGETS = {
+    widget.stem: widget
+    for widget in (
+        vaw.AttentionInspector,
+        vaw.AttentionPatternMap,
+        vaw.CompareView,
+        vaw.DAAMScrubber,
+        vaw.Explorer,
+        vaw.HeadImportanceGrid,
+        vaw.HeadStrengthView,
+    )
 }
-
-
-def text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def load(options: argparse.Namespace) -> tuple[object, object]:
@@ -84,54 +77,9 @@ def images(given: str | None) -> list[tuple[object, int]] | None:
     return [(Path(given).parent / row["file"], int(row["imagenet_class"])) for row in rows]
 
 
-def in_script(value: object) -> str:
-    """JSON that does not end the script in which it stands."""
-    return json.dumps(value).replace("</", "<\\/")
-
-
-def page(
-    session: vaw.Session,
-    stem: str,
-    panels: list[str] | None = None,
-    replies: dict[str, str] | None = None,
-    dark: bool = False,
-    step: int = -1,
-) -> str:
-    """HTML of a widget with all that the session has found, and what the kernel would answer."""
-    state = {}
-    for name in (*SELECTIONS, *RESULTS):
-        value = getattr(session, name)
-        state[name] = {"bytes": text(value)} if isinstance(value, bytes) else value
-    if panels is not None:
-        state["panels"] = panels
-    if stem == "explorer":
-        state |= {"_tour": checked(session, usual_tour(session), PANELS), "tour_step": step}
-    css = (STATIC / "style.css").read_text()
-    state["_css"] = css
-    info = session._model_info
-    streamed = range(info["num_layers"] if info["num_tokens"] <= STREAMED_TOKENS else 0)
-    layers = [text(session.attention.layer(layer)) for layer in streamed]
-    style = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
-    script = text((STATIC / f"{stem}.js").read_bytes())
-    host = Path(__file__).with_name("host.js").read_text()
-    return f"""<!doctype html><meta charset="utf-8">
-<style>
-{css}
-body {{ margin: 0; background: var(--jp-layout-color1, #fff); }}
-</style>
-<body style="{style}" data-jp-theme-light="{str(not dark).lower()}"><div id="widget"></div>
-<script type="module">
-const SCRIPT = "{script}";
-const STATE = {in_script(state)};
-const LAYERS = {json.dumps(layers)};
-const REPLIES = {in_script(replies or {})};
-{host}
-</script>"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stem")
+    parser.add_argument("stem", choices=WIDGETS)
     parser.add_argument("out", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--weights")
@@ -167,18 +115,13 @@ def main() -> None:
     for order in filter(None, options.curves.split(",")):
         session.draw_curve(order)
         session.wait()
-    session.measure_strength()
-    session.read_out_layers()
     session.measure_importance_before()
     session.wait()
-    replies = {}
     if options.set:
         session.show_images()
         if options.lay_out:
             session.lay_out_images(options.lay_out)
         session.wait()
-        for index in range(min(40, session._model_info["set_size"])):
-            replies[f"image {index}"] = text(session.studies.images.picture(index))
     if options.compare:
         session.compare_maps(options.compare)
         session.wait()
@@ -190,15 +133,11 @@ def main() -> None:
         session.wait()
     if options.patterns:
         session.patterns = vaw.AttentionPatterns.load(options.patterns)
-        session.place_heads()
-        session.wait()
-        study = session.studies.patterns
-        for family, _ in session.patterns:
-            replies[f"pattern_map {family}"] = text(study.points(family))
-            replies[f"pattern_thumbnails {family}"] = text(study.thumbnails(family))
-            replies[f"pattern_at {family}"] = text(study.point(family, 0))
-    panels = options.panels.split(",") if options.panels else None
-    options.out.write_text(page(session, options.stem, panels, replies, options.dark, options.tour))
+    own: dict[str, object] = {"panels": options.panels.split(",")} if options.panels else {}
+    widget = WIDGETS[options.stem](session=session, **own)
+    if options.tour >= 0:
+        widget.tour_step = options.tour
+    print(widget.to_html(options.out, max_megabytes=50, theme="dark" if options.dark else "light"))
     session.close()
 
 

@@ -1,4 +1,4 @@
-"""Screenshots of baked pages at several widths.
+"""Screenshots of pages at several widths.
 
 ``python js/dev/shoot.py page.html out-prefix [width ...] [--click TESTID ...]``
 """

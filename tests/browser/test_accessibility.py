@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from js.dev.bake import page as baked
-from js.dev.bake import text
+import vit_attention_widget as vaw
 from tests.browser_fixtures import asked_for_everything
 from vit_attention_widget.widgets.explorer import PANELS
 
@@ -18,20 +17,23 @@ from .jupyterlab import ARTIFACTS
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
-WIDGETS = [
-    "explorer",
-    "head_grid",
-    "daam_scrubber",
-    "attention_inspector",
-    "head_strength",
-    "attention_pattern_map",
-    "compare_view",
-]
+WIDGETS = {
+    widget.stem: widget
+    for widget in (
+        vaw.Explorer,
+        vaw.HeadImportanceGrid,
+        vaw.DAAMScrubber,
+        vaw.AttentionInspector,
+        vaw.HeadStrengthView,
+        vaw.AttentionPatternMap,
+        vaw.CompareView,
+    )
+}
 OPENED = ["fold-partial", "fold-curve", "fold-colors"]
 """What is folded away at first."""
 
 VIOLATIONS = """async () => {
-  const { violations } = await axe.run("#widget", { resultTypes: ["violations"] });
+  const { violations } = await axe.run("[data-vaw-widget]", { resultTypes: ["violations"] });
   return violations.flatMap(({ id, impact, nodes }) =>
     nodes.map(({ target }) => `${id} (${impact}): ${target.flat().at(-1)}`));
 }"""
@@ -41,18 +43,13 @@ VIOLATIONS = """async () => {
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a page for each widget, light and dark, of a session that found everything."""
     session = asked_for_everything()
-    patterns = session.studies.patterns
-    replies = {"image 0": text(session.studies.images.picture(0))}
-    for family, _ in session.patterns or ():
-        replies[f"pattern_map {family}"] = text(patterns.points(family))
-        replies[f"pattern_thumbnails {family}"] = text(patterns.thumbnails(family))
-        replies[f"pattern_at {family}"] = text(patterns.point(family, 0))
     folder = tmp_path_factory.mktemp("pages")
-    for stem in WIDGETS:
-        panels = list(PANELS) if stem == "explorer" else None
+    for stem, widget in WIDGETS.items():
+        shown = widget(session=session)
+        if isinstance(shown, vaw.Explorer):
+            shown.panels = list(PANELS)
         for theme in ("light", "dark"):
-            html = baked(session, stem, panels, replies, dark=theme == "dark")
-            (folder / f"{stem}-{theme}.html").write_text(html)
+            shown.to_html(folder / f"{stem}-{theme}.html", theme=theme)
     session.close()
     return folder
 

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import vit_attention_widget as vaw
-from js.dev.bake import page as baked
 from vit_attention_widget.widgets.explorer import PANELS
 
 pytestmark = pytest.mark.browser
@@ -43,7 +42,7 @@ def page(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         ask()
         session.wait()
     file = tmp_path_factory.mktemp("page") / "page.html"
-    file.write_text(baked(session, "explorer", list(PANELS)))
+    vaw.Explorer(session=session, panels=PANELS).to_html(file)
     session.close()
     page = chromium.new_page(viewport={"width": 980, "height": 1000})
     page.set_default_timeout(10_000)

@@ -118,5 +118,6 @@ class PageModel implements AnyModel {
     this.waiting.delete(id);
     if (abort.signal.aborted) reply = { id, cancelled: true };
     this.emit("msg:custom", reply, bytes ? [bytes] : []);
+    performance.mark("answered");
   }
 }
