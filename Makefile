@@ -9,7 +9,7 @@ JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick fuzz shots build lint check-js browser oldest clean
+.PHONY: demo test quick fuzz shots build lint check-js browser oldest release clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
@@ -52,6 +52,12 @@ oldest: build
 		-k "not rope-mixed and not several_attentions and not (bit_equal and \
 		(siglip or map or pe-core or test-vit3))"
 
+# Builds, checks and tries what is to be uploaded, and says what stands against it. Uploads nothing,
+# unless UPLOAD names a repository of twine's: `make release UPLOAD=testpypi`.
+release: .stamps/release .stamps/node
+	cd js && npm run build
+	$(BIN)/python release.py $(if $(UPLOAD),--upload $(UPLOAD))
+
 clean:
 	rm -rf .venv .venv-oldest .stamps js/node_modules vit_attention_widget/static dist
 
@@ -66,6 +72,10 @@ clean:
 
 .stamps/test: pyproject.toml | .venv build
 	$(BIN)/python -m pip install --quiet torch timm -e '.[test]'
+	@mkdir -p .stamps && touch $@
+
+.stamps/release: pyproject.toml | .venv build
+	$(BIN)/python -m pip install --quiet torch timm -e '.[release]'
 	@mkdir -p .stamps && touch $@
 
 # Not `npm ci`: it refuses a lock file without the binaries of platforms that a mirror leaves out.
