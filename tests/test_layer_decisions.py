@@ -82,6 +82,24 @@ def test_likely_classes_are_followed(session: vaw.Session) -> None:
     assert session.layer_decisions is not None
 
 
+def test_every_layer_is_read_out_once(
+    session: vaw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = session.trace
+    assert trace is not None
+    outputs = [record.output.data_ptr() for record in trace.layers]
+    readout, read = type(trace.model).readout, list[int]()
+
+    def counted(vit: vaw.VisionTransformer, tokens: torch.Tensor) -> torch.Tensor:
+        if tokens.data_ptr() in outputs:
+            read.append(outputs.index(tokens.data_ptr()))
+        return readout(vit, tokens)
+
+    monkeypatch.setattr(type(trace.model), "readout", counted)
+    read_out(session)
+    assert read == list(range(trace.num_layers))
+
+
 def test_another_image_drops_it(session: vaw.Session) -> None:
     read_out(session)
     session.image = TINY.inputs(1, torch.float64, seed=3)
@@ -100,6 +118,8 @@ def test_pooled_by_attention_only_patches_are_refused() -> None:
     assert "pools its tokens by attention" in metadata["patches_refused"]
     assert tensors["lines"].shape[1] == 2
     assert "patch_values" not in tensors
+    assert session.layer_decisions is not None
+    assert session.layer_decisions.tokens == ("readout",)
     assert session.status["error"] is None
     session.close()
 

@@ -25,6 +25,7 @@ def test_agrees_with_the_literal_twin(pair: Twins) -> None:
     pooled = pair.trace.model.readout_kind == "attention_pool"
     lens = vaw.logit_lens(pair.trace, k=3, tokens=not pooled)
     expected = of_layers(pair.vit, pair.record)[:, :, None]
+    agree(lens.decisions, expected[:, :, 0])
     if not pooled:
         expected = torch.cat([expected, of_tokens(pair.vit, pair.record)], 2)
     best = expected.topk(3)

@@ -37,6 +37,8 @@ class LogitLens(NamedValues):
         [image, layer, token, rank]: their numbers.
     target_values : Tensor
         [image, layer, token]: the probability of the target, or its value where it is no class.
+    decisions : Tensor
+        [image, layer, class]: what each layer as a whole would decide, all classes by number.
     target : str
         What that is.
     tokens : tuple of str
@@ -55,6 +57,7 @@ class LogitLens(NamedValues):
     values: Tensor = field(repr=False)
     classes: Tensor = field(repr=False)
     target_values: Tensor = field(repr=False)
+    decisions: Tensor = field(repr=False)
     target: str
     tokens: tuple[str, ...] = field(repr=False)
     class_names: tuple[tuple[int, str], ...] = field(repr=False)

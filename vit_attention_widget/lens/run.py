@@ -94,7 +94,12 @@ def logit_lens(
     with trace.rerunning(), torch.inference_mode(False), torch.no_grad():
         trace.readout.check()
         head = token_head(trace) if tokens else None
-        layers = [_of_layer(trace, record.output.detach(), head, count) for record in trace.layers]
+        outputs = [record.output.detach() for record in trace.layers]
+        readouts = [vit.readout(each) for each in outputs]
+        layers = [
+            _of_layer(trace, readout, each, head, count)
+            for readout, each in zip(readouts, outputs, strict=True)
+        ]
     values, classes, of_target = (torch.stack(each, 1) for each in zip(*layers, strict=True))
     layout = trace.tokens
     names = [layout.name(i) for i in range(layout.num_tokens)] if tokens else []
@@ -102,6 +107,7 @@ def logit_lens(
         values,
         classes,
         of_target,
+        probabilities(torch.stack(readouts, 1), vit.output),
         target=trace.target.name,
         tokens=("readout", *names),
         class_names=tuple((i, vit.class_name(i)) for i in classes.unique().tolist()),
@@ -117,10 +123,14 @@ class _OfLayer(NamedTuple):
 
 
 def _of_layer(
-    trace: Trace, tokens: Tensor, head: Callable[[Tensor], Tensor] | None, count: int
+    trace: Trace,
+    readout: Tensor,
+    tokens: Tensor,
+    head: Callable[[Tensor], Tensor] | None,
+    count: int,
 ) -> _OfLayer:
     """The best classes of a layer, [image, token, rank], and the target, [image, token]."""
-    parts = [_best(trace, trace.model.readout(tokens)[:, None], count)]
+    parts = [_best(trace, readout[:, None], count)]
     if head is not None:
         size = max(1, _LOGITS // max(1, trace.batch_size * trace.logits.shape[1]))
         for part in tokens.split(size, 1):

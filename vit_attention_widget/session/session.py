@@ -397,7 +397,7 @@ class Session(CheckedSelections):
     def layer_decisions(self) -> LogitLens | None:
         """What each layer and patch would decide, with the pruned heads masked.
 
-        None until it was read out, and where patches cannot be read out by themselves.
+        None until it was read out; of layers alone where patches cannot be read out by themselves.
         """
         return self._studies.layer_decisions.lens
 

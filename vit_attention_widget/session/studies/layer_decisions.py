@@ -68,8 +68,9 @@ def _read_out(
     }
     progress(0, "reading out every layer")
     try:
-        now = _all_classes(shown)
-        was = None if before is None else _all_classes(before)
+        lens, metadata["patches_refused"] = _lens(shown)
+        now = lens.decisions[0]
+        was = None if before is None else logit_lens(before, tokens=False).decisions[0]
     except UnsupportedModelError as error:
         return None, encode({}, {**metadata, "refused": str(error)})
     classes = _followed(now, was, shown.target.index)
@@ -82,24 +83,19 @@ def _read_out(
     }
     if was is not None:
         tensors["lines_before"] = _array(was[:, classes].T)
-    progress(0.2, "reading out every patch")
-    lens = None
-    try:
-        lens = logit_lens(shown, k=_RANKS)
-    except UnsupportedModelError as error:
-        metadata["patches_refused"] = str(error)
-    else:
+    if not metadata["patches_refused"]:
         tensors["patch_target"] = _array(lens.patches[0])
         tensors["patch_values"] = _patches(lens, lens.values)
         tensors["patch_classes"] = _patches(lens, lens.classes)
     return lens, encode(tensors, metadata)
 
 
-def _all_classes(trace: Trace) -> Tensor:
-    """What the model would say of every class after each layer, [layer, class]."""
-    lens = logit_lens(trace, k=max(2, trace.model.num_classes), tokens=False)
-    values, classes = lens.values[0, :, 0], lens.classes[0, :, 0]
-    return torch.zeros_like(values).scatter(1, classes, values)
+def _lens(trace: Trace) -> tuple[LogitLens, str]:
+    """What layers and patches decide, or layers alone and why patches cannot be read out."""
+    try:
+        return logit_lens(trace, k=_RANKS), ""
+    except UnsupportedModelError as error:
+        return logit_lens(trace, k=_RANKS, tokens=False), str(error)
 
 
 def _followed(now: Tensor, was: Tensor | None, target: tuple[int, ...] | None) -> list[int]:
