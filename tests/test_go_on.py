@@ -148,23 +148,29 @@ def test_what_no_longer_counts_does_not_go_on(change: str) -> None:
     session.close()
 
 
-def test_an_error_ends_the_iteration_and_running_again_begins_anew() -> None:
-    begun: list[int] = []
+def test_whatever_ends_it_running_again_goes_on() -> None:
+    begun: list[int | None] = []
+    pause = JobPaused("enough")
+    pause.partial = 2  # type: ignore[attr-defined]
 
-    def steps(_: Any) -> Any:
-        begun.append(len(begun))
-        yield 1
-        if len(begun) == 1:
-            raise ValueError("once")
-        yield 2
+    def steps(_: Any, start: int | None) -> Any:
+        begun.append(start)
+        for value in range((start or 0) + 1, 4):
+            if len(begun) < value:
+                raise ValueError("once") if value == 2 else pause
+            yield value
 
     taken: list[int] = []
     work = Stepwise(steps, taken.append)
     with pytest.raises(ValueError, match="once"):
         work(lambda *_: None)
+    assert work.latest == 1
+    with pytest.raises(JobPaused):
+        work(lambda *_: None)
+    assert work.latest == 2
     work(lambda *_: None)
-    assert begun == [0, 1]
-    assert taken == [1, 1, 2]
+    assert begun == [None, 1, 2]
+    assert taken == [1, 2, 3]
 
 
 def test_a_job_that_was_replaced_is_not_paused() -> None:

@@ -49,10 +49,11 @@ class CurveStudy(Study):
         context, total = self._context, sum(self._context.vit.num_heads)
         images, index, shown_at = context.image_set, self._target_index, 0.0
 
-        def steps(progress: Progress) -> Iterator[PruningCurve]:
+        def steps(progress: Progress, start: PruningCurve | None) -> Iterator[PruningCurve]:
             nonlocal index
             context.wait_for_trace()  # a curve is of its class
             context.shown()
+            other_target = images is None and self._target_index != index
             index = self._target_index
             metric: CurveMetric = "accuracy" if context.labels else "probability"
             yield from pruning_curve_steps(
@@ -61,6 +62,7 @@ class CurveStudy(Study):
                 self._traits.target if images is None else None,
                 order=order,
                 metric=metric,
+                start=None if other_target else start,
                 progress=progress,
             )
 

@@ -116,7 +116,9 @@ class ImageStudy(Study):
             traits._overview = {**traits._overview, "measuring": metric, "done": 0}
 
         layout = _unfinished or _Layout(
-            lambda report: image_overview_steps(vit, images.entries, metric=metric, progress=report)
+            lambda report, start: image_overview_steps(
+                vit, images.entries, metric=metric, start=start, progress=report
+            )
         )
 
         def publish(overview: ImageOverview, laid_out: bool) -> None:
@@ -172,7 +174,9 @@ class ImageStudy(Study):
 class _Layout(Stepwise[ImageOverview]):
     """Images that are being laid out; what is known so far is published now and then."""
 
-    def __init__(self, steps: Callable[[Progress], Iterator[ImageOverview]]) -> None:
+    def __init__(
+        self, steps: Callable[[Progress, ImageOverview | None], Iterator[ImageOverview]]
+    ) -> None:
         self.publish: Callable[[ImageOverview], None] = lambda _: None
         self._shown_at = time.monotonic()
         super().__init__(steps, self._now_and_then)

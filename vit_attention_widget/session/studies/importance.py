@@ -141,8 +141,8 @@ class ImportanceStudy(Study):
         def watch(removal: Removal) -> None:
             without.update(_decisions(trace, removal))
 
-        def steps(progress: Progress) -> Iterator[HeadImportance]:
-            return steps_of_trace(trace, tuple(tables), None, progress, watch=watch)
+        def steps(progress: Progress, start: HeadImportance | None) -> Iterator[HeadImportance]:
+            return steps_of_trace(trace, tuple(tables), None, progress, start, watch=watch)
 
         def says() -> str:
             nothing = f"0 of {unmasked_heads(trace)} heads"

@@ -56,23 +56,26 @@ class StrengthStudy(Study):
         """
         context, images = self._context, self._context.images()
 
-        entropy: list[NDArray[np.float32]] = []
-
-        def steps(progress: Progress) -> Iterator[NDArray[np.float32]]:
-            for i, image in enumerate(images.inputs):
+        def steps(
+            progress: Progress, start: list[NDArray[np.float32]] | None
+        ) -> Iterator[list[NDArray[np.float32]]]:
+            entropy = start or []
+            for i in range(len(entropy), len(images)):
                 progress(i / len(images), f"how far heads attend, image {i} of {len(images)}")
-                strength = attention_strength(trace(context.vit, image, gradients=False))
-                yield strength.entropy[0].float().cpu().numpy()
+                traced = trace(context.vit, images.inputs[i], gradients=False)
+                entropy = [*entropy, attention_strength(traced).entropy[0].float().cpu().numpy()]
+                yield entropy
 
         def show(_: None) -> None:
-            if context.image_set is images:
-                tensors: StrengthOfSet = {"entropy": np.stack(entropy)}
+            if context.image_set is images and work.latest is not None:
+                tensors: StrengthOfSet = {"entropy": np.stack(work.latest)}
                 self._traits._strength_set = encode(tensors)
 
+        work = Stepwise(steps)
+
         context.do(
-            context.lanes.longest, "strength set", "how far heads attend",
-            Stepwise(steps, entropy.append), show,
-            says=lambda: f"{len(entropy)} of {len(images)} images",
+            context.lanes.longest, "strength set", "how far heads attend", work, show,
+            says=lambda: f"{len(work.latest or ())} of {len(images)} images",
         )  # fmt: skip
 
 
