@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget.app import load_model
+from vit_attention_widget.app.choice import Choice
 from vit_attention_widget.app.command import main
-from vit_attention_widget.app.notebook import Choice, save_notebook, source
+from vit_attention_widget.app.notebook import save_notebook, source
 from vit_attention_widget.app.server import check_installed, free_port
 from vit_attention_widget.app.which_library import library_of
 from vit_attention_widget.errors import ParameterError, UnsupportedModelError
@@ -233,13 +234,28 @@ def test_the_notebook_makes_what_was_chosen(
     explorer = names["explorer"]
     assert "it's a cat.png" in repr(explorer)
     assert {name for name, _ in explorer.top5} <= set("abcdefg")
+    monkeypatch.chdir(tmp_path)
+    of_page = choice.explorer()
+    assert (repr(of_page), of_page.top5) == (repr(explorer), explorer.top5)
+    of_page.close()
     explorer.close()
+
+
+def test_a_page_is_written_without_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "voila", None)  # as if it were not installed
+    files = tmp_path / "page.html", tmp_path / "page.ipynb"
+    assert main(["--html", str(files[0]), "--save", str(files[1])]) == 0
+    assert files[0].read_text("utf-8").startswith("<!doctype html>")
+    assert "two_objects" in files[1].read_text("utf-8")
+    assert "page.html (" in capsys.readouterr().out
 
 
 def test_the_notebook_of_no_choice_is_the_bundled_model() -> None:
     assert source(Choice()) == (
         "import vit_attention_widget as vaw\n\nmodel = vaw.demo.load_model()\n"
-        'vaw.Explorer(model, vaw.demo.two_objects(208, ("heart", "star")).image)'
+        "vaw.Explorer(model, vaw.demo.two_objects(208, ('heart', 'star')).image)"
     )
 
 
@@ -271,7 +287,8 @@ def test_without_the_server_the_command_says_what_to_install(
         (["--model", NAME, "--weights", "none.pth"], "does not exist"),
         (["--weights", "some.pth"], "name it by --model"),
         (["--class-names", "none.txt"], "no file 'none.txt'"),
-        (["--save", "page.html"], "end it in .ipynb"),
+        (["--save", "page.html"], "ends in .ipynb"),
+        (["--html", "page.pdf"], "ends in .html"),
         (["--model", "swin_tiny_patch4_window7_224", "--weights", __file__], "cannot be read"),
     ],
 )

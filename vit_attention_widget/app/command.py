@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ParameterError, VitAttentionError
-from .notebook import Choice, save_notebook
+from .choice import Choice
+from .notebook import save_notebook
 from .server import LOCAL, USUAL_PORT, check_installed, free_port, serve
 from .which_library import LIBRARIES
 
@@ -21,6 +22,7 @@ examples:
   vaw cat.jpg --model vit_base_patch16_224            any model of timm, by its name
   vaw cat.jpg --model google/vit-base-patch16-224     of transformers, or a folder of it
   vaw cat.jpg --model vit_small_patch16_224 --weights mine.safetensors --class-names names.txt
+  vaw cat.jpg --model vit_base_patch16_224 --html cat.html
 
 Nothing but this machine can open the page, unless --host says so; the address holds a token.
 """
@@ -44,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
         help="weights as .safetensors or a state_dict of torch.save; "
         "no code in it is run; by default the library's own")  # fmt: skip
     add("--class-names", metavar="FILE", help="a .txt with a class a line, or a .json")
+    add("--html", metavar="FILE",
+        help="write one file that needs no Python, instead of opening the page")  # fmt: skip
     add("--save", metavar="FILE", help="also write the notebook that the page is made of (.ipynb)")
     add("--port", type=_port, metavar="N",
         help=f"by default the first free one from {USUAL_PORT} on")  # fmt: skip
@@ -76,45 +80,50 @@ def _run(options: argparse.Namespace) -> None:
     choice = Choice(
         options.image, options.model, options.library, options.weights, options.class_names
     )
-    check_installed()
-    port = free_port(options.host, options.port)  # before anything that takes long
-    _try_out(choice)
+    choice.check_files()
     if options.save is not None:
-        save_notebook(choice, _notebook_path(options.save))
+        _refuse_other(options.save, "--save", ".ipynb")
+    if options.html is not None:
+        _refuse_other(options.html, "--html", ".html")
+    else:
+        check_installed()
+        port = free_port(options.host, options.port)  # before anything that takes long
+    if choice.model is not None:
+        _say(f"Loading {choice.model} ...")
+    elif choice.image is not None:
+        _say("The bundled model knows ten kinds of drawn objects; --model names another.")
+    if options.html is not None:
+        _write_page(choice, options.html)
+    elif choice.model is not None:
+        choice.described()  # what the page will load: what is wrong with it is said here
+    if options.save is not None:
+        save_notebook(choice, Path(options.save).expanduser())
         _say(f"The notebook is {options.save}")
+    if options.html is None:
+        _open(choice, options.host, port, not options.no_browser)
+
+
+def _write_page(choice: Choice, path: str) -> None:
+    explorer = choice.explorer()
+    try:
+        page = explorer.to_html(Path(path).expanduser())
+    finally:
+        explorer.close()
+    _say(f"The page is {path} ({page.megabytes:.1f} MB); it needs neither Python nor a network.")
+
+
+def _open(choice: Choice, host: str, port: int, browser: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="vaw-", ignore_cleanup_errors=True) as folder:
-        page = Path(folder, f"{Path(choice.image or 'scene').stem}.ipynb")
+        page = Path(folder, f"{Path(choice.image or 'scene').stem}.ipynb")  # gives the page's title
         save_notebook(choice, page)
-        serve(page, options.host, port, not options.no_browser, _say)
+        serve(page, host, port, browser, _say)
 
 
-def _try_out(choice: Choice) -> None:
-    """Load once here what the page will load, so that what is wrong is said in the terminal."""
-    if choice.model is None and (choice.library or choice.weights):
-        raise ParameterError("--library and --weights are about a model: name it by --model.")
-    if choice.image is not None:
-        from ..models.images import load_image
-
-        load_image(choice.image)
-    if choice.class_names is not None and not Path(choice.class_names).expanduser().is_file():
-        raise ParameterError(f"There is no file {choice.class_names!r} of class names.")
-    if choice.model is None:
-        if choice.image is not None:
-            _say("The bundled model knows ten kinds of drawn objects; --model names another.")
-        return
-    from ..models import describe
-    from .loading import load_model
-
-    _say(f"Loading {choice.model} ...")
-    model = load_model(choice.model, library=choice.library, weights=choice.weights)
-    describe(model, class_names=choice.class_names)
-
-
-def _notebook_path(path: str) -> Path:
-    file = Path(path).expanduser()
-    if file.suffix != ".ipynb":
-        raise ParameterError(f"--save writes a notebook, and {path!r} is none: end it in .ipynb.")
-    return file
+def _refuse_other(path: str, option: str, ending: str) -> None:
+    if Path(path).suffix != ending:
+        raise ParameterError(
+            f"{option} writes a file that ends in {ending}, and {path!r} does not."
+        )
 
 
 def _say(line: str) -> None:

@@ -5,36 +5,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ParameterError
-from .which_library import Library
+from .choice import FIRST_SCENE, Choice
 
-__all__ = ["Choice", "save_notebook", "source"]
-
-_SCENE = 'vaw.demo.two_objects(208, ("heart", "star")).image'  # one head decides there
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is to be looked at; None for what is bundled, or the library's own.
-
-    Attributes
-    ----------
-    image : str or None
-        The picture's path.
-    model, library, weights : optional
-        As :func:`~.loading.load_model` takes them.
-    class_names : str or None
-        A file with the names of the classes.
-    """
-
-    image: str | None = None
-    model: str | None = None
-    library: Library | None = None
-    weights: str | None = None
-    class_names: str | None = None
+__all__ = ["save_notebook", "source"]
 
 
 def source(choice: Choice) -> str:
@@ -47,7 +23,8 @@ def source(choice: Choice) -> str:
         named = "".join(f", {name}={value!r}" for name, value in options.items() if value)
         lines += ["from vit_attention_widget.app import load_model", ""]
         lines += [f"model = load_model({_whole(choice.model)!r}{named})"]
-    image = _SCENE if choice.image is None else repr(_whole(choice.image))
+    scene = f"vaw.demo.two_objects{FIRST_SCENE}.image"
+    image = scene if choice.image is None else repr(_whole(choice.image))
     names = f", class_names={_whole(choice.class_names)!r}" if choice.class_names else ""
     return "\n".join([*lines, f"vaw.Explorer(model, {image}{names})"])
 
