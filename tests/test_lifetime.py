@@ -194,6 +194,29 @@ class TestCells:
         notebook.run("del other")
         assert notebook.alive() == str([expected, expected])
 
+    def test_a_box_goes_with_what_it_shows(self, notebook: Notebook) -> None:
+        notebook.run("from ipywidgets import HBox, VBox")
+        for number in range(3):
+            notebook.run("VBox([HBox([make()])])", "a")
+            notebook.views(number, 1)
+            if number:
+                notebook.views(number - 1, 0)
+        expected = [False, False, True]
+        assert notebook.alive() == str([expected, expected])
+
+    def test_a_box_that_a_variable_names_stays(self, notebook: Notebook) -> None:
+        notebook.run("from ipywidgets import VBox\nbox = VBox([make()])\nbox", "a")
+        notebook.views(0, 1)
+        notebook.run("kept = box\nbox = VBox([make()])\nbox", "a")
+        notebook.views(0, 0)
+        assert notebook.alive() == "[[True, True], [True, True]]"
+        notebook.run("kept", "b")  # shown again, a page holds it
+        notebook.views(0, 1)
+        notebook.run("del kept; _ = gc.collect()")
+        assert notebook.alive() == "[[True, True], [True, True]]"
+        notebook.views(0, 0)
+        assert notebook.alive() == "[[False, True], [False, True]]"
+
     def test_what_a_page_still_shows_stays(self, notebook: Notebook) -> None:
         notebook.run("make()", "a")
         notebook.views(0, 2)

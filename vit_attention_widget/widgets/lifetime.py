@@ -15,7 +15,7 @@ from typing import Any, ClassVar, ParamSpec
 
 import anywidget
 from IPython.core.getipython import get_ipython
-from ipywidgets import Layout
+from ipywidgets import Box, Layout, Widget
 from ipywidgets.widgets import widget as registry
 
 __all__ = ["ReachableWidget", "weakly"]
@@ -31,7 +31,8 @@ class ReachableWidget(anywidget.AnyWidget):
 
     ipywidgets holds it once it was displayed. When the cells in which it was made or displayed have
     run again, with widgets of their own, and no page shows it any more, ipywidgets and IPython's
-    output history let go of it. What a variable holds goes on; displayed again, it is as before.
+    output history let go of it, and of the boxes that it is in. What a variable holds goes on;
+    displayed again, it is as before.
     """
 
     _all: ClassVar[weakref.WeakSet[ReachableWidget]] = weakref.WeakSet()
@@ -41,14 +42,13 @@ class ReachableWidget(anywidget.AnyWidget):
         self._places: dict[str, str] = {}  # cells where it came up, and in which run of them
         super().__init__(*args, _view_count=0, **kwargs)  # 0: pages are to count their views
         self._all.add(self)
-        self.observe(self._let_go_unseen, names="_view_count")
+        self.observe(self._seen_or_not, names="_view_count")
         self._come_up()
 
     def open(self) -> None:
         """Open a comm to the browser, which does not hold the widget."""
         super().open()
-        self.comm.on_msg(weakly(self._handle_msg))
-        self._hold(False)
+        _hold(self, False)
 
     def close(self) -> None:
         """Take the widget away, and its layout unless that was given, or another widget has it."""
@@ -61,13 +61,9 @@ class ReachableWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(
         self, **kwargs: Any
     ) -> tuple[dict[str, object], dict[str, object]] | None:
-        self._hold(True)
+        _hold(self, True)
         self._come_up()
         return super()._repr_mimebundle_(**kwargs)
-
-    def _hold(self, strongly: bool) -> None:
-        """Let ipywidgets know the widget, which may keep it alive or not."""
-        registry._instances[self.model_id] = self if strongly else weakref.proxy(self)
 
     def _come_up(self) -> None:
         """The widget was made or displayed in the cell that is running: others there are former."""
@@ -82,13 +78,51 @@ class ReachableWidget(anywidget.AnyWidget):
                 if not other._places:
                     other._let_go_unseen()
 
-    def _let_go_unseen(self, _: object = None) -> None:
+    def _seen_or_not(self, _: object) -> None:
+        if self._view_count:
+            for box in _around(self):  # it may have been let go of
+                _hold(box, True)
+        else:
+            self._let_go_unseen()
+
+    def _let_go_unseen(self) -> None:
         """Let go of a former widget that no page shows."""
         if self._places or self._view_count or self.comm is None:
             return
-        self._hold(False)
-        _let_go_of_output(self)
+        for each in (self, *_around(self)):
+            _hold(each, False)
+            _let_go_of_output(each)
         _collect_later(self)
+
+
+def _hold(widget: Widget, strongly: bool) -> None:
+    """Let ipywidgets know a widget, which may keep it alive or not."""
+    registry._instances[widget.model_id] = widget if strongly else weakref.proxy(widget)
+    if not strongly:
+        widget.comm.on_msg(weakly(widget._handle_msg))
+
+
+def _around(widget: ReachableWidget) -> list[Widget]:
+    """The boxes that a widget is in, those that these are in, and so on."""
+    around: list[Widget] = []
+    boxes = [box for box in map(_whole, list(registry._instances.values())) if box is not None]
+    inside: list[Widget] = [widget]
+    while inside:
+        child = inside.pop()
+        for box in boxes:
+            if any(child is each for each in box.children) and box not in around:
+                around.append(box)
+                inside.append(box)
+    return around
+
+
+def _whole(instance: Widget) -> Box | None:
+    """A box that ipywidgets knows, itself even where it is known weakly; None of another widget."""
+    with suppress(ReferenceError):  # it is being closed
+        if isinstance(instance, Box):
+            box: Box = instance._handle_msg.__self__
+            return box
+    return None
 
 
 def _layouts() -> Iterator[object]:
