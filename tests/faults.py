@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from tests.models import BY_NAME
+from vit_attention_widget.patterns import autoencoder
 from vit_attention_widget.patterns.collecting import CollectedHeads
 
 __all__ = ["FAULTS", "FUNCTIONS", "WHERE", "Tried", "attempt", "progress_calls", "whole"]
@@ -74,6 +76,7 @@ def _headless() -> nn.Module:
     return model
 
 
+@mock.patch.object(autoencoder, "_STEPS", 20)  # how well it learns does not matter here
 def _patterns(model: nn.Module, data: Any, **more: Any) -> Any:
     return vaw.AttentionPatterns(seeds=1, latent=4).fit(model, data, **more)
 
