@@ -131,7 +131,7 @@ def page_bytes(
     _check(widgets, theme)
     sessions = list({id(widget.session): widget.session for widget in widgets}.values())
     for session in sessions:
-        _complete(session, {w.stem for w in widgets if w.session is session})
+        _complete(session, [w for w in widgets if w.session is session])
     held = [values_of(session, classes, attention) for session in sessions]
     title = title or ", ".join(dict.fromkeys(_title(session) for session in sessions))
     placed = [
@@ -229,8 +229,10 @@ def _check(widgets: Sequence[Exportable], theme: Theme) -> None:
         raise ParameterError(f"theme is {shown(theme)}: choose from {', '.join(get_args(Theme))}.")
 
 
-def _complete(session: Session, stems: set[str]) -> None:
+def _complete(session: Session, widgets: Sequence[Exportable]) -> None:
     """Compute what views would ask for as soon as they are opened."""
+    stems = {widget.stem for widget in widgets}
+    panels = {panel for widget in widgets for panel in _panels(widget)}
     session.wait()
     if session.trace is None:
         error = session.status.get("error")
@@ -242,9 +244,16 @@ def _complete(session: Session, stems: set[str]) -> None:
         session.measure_strength()
     if "explorer" in stems and not session._layer_decisions:
         session.read_out_layers()
+    if "images" in panels and session._model_info["set_size"]:
+        session.show_images()
     if session.patterns is not None and not session._patterns_here:
         session.place_heads()
     session.wait()
+
+
+def _panels(widget: Exportable) -> Sequence[str]:
+    panels = widget.own_values().get("panels")
+    return panels if isinstance(panels, list) else []
 
 
 def _title(session: Session) -> str:

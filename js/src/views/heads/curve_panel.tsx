@@ -71,6 +71,7 @@ export function CurvePanel({ store }: { store: Store }) {
 }
 
 function OrderChips({ store, orders }: { store: Store; orders: readonly Order[] }) {
+  const problem = useSignal("");
   return (
     <span class="vaw-chips">
       {orders.map(({ key, label, hint }) => (
@@ -81,11 +82,14 @@ function OrderChips({ store, orders }: { store: Store; orders: readonly Order[] 
           title={hint}
           data-testid={`curve-${key}`}
           aria-pressed={key in store.traits.curves.value}
-          onClick={() => store.request("curve", { order: key })}
+          onClick={async () => {
+            problem.value = await store.request("curve", { order: key });
+          }}
         >
           {label}
         </button>
       ))}
+      {problem.value && <span role="alert">{problem.value}</span>}
     </span>
   );
 }

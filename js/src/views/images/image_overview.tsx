@@ -181,7 +181,11 @@ export function ImageOverview({ store }: { store: Store }) {
         </p>
       )}
       {set && info.num_classes > 0 && <LayOut store={store} info={info} total={info.set_size} />}
-      {set && !overview && <p class="vaw-muted">Reading the images …</p>}
+      {set && !overview && (
+        <p class="vaw-muted">
+          {store.saved ? "The images are not in this page." : "Reading the images …"}
+        </p>
+      )}
       {overview && (
         <>
           <p class="vaw-muted vaw-images-say" data-testid="images-say">

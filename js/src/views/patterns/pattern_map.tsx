@@ -122,7 +122,12 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
     lasso.value = [];
   }, [store, family, version]);
 
-  if (!map || map.family !== family) return <p class="vaw-muted">The map is on its way …</p>;
+  if (!map || map.family !== family) {
+    const why = store.saved
+      ? "There was no room for the map in this page."
+      : "The map is on its way …";
+    return <p class="vaw-muted">{why}</p>;
+  }
   const here = hereOf(family, placed);
   const shown = placeAmong(heads, store.shownHead.value);
   const over = point.value;

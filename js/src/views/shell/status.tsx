@@ -4,7 +4,7 @@ import { KERNEL_SAYS, type Store } from "../../state/store";
 
 export function StatusLine({ store }: { store: Store }) {
   if (store.disconnected.value) return <span class="vaw-status">without a kernel</span>;
-  if (store.saved) return <span class="vaw-status vaw-muted">saved page</span>;
+  if (store.saved) return <span class="vaw-status vaw-muted">without the model</span>;
   const { state, label, progress, milliseconds, paused } = store.status.value;
   if (state === "computing") {
     return (

@@ -1,5 +1,6 @@
 // How far the heads look: entropy and mean attention distance by layer, and one head's reach.
 
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { linear } from "../../draw/scale";
 import type { ModelInfo } from "../../protocol/schema";
@@ -72,6 +73,24 @@ export function histogram(values: number[], most: number): [number, number, numb
   return counts.map((count, i) => [(i * most) / BINS, ((i + 1) * most) / BINS, count]);
 }
 
+function CompareWithSet({ store, count }: { store: Store; count: number }) {
+  const problem = useSignal("");
+  return (
+    <>
+      <button
+        type="button"
+        data-testid="strength-set"
+        onClick={async () => {
+          problem.value = await store.request("strength_set", {});
+        }}
+      >
+        compare with {count} images
+      </button>
+      {problem.value && <p role="alert">{problem.value}</p>}
+    </>
+  );
+}
+
 function Reach({ store, strength, info }: { store: Store; strength: Strength; info: ModelInfo }) {
   const [layer, shownHead] = store.shownHead.value;
   const head = Math.max(0, shownHead);
@@ -110,15 +129,7 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
           mark={strength.entropy(layer, head)}
         />
       ) : (
-        info.set_size > 0 && (
-          <button
-            type="button"
-            data-testid="strength-set"
-            onClick={() => store.request("strength_set", {})}
-          >
-            compare with {info.set_size} images
-          </button>
-        )
+        info.set_size > 0 && <CompareWithSet store={store} count={info.set_size} />
       )}
     </div>
   );
@@ -128,11 +139,16 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
 export function StrengthPlots({ store }: { store: Store }) {
   const info = store.info.value;
   const version = store.traits._version.value;
+  const problem = useSignal("");
   useEffect(() => {
-    if (version > 0) store.request("strength", {});
-  }, [store, version]);
+    const ask = async () => {
+      problem.value = await store.request("strength", {});
+    };
+    if (version > 0) ask();
+  }, [store, version, problem]);
   if (!info) return null;
   const strength = strengthOf(store.strengthTensors.value, store.strengthSet.value);
+  if (strength === null && problem.value) return <p role="alert">{problem.value}</p>;
   if (strength === null) return <p class="vaw-muted">Measuring how far the heads look …</p>;
   return (
     <div class="vaw-strength-body">

@@ -1,0 +1,134 @@
+"""Exported pages: how large they are, and how fast they open, with the network off.
+
+``python -m benchmarks.exported`` prints a table; ``--write`` puts it into ``benchmarks/README.md``.
+The weights are random, but for the ViT-Tiny of ``../shared/real``, where that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import timm
+import torch
+from playwright.sync_api import Browser
+from safetensors.torch import load_file
+
+import vit_attention_widget as vaw
+from tests.browser.chromium import find, running
+
+from .measure import Row, said, write_table
+from .pages import (
+    PATCHES,
+    SCRIPT,
+    SETTLED_MS,
+    WINDOW,
+    Shape,
+    photograph,
+    seen_first,
+    spread,
+    with_most,
+)
+
+REAL = Path(__file__).parents[2] / "shared" / "real"
+WEIGHTS = REAL / "weights" / "vit_tiny_patch16_224.in1k.fp16.safetensors"
+SHAPES = (Shape("vit_tiny_patch16_224"), Shape("vit_base_patch16_224"))
+
+
+def explorers() -> Iterator[tuple[str, vaw.Explorer]]:
+    """Explorers to be exported, and what they are of."""
+    if WEIGHTS.exists():
+        model = timm.create_model("vit_tiny_patch16_224").eval()
+        weights = load_file(WEIGHTS)
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        yield (
+            "vit_tiny_patch16_224, real weights",
+            vaw.Explorer(model, REAL / "photos" / "both.png"),
+        )
+    for shape in SHAPES:
+        yield shape.label, vaw.Explorer(shape.model(), photograph())
+
+
+def table(explorer: vaw.Explorer, browser: Browser, options: argparse.Namespace) -> Iterator[Row]:
+    """Sizes and times of one Explorer."""
+    explorer.wait()
+    layers = explorer._model_info["num_layers"]
+    with tempfile.TemporaryDirectory() as folder:
+        small = explorer.to_html(Path(folder, "small.html"), attention=False)
+        whole = explorer.to_html(Path(folder, "whole.html"))
+        yield Row("with the attention of all heads", f"{whole.megabytes:.2f} MB", "<= 8 MB")
+        yield Row("without attention matrices", f"{small.megabytes:.2f} MB", "<= 1 MB")
+        opened = [first_paint(browser, whole.path, layers) for _ in range(options.rounds)]
+        times, requests = zip(*opened, strict=True)
+        yield Row("requests, the page's own file aside", str(sum(requests)), "0")
+        yield Row("from opening the file to the first paint", spread(times), "<= 1000 ms")
+        yield Row(
+            "click on a patch",
+            with_most(clicks(browser, whole.path, explorer, options)),
+            "<= 16 ms",
+        )
+    explorer.close()
+
+
+def first_paint(browser: Browser, path: Path, layers: int) -> tuple[float, int]:
+    """Milliseconds from opening a file to its complete first paint, and what it asked for."""
+    context = browser.new_context(viewport=WINDOW, offline=True)
+    tab = context.new_page()
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    watched = f"{SCRIPT}\nglobalThis.first = measure.watch({seen_first(layers)});"
+    tab.add_init_script(watched)
+    tab.goto(path.as_uri())
+    tab.wait_for_timeout(SETTLED_MS)
+    paint = float(tab.evaluate("(first.on = false, first.changes.at(-1))"))
+    context.close()
+    return paint, len([url for url in asked if not url.startswith(("blob:", "file:"))])
+
+
+def clicks(
+    browser: Browser, path: Path, explorer: vaw.Explorer, options: argparse.Namespace
+) -> list[float]:
+    """Milliseconds from each click to its paint."""
+    info = explorer._model_info
+    context = browser.new_context(viewport=WINDOW, offline=True)
+    tab = context.new_page()
+    tab.add_init_script(SCRIPT)
+    tab.goto(path.as_uri())
+    tab.wait_for_timeout(2 * SETTLED_MS)
+    grid = f"{options.clicks}, {info['rows']}, {info['cols']}, 1"
+    found = tab.evaluate(f"measure.patches('{PATCHES}', {grid})")
+    context.close()
+    return [painted for _, painted in found]
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="fresh loads")
+    parser.add_argument("--clicks", type=int, default=30)
+    parser.add_argument("--only", default="", help="a part of a model's name")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    chromium = find()
+    if chromium is None:
+        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
+    rows = []
+    with running(chromium) as browser:
+        note = f"Chromium {browser.version} without a GPU, the network off."
+        for label, explorer in explorers():
+            if options.only in label:
+                for row in table(explorer, browser, options):
+                    rows.append(said(Row(f"{label}: {row.question}", row.measured, row.goal)))
+    write_table(rows, "exported", options, keep=options.write, note=note)
+
+
+if __name__ == "__main__":
+    main()
