@@ -17,6 +17,7 @@ from ..errors import ImageError, ParameterError, VitAttentionError
 from ..models.images import ImageLike, picture_name
 from ..models.tensor_input import check_plain
 from ..support.words import said
+from .columns import Columns, columns_of, split_mapping
 
 __all__ = [
     "ImagesLike",
@@ -43,12 +44,11 @@ ImagesLike: TypeAlias = ImageLike | Iterable[object] | Mapping[str, object] | In
 """Images as users give them: one image, a list, array or tensor of them, a data set or a loader.
 
 What a list, a data set, a loader or a generator yields may be images, (image, label), (images,
-labels), or mappings with ``image``, ``images``, ``img`` or ``pixel_values``, and with ``label`` or
-``labels``: one sample or a batch.
+labels), or mappings with ``image``, ``images``, ``img`` or ``pixel_values``, and with ``label``,
+``labels`` or ``cls``: one sample or a batch. Columns under other names are found where the data
+set declares one of images and one of classes, as Hugging Face's do, or where one entry alone is a
+picture. Labels of a data set that names its classes are matched with the model's by name.
 """
-
-_IMAGE_KEYS = ("image", "pixel_values", "images", "img")
-_LABEL_KEYS = ("label", "labels")
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ def each_item(images: ImagesLike) -> Iterator[Item | ImageError]:
     if is_image(images):
         yield Item([images], None, is_batch=False)
     elif _is_whole(images):
-        yield _item(images, 0)
+        yield _item(images, 0, Columns())
     else:
+        columns = columns_of(images)
         for number, item in enumerate(_each(images)):
             try:
-                yield item if isinstance(item, ImageError) else _item(item, number)
+                yield item if isinstance(item, ImageError) else _item(item, number, columns)
             except ImageError as error:
                 yield error
 
@@ -200,8 +201,8 @@ def _is_stack(images: object) -> TypeGuard[Tensor | NDArray[np.generic]]:
     return isinstance(images, np.ndarray) and images.ndim > 3
 
 
-def _item(item: object, number: int) -> Item:
-    images, labels = _split(item, number)
+def _item(item: object, number: int, columns: Columns) -> Item:
+    images, labels = _split(item, number, columns)
     labels = listed(labels)
     if not _is_stack(images) and not isinstance(images, list | tuple):
         one = labels[0] if isinstance(labels, list | tuple) and len(labels) == 1 else labels
@@ -219,17 +220,11 @@ def _item(item: object, number: int) -> Item:
     return Item(images, [listed(label) for label in each], is_batch=True)
 
 
-def _split(item: object, number: int) -> tuple[object, object]:
+def _split(item: object, number: int, columns: Columns) -> tuple[object, object]:
     """The images and the labels of an item."""
     if isinstance(item, Mapping):
-        key = next((key for key in _IMAGE_KEYS if item.get(key) is not None), None)
-        if key is None:
-            raise ParameterError(
-                f"Item {number} of the images is a mapping with {sorted(map(str, item))}: an entry "
-                "`image` or `pixel_values` was expected."
-            )
-        images = _as_model_input(item[key]) if key == "pixel_values" else item[key]
-        return images, next((item[key] for key in _LABEL_KEYS if key in item), None)
+        name, images, labels = split_mapping(item, number, columns)
+        return _as_model_input(images) if name == "pixel_values" else images, labels
     if isinstance(item, list | tuple):
         if not item:
             raise ImageError(f"Item {number} of the images is empty: give an image.")

@@ -65,10 +65,18 @@ def kept_inputs(vit: VisionTransformer, images: ImagesLike) -> KeptInputs:
     return KeptInputs(kept, torch.cat(there) if there else None)
 
 
+class _Samples(list[object]):
+    """What a data set yielded, which still says what its classes are called."""
+
+    def __init__(self, dataset: ImagesLike) -> None:
+        super().__init__(samples(dataset))
+        self.dataset = dataset
+
+
 def read_once(images: ImagesLike) -> ImagesLike:
     """Images that can be read again in the same order: a shuffling loader becomes a list."""
     again = is_image(images) or in_memory(images) or isinstance(images, Sequence)
-    return images if again else list(samples(images))
+    return images if again else _Samples(images)
 
 
 def raw_images(images: ImagesLike | None, total: int) -> list[ImageLike]:

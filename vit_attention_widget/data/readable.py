@@ -27,10 +27,13 @@ class ReadableImages:
         The whole set.
     skipped : dict of int to str
         Why an image was skipped, by its number in the set; complete once the set has been read.
+    relabeled : bool
+        Whether the labels are those that were given beside the set: classes of the model.
     """
 
     def __init__(self, vit: VisionTransformer, dataset: ImagesLike, target: object = None) -> None:
         self.dataset, self.skipped = dataset, dict[int, str]()
+        self.relabeled = target is not None
         self._vit, self._target = vit, target
 
     def __iter__(self) -> Iterator[Tensor | tuple[Tensor, object]]:

@@ -15,6 +15,7 @@ from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer
 from ..models.classes import class_index
 from .items import ImagesLike, Item, count_images, in_memory, is_image, items, listed
+from .labels_by_name import classes_by_name, names_of_labels
 from .labels_by_output import class_labels
 
 __all__ = ["Batch", "batches", "has_one_each", "samples"]
@@ -36,6 +37,8 @@ class Batch:
         Whether a single image was given, which needs no number in messages.
     is_labeled : bool
         Whether the targets are labels that came with the images.
+    label_names : sequence of str or None
+        What these labels count, where their data set says so.
     """
 
     images: Tensor | list[object]
@@ -43,6 +46,7 @@ class Batch:
     first: int = 0
     is_alone: bool = False
     is_labeled: bool = False
+    label_names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,12 +95,15 @@ class Batch:
         Raises
         ------
         TargetError
-            With the number of the image whose class does not exist.
+            With the number of the image whose class does not exist, or if the data set's classes
+            are not the model's.
         """
         target = self.target
         if vit.has_classes and isinstance(target, list):
             if self.is_labeled:
                 target = class_labels(target, vit)
+                if target is not None:
+                    target = classes_by_name(target, self.label_names, vit)
             if target is not None:
                 target = [self._class_index(each, n, vit) for n, each in enumerate(target)]
         return target
@@ -158,6 +165,7 @@ def batches(images: ImagesLike | None, target: object, size: int) -> Iterator[Ba
     if images is None:
         raise ImageError("There are no images: give at least one.")
     each = _one_each(images, target)
+    names = names_of_labels(images)
     first, waiting = 0, list[Item]()
 
     def batch(
@@ -169,7 +177,7 @@ def batches(images: ImagesLike | None, target: object, size: int) -> Iterator[Ba
             return Batch(images, each[start:first], start, alone)
         if target is not None:
             return Batch(images, target, start, alone)
-        return Batch(images, labels, start, alone, is_labeled=labels is not None)
+        return Batch(images, labels, start, alone, labels is not None, names)
 
     def joined() -> Batch:
         labels = [None if item.labels is None else item.labels[0] for item in waiting]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import SupportsInt, TypeAlias, TypeGuard
 
 from ..errors import ParameterError
 
-__all__ = ["ClassNamesLike", "class_names_of", "read_class_names"]
+__all__ = [
+    "LABEL_COLUMNS",
+    "ClassNamesLike",
+    "class_names_of",
+    "features_of",
+    "label_columns",
+    "read_class_names",
+]
+
+LABEL_COLUMNS = ("label", "labels", "cls")
+"""What data sets call the column of an image's class; the last is WebDataset's."""
 
 ClassNamesLike: TypeAlias = (
     Sequence[str] | Mapping[int, str] | Mapping[str, str] | str | PathLike[str]
@@ -51,18 +61,43 @@ def class_names_of(images: object) -> list[str] | None:
     """What a data set calls its classes, if it says so.
 
     torchvision's have ``.classes``, those of Hugging Face's datasets a ``ClassLabel`` with names.
+    Several data sets that are joined say so if all say the same.
     """
-    data = images
-    while data is not None:
+    for data in _inside(images):
         names = getattr(data, "classes", None)
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
             return list(names)
+        joined = getattr(data, "datasets", None)
+        if isinstance(joined, list | tuple) and joined:
+            first, *others = map(class_names_of, joined)
+            return first if all(other == first for other in others) else None
+    features = features_of(images)
+    columns = label_columns(features)
+    said = getattr(features[columns[0]], "names", None) if len(columns) == 1 else None
+    return None if said is None else list(said)
+
+
+def features_of(images: object) -> Mapping[str, object]:
+    """What a data set of Hugging Face's, or what holds one, says of its columns; else empty."""
+    for data in _inside(images):
         features = getattr(data, "features", None)
-        for column in features.values() if isinstance(features, Mapping) else ():
-            if type(column).__name__ == "ClassLabel":
-                return list(column.names)
-        data = getattr(data, "dataset", None)  # a loader's, or the one that a subset is of
-    return None
+        if isinstance(features, Mapping):
+            return features
+    return {}
+
+
+def label_columns(features: Mapping[str, object]) -> list[str]:
+    """The columns that could be an image's class: the one with such a name, or all of classes."""
+    named = [name for name in LABEL_COLUMNS if name in features][:1]
+    return named or [n for n, feature in features.items() if type(feature).__name__ == "ClassLabel"]
+
+
+def _inside(images: object) -> Iterator[object]:
+    """A data set, and what it holds: a loader's, or the one that a subset is of."""
+    data = images
+    while data is not None:
+        yield data
+        data = getattr(data, "dataset", None)
 
 
 def _read(path: Path) -> object:
