@@ -34,6 +34,7 @@ from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
 from .bundle import Bundle, bundle_of, send_more
 from .lifetime import ReachableWidget, weakly
+from .still import Stills
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -145,6 +146,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
                 "target and selections on the session."
             )
         self._session = session
+        self._stills = Stills(self)
         self._observer = weakly(self._from_session)  # a shared session outlives its widgets
         bundle = bundle_of(type(self), self.stem)
         names = [*SELECTIONS, *RESULTS, "importance"]
@@ -157,6 +159,17 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             self._mirror(name, getattr(session, name))
         self.on_msg(self._answer)
         send_more(self)
+
+    def _ipython_display_(self) -> None:
+        self._stills.display()
+
+    def still_bundle(self) -> tuple[dict[str, object], dict[str, object]] | None:
+        """What a cell displays of the widget, but for its picture."""
+        return self._repr_mimebundle_()
+
+    def shown_session(self) -> Session | None:
+        """The session that the widget shows; None once it is closed."""
+        return self._session
 
     def __repr__(self) -> str:
         if self._session is None:
@@ -220,7 +233,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything asked for is computed; False after ``timeout`` seconds."""
-        return self._open_session().wait(timeout)
+        with self._stills.after():
+            return self._open_session().wait(timeout)
 
     def close(self) -> None:
         """Take the widget away; a session that it made itself ends too, with its threads."""

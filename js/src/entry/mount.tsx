@@ -18,6 +18,7 @@ interface Host {
 /** anywidget's lifecycle for a view that is a function of the store. */
 export function widget(View: ComponentType<ViewProps>, title: string) {
   const stores = new Stores();
+  const views = new WeakMap<Store, Map<HTMLElement, () => void>>();
   return {
     initialize({ model, signal }: Host) {
       stores.open(model, signal);
@@ -35,7 +36,16 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
         </Shell>,
         home,
       );
-      const close = () => draw(null, home);
+      const drawn = views.get(store) ?? new Map<HTMLElement, () => void>();
+      views.set(store, drawn);
+      for (const [other, closeOther] of drawn) {
+        if (other.parentNode === null) closeOther(); // a host put this view in its place
+      }
+      const close = () => {
+        drawn.delete(el);
+        draw(null, home);
+      };
+      drawn.set(el, close);
       signal.addEventListener("abort", close);
       return close;
     },

@@ -1,0 +1,84 @@
+"""A picture beside the widget: in the saved notebook, and on pages made of it."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import Browser
+
+from .jupyterlab import ARTIFACTS, Host, Lab, written
+
+pytestmark = pytest.mark.browser
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+CELLS = [
+    """
+import vit_attention_widget as vaw
+
+explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
+explorer
+""",
+    "vaw.HeadImportanceGrid(session=explorer.session)",
+]
+
+
+def displayed(lab: Lab, cell: int) -> dict[str, Any]:
+    """What a cell put out, once a picture is among it."""
+    end = time.monotonic() + 30
+    while True:
+        [output] = lab.notebook().cells[cell].outputs
+        if "image/png" in output.data or time.monotonic() > end:
+            return dict(output.data)
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with host.opened(written(CELLS, tmp_path_factory)) as lab:
+        lab.run_all(200)
+        lab.page.locator(".jp-OutputArea .vaw-root [data-testid=heads-canvas]").first.wait_for()
+        yield lab
+
+
+def test_the_saved_notebook_has_widget_and_picture(lab: Lab) -> None:
+    for cell in range(2):
+        data = displayed(lab, cell)
+        assert {WIDGET, "image/png", "text/plain"} <= set(data)
+        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_the_widget_is_shown_once_and_goes_on(lab: Lab) -> None:
+    displayed(lab, 0)
+    output = lab.page.locator(".jp-Cell").nth(0).locator(".jp-OutputArea-output")
+    output.locator(".vaw-root").wait_for()
+    assert output.count() == 1
+    assert output.locator(".vaw-root").count() == 1
+    assert output.locator("img").count() == 0
+    output.locator("[data-testid=prune-3-1]").click()
+    assert lab.until("print(explorer.pruned_heads)", "[(3, 1)]") == "[(3, 1)]"
+    output.locator("[data-testid=undo]").click()
+    assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
+    assert lab.errors == []
+
+
+def test_a_page_of_nbconvert_shows_the_picture_without_the_network(
+    lab: Lab, chromium: Browser, tmp_path: Path
+) -> None:
+    displayed(lab, 0), displayed(lab, 1)
+    html, _ = HTMLExporter().from_notebook_node(lab.notebook())
+    path = tmp_path / "notebook.html"
+    path.write_text(html)
+    context = chromium.new_context(offline=True, viewport={"width": 980, "height": 900})
+    page = context.new_page()
+    page.goto(path.as_uri())
+    pictures = page.locator(".jp-OutputArea img")
+    assert pictures.count() == 2
+    assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 400)")
+    page.screenshot(path=ARTIFACTS / "nbconvert.png", full_page=True)
+    context.close()

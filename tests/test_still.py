@@ -1,0 +1,149 @@
+"""The picture that is displayed beside a widget, and what results show in a cell."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import io
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vit_attention_widget as vaw
+from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.export.picture import picture_of
+from vit_attention_widget.widgets import still
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STEMS = (
+    "explorer", "head_grid", "attention_inspector", "daam_scrubber", "compare_view",
+    "head_strength", "attention_pattern_map",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[vaw.Session]:
+    names = ["$x_{" if kind == "ring" else kind for kind in vaw.demo.KINDS]  # no formula
+    session = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=1).image, class_names=names)
+    session.compare_maps("methods")
+    session.measure_strength()
+    session.wait()
+    yield session
+    session.close()
+
+
+class Published(list[dict[str, Any]]):
+    """What was displayed, and sent again."""
+
+    def __call__(self, data: Any, metadata: Any, **how: Any) -> None:
+        self.append({"data": data, **how})
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Published:
+    published = Published()
+    monkeypatch.setattr(still, "publish_display_data", published)
+    return published
+
+
+def drawn(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png))
+    assert picture.format == "PNG"
+    assert min(picture.size) > 150
+    assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # more than a ground
+    return picture
+
+
+def test_every_kind_of_widget_has_a_picture_of_its_own(session: vaw.Session) -> None:
+    pictures = {stem: picture_of(session, stem) for stem in STEMS}
+    for picture in pictures.values():
+        drawn(picture)
+    others = {stem: picture for stem, picture in pictures.items() if "pattern" not in stem}
+    assert len(set(others.values())) == len(others)
+    session.selected_layer = 2
+    assert picture_of(session, "explorer") != pictures["explorer"]
+
+
+def test_what_is_there_is_displayed_with_its_picture_at_once(
+    session: vaw.Session, published: Published
+) -> None:
+    grid = vaw.HeadImportanceGrid(session=session)
+    grid._ipython_display_()
+    [shown] = published
+    assert {WIDGET, "image/png", "text/plain"} <= set(shown["data"])
+    assert not shown["update"]
+    drawn(base64.b64decode(shown["data"]["image/png"]))
+    grid.close()
+
+
+def test_a_picture_is_sent_once_its_result_is_there(published: Published) -> None:
+    explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=2).image)
+    explorer._ipython_display_()
+    assert WIDGET in published[0]["data"]
+    explorer.wait()
+    end = time.monotonic() + 10
+    while len(published) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    again = published[1]
+    assert again["update"]
+    assert again["transient"] == published[0]["transient"]
+    assert again["data"][WIDGET] == published[0]["data"][WIDGET]
+    drawn(base64.b64decode(again["data"]["image/png"]))
+    explorer._view_count = 1  # a page shows it: drawing it anew would disturb who looks at it
+    count = len(published)
+    explorer.session.selected_layer = 1
+    explorer.wait()
+    assert len(published) == count
+    explorer._view_count = 0
+    explorer.wait()
+    assert len(published) == count + 1
+    explorer.close()
+
+
+def test_without_matplotlib_the_widget_is_displayed_alone(
+    session: vaw.Session, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.partition(".")[0] == "matplotlib":
+            raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+        return imported(name, *args, **kwargs)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ParameterError, match="needs matplotlib"):
+        picture_of(session, "explorer")
+    vaw.HeadImportanceGrid(session=session)._ipython_display_()
+    assert "image/png" not in published[0]["data"]
+    assert WIDGET in published[0]["data"]
+
+
+def test_every_result_shows_a_picture_or_a_table_in_a_cell() -> None:
+    model, scenes = vaw.demo.load_model(), [vaw.demo.scene(seed=s) for s in range(2)]
+    image, images = scenes[0].image, [scene.image for scene in scenes]
+    trace = vaw.trace(model, image)
+    pictures = [
+        vaw.explainers.daam(trace),
+        vaw.head_importance(trace, metric="taylor"),
+        vaw.compare(model, image, methods=["attention", "rollout"]),
+        vaw.attention_strength(trace),
+        vaw.logit_lens(trace),
+    ]
+    tables = [
+        vaw.pruning_curve(trace, order="taylor"),
+        vaw.partial_pruning(trace, layer=0, head=1),
+        vaw.image_overview(model, images, metric="taylor"),
+        vaw.evaluate(model, images, methods={"attention": vaw.explainers.attention}, steps=2),
+    ]
+    for result in pictures:
+        assert "<img" in result._repr_html_() or "<svg" in result._repr_html_(), result
+    for result in tables:
+        assert "<table" in result._repr_html_() or "<img" in result._repr_html_(), result
