@@ -2,6 +2,9 @@
 
 By convention ``import vit_attention_widget as vaw``. Importing this needs torch, but neither
 Jupyter nor timm: widgets, sessions and the bundled model are loaded when they are first named.
+
+Nothing is printed. What is worth a note goes to the logger ``vit_attention_widget``, errors that
+nobody could be told of (an observer that raised on another thread, say) among it.
 """
 
 from __future__ import annotations

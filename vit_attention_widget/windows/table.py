@@ -39,12 +39,14 @@ def to_csv(windows: WindowAttention, path: str | Path) -> None:
 def to_xarray(windows: WindowAttention) -> Dataset:
     """See :meth:`~.result.WindowAttention.to_xarray`."""
     xarray = optional("xarray", "to_xarray()")
-    variables, coords = {}, {}
+    variables, coords = {}, dict[str, list[int]]()
     for stage, group in groupby(enumerate(windows.blocks), key=lambda pair: pair[1].stage):
         numbers = [number for number, _ in group]
         values = torch.stack([windows.received(number).cpu() for number in numbers], 1)
         axes = ("image", *(f"{axis}_{stage}" for axis in ("block", "head", "row", "col")))
         variables[f"stage_{stage}"] = (axes, values.float().numpy())
+        places = zip(axes, values.shape, strict=True)
+        coords |= {axis: list(range(size)) for axis, size in places}
         coords[f"block_{stage}"] = numbers
     about = {"model": windows.model.name}
     dataset: Dataset = xarray.Dataset(variables, coords, attrs=about)
