@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from .jupyterlab import Host, Lab, written
 
@@ -22,6 +22,13 @@ import vit_attention_widget as vaw
 explorer = vaw.Explorer(vaw.demo.load_model(), vaw.demo.scene(seed=1).image)
 explorer.wait()
 explorer
+""",
+    """
+import ipywidgets
+
+slider = ipywidgets.IntSlider(value=explorer.selected_layer, max=5)
+ipywidgets.jslink((slider, "value"), (explorer, "selected_layer"))
+slider
 """,
     "after = 0",
 ]
@@ -102,6 +109,16 @@ PRESSED: dict[str, Callable[[Lab], None]] = {
     "input": lambda lab: find(lab, "class-picker").click(),
     "closed panel": lambda lab: find(lab, "close-film").click(),
 }
+
+
+def test_a_slider_of_others_is_linked_in_the_browser(lab: Lab) -> None:
+    """Both ways, and Python knows of it."""
+    slider = lab.page.locator(".jp-OutputArea .widget-slider")
+    slider.locator(".noUi-handle").press("ArrowLeft")
+    expect(find(lab, "layer-slider")).to_have_value("4")
+    assert lab.until("print(explorer.selected_layer)", "4") == "4"
+    find(lab, "frame-2").click()
+    expect(slider.locator(".widget-readout")).to_have_text("2")
 
 
 @pytest.mark.parametrize("place", PRESSED)
