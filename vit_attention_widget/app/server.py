@@ -94,7 +94,7 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
     logging.getLogger("tornado").setLevel(logging.ERROR)
     token = secrets.token_urlsafe(24)
     seen_as = socket.gethostname() if host in ("", "0.0.0.0", "::") else host
-    address = f"http://{seen_as}:{port}/?token={token}"
+    address = f"http://{f'[{seen_as}]' if ':' in seen_as else seen_as}:{port}/?token={token}"
 
     class Page(Voila):  # type: ignore[misc]
         """Voila as it is; it says where it is once it listens."""
