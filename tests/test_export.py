@@ -145,9 +145,38 @@ def test_widgets_of_one_session_share_it_and_others_do_not(
 def test_what_cannot_be_exported_is_refused(explorer: vaw.Explorer, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="no widget to export"):
         vaw.to_html([], tmp_path / "page.html")
+    with pytest.raises(ParameterError, match="'page' is no widget"):
+        vaw.to_html(["page"], tmp_path / "page.html")  # type: ignore[list-item]
+    for most in (0, math.nan):
+        with pytest.raises(ParameterError, match=r"max_megabytes is .*: it must be above 0"):
+            explorer.to_html(tmp_path / "page.html", max_megabytes=most)
     with pytest.raises(ParameterError, match="theme is 'blue': choose from auto, light, dark"):
         explorer.to_html(tmp_path / "page.html", theme="blue")  # type: ignore[arg-type]
     with pytest.raises(TargetError):
         explorer.to_html(tmp_path / "page.html", classes=["no such class"])
     with pytest.raises(ParameterError, match="cannot be written"):
         explorer.to_html(tmp_path / "no such folder" / "page.html")
+
+
+def test_what_is_no_class_is_known_as_the_browser_writes_it(tmp_path: Path) -> None:
+    model = vaw.demo.load_model()
+    model.reset_classifier(0)
+    widget = vaw.HeadImportanceGrid(vaw.describe(model), vaw.demo.scene(seed=1).image)
+    page = widget.to_html(tmp_path / "page.html")
+    (known,) = parts_of(page.path)[0]["sessions"]
+    assert list(known["explained"]) == ["null"]
+    assert known["values"]["target"] is None
+    assert known["explained"]["null"]["without"] == {}
+    widget.close()
+
+
+def test_pruned_heads_stay_so_in_the_page(tmp_path: Path) -> None:
+    scene = vaw.demo.scene(seed=1).image
+    widget = vaw.HeadImportanceGrid(vaw.demo.load_model(), scene, pruned_heads=[(3, 1)])
+    page = widget.to_html(tmp_path / "page.html")
+    (known,) = parts_of(page.path)[0]["sessions"]
+    assert known["values"]["pruned_heads"] == [[3, 1]]
+    assert known["values"]["_history"] == {"pruned": [[3, 1]], "undo": [], "redo": []}
+    assert known["values"]["decision"]["target_after"] is not None
+    assert [each["without"] for each in known["explained"].values()] == [{}]
+    widget.close()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser
@@ -82,3 +83,32 @@ def test_a_page_of_nbconvert_shows_the_picture_without_the_network(
     assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 400)")
     page.screenshot(path=ARTIFACTS / "nbconvert.png", full_page=True)
     context.close()
+
+
+def test_the_widget_saves_itself_as_a_page(lab: Lab, chromium: Browser, tmp_path: Path) -> None:
+    with lab.page.expect_download() as download:
+        lab.page.locator("[data-testid=save-page]").first.click()
+    assert download.value.suggested_filename == "image.html"
+    path = tmp_path / "image.html"
+    download.value.save_as(path)
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.locator("[data-testid=heads-canvas]").wait_for()
+    assert page.locator(".vaw-status").inner_text() == "without the model"
+    context.close()
+    assert lab.errors == []
+
+
+def test_a_notebook_of_somebody_else_shows_the_picture(
+    lab: Lab, host: Host, tmp_path: Path
+) -> None:
+    """It is not trusted, so nothing of it runs before its cells. Ends the first one's kernel."""
+    displayed(lab, 0), displayed(lab, 1)
+    path = tmp_path / "given.ipynb"
+    nbformat.write(lab.notebook(), path)
+    with host.opened(path) as given:
+        given.page.locator(".jp-OutputArea-output img").nth(1).wait_for()
+        assert given.page.locator(".vaw-root").count() == 0
+        assert "Error displaying widget" not in given.page.locator(".jp-Notebook").inner_text()
+        given.screenshot("given-notebook")

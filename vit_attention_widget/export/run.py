@@ -128,7 +128,7 @@ def page_bytes(
     title: str | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """The page as bytes, and what it has no room for."""
-    _check(widgets, theme)
+    _check(widgets, theme, max_megabytes)
     sessions = list({id(widget.session): widget.session for widget in widgets}.values())
     for session in sessions:
         _complete(session, [w for w in widgets if w.session is session])
@@ -222,9 +222,14 @@ def _packed(
     return parts, where
 
 
-def _check(widgets: Sequence[Exportable], theme: Theme) -> None:
+def _check(widgets: Sequence[Exportable], theme: Theme, max_megabytes: float) -> None:
     if not widgets:
         raise ParameterError("There is no widget to export: give one or several.")
+    for widget in widgets:
+        if not hasattr(widget, "own_values"):
+            raise ParameterError(f"{shown(widget)} is no widget: give widgets, e.g. an Explorer.")
+    if not max_megabytes > 0:
+        raise ParameterError(f"max_megabytes is {shown(max_megabytes)}: it must be above 0.")
     if theme not in get_args(Theme):
         raise ParameterError(f"theme is {shown(theme)}: choose from {', '.join(get_args(Theme))}.")
 

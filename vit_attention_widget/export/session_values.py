@@ -83,11 +83,16 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
         "_brought": {"names": [], "shown": -1},
         "_brought_thumbnails": b"",
     }
-    explained = {str(session.target): _explained(session)}
+    explained = {_key(session.target): _explained(session)}
     for index, other in _of_classes(session, classes):
-        explained[str(index)] = _explained(other)
-    values |= explained[str(session.target)]["values"]
+        explained[_key(index)] = _explained(other)
+    values |= explained[_key(session.target)]["values"]
     return SessionValues(values, explained, dict(_answers(session, attention)))
+
+
+def _key(target: int | None) -> str:
+    """A class as the browser writes it; what is explained may be no class."""
+    return "null" if target is None else str(target)
 
 
 def _explained(session: Session) -> Explained:

@@ -85,7 +85,9 @@ export class BakedKernel implements PageKernel {
     const explained = this.session.explained[`${next.target}`];
     if (!explained) return "This class was not asked for when the page was saved.";
     if (!this.knows(explained, next.pruned_heads ?? [])) {
-      return "What becomes of the decision is in this page for each single head, not for several.";
+      return this.session.pruned.length > 0
+        ? "This page was saved without these heads; with others it holds nothing."
+        : "What becomes of the decision is in this page for each single head, not for several.";
     }
     const { selected_image, method, metric, selected_token, direction } = changes;
     if (selected_image !== undefined && selected_image !== values.selected_image) {
