@@ -55,7 +55,7 @@ def compare(
     methods: MethodsLike | None = None,
     layer: int | Sequence[int] | None = -1,
     start: Comparison | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Comparison:
     """Compare maps: of several methods, targets, layers, images or models, in all combinations.
@@ -79,7 +79,7 @@ def compare(
         The maps as they stand after this layer; -1 is the last, None is every layer.
     start : Comparison, optional
         What the same call computed before it was stopped; only the other maps are.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
@@ -130,7 +130,7 @@ def compare(
     layers = [_layers(model.vit, layer) for model in models]
     by_method = sum(len(m) * len(some) for m, some in zip(models, layers, strict=True))
     kept = kept_in(
-        resume,
+        store,
         Maps,
         partial(joined, methods=list(explainers), by_method=by_method * len(targets)),
         parts_of(
@@ -171,19 +171,24 @@ def _steps(
     models: Sequence[Source], asked: _Asked, kept: Kept[Maps, Comparison], report: Progress
 ) -> Iterator[Comparison]:
     """The comparison in one step; what ends it early has the maps that there were by then."""
+    with keeping(kept.gained):
+        yield kept.after(_run(models, asked, kept, report))
+
+
+def _run(
+    models: Sequence[Source], asked: _Asked, kept: Kept[Maps, Comparison], report: Progress
+) -> Iterator[None]:
+    """Make the maps that are not kept yet; yields after each step."""
     total, done = sum(map(len, models)), 0
     skipped: dict[str, str] = {}
-    with keeping(kept.gained):
-        for model in models:
-            for first, inputs, make_trace in model.traces():
-                progress = part_of(report, done / total, (done + len(inputs)) / total)
-                maps = partial(_maps, asked, model.name, first, make_trace, skipped, progress)
-                for _ in measured(maps, done, inputs, kept):
-                    pass
-                part = kept.get(done, inputs)
-                skipped = skipped if part is None else {**skipped, **part.skipped}
-                done += len(inputs)
-        yield kept.result()
+    for model in models:
+        for first, inputs, make_trace in model.traces():
+            progress = part_of(report, done / total, (done + len(inputs)) / total)
+            maps = partial(_maps, asked, model.name, first, make_trace, skipped, progress)
+            yield from measured(maps, done, inputs, kept)
+            part = kept.get(done, inputs)
+            skipped = skipped if part is None else {**skipped, **part.skipped}
+            done += len(inputs)
 
 
 def _maps(

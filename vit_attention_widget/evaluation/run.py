@@ -71,7 +71,7 @@ def evaluate_steps(
     seed: int = 0,
     max_batch: int | None = None,
     start: Evaluation | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
@@ -103,7 +103,7 @@ def evaluate_steps(
             model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace
         )
         kept = kept_in(
-            resume,
+            store,
             Evaluation,
             evaluator.joined,
             evaluator.parts_of(start),
@@ -133,8 +133,7 @@ def evaluate_steps(
                 size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
                 batch_measure = partial(evaluator.evaluate_batch, vit, check_mask(vit, head_mask))
                 run = in_batches(batches(images, target, size), batch_measure, kept)
-            for _ in run:
-                evaluation = kept.result()
+            for evaluation in kept.each(run):
                 if not evaluation.parts[-1].methods_left:
                     yield evaluation
 
@@ -206,7 +205,7 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
         At most so many images run at once; chosen from the free memory by default.
     start : Evaluation, optional
         What the same call evaluated before it was stopped; only the rest is computed.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional

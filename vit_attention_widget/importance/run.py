@@ -60,7 +60,7 @@ def head_importance_steps(
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     start: HeadImportance | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadImportance]:
     """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
@@ -92,7 +92,7 @@ def head_importance_steps(
         vit = vit if images is None else with_names_of(images, vit)
         mask, total, aim = check_mask(vit, head_mask), count_images(images), target
     kept = kept_in(
-        resume,
+        store,
         HeadImportance,
         lambda parts: _joined(parts, metrics, total),
         _parts_to_go_on_from(start, metrics, vit),
@@ -106,8 +106,7 @@ def head_importance_steps(
             run = measured(measure, 0, model_or_trace.inputs, kept)
         else:
             run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
-        for _ in run:
-            yield kept.result()
+        yield from kept.each(run)
 
 
 def _of_images(
@@ -254,7 +253,7 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
         default. Where it is too many after all, half of it is taken.
     start : HeadImportance, optional
         What the same call computed before it was stopped; only the rest is computed.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional

@@ -115,6 +115,11 @@ class ImageOverview(Unfinished, NamedValues):
             by_image["label"] = self.labels
         return {name: Variable(("image",), values) for name, values in by_image.items()}
 
+    def _stored(self) -> Mapping[str, Variable]:
+        """Places in a layout are of all images together."""
+        variables = {n: v for n, v in self._variables().items() if n not in ("x", "y")}
+        return {**self.importance._variables(), **variables}
+
     def _coords(self) -> Mapping[str, Sequence[object]]:
         return {"coordinate": ("x", "y")}
 

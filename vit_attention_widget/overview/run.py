@@ -58,7 +58,7 @@ def image_overview_steps(
     seed: int = 0,
     max_batch: int | None = None,
     start: ImageOverview | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[ImageOverview]:
     """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
@@ -86,7 +86,7 @@ def image_overview_steps(
         )
     total = count_images(images)
     kept = kept_in(
-        resume,
+        store,
         ImageOverview,
         lambda parts: _together(parts, metric, total),
         _checked(start, metric),
@@ -98,8 +98,7 @@ def image_overview_steps(
         keeping(lambda: laid_out[0] if laid_out else kept.gained()),
     ):
         try:
-            for _ in _of_images(vit, images, target, metric, max_batch, report, kept):
-                yield kept.result()
+            yield from kept.each(_of_images(vit, images, target, metric, max_batch, report, kept))
         except Exception as error:
             overview = kept.gained()
             if overview is not None and not is_stop(error):
@@ -226,7 +225,7 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
         At most so many images of one head fewer run at once.
     start : ImageOverview, optional
         What the same call measured before it was stopped; only the other images are.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional

@@ -137,7 +137,7 @@ class AttentionPatterns(Unfinished):
         images: ImagesLike | None = None,
         *,
         start: CollectedHeads | None = None,
-        resume: str | Path | None = None,
+        store: str | Path | None = None,
         progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
@@ -151,7 +151,7 @@ class AttentionPatterns(Unfinished):
         start : CollectedHeads, optional
             What a fit to the same images had collected before it was stopped, from
             :func:`~vit_attention_widget.kept_result`; only the other images are run.
-        resume : str or Path, optional
+        store : str or Path, optional
             A folder, in which the heads are written as they are collected. The same call goes on
             from it, also after the process was killed; learning begins anew, with the same result.
         progress : callable or bool, optional
@@ -175,7 +175,7 @@ class AttentionPatterns(Unfinished):
         """
         total = count_in(model_or_trace, images)
         kept = kept_in(
-            resume,
+            store,
             CollectedHeads,
             lambda parts: CollectedHeads.joined(parts, total),
             _checked(start),
@@ -189,13 +189,11 @@ class AttentionPatterns(Unfinished):
             collecting = part_of(report, 0, _COLLECTING)
             error: Exception | None = None
             try:
-                for _ in collect_heads(model_or_trace, images, kept, collecting):
-                    pass
+                collected = kept.after(collect_heads(model_or_trace, images, kept, collecting))
             except Exception as stopped:
                 if is_stop(stopped) or kept.gained() is None:
                     raise
-                error = stopped
-            collected = kept.result()
+                error, collected = stopped, kept.result()
             families, error = self._learned(collected, error, part_of(report, _COLLECTING, 1))
         if error is not None:
             free_frames(error)

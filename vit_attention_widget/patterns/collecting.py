@@ -14,6 +14,7 @@ from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..results.named_values import Variable
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 from ..runs.kept import Kept, in_batches, measured
@@ -56,6 +57,22 @@ class CollectedHeads(Unfinished):
     def done(self) -> int:
         """Number of images."""
         return self.count
+
+    kind = "pooled heads"
+
+    def _stored(self) -> dict[str, Variable]:
+        """What a folder shows to other tools: the heads of each image, layer after layer."""
+        axes = "image", "head of all layers"
+        return {
+            f"{family} {name}": Variable(
+                (*axes, f"{family} {axis}"), values.unflatten(0, (self.count, -1))
+            )
+            for family, pooled in self.families.items()
+            for name, axis, values in (
+                ("attention", "place", pooled.levels),
+                ("score", "role", pooled.scores),
+            )
+        }
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {"model": self.fingerprint.samples}

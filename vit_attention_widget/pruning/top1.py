@@ -42,7 +42,7 @@ def accuracy(
     *,
     head_mask: HeadsLike | None = None,
     start: Accuracy | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Accuracy:
     """Share of the images whose class the model puts first, in [0, 1].
@@ -63,7 +63,7 @@ def accuracy(
         Heads that are masked: ``{layer: [heads]}`` or pairs.
     start : Accuracy, optional
         What the same call decided before it was stopped; only the other images are run.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
@@ -86,7 +86,7 @@ def accuracy(
         If an error ends it after the first images: it is the share of those, and the error is in
         ``.error``. After Ctrl-C and cancel :func:`~vit_attention_widget.kept_result` returns it.
     """
-    share = last_known(_steps(model, images, labels, head_mask, start, resume, progress))
+    share = last_known(_steps(model, images, labels, head_mask, start, store, progress))
     warn_if_stopped(share, "The accuracy")
     return share
 
@@ -97,7 +97,7 @@ def _steps(
     labels: Label | LabelsLike | None,
     head_mask: HeadsLike | None,
     start: Accuracy | None,
-    resume: str | Path | None,
+    store: str | Path | None,
     progress: ProgressLike,
 ) -> Iterator[Accuracy]:
     vit = with_names_of(images, describe(model))
@@ -107,7 +107,7 @@ def _steps(
         images, labels = with_labels(images, labels), None
     asked = labels
     kept = kept_in(
-        resume,
+        store,
         Decided,
         lambda parts: Accuracy.of(parts, total),
         _parts_to_go_on_from(start),
@@ -126,9 +126,7 @@ def _steps(
             done = batch.first + len(inputs)
             report(min(1.0, done / total) if total else 0.0, f"deciding on {done} images")
 
-        for _ in in_batches(batches(images, labels, _AT_ONCE), measure, kept):
-            pass
-        yield kept.result()
+        yield kept.after(in_batches(batches(images, labels, _AT_ONCE), measure, kept))
 
 
 def _parts_to_go_on_from(start: Accuracy | None) -> list[Decided]:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from xarray import Dataset
 
-__all__ = ["NamedValues", "Variable"]
+__all__ = ["NamedValues", "Variable", "as_array"]
 
 _Result = TypeVar("_Result", bound="NamedValues")
 
@@ -82,6 +82,10 @@ class NamedValues:
     def _variables(self) -> Mapping[str, Variable]:
         """Named tensors; those over all axes of the table are its columns."""
         return {"value": Variable(self.axes, self.values)}
+
+    def _stored(self) -> Mapping[str, Variable]:
+        """What a folder shows to other tools of this, as one of many parts."""
+        return self._variables()
 
     def _coords(self) -> Mapping[str, Sequence[object]]:
         """What the places on an axis are called; 0, 1, 2, ... for axes that are not in it."""
@@ -139,7 +143,7 @@ class NamedValues:
             for variable in variables.values()
             for axis, size in zip(variable.axes, variable.values.shape, strict=True)
         }
-        data = {name: (v.axes, _array(v.values)) for name, v in variables.items()}
+        data = {name: (v.axes, as_array(v.values)) for name, v in variables.items()}
         dataset: Dataset = xarray.Dataset(data, coords, attrs=dict(self._attributes()))
         return dataset
 
@@ -209,7 +213,7 @@ class NamedValues:
         """Axes and variables as columns of one length."""
         axes = self.table_axes or self.axes
         variables = {
-            name: _array(variable.values)
+            name: as_array(variable.values)
             for name, variable in self._variables().items()
             if variable.axes == axes
         }
@@ -225,7 +229,8 @@ class NamedValues:
         return np.asarray(self._coords().get(axis, range(size)))
 
 
-def _array(tensor: Tensor) -> NDArray[np.generic]:
+def as_array(tensor: Tensor) -> NDArray[np.generic]:
+    """A tensor as NumPy has it; of a type that it lacks as float32."""
     tensor = tensor.detach().cpu()
     narrow = tensor.dtype in (torch.bfloat16, torch.float16)
     array: NDArray[np.generic] = (tensor.float() if narrow else tensor).numpy()

@@ -1,9 +1,9 @@
-"""Parts of a result in a folder, so that a run goes on after its process was killed."""
+"""What a run has computed in a folder, so that it goes on after its process was killed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import ParameterError
 from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
+from .for_readers import ForReaders
 from .kept import Kept
 from .manifest import check_manifest, digest_of_images
 
@@ -20,7 +21,8 @@ __all__ = ["StoredResult", "kept_in"]
 _EVERY = 1.0
 """Parts that are not complete are written at most so often, in seconds."""
 
-_IMAGES = "images of the run"
+_CHUNK = 256
+"""Images of a file, once all of their parts are there."""
 
 
 class StoredPart(Protocol):
@@ -42,17 +44,17 @@ _R = TypeVar("_R")
 
 
 def kept_in(
-    resume: str | Path | None,
+    store: str | Path | None,
     of: type[_P],
     join: Callable[[Sequence[_P]], _R],
     start: Sequence[_P],
     about: Callable[[], dict[str, Any]],
 ) -> Kept[_P, _R]:
-    """Parts in memory, or also in a folder.
+    """Parts in memory, or in a folder.
 
     Parameters
     ----------
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder; made where there is none.
     of : type
         Of the parts.
@@ -68,29 +70,62 @@ def kept_in(
     ParameterError
         If the folder is of another run, or there is something to start from beside it.
     """
-    if resume is None:
+    if store is None:
         return Kept(join, start)
     if start:
-        raise ParameterError("start and resume were given: both say what to go on from; give one.")
-    folder = Path(resume)
-    check_manifest(folder, about())
+        raise ParameterError("start and store were given: both say what to go on from; give one.")
+    folder = Path(store)
+    check_manifest(folder, {**about(), "images of a chunk": _CHUNK})
     return _InFolder(folder, of, join)
 
 
 class _InFolder(Kept[_P, _R]):
-    """Parts that are written as they are kept: each a file of its own, replaced whole."""
+    """Parts in files, of which those of a chunk of images become one.
+
+    A file is replaced whole, so that a process may be killed, and several may run, at any moment.
+    In memory are the parts of one chunk, and of the one that was read last.
+    """
 
     def __init__(self, folder: Path, of: type[_P], join: Callable[[Sequence[_P]], _R]) -> None:
         super().__init__(join)
-        self._folder, self._of = folder, of
+        self._of, self._parts_in, self._chunks_in = of, folder / "parts", folder / "chunks"
+        for made in (self._parts_in, self._chunks_in):
+            made.mkdir(exist_ok=True)
+        self._for_readers = ForReaders(folder, _CHUNK)
         self._written = time.monotonic()
+        self._looked_at: tuple[int, list[_P], list[str]] = -1, [], []  # a chunk
+
+    def room(self, first: int) -> int:
+        """Up to the end of a chunk."""
+        return _CHUNK - first % _CHUNK
+
+    def known_until(self, first: int, images: Sequence[object] | Tensor) -> int:
+        """Of the given images those that a chunk holds need not be read to be known."""
+        offset = first % _CHUNK
+        before = self._chunk_with(first)[1][offset : offset + len(images)]
+        if not before:
+            return super().known_until(first, images)
+        self._check_same(first, before, images)
+        return first + len(before)
 
     def get(self, first: int, images: Sequence[object] | Tensor) -> _P | None:
         """The part that begins with this image; one that is damaged is none."""
         part = super().get(first, images)
-        if part is None and (part := self._read(first, images)) is not None:
-            super().put(first, part, images)
-        return part
+        if part is not None:
+            return part
+        parts, digests = self._chunk_with(first)
+        offset, before = first % _CHUNK, 0
+        for part in parts:
+            if before == offset and len(part) <= len(images):
+                self._check_same(first, digests[offset : offset + len(part)], images)
+                return part
+            before += len(part)
+        read = self._read_part(first)
+        if read is None or len(read[0]) > len(images):  # of other batches
+            return None
+        self._check_same(first, read[1], images)
+        super().put(first, read[0], images)
+        return read[0]
 
     def put(self, first: int, part: _P, images: Sequence[object] | Tensor) -> None:
         """Keep a part and write it; what is not complete not every time."""
@@ -99,43 +134,132 @@ class _InFolder(Kept[_P, _R]):
         if not part.complete and now - self._written < _EVERY:
             return
         self._written = now
-        tensors, about = part._to_parts()
-        about = {**about, _IMAGES: digest_of_images(images[: len(part)])}
-        write_tensors(self._file(first), _kind(self._of), tensors, about)
+        digests = [digest_of_images(images[i : i + 1]) for i in range(len(part))]
+        self._write(self._part_file(first), [part], digests)
+        if part.complete and (first + len(part)) % _CHUNK == 0:
+            self._gather(first // _CHUNK)
 
-    def _read(self, first: int, images: Sequence[object] | Tensor) -> _P | None:
-        file = self._file(first)
+    def each(self, run: Iterator[None]) -> Iterator[_R]:
+        """One result, in the end: to read all again after each step would take ever longer."""
+        yield self.after(run)
+
+    def after(self, run: Iterator[None]) -> _R:
+        """The result after all steps."""
+        for _ in run:
+            pass
+        number = 0
+        while (chunk := self._read_chunk(number)) is not None and len(chunk[1]) == _CHUNK:
+            number += 1
+        self._gather(number)
+        return self.result()
+
+    def _first_parts(self) -> Iterator[_P]:
+        first, before = 0, -1
+        while first > before:
+            before = first
+            chunk = self._read_chunk(first // _CHUNK) if first % _CHUNK == 0 else None
+            parts = [] if chunk is None else chunk[0]
+            if not parts:
+                read = self._read_part(first)
+                parts = [self._parts[first]] if first in self._parts else [read[0]] if read else []
+            for part in parts:
+                yield part
+                first += len(part) if part.complete else 0
+
+    def _chunk_with(self, first: int) -> tuple[list[_P], list[str]]:
+        """What there is of the chunk with this image."""
+        number, parts, digests = self._looked_at
+        if number != first // _CHUNK or len(digests) < _CHUNK:
+            number = first // _CHUNK
+            parts, digests = self._read_chunk(number) or ([], [])
+            self._looked_at = number, parts, digests
+        return parts, digests
+
+    def _gather(self, number: int) -> None:
+        """Make one file of the parts of a chunk, as far as they are there."""
+        first, last = number * _CHUNK, (number + 1) * _CHUNK
+        parts, digests = self._read_chunk(number) or ([], [])
+        count, gathered = len(digests), list[int]()
+        while (at := first + len(digests)) < last and (read := self._read_part(at)) is not None:
+            if not read[0].complete or at + len(read[0]) > last:
+                break
+            gathered.append(at)
+            parts, digests = [*parts, read[0]], [*digests, *read[1]]
+        # Another run may have gathered them meanwhile: it wrote its file before it removed them.
+        beside = self._read_chunk(number)
+        if len(digests) > max(count, 0 if beside is None else len(beside[1])):
+            self._write(self._chunk_file(number), parts, digests)
+        for at in gathered:
+            self._part_file(at).unlink(missing_ok=True)
+            self._parts.pop(at, None)
+        self._for_readers.show(lambda n: (self._read_chunk(n) or ([],))[0])
+
+    def _read_part(self, first: int) -> tuple[_P, list[str]] | None:
+        read = self._read(self._part_file(first))
+        return None if read is None else (read[0][0], read[1])
+
+    def _read_chunk(self, number: int) -> tuple[list[_P], list[str]] | None:
+        return self._read(self._chunk_file(number))
+
+    def _read(self, file: Path) -> tuple[list[_P], list[str]] | None:
+        """Parts and a digest of each of their images; None where there are none, or damaged."""
         if not file.exists():
             return None
         try:
             tensors, about = read_tensors(file, _kind(self._of))
             with reading(file):
-                before = about.pop(_IMAGES)
-                part: _P = self._of._from_parts(tensors, about)
-                count = len(part)
-        except ParameterError:  # damaged: it is computed again
+                parts = [
+                    self._of._from_parts(
+                        {
+                            name.removeprefix(f"{number} "): values
+                            for name, values in tensors.items()
+                            if name.startswith(f"{number} ")
+                        },
+                        each,
+                    )
+                    for number, each in enumerate(about["parts"])
+                ]
+                digests = list(about["digests"])
+                if len(digests) != sum(map(len, parts)) or not parts:
+                    raise ValueError("its images are not as many as its parts have")
+        except ParameterError:  # it is computed again
             return None
-        if count > len(images):  # of other batches
-            return None
-        if before != digest_of_images(images[:count]):
-            raise ParameterError(
-                f"{self._folder} is of other images: image {first} and the {count - 1} that follow "
-                "are not those that it was made of. Give another folder, or the same images in the "
-                "same order."
-            )
-        return part
+        return parts, digests
 
-    def _file(self, first: int) -> Path:
-        return self._folder / f"{first:08d}.safetensors"
+    def _write(self, file: Path, parts: Sequence[_P], digests: Sequence[str]) -> None:
+        tensors: dict[str, Tensor] = {}
+        about = []
+        for number, part in enumerate(parts):
+            of_part, said = part._to_parts()
+            tensors |= {f"{number} {name}": values for name, values in of_part.items()}
+            about.append(said)
+        write_tensors(file, _kind(self._of), tensors, {"parts": about, "digests": list(digests)})
+
+    def _check_same(
+        self, first: int, before: Sequence[str], images: Sequence[object] | Tensor
+    ) -> None:
+        for number, digest in enumerate(before):
+            if digest != digest_of_images(images[number : number + 1]):
+                raise ParameterError(
+                    f"{self._parts_in.parent} is of other images: image {first + number} is not "
+                    "the one that it was made of. Give another folder, or the same images in the "
+                    "same order."
+                )
+
+    def _part_file(self, first: int) -> Path:
+        return self._parts_in / f"{first:08d}.safetensors"
+
+    def _chunk_file(self, number: int) -> Path:
+        return self._chunks_in / f"{number:06d}.safetensors"
 
 
 class StoredResult:
     """One result in a folder, such as a curve, ever more of it."""
 
-    def __init__(self, resume: str | Path, of: type[Any], about: dict[str, Any]) -> None:
-        self._file, self._of = Path(resume) / "result.safetensors", of
+    def __init__(self, store: str | Path, of: type[Any], about: dict[str, Any]) -> None:
+        self._file, self._of = Path(store) / "result.safetensors", of
         self._written = 0.0
-        check_manifest(Path(resume), about)
+        check_manifest(Path(store), about)
 
     def load(self) -> Any:
         """What was written last; None of nothing, and of a damaged file."""
@@ -155,4 +279,4 @@ class StoredResult:
 
 
 def _kind(of: type[Any]) -> str:
-    return f"part of {getattr(of, 'kind', of.__name__)}"
+    return f"parts of {getattr(of, 'kind', of.__name__)}"

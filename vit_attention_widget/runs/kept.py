@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -48,9 +49,29 @@ class Kept(Generic[_P, _R]):
         """The part that begins with this image; ``images`` are those from there on."""
         return self._parts.get(first)
 
+    def known_until(self, first: int, images: Sequence[object] | Tensor) -> int:
+        """The image up to which all is known from ``first`` on, if it is ``first`` itself."""
+        part = self.get(first, images)
+        return first + len(part) if part is not None and part.complete else first
+
+    def room(self, first: int) -> int:
+        """How many images from this one on may be of one part."""
+        return sys.maxsize
+
     def put(self, first: int, part: _P, images: Sequence[object] | Tensor) -> None:
         """Keep a part; one of the same images that was known before is replaced."""
         self._parts[first], self._gained = part, True
+
+    def each(self, run: Iterator[None]) -> Iterator[_R]:
+        """The result after each step."""
+        for _ in run:
+            yield self.result()
+
+    def after(self, run: Iterator[None]) -> _R:
+        """The result after all steps."""
+        for _ in run:
+            pass
+        return self.result()
 
     def result(self) -> _R:
         """What is known of the first images up to those of which nothing is; there must be one."""
@@ -58,7 +79,8 @@ class Kept(Generic[_P, _R]):
 
     def gained(self) -> _R | None:
         """:meth:`result`; None where it is no more than what was there to go on from."""
-        return self.result() if self._gained and 0 in self._parts else None
+        parts = list(self._first_parts()) if self._gained else []
+        return self._join(parts) if parts else None
 
     def _first_parts(self) -> Iterator[_P]:
         first = 0
@@ -94,14 +116,14 @@ def in_batches(
         there = batch.first + len(batch)
         batch = batch.part(min(len(batch), max(0, known - batch.first)), len(batch))
         while len(batch):
-            before = kept.get(batch.first, batch.images)
-            if before is not None and before.complete:
-                known = batch.first + len(before)
-                batch = batch.part(min(len(before), len(batch)), len(batch))
+            known = max(known, kept.known_until(batch.first, batch.images))
+            if known > batch.first:
+                batch = batch.part(min(known - batch.first, len(batch)), len(batch))
                 yield
                 continue
-            of_some = before is not None and len(before) < len(batch)  # and is incomplete
-            some = batch.part(0, len(before)) if before is not None and of_some else batch
+            before = kept.get(batch.first, batch.images)  # incomplete, if there is one
+            count = len(batch) if before is None else min(len(before), len(batch))
+            some = batch.part(0, min(count, kept.room(batch.first)))
             yield from measured(partial(measure, some), some.first, some.images, kept)
             batch = batch.part(len(some), len(batch))
     if known > there:

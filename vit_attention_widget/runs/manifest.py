@@ -93,7 +93,7 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
     except ValueError:  # half of it, from a machine that went down
         before = None
     except OSError as error:
-        raise ParameterError(f"{folder} cannot be used to resume: {error}.") from error
+        raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
     if isinstance(before, dict):
         for name in (name for name in {**about, **before} if name not in _NOT_COMPARED):
             then, now = before.get(name), about.get(name)

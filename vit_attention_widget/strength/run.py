@@ -46,7 +46,7 @@ def attention_strength_steps(
     *,
     renormalize: bool = True,
     start: AttentionStrength | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
@@ -55,7 +55,7 @@ def attention_strength_steps(
         total = count_images(images)
     vit = describe(model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace)
     kept = kept_in(
-        resume,
+        store,
         AttentionStrength,
         lambda parts: _joined(parts, total),
         _checked(start),
@@ -82,9 +82,7 @@ def attention_strength_steps(
                     report(min(1.0, done / total) if total else 0.0, f"measured {done} images")
 
             run = in_batches(batches(images, None, _AT_ONCE), measure, kept)
-        for _ in run:
-            pass
-        yield kept.result()
+        yield kept.after(run)
 
 
 def _once(
@@ -143,7 +141,7 @@ def attention_strength(strength: AttentionStrength) -> AttentionStrength:
         it is taken as it is, as in the code that is commonly used.
     start : AttentionStrength, optional
         What the same call measured before it was stopped; only the other images are.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional

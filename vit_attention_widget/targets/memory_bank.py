@@ -142,7 +142,7 @@ class MemoryBank(Unfinished):
         temperature: float = 0.07,
         batch_size: int = 16,
         start: MemoryBank | None = None,
-        resume: str | Path | None = None,
+        store: str | Path | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
         """Run a model on labeled images and keep what it makes of them.
@@ -165,7 +165,7 @@ class MemoryBank(Unfinished):
             Images at once.
         start : MemoryBank, optional
             What the same call remembered before it was stopped; only the other images are run.
-        resume : str or Path, optional
+        store : str or Path, optional
             A folder, in which what is computed is written as it is computed. The same call goes on
             from it, also after the process was killed.
         progress : callable, optional
@@ -216,7 +216,7 @@ class MemoryBank(Unfinished):
 
         before = [] if start is None else [Remembered(start.features, start._labels())]
         kept = kept_in(
-            resume, Remembered, bank, before, lambda: manifest("MemoryBank.fit", vit, labels=labels)
+            store, Remembered, bank, before, lambda: manifest("MemoryBank.fit", vit, labels=labels)
         )
         fitted = last_known(_steps(vit, pairs, batch_size, total, kept, progress))
         warn_if_stopped(fitted, "The memory bank")
@@ -385,6 +385,4 @@ def _steps(
             progress(done / total if total else 0.0, "remembering images")
 
     with keeping(kept.gained):
-        for _ in in_batches(batches(pairs, None, batch_size), measure, kept):
-            pass
-        yield kept.result()
+        yield kept.after(in_batches(batches(pairs, None, batch_size), measure, kept))

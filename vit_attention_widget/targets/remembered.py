@@ -11,6 +11,7 @@ from ..data.labels import Label, check_label
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
+from ..results.named_values import Variable
 from ..results.storage import JsonObject
 from .of_features import features_of
 
@@ -25,8 +26,14 @@ class Remembered:
     labels: list[Label]
     complete: bool = True
 
+    kind = "memory bank"
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def _stored(self) -> dict[str, Variable]:
+        """What a folder shows to other tools."""
+        return {"feature": Variable(("image", "dimension"), self.features)}
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         return {"features": self.features}, {"labels": self.labels}

@@ -76,7 +76,7 @@ def importance_for_order(
     chunks: list[Chunk],
     order: Any,
     start: HeadImportance | None,
-    resume: Path | None,
+    store: Path | None,
     progress: Progress,
 ) -> Iterator[HeadImportance]:
     """The importance by which heads go, ever more of it."""
@@ -95,7 +95,7 @@ def importance_for_order(
         yield start
         return
     if start is not None:
-        resume = None
+        store = None
     yield from head_importance_steps(
         vit,
         images,
@@ -103,7 +103,7 @@ def importance_for_order(
         metric=metric,
         head_mask=mask,
         start=start,
-        resume=resume,
+        store=store,
         progress=early,
     )
 

@@ -64,7 +64,7 @@ def pruning_curve_steps(
     steps: int | None = None,
     seed: int = 0,
     start: PruningCurve | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[PruningCurve]:
     """:func:`pruning_curve`, step by step: yields the curve so far after every head."""
@@ -94,13 +94,13 @@ def pruning_curve_steps(
         else:
             chunks = chunks_of(vit, images, target, metric)
         stored = None
-        if resume is not None:
+        if store is not None:
             about = {"metric": metric, "order": _said(order), "steps": count, "seed": seed}
-            stored, start = _stored(resume, start, vit, chunks, about)
+            stored, start = _stored(store, start, vit, chunks, about)
         curve = None
         try:
             for curve in _curves(
-                vit, chunks, prunable, order, metric, count, seed, start, resume, report
+                vit, chunks, prunable, order, metric, count, seed, start, store, report
             ):
                 if stored is not None:
                     stored.save(curve)
@@ -117,7 +117,7 @@ def _said(order: Order | HeadImportance | HeadsLike) -> object:
 
 
 def _stored(
-    resume: str | Path,
+    store: str | Path,
     start: PruningCurve | None,
     vit: VisionTransformer,
     chunks: list[Chunk],
@@ -125,13 +125,13 @@ def _stored(
 ) -> tuple[StoredResult, PruningCurve | None]:
     """The folder, and the curve that is in it, if one is."""
     if start is not None:
-        raise ParameterError("start and resume were given: both say what to go on from; give one.")
+        raise ParameterError("start and store were given: both say what to go on from; give one.")
     images = [digest_of_images(chunk.inputs) for chunk in chunks]
     labels = [label for chunk in chunks for label in chunk.labels]
     asked = manifest(
         "pruning_curve", vit, **about, head_mask=chunks[0].mask, labels=labels, images=images
     )
-    stored = StoredResult(resume, PruningCurve, asked)
+    stored = StoredResult(store, PruningCurve, asked)
     return stored, stored.load()
 
 
@@ -144,7 +144,7 @@ def _curves(
     count: int,
     seed: int,
     start: PruningCurve | None,
-    resume: str | Path | None,
+    store: str | Path | None,
     report: Progress,
 ) -> Iterator[PruningCurve]:
     """The curve so far, from no head removed, or from what ``start`` has."""
@@ -173,7 +173,7 @@ def _curves(
 
     with keeping(so_far):
         if needs_importance(order):
-            folder = None if resume is None else Path(resume) / "importance"
+            folder = None if store is None else Path(store) / "importance"
             known = importance_for_order(vit, chunks, order, importance, folder, report)
             for weighed in known:
                 importance = weighed
@@ -249,7 +249,7 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
         Of the random order.
     start : PruningCurve, optional
         What the same call computed before it was stopped; only the rest is computed.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which the curve and the importance of heads are written as they are computed.
         The same call goes on from it, also after the process was killed; that of another model,
         other images or options is refused.

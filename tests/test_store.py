@@ -1,9 +1,10 @@
-"""Long runs go on from a folder, also after their process was killed."""
+"""Long runs go on from a folder, also after their process was killed, and others can read it."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
+import xarray
 from PIL import Image
 from torch import nn
 
@@ -35,13 +38,13 @@ FORKS = """
 import os, signal, sys
 from tests.faults import FUNCTIONS, TINY, images
 from vit_attention_widget.runs import folder
-folder._EVERY = 0.0
+folder._EVERY, folder._CHUNK = 0.0, 16
 def run(name, where, until):
     def report(fraction, label):
         if fraction >= until:
             os.kill(os.getpid(), signal.SIGKILL)
     function = FUNCTIONS[name]
-    function.run(TINY.build(), images(function.count), resume=where, progress=report)
+    function.run(TINY.build(), images(function.count), store=where, progress=report)
 for line in sys.stdin:
     name, where, until, count = line.rstrip().split("\\t")
     children = []
@@ -83,15 +86,16 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(autouse=True)
-def _write_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def _write_always_and_chunks_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "_EVERY", 0.0)
+    monkeypatch.setattr(folder, "_CHUNK", 16)
 
 
 def run(name: str, where: Path, calls: list[float] | None = None, **more: Any) -> Any:
     function = FUNCTIONS[name]
     if calls is not None:
         more["progress"] = lambda fraction, label: calls.append(fraction)
-    return function.run(TINY.build(), images(function.count), resume=where, **more)
+    return function.run(TINY.build(), images(function.count), store=where, **more)
 
 
 def same(name: str, result: Any) -> None:
@@ -124,20 +128,40 @@ def test_a_stopped_call_goes_on_from_what_it_kept(name: str) -> None:
     assert len(calls) < progress_calls(name)
 
 
+def stopped(name: str, where: Path, at: int) -> None:
+    """Run a function that an error ends at a call of its callback."""
+    calls = 0
+
+    def report(fraction: float, label: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise OSError("the disk is gone")
+
+    with pytest.warns(UserWarning, match="OSError"):
+        run(name, where, progress=report)
+
+
 def test_damaged_parts_are_computed_again(tmp_path: Path) -> None:
-    run("head_importance", tmp_path)
-    first, second, *_ = sorted(tmp_path.glob("*.safetensors"))
+    stopped("head_importance", tmp_path, 11)
+    first, second, *_ = sorted(tmp_path.rglob("*.safetensors"))
+    assert [file.parent.name for file in (first, second)] == ["parts", "parts"]
     first.write_bytes(first.read_bytes()[:-5])
     second.write_bytes(b"")
     calls: list[float] = []
     same("head_importance", run("head_importance", tmp_path, calls))
-    assert len(calls) == 6  # two batches of three layers
+    assert len(calls) == 2 * 3 + 1  # two batches of three layers, and what was left
+    [chunk] = tmp_path.rglob("*.safetensors")
+    chunk.write_bytes(chunk.read_bytes()[:-5])
+    calls.clear()
+    same("head_importance", run("head_importance", tmp_path, calls))
+    assert len(calls) == progress_calls("head_importance")
 
 
 def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
     run("head_importance", tmp_path)
     data = images(7)
-    options: dict[str, Any] = {"max_batch": 4, "resume": tmp_path}
+    options: dict[str, Any] = {"max_batch": 4, "store": tmp_path}
     metric = ["probability", "jsd"]
     with pytest.raises(ParameterError, match=r"its metric is \['probability', 'jsd'\]"):
         vaw.head_importance(TINY.build(), data, metric="jsd", **options)
@@ -148,10 +172,10 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
         next(other.parameters()).mul_(1.1)
     with pytest.raises(ParameterError, match="its weights is"):
         vaw.head_importance(other, data, metric=metric, **options)
-    with pytest.raises(ParameterError, match=r"of other images: image 0 and the 1"):
+    with pytest.raises(ParameterError, match="of other images: image 0 is not"):
         vaw.head_importance(TINY.build(), data[::-1], metric=metric, **options)
     with pytest.raises(ParameterError, match="its function is head_importance"):
-        vaw.accuracy(TINY.build(), data, [0] * 7, resume=tmp_path)
+        vaw.accuracy(TINY.build(), data, [0] * 7, store=tmp_path)
     start = whole("head_importance")
     with pytest.raises(ParameterError, match="give one"):
         vaw.head_importance(TINY.build(), data, metric=metric, start=start, **options)
@@ -162,7 +186,7 @@ def test_two_runs_at_once_do_not_harm_a_folder(processes: Processes, tmp_path: P
     calls: list[float] = []
     same("head_importance", run("head_importance", tmp_path, calls))
     assert calls == []
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_a_full_disk_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,19 +227,104 @@ def test_an_error_and_then_the_same_call(tmp_path: Path) -> None:
         same("head_importance", run("head_importance", tmp_path))
 
 
+READ = ("head_importance", "evaluate", "attention_strength")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_xarray_and_pandas_read_it(name: str, tmp_path: Path) -> None:
+    result = run(name, tmp_path)
+    read = xarray.open_zarr(tmp_path).load()
+    expected = result.to_xarray()
+    assert dict(read.sizes) == dict(expected.sizes)
+    assert set(read.data_vars) == set(expected.data_vars)
+    for variable in expected.data_vars:
+        np.testing.assert_array_equal(read[variable], expected[variable])
+    for axis in set(expected.coords) & set(read.coords):
+        assert read[axis].values.tolist() == expected[axis].values.tolist()
+    table = read.to_dataframe()
+    assert len(table) == np.prod(list(read.sizes.values()))
+
+
+def test_what_is_there_can_be_read_while_it_fills(tmp_path: Path) -> None:
+    stopped("attention_strength", tmp_path, 2)  # after 16 of 20 images
+    assert xarray.open_zarr(tmp_path).sizes["image"] == 16
+    shutil.rmtree(tmp_path / "distance")
+    (tmp_path / ".zmetadata").write_text("{")  # the machine went down
+    whole = run("attention_strength", tmp_path)
+    read = xarray.open_zarr(tmp_path)
+    np.testing.assert_array_equal(read["distance"], whole.distance)
+
+
+def test_images_that_were_added_are_computed_alone(tmp_path: Path) -> None:
+    model, calls = TINY.build(), list[str]()
+    for count in (5, 12, 21):
+        result = vaw.attention_strength(
+            model,
+            images(count),
+            store=tmp_path,
+            progress=lambda fraction, label: calls.append(label),
+        )
+        assert len(result) == count
+        assert xarray.open_zarr(tmp_path).sizes["image"] == count
+    assert calls == [f"measured {count} images" for count in (5, 8, 12, 16, 21)]
+    whole = vaw.attention_strength(model, images(21))
+    torch.testing.assert_close(result.profile, whole.profile)
+    assert sorted(file.name for file in (tmp_path / "chunks").iterdir()) == [
+        f"{number:06d}.safetensors" for number in range(2)
+    ]
+    assert not list((tmp_path / "parts").iterdir())
+
+
+def test_a_process_holds_the_parts_of_a_chunk_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, held = folder._InFolder.put, list[int]()
+
+    def counted(kept: Any, *args: Any) -> None:
+        put(kept, *args)
+        held.append(len(kept._parts))
+
+    monkeypatch.setattr(folder._InFolder, "put", counted)
+    run("attention_strength", tmp_path)  # 8, 8 and 4 images
+    assert held == [1, 0, 1]
+
+
+def test_another_run_that_gathered_first_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It removes parts while this one looks for them."""
+    read_part = folder._InFolder._read_part
+    beside = tmp_path / "beside"
+    run("attention_strength", beside)
+
+    def raced(kept: Any, first: int) -> Any:
+        part = tmp_path / "parts" / f"{first:08d}.safetensors"
+        if first == 8 and part.exists():
+            part.unlink()
+            shutil.copy(beside / "chunks" / "000000.safetensors", tmp_path / "chunks")
+        return read_part(kept, first)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(folder._InFolder, "_read_part", raced)
+        same("attention_strength", run("attention_strength", tmp_path))
+    calls: list[float] = []
+    same("attention_strength", run("attention_strength", tmp_path, calls))
+    assert calls == []
+
+
 def test_what_traces_mask_and_functions_do_tells_runs_apart(tmp_path: Path) -> None:
     model, pictures = TINY.build(), images(2)
     whole_trace = vaw.trace(model, pictures, gradients=False)
     masked_trace = vaw.trace(model, pictures, head_mask={0: [0]}, gradients=False)
-    vaw.attention_strength(whole_trace, resume=tmp_path / "strength")
+    vaw.attention_strength(whole_trace, store=tmp_path / "strength")
     with pytest.raises(ParameterError, match="its head_mask is"):
-        vaw.attention_strength(masked_trace, resume=tmp_path / "strength")
+        vaw.attention_strength(masked_trace, store=tmp_path / "strength")
     where = tmp_path / "importance"
-    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", resume=where)
-    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", resume=where)
+    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", store=where)
+    vaw.head_importance(model, pictures, lambda logits: logits[:, 0], metric="taylor", store=where)
     with pytest.raises(ParameterError, match="its target is"):
         vaw.head_importance(
-            model, pictures, lambda logits: logits[:, 1], metric="taylor", resume=where
+            model, pictures, lambda logits: logits[:, 1], metric="taylor", store=where
         )
 
 
@@ -294,7 +403,7 @@ def test_what_cannot_be_told_is_warned_of(tmp_path: Path) -> None:
             return logits[:, 0]
 
     with pytest.warns(UserWarning, match=r"cannot be told from other values .*: lock \(a lock\)"):
-        vaw.head_importance(TINY.build(), images(1), target, metric="taylor", resume=tmp_path)
+        vaw.head_importance(TINY.build(), images(1), target, metric="taylor", store=tmp_path)
 
 
 def test_a_file_that_was_written_over_is_another_image(tmp_path: Path) -> None:
