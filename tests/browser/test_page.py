@@ -11,8 +11,6 @@ from playwright.sync_api import Browser, Page
 
 import vit_attention_widget as vaw
 
-from .chromium import find, running
-
 pytestmark = pytest.mark.browser
 
 MARKUP = '</script><img src="https://example.org/x.png" onerror="window.broken = 1"><b>ring</b>'
@@ -45,15 +43,6 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find()
-    if path is None:
-        pytest.skip("no Chromium was found, and none could be installed")
-    with running(path) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def session() -> Iterator[vaw.Session]:
     names = [MARKUP if kind == "ring" else kind for kind in vaw.demo.KINDS]
     session = vaw.Session(
@@ -78,8 +67,8 @@ def file(session: vaw.Session, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def opened(browser: Browser, file: Path) -> Iterator[Opened]:
-    opened = Opened(browser, file)
+def opened(chromium: Browser, file: Path) -> Iterator[Opened]:
+    opened = Opened(chromium, file)
     yield opened
     assert opened.said == []
     assert [url for url in opened.asked if not url.startswith("blob:")] == [file.as_uri()]
@@ -140,7 +129,7 @@ def test_classes_that_were_asked_for_are_explained(opened: Opened) -> None:
 
 
 def test_a_page_saves_itself_with_what_is_selected(
-    opened: Opened, browser: Browser, tmp_path: Path
+    opened: Opened, chromium: Browser, tmp_path: Path
 ) -> None:
     page = opened.page
     page.locator("[data-testid=head-1-3]").first.click()
@@ -150,7 +139,7 @@ def test_a_page_saves_itself_with_what_is_selected(
         page.locator("[data-testid=save-page]").first.click()
     copy = tmp_path / "copy.html"
     download.value.save_as(copy)
-    again = Opened(browser, copy)
+    again = Opened(chromium, copy)
     assert again.page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").count() > 0
     assert again.page.get_by_text("layer 1, head 3").count() > 0
     assert again.said == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, LatexExporter
 from playwright.sync_api import Browser
 
 from .jupyterlab import ARTIFACTS, Host, Lab, written
@@ -83,6 +83,9 @@ def test_a_page_of_nbconvert_shows_the_picture_without_the_network(
     assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 400)")
     page.screenshot(path=ARTIFACTS / "nbconvert.png", full_page=True)
     context.close()
+    latex, resources = LatexExporter().from_notebook_node(lab.notebook())
+    assert len(resources["outputs"]) == 2
+    assert all(name in latex for name in resources["outputs"])
 
 
 def test_the_widget_saves_itself_as_a_page(lab: Lab, chromium: Browser, tmp_path: Path) -> None:
