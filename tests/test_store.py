@@ -267,6 +267,9 @@ def test_images_that_were_added_are_computed_alone(tmp_path: Path) -> None:
         assert len(result) == count
         assert xarray.open_zarr(tmp_path).sizes["image"] == count
     assert calls == [f"measured {count} images" for count in (5, 8, 12, 16, 21)]
+    for fewer in (20, 16, 3):  # their result would be of images that were not given
+        with pytest.raises(ParameterError, match=f"of more than the {fewer} images"):
+            vaw.attention_strength(model, images(fewer), store=tmp_path)
     whole = vaw.attention_strength(model, images(21))
     torch.testing.assert_close(result.profile, whole.profile)
     assert sorted(file.name for file in (tmp_path / "chunks").iterdir()) == [
@@ -466,7 +469,7 @@ def test_maps_of_a_trace_of_several_images_go_on() -> None:
 
 def test_more_images_to_go_on_from_than_there_are_are_refused() -> None:
     start = vaw.attention_strength(TINY.build(), images(4))
-    with pytest.raises(ParameterError, match="is of 4 images, but there are 3"):
+    with pytest.raises(ParameterError, match="of more than the 3 images"):
         vaw.attention_strength(TINY.build(), images(3), start=start)
 
 

@@ -95,6 +95,11 @@ class _InFolder(Kept[_P, _R]):
         self._written = time.monotonic()
         self._looked_at: tuple[int, list[_P], list[str]] = -1, [], []  # a chunk
 
+    def holds(self, number: int) -> bool:
+        """Whether there is a file of it."""
+        in_chunk = number % _CHUNK < len(self._chunk_with(number)[1])
+        return in_chunk or super().holds(number) or self._part_file(number).exists()
+
     def room(self, first: int) -> int:
         """Up to the end of a chunk."""
         return _CHUNK - first % _CHUNK

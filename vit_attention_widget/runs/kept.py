@@ -54,6 +54,10 @@ class Kept(Generic[_P, _R]):
         part = self.get(first, images)
         return first + len(part) if part is not None and part.complete else first
 
+    def holds(self, number: int) -> bool:
+        """Whether something is known of an image, where all is of those before it."""
+        return number in self._parts
+
     def room(self, first: int) -> int:
         """How many images from this one on may be of one part."""
         return sys.maxsize
@@ -126,10 +130,10 @@ def in_batches(
             some = batch.part(0, min(count, kept.room(batch.first)))
             yield from measured(partial(measure, some), some.first, some.images, kept)
             batch = batch.part(len(some), len(batch))
-    if known > there:
+    if known > there or kept.holds(there):
         raise ParameterError(
-            f"What was given to go on from is of {known} images, but there are {there}: give the "
-            "same images in the same order."
+            f"What there is to go on from is of more than the {there} images that were given: give "
+            "all of them, in the same order."
         )
 
 
