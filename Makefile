@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
+MAKEFLAGS += --jobs=2 # downloads, types and JavaScript beside one another; the tests come last
 JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 
 # Processes that run tests, a core each. `make test WORKERS=0` runs all in one.
@@ -37,7 +38,7 @@ lint: .stamps/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-js: .stamps/node
+check-js: .stamps/node build
 	cd js && npm run check && npm test
 
 # The core with the oldest versions that are supported. Left out: timm 1.0.20's mixed RoPE fails by
