@@ -163,7 +163,7 @@ def test_a_folder_of_transformers(tmp_path: Path) -> None:
         load_model(folder, weights=_safetensors(state, tmp_path))
 
 
-def test_a_folder_of_open_clip(tmp_path: Path) -> None:
+def test_a_folder_of_open_clip(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = tiny_clip()
     vision = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 3, "head_width": 8}
     text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
@@ -175,6 +175,29 @@ def test_a_folder_of_open_clip(tmp_path: Path) -> None:
     with torch.no_grad():
         loaded: Any = load_model(tmp_path)
         assert torch.equal(loaded.encode_image(images), clip.encode_image(images))
+        other = {name: value * 0.5 for name, value in clip.state_dict().items()}
+        path = _torch_save(other, tmp_path.parent)
+        loaded = load_model(tmp_path, weights=path)  # these, and not the folder's
+        assert "randomly" not in caplog.text
+        clip.load_state_dict(other)
+        assert torch.equal(loaded.encode_image(images), clip.encode_image(images))
+    del other["visual.proj"]
+    with pytest.raises(ParameterError, match=r"another model.*such as visual\.proj"):
+        load_model(tmp_path, weights=_torch_save(other, tmp_path.parent))
+    (tmp_path / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ParameterError, match="open_clip could not make"):  # with random ones
+        load_model(tmp_path)
+
+
+def test_a_model_is_never_made_with_random_weights() -> None:
+    """Of timm neither: it says so itself."""
+    import open_clip
+
+    without = (m for m in open_clip.list_models() if not open_clip.list_pretrained_tags_by_model(m))
+    with pytest.raises(ParameterError, match="open_clip could not make"):
+        load_model(next(without))
+    with pytest.raises(ParameterError, match="No pretrained weights"):
+        load_model("vit_base_patch16_reg4_gap_256")
 
 
 def test_the_library_follows_from_the_name() -> None:

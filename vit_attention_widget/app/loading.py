@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,23 +123,42 @@ def _transformers(name: str, weights: str | os.PathLike[str] | None) -> nn.Modul
 
 def _open_clip(name: str, weights: str | os.PathLike[str] | None) -> nn.Module:
     open_clip: Any = optional("open_clip", "--library open_clip", "open_clip")
-    tags = open_clip.list_pretrained_tags_by_model(name)
     if os.path.isdir(name):
         name = f"local-dir:{name}"
-    elif weights is None:
-        weights = tags[0] if tags else None
-    elif str(weights) not in tags:
-        read_weights(weights)  # refuses what is not there, or is no weights
-    try:
-        made: nn.Module = open_clip.create_model(
-            name, pretrained=None if weights is None else os.fspath(weights), weights_only=True
+    elif "/" in name and ":" not in name:
+        name = f"hf-hub:{name}"
+    tags = [] if ":" in name else open_clip.list_pretrained_tags_by_model(name)
+    model: nn.Module
+    if weights is None or str(weights) in tags:
+        tag = str(weights) if weights else next(iter(tags), None)
+        model = open_clip.create_model(
+            name, pretrained=tag, weights_only=True, require_pretrained=True
         )
+        return model
+    state = read_weights(weights)
+    with _without_saying("initialized randomly"):  # it gets its weights at once
+        model = open_clip.create_model(name, load_weights=False)
+    try:
+        # open_clip renames and resizes what older files hold otherwise
+        open_clip.load_checkpoint(model, os.path.expanduser(weights), weights_only=True)
     except RuntimeError as error:
-        if weights is None or "state_dict" not in str(error):
-            raise
-        bare = open_clip.create_model(name)
-        raise _of_another_model(weights, name, misfit(read_weights(weights), bare)) from error
-    return made
+        raise _of_another_model(weights, name, misfit(state, model)) from error
+    return model
+
+
+@contextmanager
+def _without_saying(words: str) -> Iterator[None]:
+    """Keep back what a library logs at the root, where it says this."""
+    root = logging.getLogger()
+
+    def other(record: logging.LogRecord) -> bool:
+        return words not in record.getMessage()
+
+    root.addFilter(other)
+    try:
+        yield
+    finally:
+        root.removeFilter(other)
 
 
 def _weights_in(folder: str) -> Path:

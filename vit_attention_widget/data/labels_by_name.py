@@ -47,8 +47,8 @@ def classes_by_name(
         raise TargetError(
             f"The data set's {len(names)} classes are not the {len(vit.class_names)} of "
             f"{vit.name}, of which not exactly one is called {odd!r}, so its labels do not tell "
-            "which are meant: give labels as names or indices of the model's classes, or a data "
-            "set without labels."
+            "which are meant: give labels as names or indices of the model's classes, or leave "
+            "them out, as in (image for image, _ in images)."
         )
     if None in place:
         return labels
