@@ -28,6 +28,7 @@ RESULTS: dict[str, Callable[[], NamedValues]] = {
         MODEL, IMAGES[0], lambda logits: logits[:, 1] - logits[:, 0], metric="taylor"
     ),
     "curve": lambda: vaw.pruning_curve(MODEL, IMAGES, order="taylor", steps=3),
+    "a budget": lambda: vaw.prune_to(MODEL, PAIRS, heads=22, held_out=0.5),
     "parts of a head": lambda: vaw.partial_pruning(MODEL, IMAGES, layer=-1, head=2),
     "overview": lambda: vaw.image_overview(MODEL, PAIRS, metric="taylor"),
     "overview without labels": lambda: vaw.image_overview(MODEL, IMAGES, metric="taylor"),
@@ -99,6 +100,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "pruning_curve": lambda progress: vaw.pruning_curve(
         MODEL, PAIRS, order="greedy", steps=2, progress=progress
     ),
+    "prune_to": lambda progress: vaw.prune_to(MODEL, PAIRS, heads=22, progress=progress),
     "image_overview": lambda progress: vaw.image_overview(
         MODEL, PAIRS, metric="taylor", progress=progress
     ),

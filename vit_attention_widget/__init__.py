@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from . import demo, evaluation
     from .evaluation import Evaluation, evaluate, evaluate_steps
     from .export import ExportedPage, to_html
+    from .pruning.budget import BudgetPruning, FineTuning, prune_to, prune_to_steps
     from .pruning.cut import load_pruned, prune_heads, pruning_of, save_pruned
     from .session import Session
     from .widgets import (
@@ -61,12 +62,14 @@ __all__ = [
     "AttentionPatternMap",
     "AttentionPatterns",
     "AttentionStrength",
+    "BudgetPruning",
     "CompareView",
     "Comparison",
     "DAAMScrubber",
     "Evaluation",
     "Explorer",
     "ExportedPage",
+    "FineTuning",
     "HeadImportance",
     "HeadImportanceGrid",
     "HeadStrengthView",
@@ -103,6 +106,8 @@ __all__ = [
     "masked_heads",
     "partial_pruning",
     "prune_heads",
+    "prune_to",
+    "prune_to_steps",
     "pruning_curve",
     "pruning_curve_steps",
     "pruning_of",
@@ -118,11 +123,13 @@ __all__ = [
 _LAZY = {
     "AttentionInspector": ".widgets",
     "AttentionPatternMap": ".widgets",
+    "BudgetPruning": ".pruning.budget",
     "CompareView": ".widgets",
     "DAAMScrubber": ".widgets",
     "Evaluation": ".evaluation",
     "Explorer": ".widgets",
     "ExportedPage": ".export",
+    "FineTuning": ".pruning.budget",
     "HeadImportanceGrid": ".widgets",
     "HeadStrengthView": ".widgets",
     "Session": ".session",
@@ -134,6 +141,8 @@ _LAZY = {
     "evaluation": ".evaluation",
     "load_pruned": ".pruning.cut",
     "prune_heads": ".pruning.cut",
+    "prune_to": ".pruning.budget",
+    "prune_to_steps": ".pruning.budget",
     "pruning_of": ".pruning.cut",
     "save_pruned": ".pruning.cut",
     "to_html": ".export",

@@ -1,6 +1,8 @@
-"""Confidence intervals of means over images."""
+"""Confidence intervals of means and shares of images."""
 
 from __future__ import annotations
+
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from torch import Tensor
 
 from ..errors import ParameterError
 
-__all__ = ["bootstrap_interval"]
+__all__ = ["bootstrap_interval", "wilson_interval"]
 
 _RESAMPLES = 2000
 _VALUES_AT_ONCE = 4_000_000
@@ -46,3 +48,33 @@ def bootstrap_interval(values: Tensor, level: float = 0.95, seed: int = 0) -> tu
         means.append(known[drawn].mean(1))
     low, high = np.quantile(np.concatenate(means), [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
+
+
+def wilson_interval(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    r"""Wilson's score interval of a share of images, ``right`` of ``count``.
+
+    With p = right / count, n = count and z the normal quantile of the level (Wilson 1927, JASA 22;
+    Brown, Cai and DasGupta 2001, Statistical Science 16, recommend it for few images and for shares
+    near 0 or 1):
+
+    .. math:: \frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4n^2}}{1 + z^2 / n}
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end, in [0, 1]; NaN of no images.
+
+    Raises
+    ------
+    ParameterError
+        If ``level`` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ParameterError(f"level is {level}: it lies between 0 and 1, e.g. 0.95.")
+    if not count:
+        return float("nan"), float("nan")
+    z, share = NormalDist().inv_cdf(0.5 + level / 2), right / count
+    middle = share + z * z / (2 * count)
+    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    whole = 1 + z * z / count
+    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)

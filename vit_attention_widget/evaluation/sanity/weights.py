@@ -10,8 +10,7 @@ from torch import nn
 
 from ...errors import ImageError, ParameterError, UnsupportedModelError
 from ...models import VisionTransformer, describe
-from ...models.said_classes import with_classes_of
-from ...models.text_prompts import ZeroShot
+from ...models.of_copy import as_of_original
 from ...targets import Target
 from ...tracing.run import trace
 from ...tracing.trace import Trace
@@ -40,9 +39,7 @@ def copied(
         described = (describe_copy or describe)(model)
     except UnsupportedModelError as error:
         raise ParameterError(advice) from error
-    if isinstance(vit, ZeroShot):
-        described = ZeroShot(described, vit.prompts, vit._texts, vit._scale, None, vit._bias)
-    described = with_classes_of(described, vit)
+    described = as_of_original(described, vit)
     try:
         again = trace(
             described,

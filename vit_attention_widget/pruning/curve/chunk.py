@@ -11,7 +11,7 @@ from ...data.reader import batches
 from ...errors import ParameterError
 from ...models import VisionTransformer
 from ...models.eval_mode import evaluating
-from ...models.head_index import head_pairs, heads_by_layer
+from ...models.head_index import Heads, head_pairs, heads_by_layer
 from ...models.output_kind import picks, probabilities
 from ...targets.user_target import TargetLike
 from ...tracing.masking import masked_heads
@@ -62,12 +62,16 @@ class Chunk:
 
 
 def chunks_of(
-    vit: VisionTransformer, images: ImagesLike | None, target: TargetLike, metric: CurveMetric
+    vit: VisionTransformer,
+    images: ImagesLike | None,
+    target: TargetLike,
+    metric: CurveMetric,
+    mask: Heads,
 ) -> list[Chunk]:
-    """Images a few at a time; all of them are kept."""
+    """Images a few at a time, some heads being masked; all of them are kept."""
     parts = list(batches(images, target, _IMAGES_AT_ONCE))
     alone = len(parts) == 1
-    traces = (trace(vit, *part.prepared(vit), gradients=False) for part in parts)
+    traces = (trace(vit, *part.prepared(vit), head_mask=mask, gradients=False) for part in parts)
     return [Chunk(trace_of_part, metric, alone=alone) for trace_of_part in traces]
 
 

@@ -16,7 +16,7 @@ from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS
 from ...importance.result import HeadImportance
 from ...models import VisionTransformer, describe
-from ...models.head_index import HeadsLike, head_pairs
+from ...models.head_index import HeadsLike, check_mask, head_pairs
 from ...results.unfinished import warn_if_stopped
 from ...runs.folder import StoredResult
 from ...runs.manifest import digest_of_images, manifest
@@ -62,6 +62,7 @@ def pruning_curve_steps(
     order: Order | HeadImportance | HeadsLike = "probability",
     metric: CurveMetric = "probability",
     steps: int | None = None,
+    head_mask: HeadsLike | None = None,
     seed: int = 0,
     start: PruningCurve | None = None,
     store: str | Path | None = None,
@@ -70,13 +71,14 @@ def pruning_curve_steps(
     """:func:`pruning_curve`, step by step: yields the curve so far after every head."""
     if metric not in CURVE_METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose 'probability' or 'accuracy'.")
-    masked: list[tuple[int, int]] = []
     if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, target=target)
-        vit, masked = model_or_trace.model, head_pairs(model_or_trace.head_mask)
+        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
+        vit, mask = model_or_trace.model, model_or_trace.head_mask
     else:
         vit = describe(model_or_trace)
         vit = vit if images is None else with_names_of(images, vit)
+        mask = check_mask(vit, head_mask)
+    masked = head_pairs(mask)
     prunable = [
         (layer, head)
         for layer, heads in enumerate(vit.num_heads)
@@ -92,7 +94,7 @@ def pruning_curve_steps(
         if isinstance(model_or_trace, Trace):
             chunks = [Chunk(model_or_trace, metric, alone=True)]
         else:
-            chunks = chunks_of(vit, images, target, metric)
+            chunks = chunks_of(vit, images, target, metric, mask)
         stored = None
         if store is not None:
             about = {"metric": metric, "order": _said(order), "steps": count, "seed": seed}
@@ -245,6 +247,8 @@ def pruning_curve(curve: PruningCurve) -> PruningCurve:
         probable than not.
     steps : int, optional
         How many heads to remove; all by default.
+    head_mask : dict or iterable of (layer, head), optional
+        Heads that are masked at every step: ``{layer: [heads]}`` or pairs.
     seed : int
         Of the random order.
     start : PruningCurve, optional
