@@ -131,9 +131,10 @@ class Host:
             yield lab
         finally:
             context.close()
-            self._end_kernels()
+            self.end_kernels()
 
-    def _end_kernels(self) -> None:
+    def end_kernels(self) -> None:
+        """End what runs the notebooks that were open."""
         sessions = f"{self.address}/api/sessions"
         with urllib.request.urlopen(sessions) as answer:
             open_ones = json.load(answer)
@@ -182,6 +183,7 @@ def _server(folder: Path) -> Iterator[str]:
         "--ServerApp.password=",
         "--ServerApp.disable_check_xsrf=True",
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         f"--ServerApp.root_dir={folder}",
     ]
     log = (folder / "server.log").open("w")

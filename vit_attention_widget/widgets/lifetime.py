@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, ClassVar, ParamSpec
 
-import anywidget
 from IPython.core.getipython import get_ipython
 from ipywidgets import Box, Layout, Widget
 from ipywidgets.widgets import widget as registry
+
+from .own_context import InOwnContext
 
 __all__ = ["ReachableWidget", "weakly"]
 
@@ -26,7 +27,7 @@ _HIDDEN = re.compile(r"_{1,3}|_\d+")
 """Names under which IPython keeps what cells displayed."""
 
 
-class ReachableWidget(anywidget.AnyWidget):
+class ReachableWidget(InOwnContext):
     """A widget that is closed once neither a variable nor a page can reach it.
 
     ipywidgets holds it once it was displayed. When the cells in which it was made or displayed have
