@@ -103,7 +103,7 @@ def test_the_conda_recipe_asks_for_what_the_wheel_does(wheel: Path) -> None:
         requirement = f"{conda.get(package, package)} >={oldest}"
         if not extra:
             needed.add(requirement)
-        elif extra not in ("demo", "release", "test"):
+        elif extra not in ("demo", "docs", "hosts", "release", "test"):
             optional.add(requirement)
     python = re.findall(r"^Requires-Python: >=(.+)$", metadata, re.M)[0]
     assert set(recipe["requirements"]["run"]) == needed | {f"python >={python}"}
