@@ -12,7 +12,14 @@ import { build, context } from "esbuild";
 import { inTwoParts } from "./parts.mjs";
 
 const out = "../vit_attention_widget/static";
-const NO_WIDGETS = ["loader.ts", "mount.tsx", "stores.ts", "isolate.ts", "keys_inside.ts"];
+const NO_WIDGETS = [
+  "loader.ts",
+  "mount.tsx",
+  "stores.ts",
+  "isolate.ts",
+  "keys_inside.ts",
+  "views.ts",
+];
 
 const texts = new Map();
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { BakedKernel, type BakedSession, keyOf, type Recorded } from "../src/page/baked";
 import { NEEDS_MODEL } from "../src/page/kernel";
 import { PageSession } from "../src/page/session";
-import type { Decision, Status } from "../src/protocol/schema";
+import type { Decision, MapScores, Status } from "../src/protocol/schema";
 import type { Traits } from "../src/protocol/traits";
 import { Store } from "../src/state/store";
 import { FakeModel, layerBytes, rowBytes, settle } from "./fake";
@@ -98,6 +98,18 @@ test("rows and layers come from the page", async () => {
   expect(whole.attention.complete()).toBe(true);
   whole.set({ selected_token: 5 });
   expect(error(whole)).toBe(null);
+});
+
+test("what was asked of another layer or head is not taken for an answer", async () => {
+  const store = baked();
+  const scores = { method: "daam", layer: 1 } as MapScores;
+  store.model.set("faithfulness", { asked: "", map: scores });
+  store.model.set("partial", { layer: 1, head: 0, rows: [] });
+  expect(await store.request("score_map", {})).toBe("");
+  expect(await store.request("partial", { layer: 1, head: 0 })).toBe("");
+  expect(await store.request("partial", { layer: 1, head: 1 })).toBe(NEEDS_MODEL);
+  store.set({ selected_layer: 0 });
+  expect(await store.request("score_map", {})).toBe(NEEDS_MODEL);
 });
 
 test("what is not in the page is said, and the page hands itself out", async () => {

@@ -1,7 +1,7 @@
 // One store a widget, with proxies as anywidget's host makes them.
 
 import { act } from "preact/test-utils";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { widget } from "../src/entry/mount";
 import type { AnyModel } from "../src/protocol/model";
 import type { Store } from "../src/state/store";
@@ -58,6 +58,29 @@ describe("mounting", () => {
     await settle();
     expect(stores).toHaveLength(1);
     expect(asked(model)).toBe(2);
+  });
+
+  it("closes a view that a host took out without a word, but none that is still to be placed", async () => {
+    vi.useFakeTimers();
+    const model = new FakeModel({ _widget_id: "a" });
+    const view = widget(() => <p>here</p>, "widget");
+    const { signal } = new AbortController();
+    view.initialize({ model, el: document.createElement("div"), signal });
+    const show = async (placed: boolean) => {
+      const el = document.createElement("div");
+      await act(() => void view.render({ model, el, signal }));
+      if (placed) document.body.append(el); // after it was drawn, as JupyterLab does
+      return el;
+    };
+    const replaced = await show(true);
+    await act(() => void vi.advanceTimersByTime(300));
+    replaced.remove();
+    const [next, hidden] = [await show(true), await show(false)];
+    await act(() => void vi.advanceTimersByTime(2000));
+    expect(replaced.textContent).toBe("");
+    for (const el of [next, hidden]) expect(el.textContent).toContain("here");
+    next.remove();
+    vi.useRealTimers();
   });
 
   it("keeps the store when a view is closed, and lets it go with the model", async () => {

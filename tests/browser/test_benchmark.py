@@ -11,7 +11,8 @@ from playwright.sync_api import Browser
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import browser, pages
+import vit_attention_widget as vaw
+from benchmarks import browser, exported, pages
 
 pytestmark = pytest.mark.browser
 
@@ -32,3 +33,10 @@ def test_pages_are_painted_clicked_and_scrubbed(chromium: Browser) -> None:
     rows = list(pages.without_kernel(TINY, chromium, OPTIONS))
     assert len(rows) == 6
     assert all(row.measured for row in rows)
+
+
+def test_exported_pages_are_weighed_opened_and_clicked(chromium: Browser) -> None:
+    explorer = vaw.Explorer(TINY.model(), pages.photograph(), metric="taylor")
+    rows = list(exported.table(explorer, chromium, OPTIONS))
+    assert [row.goal for row in rows] == ["<= 8 MB", "<= 1 MB", "0", "<= 1000 ms", "<= 16 ms"]
+    assert rows[2].measured == "0"

@@ -122,6 +122,9 @@ def test_classes_that_were_asked_for_are_explained(opened: Opened) -> None:
     page.locator(f"[data-testid=explain-{star}]").first.click()
     page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").first.wait_for()
     assert page.locator("[role=alert]").count() == 0
+    page.get_by_text("each method, for star").wait_for()
+    page.get_by_role("radio", name="layers", exact=True).click()
+    page.get_by_text("for star, after each layer").wait_for()
     moon = vaw.demo.KINDS.index("moon")
     page.locator(f"[data-testid=explain-{moon}]").first.click()
     assert "not asked for" in opened.alert()

@@ -26,6 +26,7 @@ html[data-jp-theme-light="false"] {
   --jp-layout-color1: #111417; --jp-layout-color2: #1e2328; --jp-border-color2: #343b42;
   --jp-ui-font-color1: #e6e9ec; --jp-ui-font-color2: #a3adb8;
 }
+[data-vaw-widget] + [data-vaw-widget] { margin-top: 24px }
 body { margin: 0; background: var(--jp-layout-color1); color: var(--jp-ui-font-color1, #1f2328) }
 """
 

@@ -22,6 +22,8 @@ _OF_CLASS = (
     "partial",
     "curves",
     "faithfulness",
+    "_comparison",
+    "_comparison_maps",
     "_version",
     "_maps",
     "_importance_data",
@@ -83,11 +85,15 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
         "_brought": {"names": [], "shown": -1},
         "_brought_thumbnails": b"",
     }
-    explained = {_key(session.target): _explained(session)}
+    comparisons = _comparisons(session)
+    explained = {_key(session.target): _explained(session, comparisons)}
     for index, other in _of_classes(session, classes):
-        explained[_key(index)] = _explained(other)
+        compared = _comparisons(other)
+        explained[_key(index)] = _explained(other, compared)
+        comparisons |= compared
     values |= explained[_key(session.target)]["values"]
-    return SessionValues(values, explained, dict(_answers(session, attention)))
+    answers = {"comparisons": comparisons, **dict(_answers(session, attention))}
+    return SessionValues(values, explained, answers)
 
 
 def _key(target: int | None) -> str:
@@ -95,9 +101,12 @@ def _key(target: int | None) -> str:
     return "null" if target is None else str(target)
 
 
-def _explained(session: Session) -> Explained:
+def _explained(session: Session, comparisons: Mapping[str, Recorded]) -> Explained:
     maps = session.attributions
     values = {name: getattr(session, name) for name in _OF_CLASS}
+    if "names" not in session._comparison:  # else a view of another class's would stay
+        for compared in list(comparisons.values())[:1]:
+            values |= compared["values"]
     if maps:  # all of them: the browser may have been sent those of one method
         values["_maps"] = encode(dict(maps))
     without = {} if session.pruned_heads else session.studies.importance.without
@@ -129,7 +138,6 @@ def _of_classes(
 
 def _answers(session: Session, attention: bool) -> Iterator[tuple[str, dict[str, Recorded]]]:
     """What could be left out, the most wanted first."""
-    yield "comparisons", _comparisons(session)
     yield "attention rows of the class token and the selected one", _rows(session)
     info = session._model_info
     if attention and info["num_tokens"] <= MOST_STREAMED_TOKENS:
@@ -154,14 +162,17 @@ def _answers(session: Session, attention: bool) -> Iterator[tuple[str, dict[str,
 
 
 def _comparisons(session: Session) -> dict[str, Recorded]:
-    """Maps of all methods, classes and layers beside each other, as far as there are such."""
+    """Maps of all methods, classes and layers beside each other, as far as there are such.
+
+    What is compared is of the explained class, so this is part of what was asked.
+    """
     answers: dict[str, Recorded] = {}
     for kind in _COMPARED:
         try:
             traits = session.studies.comparison.traits_of(kind)
         except VitAttentionError:
             continue
-        asked: dict[str, object] = {"of": kind, "classes": []}
+        asked: dict[str, object] = {"of": kind, "classes": [], "target": session.target}
         if kind != "methods":
             asked["method"] = session.method
         answers[key_of("compare", asked)] = {"values": traits}

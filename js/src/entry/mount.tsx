@@ -8,6 +8,7 @@ import { Shell } from "../views/shell/shell";
 import { isolated } from "./isolate";
 import { keepKeys } from "./keys_inside";
 import { Stores } from "./stores";
+import { Views } from "./views";
 
 interface Host {
   model: AnyModel;
@@ -18,7 +19,7 @@ interface Host {
 /** anywidget's lifecycle for a view that is a function of the store. */
 export function widget(View: ComponentType<ViewProps>, title: string) {
   const stores = new Stores();
-  const views = new WeakMap<Store, Map<HTMLElement, () => void>>();
+  const viewsOf = new WeakMap<Store, Views>();
   return {
     initialize({ model, signal }: Host) {
       stores.open(model, signal);
@@ -36,16 +37,13 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
         </Shell>,
         home,
       );
-      const drawn = views.get(store) ?? new Map<HTMLElement, () => void>();
-      views.set(store, drawn);
-      for (const [other, closeOther] of drawn) {
-        if (other.parentNode === null) closeOther(); // a host put this view in its place
-      }
+      const views = viewsOf.get(store) ?? new Views();
+      viewsOf.set(store, views);
       const close = () => {
-        drawn.delete(el);
+        closed();
         draw(null, home);
       };
-      drawn.set(el, close);
+      const closed = views.add(el, close);
       signal.addEventListener("abort", close);
       return close;
     },

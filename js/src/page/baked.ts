@@ -31,15 +31,22 @@ export interface BakedSession {
   pruned: Head[];
 }
 
-/** Requests whose results are traits: answered where these are there. */
-const HELD: Partial<Record<Method, keyof Traits>> = {
-  strength: "_strength_data",
-  strength_set: "_strength_set",
-  layer_decisions: "_layer_decisions",
-  images: "_overview",
-  importance_before: "_importance_before",
-  place_heads: "_patterns_here",
-  score_map: "faithfulness",
+type Values = Partial<Traits>;
+const filled = (view: DataView | undefined) => view !== undefined && view.byteLength > 0;
+
+/** Whether the result of a request that comes as a trait is there already. */
+const HELD: { [M in Method]?: (values: Values, params: Params<M>) => boolean } = {
+  strength: ({ _strength_data }) => filled(_strength_data),
+  strength_set: ({ _strength_set }) => filled(_strength_set),
+  layer_decisions: ({ _layer_decisions }) => filled(_layer_decisions),
+  importance_before: ({ _importance_before }) => filled(_importance_before),
+  place_heads: ({ _patterns_here }) => filled(_patterns_here),
+  images: ({ _overview }) => Object.keys(_overview ?? {}).length > 0,
+  curve: ({ curves }, { order }) => order in (curves ?? {}),
+  partial: ({ partial }, { layer, head }) =>
+    partial !== undefined && "rows" in partial && partial.layer === layer && partial.head === head,
+  score_map: ({ faithfulness, method, selected_layer }) =>
+    faithfulness?.map?.method === method && faithfulness?.map?.layer === selected_layer,
 };
 
 /** What a request is known by: its name and parameters, these in order. */
@@ -145,17 +152,15 @@ export class BakedKernel implements PageKernel {
   async answer<M extends Method>(method: M, params: Params<M>): Promise<Answer> {
     if (method === "alive") return null;
     if (method === "page") return new DataView((await this.file()).buffer);
-    const where = this.session.answers[keyOf(method, params)];
+    const { values, answers } = this.session;
+    const ofClass = method === "compare" ? { ...params, target: values.target } : params;
+    const where = answers[keyOf(method, ofClass)];
     if (where !== undefined) {
-      const { buffer, values } = (await this.part(where[0]))[where[1]] ?? {};
-      if (values) this.publish(values);
-      return buffer ?? null;
+      const answer = (await this.part(where[0]))[where[1]];
+      if (answer?.values) this.publish(answer.values);
+      return answer?.buffer ?? null;
     }
-    const held = HELD[method];
-    const value = held && this.session.values[held];
-    const there =
-      value instanceof DataView ? value.byteLength > 0 : Object.keys(value ?? {}).length > 0;
-    if (there) return null;
+    if (HELD[method]?.(values, params)) return null;
     throw new Error(NEEDS_MODEL);
   }
 }
