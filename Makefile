@@ -10,12 +10,12 @@ JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick fuzz shots build lint check-js browser oldest release clean
+.PHONY: demo test quick fuzz shots site build lint check-js browser oldest release clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
 
-test: .stamps/test build lint check-js .stamps/chromium
+test: .stamps/test build lint check-js .stamps/live .stamps/chromium
 	$(PYTEST)
 
 # For every change: what takes seconds and what needs a browser is left out, and so is the linting.
@@ -29,6 +29,10 @@ fuzz: .stamps/test
 # Pictures of every state of the widgets, to be looked at: tests/artifacts/shots.
 shots: .stamps/test build .stamps/chromium
 	PYTHONPATH=. $(BIN)/python js/dev/shots.py tests/artifacts/shots
+
+# The live page: live/site, to be put on any web host.
+site: .stamps/test .stamps/live build
+	PYTHONPATH=. $(BIN)/python live/build.py live/site
 
 build: vit_attention_widget/static/explorer.js
 
@@ -60,7 +64,8 @@ release: .stamps/release .stamps/node
 	$(BIN)/python release.py $(if $(UPLOAD),--upload $(UPLOAD))
 
 clean:
-	rm -rf .venv .venv-oldest .stamps js/node_modules vit_attention_widget/static dist
+	rm -rf .venv .venv-oldest .stamps js/node_modules vit_attention_widget/static dist \
+		live/node_modules live/graphs live/site
 
 .venv:
 	$(PYTHON) -m venv .venv
@@ -82,6 +87,11 @@ clean:
 # Not `npm ci`: it refuses a lock file without the binaries of platforms that a mirror leaves out.
 .stamps/node: js/package.json js/package-lock.json
 	cd js && npm install --no-save --no-audit --no-fund
+	@mkdir -p .stamps && touch $@
+
+# What the live page needs of ONNX Runtime, which no widget does.
+.stamps/live: live/package.json live/package-lock.json
+	cd live && npm install --no-save --ignore-scripts --no-audit --no-fund
 	@mkdir -p .stamps && touch $@
 
 vit_attention_widget/static/explorer.js: $(JS) | .stamps/node

@@ -1,0 +1,179 @@
+// What stands for Python in the live page: the model itself runs here, and answers as a session does.
+
+import type { Answer, PageKernel, Publish } from "../page/kernel";
+import type { Method, Params } from "../protocol/requests";
+import type { Selected, Traits } from "../protocol/traits";
+import { attentionLayer, attentionRows } from "./attention";
+import { Brought } from "./brought";
+import { compare } from "./compare";
+import { layerDecisions } from "./lens";
+import { METHODS } from "./maps";
+import type { Network } from "./network";
+import type { Size } from "./passes";
+import { png, type Scenes, scenePicture } from "./pictures";
+import { LiveSession } from "./session";
+import { strength } from "./strength";
+import { Studies } from "./studies";
+
+const NEEDS_PYTHON = "Needs Python: pip install vit-attention-widget.";
+
+/** Requests that only Python answers, and what they are for. */
+const ONLY_PYTHON: Partial<Record<Method, string>> = {
+  partial: "A head can be masked here as a whole only.",
+  curve: "Curves of ever more heads are not drawn here.",
+  strength_set: "Heads are not measured over many pictures here.",
+  overview: "Pictures are not laid out here.",
+  prompts: "This model knows its own classes only.",
+  score_map: "Maps are not scored here.",
+  score_compared: "Maps are not scored here.",
+  learn_patterns: "Patterns are not learned here.",
+  place_heads: "Patterns are not learned here.",
+};
+
+type Answers = { [M in Method]?: (params: Params<M>, buffer?: ArrayBuffer) => Promise<Answer> };
+
+/** Once the page has shown what it was told; a page that nobody sees paints nothing. */
+const painted = () =>
+  new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, 100);
+  });
+
+export class LiveKernel implements PageKernel {
+  readonly saved = false;
+  private readonly session: LiveSession;
+  private readonly studies: Studies;
+  private readonly brought: Brought;
+  private readonly answers: Answers;
+  private stamp = 0;
+
+  constructor(values: Traits, network: Network, size: Size, scenes: Scenes, publish: Publish) {
+    const picture = scenePicture(scenes, values.selected_image);
+    this.session = new LiveSession(values, network, size, scenes, publish, picture);
+    this.studies = new Studies(this.session);
+    this.brought = new Brought(this.session);
+    this.answers = this.all();
+    this.look("loading the model");
+  }
+
+  follows({ method }: Partial<Selected>): boolean {
+    if (method === undefined || method in METHODS || method === "occlusion") return true;
+    const label = this.session.info.methods.find(({ key }) => key === method)?.label ?? method;
+    const message = `There is no ${label} in this page.`;
+    this.session.say({ error: { message, hint: NEEDS_PYTHON, details: "" } });
+    return false;
+  }
+
+  select(changes: Partial<Selected>): void {
+    const { session } = this;
+    if (changes.target !== undefined) session.followsPrediction = changes.target === null;
+    const { selected_image: image } = changes;
+    if (image !== undefined && image >= 0) this.open(image);
+    else if (changes.target !== undefined) this.look("another class");
+    else if (changes.pruned_heads) this.look("without these heads");
+    else if (changes.method === "occlusion") this.look("explaining by occlusion");
+    else if (session.values.status.error && session.shown) session.say({});
+  }
+
+  async answer<M extends Method>(
+    method: M,
+    params: Params<M>,
+    _: AbortSignal,
+    buffer?: ArrayBuffer,
+  ): Promise<Answer> {
+    const answer = this.answers[method] as
+      | ((params: Params<M>, buffer?: ArrayBuffer) => Promise<Answer>)
+      | undefined;
+    if (answer) return answer(params, buffer);
+    throw new Error(`${ONLY_PYTHON[method] ?? "This is not done here."} ${NEEDS_PYTHON}`);
+  }
+
+  private async open(image: number): Promise<void> {
+    const picture = scenePicture(this.session.scenes, image);
+    await this.session.turnTo(picture, {
+      selected_image: image,
+      _brought: { ...this.session.values._brought, shown: -1 },
+    });
+    this.look("another picture");
+  }
+
+  /** Computes what is selected now, and what follows from it. */
+  private async look(label: string): Promise<void> {
+    const still = this.session.begin(label);
+    try {
+      if (!(await this.session.trace(still))) return;
+      await painted();
+      if (still()) await this.studies.follow(still);
+    } catch (error) {
+      if (still()) this.session.fail(error);
+    }
+  }
+
+  private all(): Answers {
+    const { session, studies, brought } = this;
+    const publish = async (traits: Partial<Traits> | null): Promise<null> => {
+      if (traits) session.publish(traits);
+      return null;
+    };
+    const nothing = () => publish(null);
+    return {
+      alive: nothing,
+      images: nothing,
+      attention: async ({ layer }) => attentionLayer(await session.ready(), layer),
+      rows: async ({ token, direction }) => {
+        const trace = await session.ready();
+        return publish({ _attention_rows: attentionRows(trace, token, direction) });
+      },
+      image: ({ index }) => png(scenePicture(session.scenes, index)),
+      strength: async () => {
+        const trace = await session.ready();
+        return publish({
+          _strength_data: strength(trace, session.info.image_width / trace.size.cols),
+        });
+      },
+      layer_decisions: async () => {
+        const trace = await session.ready();
+        const { values, info } = session;
+        const target = values.target ?? 0;
+        return publish({
+          _layer_decisions: layerDecisions(trace, session.pruned && session.whole, {
+            version: values._version,
+            target,
+            target_name: info.class_names?.[target] ?? "",
+            refused: "",
+            patches_refused: "",
+          }),
+        });
+      },
+      importance_before: async () => {
+        const still = session.begin("removing the heads of the whole model");
+        await studies.measureBefore(still);
+        if (still()) await studies.follow(still);
+        return null;
+      },
+      compare: async (params) => {
+        this.stamp += 1;
+        return publish(await compare(session, studies, params, this.stamp));
+      },
+      bring_picture: async (params, buffer) => {
+        if (await brought.receive(params, buffer)) this.look("another picture");
+        return null;
+      },
+      brought_picture: async ({ index }) => {
+        await brought.again(index);
+        this.look("another picture");
+        return null;
+      },
+      cancel_job: async () => {
+        const { label } = session.values.status;
+        session.stop();
+        session.say({ paused: label ? [label] : [] });
+        return null;
+      },
+      go_on: async () => {
+        this.look("going on");
+        return null;
+      },
+    };
+  }
+}

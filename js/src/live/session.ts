@@ -1,0 +1,140 @@
+// What the parts of the live kernel share: what is looked at, what is selected, and whose turn it is.
+
+import type { Publish } from "../page/kernel";
+import type { Head, ModelInfo, Status } from "../protocol/schema";
+import type { Traits } from "../protocol/traits";
+import { attentionRows } from "./attention";
+import { decision } from "./decision";
+import type { Network } from "./network";
+import { best } from "./numbers";
+import type { Size } from "./passes";
+import { type Picture, png, type Scenes } from "./pictures";
+import { EMPTY } from "./tensors";
+import { Trace } from "./trace";
+
+/** What belongs to one picture, and is nothing for another. */
+const OF_PICTURE: Partial<Traits> = {
+  _maps: EMPTY,
+  _importance_data: EMPTY,
+  _importance_before: EMPTY,
+  _strength_data: EMPTY,
+  _layer_decisions: EMPTY,
+};
+
+const IDLE: Status = {
+  state: "idle",
+  label: "",
+  progress: null,
+  error: null,
+  milliseconds: null,
+  paused: [],
+};
+
+/** Whether what was begun still counts. */
+export type Still = () => boolean;
+
+export class LiveSession {
+  whole: Trace | null = null;
+  pruned: Trace | null = null;
+  followsPrediction = true;
+  private turn = 0;
+  private told: ((trace: Trace) => void)[] = [];
+
+  constructor(
+    /** The traits as they are now. */
+    readonly values: Traits,
+    readonly network: Network,
+    readonly size: Size,
+    readonly scenes: Scenes,
+    readonly publish: Publish,
+    public picture: Picture,
+  ) {}
+
+  get info(): ModelInfo {
+    return this.values._model_info as ModelInfo;
+  }
+
+  get shown(): Trace | null {
+    return this.pruned ?? this.whole;
+  }
+
+  /** The trace of what is shown, once there is one. */
+  ready(): Promise<Trace> {
+    if (this.shown) return Promise.resolve(this.shown);
+    return new Promise((resolve) => {
+      this.told.push(resolve);
+    });
+  }
+
+  /** Takes the turn from what is being computed. */
+  begin(label: string): Still {
+    this.turn += 1;
+    const mine = this.turn;
+    this.say({ state: "computing", label });
+    return () => this.turn === mine;
+  }
+
+  /** What is being computed no longer counts. */
+  stop(): void {
+    this.turn += 1;
+  }
+
+  say(status: Partial<Status>): void {
+    const { milliseconds } = this.values.status;
+    this.publish({ status: { ...IDLE, milliseconds, ...status } });
+  }
+
+  fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.say({ state: "error", error: { message, hint: "Reload the page.", details: "" } });
+  }
+
+  /** Turns to another picture, which stands nowhere in the set unless `selected` says so. */
+  async turnTo(picture: Picture, selected: Partial<Traits>): Promise<void> {
+    this.picture = picture;
+    this.whole = this.pruned = null;
+    this.followsPrediction = true;
+    this.publish({
+      ...OF_PICTURE,
+      ...selected,
+      _picture: await png(picture),
+      _model_info: { ...this.info, image_name: picture.name },
+    });
+  }
+
+  /** Runs what is selected as far as it is not there, and says what is decided. */
+  async trace(still: Still): Promise<boolean> {
+    const { values, picture } = this;
+    const started = performance.now();
+    const whole = this.whole ?? (await this.pass([]));
+    if (picture !== this.picture) return false;
+    this.whole = whole;
+    if (!still()) return false;
+    const heads = values.pruned_heads;
+    const same = `${this.pruned?.masked}` === `${heads}`;
+    const pruned = heads.length === 0 ? null : same ? this.pruned : await this.pass(heads);
+    if (!still()) return false;
+    this.pruned = pruned;
+    const predicted = best(whole.forward.logits, 1)[0] ?? 0;
+    const target = this.followsPrediction ? predicted : (values.target ?? predicted);
+    const shown = pruned ?? whole;
+    this.publish({
+      target,
+      decision: decision(this.info, whole, pruned, target, this.followsPrediction),
+      _attention_rows: attentionRows(shown, values.selected_token, values.direction),
+      _version: values._version + 1,
+    });
+    const milliseconds = performance.now() - started;
+    this.publish({ status: { ...values.status, milliseconds, error: null } });
+    performance.mark("decided");
+    for (const tell of this.told.splice(0)) tell(shown);
+    return true;
+  }
+
+  /** A trace of the picture without some heads. */
+  private async pass(masked: readonly Head[]): Promise<Trace> {
+    const { input } = this.picture;
+    const forward = await this.network.forward({ input, masked });
+    return new Trace(this.network, this.size, input, masked, forward);
+  }
+}

@@ -1,0 +1,111 @@
+"""Build the live page: a folder of files for any web host.
+
+``PYTHONPATH=. python live/build.py FOLDER`` from the root of a checkout, after ``make build`` and
+``npm install`` in ``live/``; ``make site`` does all of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import vit_attention_widget as vaw
+from live.model import graphs
+from vit_attention_widget.demo.model import MEAN, STD
+from vit_attention_widget.export.built_files import built_file
+from vit_attention_widget.export.parts import part
+from vit_attention_widget.export.session_values import values_of
+
+ROOT = Path(__file__).parent.parent
+RUNTIME = ROOT / "live" / "node_modules" / "onnxruntime-web"
+ROUNDS = 2
+
+
+def scenes() -> list[vaw.demo.Scene]:
+    """Some of each kind, in turn; a scene with two objects comes first."""
+    kinds = [*vaw.demo.KINDS] * ROUNDS
+    first = vaw.demo.two_objects(208, ("heart", "star"))
+    return [first, *(vaw.demo.scene(seed, kind) for seed, kind in enumerate(kinds))]
+
+
+def explorer(shown: list[vaw.demo.Scene]) -> vaw.Explorer:
+    """The Explorer as the page opens it, on the first scene."""
+    pairs = [(scene.image, scene.label) for scene in shown]
+    widget = vaw.Explorer(vaw.demo.load_model(), shown[0].image, image_set=pairs, selected_image=0)
+    widget.session.wait()
+    widget.session.show_images()
+    widget.session.wait()
+    return widget
+
+
+def state(shown: list[vaw.demo.Scene]) -> str:
+    """What the script of the page reads first."""
+    widget = explorer(shown)
+    try:
+        values = values_of(widget.session, (), attention=False).values
+        own = widget.own_values()
+        trace, overview = widget.session.trace, widget.session._overview
+        info = widget.session._model_info
+    finally:
+        widget.close()
+    assert trace is not None
+    vit, record = trace.model, trace.layers[0]
+    size = {
+        "layers": vit.num_layers,
+        "heads": vit.num_heads[0],
+        "tokens": trace.tokens.num_tokens,
+        "dim": record.q.shape[-1],
+        "width": record.output.shape[-1],
+        "classes": vit.num_classes,
+        "rows": trace.tokens.rows,
+        "cols": trace.tokens.cols,
+    }
+    names = [f"{scene.name} {i}" for i, scene in enumerate(shown)]
+    named = {
+        "_overview": {**overview, "names": names},
+        "_model_info": {**info, "image_name": names[0]},
+    }
+    pictures = {
+        "pixels": np.stack([scene.image for scene in shown]).tobytes(),
+        "names": names,
+        "labels": [scene.label for scene in shown],
+        "side": shown[0].image.shape[0],
+        "mean": MEAN[0],
+        "deviation": STD[0],
+    }
+    return part({"values": values | named, "own": own, "size": size, "scenes": pictures})
+
+
+def page() -> str:
+    """The HTML, with the sheet of the widgets in it."""
+    *kinds, last = vaw.demo.KINDS
+    text = (ROOT / "live" / "page.html").read_text("utf-8")
+    text = text.replace("<!-- kinds -->", f"{', '.join(kinds)} and {last}")
+    return text.replace("/* style.css */", built_file("style.css").read_text("utf-8"))
+
+
+def build(folder: Path) -> None:
+    """Write all files of the page."""
+    if not RUNTIME.exists():
+        raise SystemExit("ONNX Runtime Web is missing: run `npm install` in live/, or `make site`.")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text(page(), "utf-8")
+    (folder / "session.txt").write_text(state(scenes()), "utf-8")
+    for graph in graphs().iterdir():
+        shutil.copy(graph, folder)
+    script = ["node", "live.mjs", str(folder.resolve())]
+    subprocess.run(script, cwd=ROOT / "js", check=True)
+    for source, name in (
+        ("dist/ort.wasm.bundle.min.mjs", "ort.js"),
+        ("dist/ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.wasm"),
+    ):
+        shutil.copyfile(RUNTIME / source, folder / name)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

@@ -1,0 +1,261 @@
+"""The live page, in which the model runs in the browser: it computes what the package does."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page
+from safetensors.numpy import load
+
+import vit_attention_widget as vaw
+from live.build import build, scenes
+
+pytestmark = pytest.mark.browser
+
+SCENE = 4
+STAR = vaw.demo.KINDS.index("star")
+PRUNED = [(2, 0), (4, 1), (4, 3)]
+CLOSE = 1e-4
+IN_TIME = 300
+"""Milliseconds from pruning a head to the decision without it."""
+
+ARRAYS = ("_maps", "_importance_data", "_importance_before", "_strength_data", "_layer_decisions")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing is said of each file."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder, as ``python -m http.server`` serves it."""
+    handler = functools.partial(_Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class Live:
+    """The page, what it asked for, and what it complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+
+    def until(self, condition: str) -> None:
+        self.page.evaluate(
+            f"""async () => {{
+              for (const started = Date.now(); !({condition}); ) {{
+                const status = JSON.stringify(live.session.traits.status);
+                if (Date.now() - started > 60000) throw Error(`waited for it: ${{status}}`);
+                await new Promise((resolve) => setTimeout(resolve, 5));
+              }}
+            }}"""
+        )
+
+    def idle(self) -> None:
+        self.until('live.session.traits.status.state === "idle"')
+
+    def select(self, **changes: object) -> None:
+        """As a view does, and wait for all that comes of it."""
+        self.page.evaluate(
+            """(changes) => {
+              for (const name in changes) live.model.set(name, changes[name]);
+              live.model.save_changes();
+            }""",
+            changes,
+        )
+        self.idle()
+
+    def ask(self, request: str, **params: object) -> None:
+        self.page.evaluate(
+            "([request, params]) => live.kernel.answer(request, params)", [request, params]
+        )
+
+    def trait(self, name: str) -> Any:
+        return self.page.evaluate("(name) => live.session.traits[name]", name)
+
+    def tensors(self, name: str) -> dict[str, NDArray[Any]]:
+        text = self.page.evaluate(
+            """(name) => {
+              const view = live.session.traits[name];
+              const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+              return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+            }""",
+            name,
+        )
+        return load(base64.b64decode(text)) if text else {}
+
+
+@pytest.fixture(scope="module")
+def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    build(folder)
+    context = chromium.new_context(viewport={"width": 980, "height": 1000})
+    with served(folder) as address:
+        live = Live(context.new_page())
+        live.page.goto(address)
+        live.page.locator("[data-testid=headline]").first.wait_for()
+        live.until("live.session.traits._version > 1")
+        live.idle()
+        yield live
+        context.close()
+        assert live.said == []
+        assert {
+            url for url in live.asked if not url.startswith((address, "data:", "blob:"))
+        } == set()
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[vaw.Session]:
+    """The same in Python: heads are pruned once the whole model is known."""
+    shown = scenes()
+    pairs = [(scene.image, scene.label) for scene in shown]
+    session = vaw.Session(
+        vaw.demo.load_model(), shown[0].image, image_set=pairs, selected_image=SCENE, target=STAR
+    )
+    session.wait()
+    session.pruned_heads = PRUNED
+    session.method = "occlusion"
+    session.measure_strength()
+    session.read_out_layers()
+    session.wait()
+    session.compare_maps("classes", "legrad")
+    session.wait()
+    yield session
+    session.close()
+
+
+def _compared(live: Live, session: vaw.Session, name: str) -> None:
+    """Each tensor to a ten-thousandth of its largest value."""
+    expected, actual = load(getattr(session, name)), live.tensors(name)
+    assert actual.keys() == expected.keys() - _elsewhere(name)
+    for key, values in actual.items():
+        largest = np.nanmax(np.abs(expected[key]))
+        assert values.shape == expected[key].shape, key
+        assert np.isnan(values).tolist() == np.isnan(expected[key]).tolist(), key
+        assert np.nanmax(np.abs(values - expected[key])) <= CLOSE * largest, key
+
+
+def _elsewhere(name: str) -> set[str]:
+    return {"integrated_gradients", "integrated_gradients.before"} if name == "_maps" else set()
+
+
+def test_tour_opens_on_the_first_visit(live: Live) -> None:
+    assert live.page.locator("[data-testid=tour]").is_visible()
+    live.page.reload()
+    live.page.locator("[data-testid=headline]").first.wait_for()
+    assert live.page.locator("[data-testid=tour]").count() == 0
+    live.until("live.session.traits._version > 1")
+    live.idle()
+
+
+def test_equals_python(live: Live, session: vaw.Session) -> None:
+    live.select(selected_image=SCENE)
+    live.until("live.session.traits._model_info.image_name.endsWith('4')")
+    live.idle()
+    live.select(target=STAR, method="occlusion")
+    live.select(pruned_heads=PRUNED, _history={"pruned": PRUNED, "undo": [], "redo": []})
+    live.ask("strength")
+    live.ask("layer_decisions")
+    for name in ARRAYS:
+        _compared(live, session, name)
+    said, expected = live.trait("decision"), session.decision
+    assert [row["name"] for row in said["rows"]] == [row["name"] for row in expected["rows"]]
+    for row, wanted in zip(said["rows"], expected["rows"], strict=True):
+        assert row["before"] == pytest.approx(wanted["before"], abs=CLOSE)
+        assert row["after"] == pytest.approx(wanted["after"], abs=CLOSE)
+    for name in ("target", "target_name", "follows_prediction"):
+        assert said[name] == expected[name]
+    assert live.trait("accuracy") == pytest.approx(session.accuracy)
+    trace = session.trace
+    assert trace is not None
+    for layer in range(6):
+        attention = live.page.evaluate(
+            "(layer) => [...live.kernel.session.shown.attention(layer)]", layer
+        )
+        wanted = trace.attention(layer)[0].detach().numpy()
+        np.testing.assert_allclose(np.reshape(attention, wanted.shape), wanted, atol=CLOSE)
+
+
+def test_comparison_equals_python(live: Live, session: vaw.Session) -> None:
+    live.ask("compare", of="classes", method="legrad")
+    _compared(live, session, "_comparison_maps")
+    said, expected = live.trait("_comparison"), session._comparison
+    for name in ("of", "method", "names", "keys", "notes", "target", "total", "skipped"):
+        assert said[name] == expected[name], name
+    np.testing.assert_allclose(said["correlation"], expected["correlation"], atol=1e-3)
+
+
+def test_what_needs_python_says_so(live: Live) -> None:
+    said = live.page.evaluate(
+        "live.kernel.answer('learn_patterns', {}).catch((error) => error.message)"
+    )
+    assert said == "Patterns are not learned here. Needs Python: pip install vit-attention-widget."
+    assert not live.page.evaluate("live.kernel.follows({ method: 'integrated_gradients' })")
+    assert live.page.locator("[role=alert]").first.inner_text().startswith("There is no")
+    live.select(method="daam")
+    assert live.trait("status")["error"] is None
+
+
+def test_pruning_decides_in_time(live: Live) -> None:
+    """Measured against what the model alone takes in the same page."""
+    times = live.page.evaluate(
+        """async () => {
+          const times = [];
+          const beat = () => new Promise((resolve) => setTimeout(resolve));
+          for (const head of [[1, 0], [3, 2], [5, 1], [0, 3], [2, 2]]) {
+            const { traits } = live.session;
+            const version = traits._version;
+            const history = { pruned: [head], undo: [], redo: [] };
+            const started = performance.now();
+            live.model.set("_history", history);
+            live.model.set("pruned_heads", [head]);
+            live.model.save_changes();
+            while (traits._version === version) await beat();
+            times.push([performance.now() - started, live.network.milliseconds]);
+            while (traits.status.state !== "idle") await beat();
+          }
+          return times;
+        }"""
+    )
+    decided, alone = np.median(times, axis=0)
+    print(f"decided after {decided:.0f} ms; the model alone took {alone:.0f} ms")
+    assert np.min(times, axis=0)[0] < IN_TIME  # what else runs on the machine slows the others
+    live.idle()
+
+
+def test_a_drawing_is_looked_at(live: Live) -> None:
+    page = live.page
+    page.locator("#drawing summary").click()
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    corners = [(60, 60), (180, 60), (180, 180), (60, 180), (60, 60)]
+    for i, (x, y) in enumerate(corners):
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+    live.until("live.session.traits._model_info.image_name === 'drawing'")
+    live.until("live.session.traits.decision.target_name === 'square'")
+    live.idle()
+    assert page.locator("[data-testid=own-0]").get_attribute("aria-pressed") == "true"
+    page.locator("[data-testid=set-2]").click()
+    live.until("live.session.traits._brought.shown === -1")
+    live.idle()
