@@ -29,6 +29,9 @@ RESULTS: dict[str, Callable[[], NamedValues]] = {
     ),
     "curve": lambda: vaw.pruning_curve(MODEL, IMAGES, order="taylor", steps=3),
     "a budget": lambda: vaw.prune_to(MODEL, PAIRS, heads=22, held_out=0.5),
+    "interactions": lambda: vaw.head_interactions(
+        MODEL, IMAGES[:2], metric="taylor", heads=[(0, 1), (5, 2)]
+    ),
     "parts of a head": lambda: vaw.partial_pruning(MODEL, IMAGES, layer=-1, head=2),
     "overview": lambda: vaw.image_overview(MODEL, PAIRS, metric="taylor"),
     "overview without labels": lambda: vaw.image_overview(MODEL, IMAGES, metric="taylor"),
@@ -101,6 +104,9 @@ CALLS: dict[str, Callable[[Any], object]] = {
         MODEL, PAIRS, order="greedy", steps=2, progress=progress
     ),
     "prune_to": lambda progress: vaw.prune_to(MODEL, PAIRS, heads=22, progress=progress),
+    "head_interactions": lambda progress: vaw.head_interactions(
+        MODEL, PAIRS, metric="taylor", heads=[(0, 1), (5, 2)], progress=progress
+    ),
     "image_overview": lambda progress: vaw.image_overview(
         MODEL, PAIRS, metric="taylor", progress=progress
     ),

@@ -17,6 +17,11 @@ from .comparison.result import Comparison
 from .comparison.run import compare
 from .data.items import ImagesLike
 from .data.readable import ReadableImages, readable_images
+from .importance.interactions import (
+    HeadInteractions,
+    head_interactions,
+    head_interactions_steps,
+)
 from .importance.run import HeadImportance, head_importance, head_importance_steps
 from .lens.result import LogitLens
 from .lens.run import logit_lens
@@ -72,6 +77,7 @@ __all__ = [
     "FineTuning",
     "HeadImportance",
     "HeadImportanceGrid",
+    "HeadInteractions",
     "HeadStrengthView",
     "ImageLike",
     "ImageOverview",
@@ -98,6 +104,8 @@ __all__ = [
     "explainers",
     "head_importance",
     "head_importance_steps",
+    "head_interactions",
+    "head_interactions_steps",
     "image_overview",
     "image_overview_steps",
     "kept_result",

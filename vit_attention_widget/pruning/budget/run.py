@@ -251,7 +251,7 @@ class _Task:
                 f"No head can go: already without the first by {self.order_name} the accuracy on "
                 f"the {len(self.sets.choosing)} images that choose falls below {goal.value:g} of "
                 "the whole model's. Ask for less, choose another order, give more images (of few "
-                "each is a step), or finetune=True."
+                "each is a step), or let it recover: finetune=True, with enough to learn from."
             )
         if goal.kind == "heads" and count < self.limit.most:
             raise ParameterError(
