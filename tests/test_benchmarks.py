@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import growth, peers, plots
+import vit_attention_widget as vaw
+from benchmarks import growth, peers, plots, pruning
 
 
 def options(**changed: object) -> argparse.Namespace:
@@ -46,3 +48,15 @@ def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert len(growth.rows(found)) == 3
     growth.draw(found, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 5_000
+
+
+def test_pruning_by_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Torch-Pruning is not installed its rows say so by name."""
+    monkeypatch.setattr(pruning, "ORDERS", ("taylor",))
+    model, scenes = vaw.demo.load_model(), pruning.scenes(pruning.FIRST, 6)
+    rows = pruning.orders(options(left=[22], seeds=1), model, scenes[:3], scenes[3:])
+    assert len(rows) == 2 + len(pruning.PEERS)
+    assert "parameters 0.97 x" in rows[0].measured
+    absent = importlib.util.find_spec("torch_pruning") is None
+    expected = "torch_pruning is not installed" if absent else "parameters 0.97 x"
+    assert all(expected in row.measured for row in rows if "Torch-Pruning" in row.question)
