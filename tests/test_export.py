@@ -18,6 +18,7 @@ import torch
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, TargetError
+from vit_attention_widget.export import complete
 from vit_attention_widget.export.answers import key_of
 from vit_attention_widget.export.parts import part
 from vit_attention_widget.protocol.tensors import quantize
@@ -180,3 +181,26 @@ def test_pruned_heads_stay_so_in_the_page(tmp_path: Path) -> None:
     assert known["values"]["decision"]["target_after"] is not None
     assert [each["without"] for each in known["explained"].values()] == [{}]
     widget.close()
+
+
+def test_a_click_that_comes_meanwhile_does_not_mix_two_decisions(
+    explorer: vaw.Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, clicks = explorer.session, [[(0, 0)], []]
+    taken = complete.values_of
+
+    def clicked(*given: Any) -> Any:
+        held = taken(*given)
+        if clicks:
+            session.pruned_heads = clicks.pop(0)
+        return held
+
+    monkeypatch.setattr(complete, "values_of", clicked)
+    (known,) = parts_of(explorer.to_html(tmp_path / "page.html").path)[0]["sessions"]
+    assert clicks == []
+    assert known["values"]["pruned_heads"] == known["values"]["decision"]["pruned"] == []
+    clicks += [[(0, i % 4)] for i in range(5)]
+    with pytest.raises(ParameterError, match="keeps changing"):
+        explorer.to_html(tmp_path / "page.html")
+    session.pruned_heads = []
+    session.wait()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .complete import Exportable
 from .result import ExportedPage
-from .run import Exportable, to_html
+from .run import to_html
 
 __all__ = ["Exportable", "ExportedPage", "to_html"]

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, get_args
+from typing import get_args
 
 from ..errors import ParameterError
 from ..results.files import replaced
 from ..session import Session
 from ..support.warn import warn_caller
 from ..support.words import shown
-from .answers import Recorded
+from .complete import Exportable, held_by
 from .document import Theme, document
+from .packing import SessionPart, packed_within
 from .parts import part
 from .result import ExportedPage
-from .session_values import SessionValues, values_of
 
 __all__ = ["Exportable", "page_bytes", "to_html"]
 
 log = logging.getLogger(__name__)
-
-
-class Exportable(Protocol):
-    """A widget that can stand in a page."""
-
-    stem: ClassVar[str]
-
-    @property
-    def session(self) -> Session:
-        """What it shows."""
-
-    def own_values(self) -> Mapping[str, object]:
-        """Traits that it shares with no other widget."""
 
 
 def to_html(
@@ -63,8 +49,9 @@ def to_html(
     path : str or Path
         The file.
     max_megabytes : float
-        The file is at most so large, in units of 1,000,000 bytes; what there is no room for is
-        dropped, which is warned of: pictures of the image set first, then attention matrices.
+        The file is at most so large, in units of 1,000,000 bytes. Comparisons and attention
+        matrices are put in first, patterns and pictures of the image set after them; what there is
+        no room for is dropped, which is warned of.
     attention : bool
         Whether the attention matrices of all heads are in it; without them there is that of the
         selected token and of the class token.
@@ -130,17 +117,17 @@ def page_bytes(
     """The page as bytes, and what it has no room for."""
     _check(widgets, theme, max_megabytes)
     sessions = list({id(widget.session): widget.session for widget in widgets}.values())
-    for session in sessions:
-        _complete(session, [w for w in widgets if w.session is session])
-    held = [values_of(session, classes, attention) for session in sessions]
+    classes = list(classes)
+    held = [
+        held_by(session, [w for w in widgets if w.session is session], classes, attention)
+        for session in sessions
+    ]
     title = title or ", ".join(dict.fromkeys(_title(session) for session in sessions))
     placed = [
         {"stem": w.stem, "session": sessions.index(w.session), "own": dict(w.own_values())}
         for w in widgets
     ]
-    number, first = count(1), [_Session(values) for values in held]
-    parts: dict[int, str] = {}
-    dropped: list[str] = []
+    first = [SessionPart(values) for values in held]
 
     def built(parts: Mapping[int, str]) -> bytes:
         start = part({"sessions": [each.known() for each in first], "widgets": placed})
@@ -153,73 +140,8 @@ def page_bytes(
             f"The page takes {size / 1e6:.2f} MB without attention matrices, more than "
             f"max_megabytes={max_megabytes:g}: give it at least {size / 1e6 + 0.1:.1f}."
         )
-    for known, what, answers in _by_want(first):
-        new, where = _packed(answers, number)
-        size += sum(len(text) + _AROUND for text in new.values()) + _A_KEY * len(where)
-        if size > most:
-            size -= sum(len(text) + _AROUND for text in new.values()) + _A_KEY * len(where)
-            dropped.append(what)
-            continue
-        parts |= new
-        known.where |= where
-    return built(parts), tuple(dict.fromkeys(dropped))
-
-
-_AROUND = 70
-_A_KEY = 40
-"""Characters around a part, and at the most those that a key takes."""
-
-_AT_ONCE = 64
-"""So many small answers share a part."""
-
-
-class _Session:
-    """What the first part says of a session."""
-
-    def __init__(self, held: SessionValues) -> None:
-        self.held = held
-        self.where: dict[str, tuple[int, int]] = {}
-
-    def known(self) -> dict[str, object]:
-        return {
-            "values": self.held.values,
-            "explained": self.held.explained,
-            "answers": self.where,
-        }
-
-
-def _by_want(
-    sessions: Sequence[_Session],
-) -> Iterator[tuple[_Session, str, Mapping[str, Recorded]]]:
-    """What could be left out, the most wanted of all sessions first."""
-    most = max(len(session.held.answers) for session in sessions)
-    for i in range(most):
-        for session in sessions:
-            for what, answers in list(session.held.answers.items())[i : i + 1]:
-                yield session, what, answers
-
-
-def _packed(
-    answers: Mapping[str, Recorded], number: Iterator[int]
-) -> tuple[dict[int, str], dict[str, tuple[int, int]]]:
-    """Answers in parts, and in which part and place each is."""
-    parts: dict[int, str] = {}
-    where: dict[str, tuple[int, int]] = {}
-    together: dict[str, Recorded] = {}
-
-    def close() -> None:
-        if together:
-            this = next(number)
-            parts[this] = part(list(together.values()))
-            where.update({key: (this, i) for i, key in enumerate(together)})
-            together.clear()
-
-    for key, answer in answers.items():
-        together[key] = answer
-        if len(answer.get("buffer", b"")) > 50_000 or len(together) >= _AT_ONCE:
-            close()
-    close()
-    return parts, where
+    parts, dropped = packed_within(first, int(most - size))
+    return built(parts), dropped
 
 
 def _check(widgets: Sequence[Exportable], theme: Theme, max_megabytes: float) -> None:
@@ -232,33 +154,6 @@ def _check(widgets: Sequence[Exportable], theme: Theme, max_megabytes: float) ->
         raise ParameterError(f"max_megabytes is {shown(max_megabytes)}: it must be above 0.")
     if theme not in get_args(Theme):
         raise ParameterError(f"theme is {shown(theme)}: choose from {', '.join(get_args(Theme))}.")
-
-
-def _complete(session: Session, widgets: Sequence[Exportable]) -> None:
-    """Compute what views would ask for as soon as they are opened."""
-    stems = {widget.stem for widget in widgets}
-    panels = {panel for widget in widgets for panel in _panels(widget)}
-    session.wait()
-    if session.trace is None:
-        error = session.status.get("error")
-        raise ParameterError(
-            "There is nothing to export: "
-            + (error["message"] if error else "nothing was computed.")
-        )
-    if stems & {"explorer", "head_strength"} and not session._strength_data:
-        session.measure_strength()
-    if "explorer" in stems and not session._layer_decisions:
-        session.read_out_layers()
-    if "images" in panels and session._model_info["set_size"]:
-        session.show_images()
-    if session.patterns is not None and not session._patterns_here:
-        session.place_heads()
-    session.wait()
-
-
-def _panels(widget: Exportable) -> Sequence[str]:
-    panels = widget.own_values().get("panels")
-    return panels if isinstance(panels, list) else []
 
 
 def _title(session: Session) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import uuid
@@ -357,7 +358,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             else:
                 self._reply(answer(message, {"version": self._version}), page)
 
-        threading.Thread(target=build, name="export", daemon=True).start()
+        here = contextvars.copy_context()  # some hosts know by it whose page an answer is for
+        threading.Thread(target=here.run, args=(build,), name="export", daemon=True).start()
 
     def _slot(self, request_id: str) -> str:
         """Where a request waits: widgets of one session may use the same ids."""
