@@ -10,7 +10,7 @@ JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick fuzz shots site build lint check-js browser oldest release clean
+.PHONY: demo test quick fuzz shots docs site build lint check-js browser oldest release clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
@@ -33,6 +33,11 @@ shots: .stamps/test build .stamps/chromium
 # The live page: live/site, to be put on any web host.
 site: .stamps/test .stamps/live build
 	PYTHONPATH=. $(BIN)/python live/build.py live/site
+
+# The documentation: docs/_build/html/index.html. No page of it asks other hosts for anything.
+docs: .stamps/docs build
+	$(BIN)/python docs/gallery.py docs/_build/extra/widgets
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 build: vit_attention_widget/static/explorer.js
 
@@ -82,6 +87,10 @@ clean:
 
 .stamps/release: pyproject.toml | .venv build
 	$(BIN)/python -m pip install --quiet torch timm -e '.[release]'
+	@mkdir -p .stamps && touch $@
+
+.stamps/docs: pyproject.toml | .venv build
+	$(BIN)/python -m pip install --quiet torch timm -e '.[docs]'
 	@mkdir -p .stamps && touch $@
 
 # Not `npm ci`: it refuses a lock file without the binaries of platforms that a mirror leaves out.

@@ -90,6 +90,8 @@ def iou(
 ) -> Tensor:
     r"""Overlap of the thresholded map M with the object O: :math:`|M \cap O| / |M \cup O|`.
 
+    The other parameters, returns and errors are those of :func:`pointing_game`.
+
     Parameters
     ----------
     threshold : {"mean", "best"}
@@ -97,8 +99,6 @@ def iou(
         a constant map marks nothing and scores 0. ``"best"``: the largest overlap over all
         thresholds (M is where the map is at least t), an upper bound that cannot be reached
         without knowing the mask.
-
-    The other parameters, returns and errors are those of :func:`pointing_game`.
     """
     if threshold not in get_args(Threshold):
         raise ParameterError(f"The threshold is {threshold!r}: choose 'mean' or 'best'.")

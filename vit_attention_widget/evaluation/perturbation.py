@@ -156,7 +156,7 @@ def positive_perturbation(
     share of the fractions at which its class survives.
 
     The test is :func:`deletion` from 10 to 90 %, with another fill, and with the top-1 decision in
-    place of the probability.
+    place of the probability; its other parameters, and the errors, are the same.
 
     Parameters
     ----------
@@ -166,8 +166,6 @@ def positive_perturbation(
         either case.
     unit : {"patch", "pixel"}
         Whole patches are our choice; Chefer et al. hide pixels.
-
-    The other parameters, and the errors, are those of :func:`deletion`.
 
     Returns
     -------

@@ -1,0 +1,43 @@
+"""The site has a page for everything, and every public name; `make docs` builds it strictly."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import vit_attention_widget as vaw
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    said = set(re.findall(r"^\.\. auto\w+:: vit_attention_widget\.(\w+)", _api(), re.M))
+    kinds = {"ImageLike", "ImagesLike"}  # types of arguments, which the functions describe
+    assert said - {"widgets"} == set(vaw.__all__) - kinds
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (DOCS / "index.md").read_text("utf-8")
+    for page in PAGES:
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        assert name == "index" or re.search(rf"^{name}$", contents, re.M), name
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "how-to"])
+def test_code_of_a_how_to_is_python_of_public_names(page: Path) -> None:
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+        compile(block, page.name, "exec")
+        for name in re.findall(r"\bvaw\.(\w+)", block):
+            assert name in vaw.__all__
+
+
+def test_pictures_are_small() -> None:
+    for path in DOCS.glob("*.webp"):
+        assert path.stat().st_size < 300_000
+
+
+def _api() -> str:
+    return (DOCS / "api.md").read_text("utf-8")
