@@ -7,12 +7,17 @@ import builtins
 import io
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from ipywidgets import Output
 from PIL import Image
+from traitlets.config import Config
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
@@ -28,7 +33,7 @@ STEMS = (
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[vaw.Session]:
-    names = ["$x_{" if kind == "ring" else kind for kind in vaw.demo.KINDS]  # no formula
+    names = ["$x_{猫" if kind == "ring" else kind for kind in vaw.demo.KINDS]  # no formula
     session = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=1).image, class_names=names)
     session.compare_maps("methods")
     session.measure_strength()
@@ -67,6 +72,48 @@ def test_every_kind_of_widget_has_a_picture_of_its_own(session: vaw.Session) -> 
     assert len(set(others.values())) == len(others)
     session.selected_layer = 2
     assert picture_of(session, "explorer") != pictures["explorer"]
+
+
+def test_a_picture_follows_the_style_of_the_users_plots_and_needs_no_latex(
+    session: vaw.Session,
+) -> None:
+    style = pytest.importorskip("matplotlib.style")
+    with style.context(["dark_background", {"text.usetex": True}]), warnings.catch_warnings():
+        warnings.simplefilter("error")  # of letters that the font lacks
+        picture = drawn(picture_of(session, "head_grid"))
+    values = np.asarray(picture.convert("L"))
+    assert values[0, 0] == 0
+    assert (values == 255).mean() > 0.001  # what is written
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    yield InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    InteractiveShell.clear_instance()
+
+
+def test_what_a_cell_does_not_display_itself_is_the_widget_in_its_place(
+    session: vaw.Session,
+    published: Published,
+    shell: InteractiveShell,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = vaw.HeadImportanceGrid(session=session)
+    output = Output()
+    output.append_display_data(grid)
+    [kept] = output.outputs
+    assert WIDGET in kept["data"]
+    assert not published  # nor does it come up beside
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(shell.display_pub, "publish", lambda **message: sent.append(message))
+    display(grid, display_id="of the user")
+    assert WIDGET in sent[0]["data"]
+    assert sent[0]["transient"] == {"display_id": "of the user"}
+    assert not published
+    display(grid)
+    assert [each["update"] for each in published] == [False]
+    output.close()
+    grid.close()
 
 
 def test_what_is_there_is_displayed_with_its_picture_at_once(

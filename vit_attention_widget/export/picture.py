@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -53,8 +54,11 @@ def picture_of(session: Session, stem: str) -> bytes:
     figure = _DRAWN.get(stem, _overview)(session)
     for text in figure.findobj(optional("matplotlib.text", "the picture of a widget").Text):
         text.set_parse_math(False)  # what classes and models are called is no formula
+        text.set_usetex(False)
+    # Names in letters that the font lacks are boxes, which is no fault of the user's cell.
+    warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning, __name__.replace(".", r"\."))
     file = io.BytesIO()
-    figure.savefig(file, format="png", facecolor="white")
+    figure.savefig(file, format="png", facecolor=figure.get_facecolor())  # the user's style's
     return file.getvalue()
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import base64
 import logging
+import sys
 import threading
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import Protocol, TypeAlias
 
-from IPython.display import publish_display_data
+from IPython.core.displayhook import DisplayHook
+from IPython.core.formatters import DisplayFormatter
+from IPython.display import display, publish_display_data
 
 from ..errors import VitAttentionError
 from ..export.picture import has_picture, picture_of
@@ -62,7 +66,15 @@ class Stills:
         self._watched: Session | None = None
 
     def display(self) -> None:
-        """Display the widget, with a picture where its result is there."""
+        """Display the widget, with a picture where its result is there.
+
+        Raises
+        ------
+        NotImplementedError
+            If somebody else displays it; IPython then asks for the usual bundle.
+        """
+        if _is_for_another():
+            raise NotImplementedError
         widget = self._widget()
         self._bundle = bundle = None if widget is None else widget.still_bundle()
         if widget is None or bundle is None:
@@ -117,6 +129,17 @@ class Stills:
         self._watched = None
         session.unobserve(self._draw, names=list(_SHOWN))
         threading.Thread(target=self.refresh, name="still", daemon=True).start()
+
+
+def _is_for_another() -> bool:
+    """Whether who formats the widget puts it in its own place: an ``Output``, a display id."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not DisplayFormatter.format.__code__:
+        frame = frame.f_back
+    asks = None if frame is None else frame.f_back
+    if asks is None or asks.f_code is DisplayHook.compute_format_data.__code__:
+        return False
+    return asks.f_code is not display.__code__ or bool(asks.f_locals.get("transient"))
 
 
 def _picture(widget: Displayed) -> str | None:
