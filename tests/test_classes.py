@@ -173,7 +173,7 @@ def test_the_description_that_others_use_stays_as_it_is() -> None:
     assert vaw.trace(fitting, IMAGE).model is fitting
 
 
-def test_names_come_in_several_forms(tmp_path: Path) -> None:
+def test_names_come_in_several_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = timm_model(7)
     lines, listed, mapped = (tmp_path / name for name in ("a.txt", "b.json", "c.json"))
     lines.write_text("\n".join(NAMES) + "\n", "utf-8")
@@ -184,6 +184,11 @@ def test_names_come_in_several_forms(tmp_path: Path) -> None:
         assert vaw.trace(model, IMAGE, "fox", class_names=names).target.index == (5,)
     assert vaw.describe(hf_model(id2label=dict(enumerate(NAMES)))).class_names == NAMES
     assert vaw.describe(hf_model()).class_names is None
+    for path in (lines, listed):  # as editors on Windows write them
+        path.write_text(path.read_text("utf-8"), "utf-8-sig")
+        assert vaw.describe(model, class_names=path).class_names == NAMES
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert vaw.describe(model, class_names="~/a.txt").class_names == NAMES
     model.pretrained_cfg = {"label_names": NAMES}
     assert vaw.describe(model).class_names == NAMES
     described = vaw.describe(model, class_names=NAMES[::-1])

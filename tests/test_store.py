@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -416,6 +417,55 @@ def test_a_file_that_was_written_over_is_another_image(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), color).save(file)  # of one size
         digests.append(digest_of_images([str(file)]))
     assert digests[0] != digests[1]
+
+
+class Named:
+    """What has a path, or an array, and is neither."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __fspath__(self) -> Any:
+        return self.value
+
+
+class Drawn(Named):
+    __fspath__ = None  # type: ignore[assignment]
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        return self.value
+
+
+def test_images_of_every_kind_are_told_apart(tmp_path: Path) -> None:
+    kinds: dict[str, list[Any]] = {}
+    for color in ("red", "blue"):
+        picture = Image.new("RGB", (8, 8), color)
+        picture.save(tmp_path / f"{color}.bmp")
+        data = (tmp_path / f"{color}.bmp").read_bytes()
+        palette = Image.new("P", (8, 8))
+        palette.putpalette(picture.getpixel((0, 0)) * 256)  # type: ignore[operator]
+        each = {
+            "bytes": data, "memory": memoryview(data), "open file": io.BytesIO(data),
+            "name": str(tmp_path / f"{color}.bmp"), "path": tmp_path / f"{color}.bmp",
+            "named": Named(str(tmp_path / f"{color}.bmp")), "picture": picture,
+            "palette": palette, "array": np.asarray(picture), "drawn": Drawn(np.asarray(picture)),
+        }  # fmt: skip
+        for kind, image in each.items():
+            kinds.setdefault(kind, []).append(image)
+    for kind, (red, blue) in kinds.items():
+        assert digest_of_images([red]) != digest_of_images([blue]), kind
+        assert digest_of_images([red]) == digest_of_images([red]), kind
+    same = {digest_of_images(kinds[kind][:1]) for kind in ("bytes", "memory", "name", "named")}
+    assert len(same) == 1  # wherever the file lies
+
+
+def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    for text in ('["images.csv"]', "{a: 1}"):
+        manifest.write_text(text)
+        with pytest.raises(ParameterError, match="is not the manifest of a run"):
+            run("head_importance", tmp_path)
+        assert manifest.read_text() == text
 
 
 def test_maps_of_models_with_other_patches_are_kept_as_they_are() -> None:

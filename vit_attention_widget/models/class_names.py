@@ -102,7 +102,7 @@ def _inside(images: object) -> Iterator[object]:
 
 def _read(path: Path) -> object:
     try:
-        text = path.read_text("utf-8")
+        text = path.expanduser().read_text("utf-8-sig")  # Windows marks it
         return json.loads(text) if path.suffix == ".json" else _lines(text)
     except (OSError, ValueError) as error:
         raise ParameterError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ParameterError
+from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.fingerprint import fingerprint
+from ..models.images import load_image
 from ..results.files import replaced
 from ..support.warn import warn_caller
 from .told import Teller, digest
@@ -84,16 +86,20 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
     Raises
     ------
     ParameterError
-        If the folder is of another run, with what differs; or if it cannot be written.
+        If the folder is of another run, with what differs; if it has a manifest of something else;
+        or if it cannot be written.
     """
     file = folder / _FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        before = json.loads(file.read_text("utf-8")) if file.exists() else None
-    except ValueError:  # half of it, from a machine that went down
-        before = None
+        text = file.read_text("utf-8").strip("\0 \n") if file.exists() else ""
+        before = json.loads(text) if text else None  # empty where the machine went down
+    except ValueError:
+        before = ()
     except OSError as error:
         raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
+    if before is not None and not isinstance(before, dict):
+        raise ParameterError(f"{file} is not the manifest of a run: give another folder.")
     if isinstance(before, dict):
         for name in (name for name in {**about, **before} if name not in _NOT_COMPARED):
             then, now = before.get(name), about.get(name)
@@ -108,29 +114,36 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
 
 
 def digest_of_images(images: Sequence[object] | Tensor) -> str:
-    """What tells images apart: their values, or what a file holds."""
+    """What tells images apart: their values, or what their files hold."""
     together = hashlib.blake2b(digest_size=16)
     for image in images:
-        if isinstance(image, Tensor):
-            array = image.detach().cpu()
-            array = array.float() if array.dtype is torch.bfloat16 else array
-            image = array.numpy()
-        if isinstance(image, Image.Image):
-            together.update(f"{image.mode} {image.size}".encode())
-            together.update(image.tobytes())
-        elif isinstance(image, np.ndarray):
-            together.update(f"{image.dtype} {image.shape}".encode())
-            together.update(np.ascontiguousarray(image).tobytes())
-        elif isinstance(image, bytes | bytearray):
-            together.update(image)
-        elif isinstance(image, str | Path):
-            together.update(f"{image} ".encode())
-            if Path(image).is_file():
-                together.update(Path(image).read_bytes())
-        else:
-            together.update(type(image).__name__.encode())
+        for some in _content(image):
+            together.update(some)
         together.update(b";")
     return together.hexdigest()
+
+
+def _content(image: object) -> Iterator[bytes | bytearray | memoryview]:
+    if isinstance(image, Tensor):
+        array = image.detach().cpu()
+        image = (array.float() if array.dtype is torch.bfloat16 else array).numpy()
+    if isinstance(image, Image.Image):
+        yield f"{image.mode} {image.size}".encode()
+        yield image.tobytes()
+        yield bytes(image.getpalette() or ())
+    elif isinstance(image, np.ndarray):
+        yield f"{image.dtype} {image.shape}".encode()
+        yield np.ascontiguousarray(image).tobytes()
+    elif isinstance(image, bytes | bytearray | memoryview):
+        yield image
+    elif isinstance(image, str | os.PathLike):
+        path = Path(os.path.expanduser(os.fsdecode(image)))
+        yield path.read_bytes() if path.is_file() else os.fsencode(image)
+    else:  # a file object, or what has an array
+        try:
+            yield from _content(load_image(image))
+        except ImageError:
+            yield type(image).__name__.encode()
 
 
 def _short(value: object) -> str:
