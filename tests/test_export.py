@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, TargetError
 from vit_attention_widget.export import complete
 from vit_attention_widget.export.answers import key_of
 from vit_attention_widget.export.parts import part
+from vit_attention_widget.export.picture import picture_of
 from vit_attention_widget.protocol.tensors import quantize
 
 
@@ -157,6 +160,33 @@ def test_what_cannot_be_exported_is_refused(explorer: vaw.Explorer, tmp_path: Pa
         explorer.to_html(tmp_path / "page.html", classes=["no such class"])
     with pytest.raises(ParameterError, match="cannot be written"):
         explorer.to_html(tmp_path / "no such folder" / "page.html")
+
+
+def test_one_class_or_an_iterator_is_meant_for_every_session(tmp_path: Path) -> None:
+    model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+    grids = [vaw.HeadImportanceGrid(model, scene) for _ in range(2)]
+    star = vaw.demo.KINDS.index("star")
+    for classes in ("star", star, iter(["star"])):
+        page = vaw.to_html(grids, tmp_path / "page.html", classes=classes)
+        for known in parts_of(page.path)[0]["sessions"]:
+            assert str(star) in known["explained"]
+    for grid in grids:
+        grid.close()
+
+
+def test_names_of_files_may_be_in_no_code(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    try:
+        Image.fromarray(vaw.demo.scene(seed=1).image).save(name)
+    except OSError:
+        pytest.skip("names of files are Unicode here")
+    grid = vaw.HeadImportanceGrid(vaw.demo.load_model(), name)
+    page = grid.to_html(tmp_path / "page.html")
+    assert "on caf?.png</title>" in page.path.read_text("utf-8")
+    drawn = grid.to_html(tmp_path / "titled.html", title=name)
+    assert "caf?.png</title>" in drawn.path.read_text("utf-8")
+    assert len(picture_of(grid.session, grid.stem)) > 1000
+    grid.close()
 
 
 def test_what_is_no_class_is_known_as_the_browser_writes_it(tmp_path: Path) -> None:

@@ -155,3 +155,13 @@ def test_nothing_of_a_user_or_model_is_markup(file: Path) -> None:
     assert len(parts) > 5
     assert html.lower().count("</script") == len(parts) + 1
     assert all(re.fullmatch(r"[A-Za-z0-9+/=]+", text) for text in parts)
+
+
+def test_a_browser_that_cannot_show_the_page_says_so(chromium: Browser, file: Path) -> None:
+    page = chromium.new_page()
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(file.as_uri())
+    words = page.locator("[role=alert]").inner_text()
+    assert words.startswith("This page cannot be shown: DecompressionStream is not defined.")
+    assert "browser of 2023" in words
+    page.close()

@@ -29,7 +29,7 @@ def to_html(
     *,
     max_megabytes: float = 8.0,
     attention: bool = True,
-    classes: Iterable[int | str] = (),
+    classes: int | str | Iterable[int | str] = (),
     theme: Theme = "auto",
     title: str | None = None,
 ) -> ExportedPage:
@@ -55,7 +55,7 @@ def to_html(
     attention : bool
         Whether the attention matrices of all heads are in it; without them there is that of the
         selected token and of the class token.
-    classes : iterable of int or str
+    classes : int, str, or iterable of these
         Classes that can be explained beside the shown one. Each takes as long as a new widget.
     theme : {"auto", "light", "dark"}
         By default that of the reader's system.
@@ -110,16 +110,16 @@ def page_bytes(
     *,
     max_megabytes: float = 8.0,
     attention: bool = True,
-    classes: Iterable[int | str] = (),
+    classes: int | str | Iterable[int | str] = (),
     theme: Theme = "auto",
     title: str | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """The page as bytes, and what it has no room for."""
     _check(widgets, theme, max_megabytes)
     sessions = list({id(widget.session): widget.session for widget in widgets}.values())
-    classes = list(classes)
+    wanted = [classes] if isinstance(classes, int | str) else list(classes)
     held = [
-        held_by(session, [w for w in widgets if w.session is session], classes, attention)
+        held_by(session, [w for w in widgets if w.session is session], wanted, attention)
         for session in sessions
     ]
     title = title or ", ".join(dict.fromkeys(_title(session) for session in sessions))
@@ -132,7 +132,8 @@ def page_bytes(
     def built(parts: Mapping[int, str]) -> bytes:
         start = part({"sessions": [each.known() for each in first], "widgets": placed})
         stems = [widget.stem for widget in widgets]
-        return document(title, theme, stems, {0: start, **parts}, len(widgets)).encode()
+        text = document(title, theme, stems, {0: start, **parts}, len(widgets))
+        return text.encode("utf-8", "replace")  # a title may be a file's name, in no code at all
 
     size, most = len(built({})), max_megabytes * 1e6
     if size > most:

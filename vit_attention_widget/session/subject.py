@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -59,8 +60,9 @@ class Subject:
 
 
 def image_name(image: object) -> str:
-    """The file name of an image where it has one, else "image"."""
-    name = getattr(image, "filename", image)
-    if isinstance(name, str):
-        return name.replace("\\", "/").rsplit("/", 1)[-1]
-    return getattr(image, "name", "") or "image"
+    """The file name of an image where it has one, in letters that can be sent, else "image"."""
+    name = getattr(image, "filename", getattr(image, "name", image))
+    if not isinstance(name, str | os.PathLike):
+        return "image"
+    last = os.fsdecode(name).replace("\\", "/").rsplit("/", 1)[-1]
+    return last.encode("utf-8", "replace").decode() or "image"

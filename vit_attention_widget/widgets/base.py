@@ -219,7 +219,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         *,
         max_megabytes: float = 8.0,
         attention: bool = True,
-        classes: Iterable[int | str] = (),
+        classes: int | str | Iterable[int | str] = (),
         theme: Theme = "auto",
         title: str | None = None,
     ) -> ExportedPage:
