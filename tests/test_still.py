@@ -185,6 +185,7 @@ def test_every_result_shows_a_picture_or_a_table_in_a_cell() -> None:
         vaw.logit_lens(trace),
     ]
     tables = [
+        trace,
         vaw.pruning_curve(trace, order="taylor"),
         vaw.partial_pruning(trace, layer=0, head=1),
         vaw.image_overview(model, images, metric="taylor"),

@@ -20,6 +20,7 @@ from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.output_kind import probabilities
 from ..models.token_layout import TokenLayout
+from ..results.html import block, table
 from ..targets import Target
 from ..targets.user_target import TargetLike, resolve
 from .block_rows import BlockRows
@@ -34,6 +35,9 @@ Selection: TypeAlias = (
     SupportsIndex | slice | Sequence[SupportsIndex] | NDArray[np.integer] | Tensor | None
 )
 """One index, several, a slice, or None for all."""
+
+_LIKELY = 5
+"""So many classes of each image are shown in a notebook."""
 
 
 class Trace:
@@ -80,6 +84,18 @@ class Trace:
             f"{self.tokens.rows} x {self.tokens.cols} patches, target {self.target.name!r}, "
             f"images {self.preparation}>"
         )
+
+    def _repr_html_(self) -> str:
+        """The likeliest classes of each image, as a notebook shows them."""
+        vit, rows = self.model, list[tuple[int, str, float]]()
+        if vit.has_classes:
+            for image, said in enumerate(self.probabilities.detach().cpu()):
+                best = said.topk(min(_LIKELY, len(said)))
+                pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                rows += [(image, vit.class_name(index), value) for index, value in pairs]
+        names = ("image", "class", "value" if vit.output == "value" else "probability")
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+        return block(repr(self), table(columns) if columns else "")
 
     @property
     def model(self) -> VisionTransformer:
