@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch._decomp import core_aten_decompositions
@@ -154,13 +155,16 @@ def _write(
     path: Path,
     several: dict[int, Dim] | None = None,
 ) -> None:
-    torch.onnx.export(
+    program = torch.onnx.export(
         graph.eval(),
         tuple(inputs.values()),
-        path,
         input_names=list(inputs),
         output_names=list(outputs),
         dynamic_shapes=None if several is None else (several,) * len(inputs),
-        external_data=False,
         verbose=False,
     )
+    assert program is not None
+    model = program.model_proto
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]  # where in which file of this machine each came from
+    onnx.save(model, path)

@@ -20,6 +20,8 @@ from safetensors.numpy import load
 import vit_attention_widget as vaw
 from live.build import build, scenes
 
+from .test_accessibility import AXE
+
 pytestmark = pytest.mark.browser
 
 SCENE = 4
@@ -29,7 +31,10 @@ CLOSE = 1e-4
 IN_TIME = 300
 """Milliseconds from pruning a head to the decision without it."""
 
-ARRAYS = ("_maps", "_importance_data", "_importance_before", "_strength_data", "_layer_decisions")
+ARRAYS = (
+    "_maps", "_importance_data", "_importance_before", "_strength_data", "_strength_set",
+    "_layer_decisions",
+)  # fmt: skip
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -134,6 +139,7 @@ def session() -> Iterator[vaw.Session]:
     session.pruned_heads = PRUNED
     session.method = "occlusion"
     session.measure_strength()
+    session.measure_strength_of_set()
     session.read_out_layers()
     session.wait()
     session.compare_maps("classes", "legrad")
@@ -173,6 +179,7 @@ def test_equals_python(live: Live, session: vaw.Session) -> None:
     live.select(target=STAR, method="occlusion")
     live.select(pruned_heads=PRUNED, _history={"pruned": PRUNED, "undo": [], "redo": []})
     live.ask("strength")
+    live.ask("strength_set")
     live.ask("layer_decisions")
     for name in ARRAYS:
         _compared(live, session, name)
@@ -210,8 +217,18 @@ def test_what_needs_python_says_so(live: Live) -> None:
     assert said == "Patterns are not learned here. Needs Python: pip install vit-attention-widget."
     assert not live.page.evaluate("live.kernel.follows({ method: 'integrated_gradients' })")
     assert live.page.locator("[role=alert]").first.inner_text().startswith("There is no")
+    assert not live.page.evaluate("live.kernel.follows({ selected_image: -1 })")
     live.select(method="daam")
     assert live.trait("status")["error"] is None
+
+
+def test_accessible(live: Live) -> None:
+    live.page.evaluate(f"() => {{ {AXE.read_text('utf-8')} }}")
+    violations = live.page.evaluate(
+        """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+          .map(({ id, nodes }) => `${id}: ${nodes[0].target.flat().at(-1)}`)"""
+    )
+    assert violations == []
 
 
 def test_pruning_decides_in_time(live: Live) -> None:
@@ -259,3 +276,5 @@ def test_a_drawing_is_looked_at(live: Live) -> None:
     page.locator("[data-testid=set-2]").click()
     live.until("live.session.traits._brought.shown === -1")
     live.idle()
+    live.select(selected_image=-1)
+    live.until("live.session.traits._model_info.image_name === 'drawing'")

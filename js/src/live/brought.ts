@@ -32,7 +32,12 @@ export class Brought {
     return true;
   }
 
-  async again(index: number): Promise<void> {
+  get any(): boolean {
+    return this.pictures.length > 0;
+  }
+
+  /** Shows one of the pictures again, by default the last. */
+  async again(index = this.pictures.length - 1): Promise<void> {
     if (!this.pictures[index]) throw new Error(`There is no picture ${index}.`);
     await this.show(index);
   }

@@ -9,7 +9,7 @@ import { scenePicture } from "./pictures";
 import type { LiveSession } from "./session";
 import type { Studies } from "./studies";
 import { encode, floats } from "./tensors";
-import { Trace } from "./trace";
+import type { Trace } from "./trace";
 
 const LIKELY = 5;
 
@@ -91,9 +91,7 @@ async function itemsOf(
     }
   } else if (of === "images") {
     for (const [key, label] of session.scenes.labels.entries()) {
-      const { input } = scenePicture(session.scenes, key);
-      const forward = await session.network.forward({ input, masked: trace.masked });
-      const one = new Trace(session.network, size, input, trace.masked, forward);
+      const one = await session.pass(scenePicture(session.scenes, key), trace.masked);
       const map = await last(one, method, label);
       items.push({ name: `image ${key}`, key, note: className(info, label), map });
     }

@@ -12,7 +12,7 @@ import type { Network } from "./network";
 import type { Size } from "./passes";
 import { png, type Scenes, scenePicture } from "./pictures";
 import { LiveSession } from "./session";
-import { strength } from "./strength";
+import { strength, strengthOfSet } from "./strength";
 import { Studies } from "./studies";
 
 const NEEDS_PYTHON = "Needs Python: pip install vit-attention-widget.";
@@ -21,7 +21,6 @@ const NEEDS_PYTHON = "Needs Python: pip install vit-attention-widget.";
 const ONLY_PYTHON: Partial<Record<Method, string>> = {
   partial: "A head can be masked here as a whole only.",
   curve: "Curves of ever more heads are not drawn here.",
-  strength_set: "Heads are not measured over many pictures here.",
   overview: "Pictures are not laid out here.",
   prompts: "This model knows its own classes only.",
   score_map: "Maps are not scored here.",
@@ -56,19 +55,30 @@ export class LiveKernel implements PageKernel {
     this.look("loading the model");
   }
 
-  follows({ method }: Partial<Selected>): boolean {
-    if (method === undefined || method in METHODS || method === "occlusion") return true;
-    const label = this.session.info.methods.find(({ key }) => key === method)?.label ?? method;
-    const message = `There is no ${label} in this page.`;
-    this.session.say({ error: { message, hint: NEEDS_PYTHON, details: "" } });
-    return false;
+  follows(changes: Partial<Selected>): boolean {
+    const problem = this.problem(changes);
+    if (problem) this.session.say({ error: { details: "", ...problem } });
+    return problem === null;
+  }
+
+  /** What stands in the way of a selection. */
+  private problem({ method, selected_image: image }: Partial<Selected>) {
+    if (method !== undefined && !(method in METHODS) && method !== "occlusion") {
+      const label = this.session.info.methods.find(({ key }) => key === method)?.label ?? method;
+      return { message: `There is no ${label} in this page.`, hint: NEEDS_PYTHON };
+    }
+    if (image === -1 && !this.brought.any) {
+      return { message: "No picture was brought here yet.", hint: "Draw something, or drop one." };
+    }
+    return null;
   }
 
   select(changes: Partial<Selected>): void {
     const { session } = this;
     if (changes.target !== undefined) session.followsPrediction = changes.target === null;
     const { selected_image: image } = changes;
-    if (image !== undefined && image >= 0) this.open(image);
+    if (image === -1) this.turn(() => this.brought.again());
+    else if (image !== undefined) this.turn(() => this.open(image));
     else if (changes.target !== undefined) this.look("another class");
     else if (changes.pruned_heads) this.look("without these heads");
     else if (changes.method === "occlusion") this.look("explaining by occlusion");
@@ -88,12 +98,15 @@ export class LiveKernel implements PageKernel {
     throw new Error(`${ONLY_PYTHON[method] ?? "This is not done here."} ${NEEDS_PYTHON}`);
   }
 
-  private async open(image: number): Promise<void> {
-    const picture = scenePicture(this.session.scenes, image);
-    await this.session.turnTo(picture, {
+  private open(image: number): Promise<void> {
+    return this.session.turnTo(scenePicture(this.session.scenes, image), {
       selected_image: image,
       _brought: { ...this.session.values._brought, shown: -1 },
     });
+  }
+
+  private async turn(to: () => Promise<void>): Promise<void> {
+    await to();
     this.look("another picture");
   }
 
@@ -127,9 +140,13 @@ export class LiveKernel implements PageKernel {
       image: ({ index }) => png(scenePicture(session.scenes, index)),
       strength: async () => {
         const trace = await session.ready();
-        return publish({
-          _strength_data: strength(trace, session.info.image_width / trace.size.cols),
-        });
+        return publish({ _strength_data: strength(trace, session.patch) });
+      },
+      strength_set: async () => {
+        const { labels } = session.scenes;
+        const passes = labels.map((_, i) => session.pass(scenePicture(session.scenes, i), []));
+        const traces = await Promise.all(passes);
+        return publish({ _strength_set: strengthOfSet(traces, session.patch) });
       },
       layer_decisions: async () => {
         const trace = await session.ready();
@@ -160,8 +177,7 @@ export class LiveKernel implements PageKernel {
         return null;
       },
       brought_picture: async ({ index }) => {
-        await brought.again(index);
-        this.look("another picture");
+        await this.turn(() => brought.again(index));
         return null;
       },
       cancel_job: async () => {

@@ -54,6 +54,11 @@ export class LiveSession {
     return this.values._model_info as ModelInfo;
   }
 
+  /** Side of a patch in pixels. */
+  get patch(): number {
+    return this.info.image_width / this.size.cols;
+  }
+
   get shown(): Trace | null {
     return this.pruned ?? this.whole;
   }
@@ -106,13 +111,13 @@ export class LiveSession {
   async trace(still: Still): Promise<boolean> {
     const { values, picture } = this;
     const started = performance.now();
-    const whole = this.whole ?? (await this.pass([]));
+    const whole = this.whole ?? (await this.pass(picture, []));
     if (picture !== this.picture) return false;
     this.whole = whole;
     if (!still()) return false;
     const heads = values.pruned_heads;
     const same = `${this.pruned?.masked}` === `${heads}`;
-    const pruned = heads.length === 0 ? null : same ? this.pruned : await this.pass(heads);
+    const pruned = heads.length === 0 ? null : same ? this.pruned : await this.pass(picture, heads);
     if (!still()) return false;
     this.pruned = pruned;
     const predicted = best(whole.forward.logits, 1)[0] ?? 0;
@@ -131,9 +136,8 @@ export class LiveSession {
     return true;
   }
 
-  /** A trace of the picture without some heads. */
-  private async pass(masked: readonly Head[]): Promise<Trace> {
-    const { input } = this.picture;
+  /** A trace of a picture without some heads. */
+  async pass({ input }: Picture, masked: readonly Head[]): Promise<Trace> {
     const forward = await this.network.forward({ input, masked });
     return new Trace(this.network, this.size, input, masked, forward);
   }

@@ -1,12 +1,24 @@
 // How far heads attend, as in `vit_attention_widget/strength/`.
 
-import type { StrengthTensors } from "../protocol/schema";
+import type { StrengthOfSet, StrengthTensors } from "../protocol/schema";
 import { at, total } from "./numbers";
 import { encode, floats } from "./tensors";
 import type { Trace } from "./trace";
 
 /** `patch` is the side of a patch in pixels. */
-export function strength(trace: Trace, patch: number): DataView {
+export const strength = (trace: Trace, patch: number): DataView => encode(measured(trace, patch));
+
+/** The entropies of traces of several pictures. */
+export function strengthOfSet(traces: Trace[], patch: number): DataView {
+  const entropies = traces.map((trace) => measured(trace, patch).entropy);
+  const all = entropies.flatMap(({ data }) => [...data]);
+  const tensors: StrengthOfSet = {
+    entropy: floats([traces.length, ...(entropies[0]?.shape ?? [])], all),
+  };
+  return encode(tensors);
+}
+
+function measured(trace: Trace, patch: number): StrengthTensors {
   const { layers, heads, tokens, rows, cols } = trace.size;
   const hops = Math.max(rows, cols);
   const count = layers * heads;
@@ -55,7 +67,7 @@ export function strength(trace: Trace, patch: number): DataView {
     toClass[i] = seen / n;
   }
   const shape = [layers, heads];
-  const tensors: StrengthTensors = {
+  return {
     profile: floats([...shape, hops], profile),
     entropy: floats(shape, entropy),
     distance: floats(shape, distance),
@@ -63,5 +75,4 @@ export function strength(trace: Trace, patch: number): DataView {
     class_to_patches: floats(shape, toPatches),
     patches_to_class: floats(shape, toClass),
   };
-  return encode(tensors);
 }
