@@ -96,7 +96,7 @@ def test_heads_that_take_over_are_named() -> None:
 @pytest.mark.parametrize("by_folder", [False, True])
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, by_folder: bool) -> None:
     whole = vaw.head_interactions(MODEL, INPUTS, TARGET, max_batch=4)
-    more: dict[str, Any] = {"resume": tmp_path / "run"} if by_folder else {}
+    more: dict[str, Any] = {"store": tmp_path / "run"} if by_folder else {}
 
     def stop(fraction: float, label: str) -> None:
         if fraction > 0.8:

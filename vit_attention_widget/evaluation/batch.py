@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from ..errors import JobCancelled, ParameterError, VitAttentionError
 from ..explainers.by_name import Explainer, explain
 from ..models import VisionTransformer
 from ..models.head_index import Heads
-from ..support.progress import Progress, over_images, part_of
+from ..support.progress import Progress, no_progress, over_images, part_of
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .baselines import BASELINES, center, random
@@ -24,6 +26,24 @@ from .occlusion import Occluder
 from .result import Evaluation, Part
 
 __all__ = ["Evaluator"]
+
+
+@dataclass(frozen=True)
+class OfBatches:
+    """Measures batches of images; see :class:`~..runs.kept.Measure`."""
+
+    evaluator: Evaluator
+    head_mask: Heads
+
+    def __call__(
+        self, vit: VisionTransformer, report: Progress, batch: Batch, before: Evaluation | None
+    ) -> Iterator[Evaluation]:
+        """Evaluate a batch."""
+        return self.evaluator.evaluate_batch(vit, self.head_mask, batch, before)
+
+    def alone(self, batch: Batch) -> OfBatches:
+        """The same for one batch, elsewhere."""
+        return OfBatches(self.evaluator.alone(batch), self.head_mask)
 
 
 class Evaluator:
@@ -197,9 +217,7 @@ class Evaluator:
         """Objects and pixels that count, [batch, height, width]; the masks are used up."""
         if self.masks is None:
             return None
-        passed = first - self._masks_taken  # masks of images that were evaluated before
-        masks = next_masks(self.masks, passed + len(images))[passed:]
-        self._masks_taken = first + len(images)
+        masks = self._masks_of(self.masks, first, len(images))
         if not any(column.metric.needs_masks for column in self.columns):
             return None
         placed = [
@@ -208,6 +226,20 @@ class Evaluator:
         ]
         objects, counted = zip(*placed, strict=True)
         return torch.stack(objects), torch.stack(counted)
+
+    def _masks_of(self, masks: Iterator[MaskLike], first: int, count: int) -> list[MaskLike]:
+        passed = first - self._masks_taken  # masks of images that were evaluated before
+        self._masks_taken = first + count
+        return next_masks(masks, passed + count)[passed:]
+
+    def alone(self, batch: Batch) -> Evaluator:
+        """What evaluates one batch elsewhere, with its masks; they are used up here."""
+        other = copy.copy(self)
+        other.progress = no_progress
+        if self.masks is not None:
+            other.masks = iter(self._masks_of(self.masks, batch.first, len(batch)))
+            other._masks_taken = batch.first
+        return other
 
     def _maps(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from ..errors import ImageError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_mask
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import in_batches, measured
+from ..runs.kept import measured
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike, reporting
@@ -28,7 +30,7 @@ from ..targets.user_target import TargetLike
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.trace import Trace
 from .baselines import methods_without_baselines
-from .batch import Evaluator
+from .batch import Evaluator, OfBatches
 from .columns import requested_columns
 from .fill import Fill
 from .maps import Interpolation, Unit
@@ -72,6 +74,7 @@ def evaluate_steps(
     max_batch: int | None = None,
     start: Evaluation | None = None,
     store: str | Path | None = None,
+    executor: Executor | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
@@ -82,7 +85,7 @@ def evaluate_steps(
     columns = requested_columns(metrics, fill, steps, unit, have_masks=masks is not None)
     explainers = methods_without_baselines(methods)
     if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, head_mask=head_mask)
+        check_nothing_beside_trace(images=images, head_mask=head_mask, executor=executor)
         images = model_or_trace.inputs
     elif images is None:
         raise ImageError("There are no images: give evaluate(model, images), or a trace.")
@@ -131,8 +134,9 @@ def evaluate_steps(
             else:
                 vit = with_names_of(images, vit)
                 size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
-                batch_measure = partial(evaluator.evaluate_batch, vit, check_mask(vit, head_mask))
-                run = in_batches(batches(images, target, size), batch_measure, kept)
+                of_batches = OfBatches(evaluator, check_mask(vit, head_mask))
+                read, total = batches(images, target, size), count_images(images)
+                run = in_batches(read, of_batches, kept, vit, report, executor, total)
             for evaluation in kept.each(run):
                 if not evaluation.parts[-1].methods_left:
                     yield evaluation
@@ -208,6 +212,10 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
     store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
+    executor : Executor, optional
+        What computes the batches: one of ``concurrent.futures``, or Dask's
+        ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
+        paths, and load the model once. Without it all is computed here.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

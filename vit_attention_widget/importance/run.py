@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from ..data.reader import Batch, batches
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import Kept, in_batches, measured
+from ..runs.kept import Kept, measured
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
@@ -61,6 +63,7 @@ def head_importance_steps(
     max_batch: int | None = None,
     start: HeadImportance | None = None,
     store: str | Path | None = None,
+    executor: Executor | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadImportance]:
     """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
@@ -82,7 +85,9 @@ def head_importance_steps(
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
     if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
+        check_nothing_beside_trace(
+            images=images, target=target, head_mask=head_mask, executor=executor
+        )
         vit, count = model_or_trace.model, model_or_trace.batch_size
         total: int | None = count
         mask = model_or_trace.head_mask
@@ -105,7 +110,7 @@ def head_importance_steps(
             measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
             run = measured(measure, 0, model_or_trace.inputs, kept)
         else:
-            run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept)
+            run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept, executor)
         yield from kept.each(run)
 
 
@@ -118,24 +123,36 @@ def _of_images(
     max_batch: int | None,
     progress: Progress,
     kept: Kept[HeadImportance, HeadImportance],
+    executor: Executor | None,
 ) -> Iterator[None]:
     """A few images at a time."""
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total = count_images(images)
+    measure = partial(_of_batch, metrics, mask, max_batch, total)
+    read = batches(images, target, at_once)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total)
 
-    def measure(batch: Batch, before: HeadImportance | None) -> Iterator[HeadImportance]:
-        report = over_images(progress, batch.first, len(batch), total)
-        for trace, part in traced_batch(
-            vit,
-            batch,
-            head_mask=mask,
-            gradients="taylor" in metrics,
-            progress=report if metrics == ("taylor",) else no_progress,
-        ):
-            whole = before if len(part) == len(batch) else None
-            yield from steps_of_trace(trace, metrics, max_batch, report, whole)
 
-    yield from in_batches(batches(images, target, at_once), measure, kept)
+def _of_batch(
+    metrics: tuple[Metric, ...],
+    mask: Heads,
+    max_batch: int | None,
+    total: int | None,
+    vit: VisionTransformer,
+    progress: Progress,
+    batch: Batch,
+    before: HeadImportance | None,
+) -> Iterator[HeadImportance]:
+    report = over_images(progress, batch.first, len(batch), total)
+    for trace, part in traced_batch(
+        vit,
+        batch,
+        head_mask=mask,
+        gradients="taylor" in metrics,
+        progress=report if metrics == ("taylor",) else no_progress,
+    ):
+        whole = before if len(part) == len(batch) else None
+        yield from steps_of_trace(trace, metrics, max_batch, report, whole)
 
 
 def _joined(
@@ -256,6 +273,10 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
     store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
+    executor : Executor, optional
+        What computes the batches: one of ``concurrent.futures``, or Dask's
+        ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
+        paths, and load the model once. Without it all is computed here.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +19,9 @@ from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import Kept, in_batches
+from ..runs.kept import Kept
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, part_of, reporting
@@ -59,6 +62,7 @@ def image_overview_steps(
     max_batch: int | None = None,
     start: ImageOverview | None = None,
     store: str | Path | None = None,
+    executor: Executor | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[ImageOverview]:
     """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
@@ -98,7 +102,9 @@ def image_overview_steps(
         keeping(lambda: laid_out[0] if laid_out else kept.gained()),
     ):
         try:
-            yield from kept.each(_of_images(vit, images, target, metric, max_batch, report, kept))
+            yield from kept.each(
+                _of_images(vit, images, target, metric, max_batch, report, kept, executor)
+            )
         except Exception as error:
             overview = kept.gained()
             if overview is not None and not is_stop(error):
@@ -117,16 +123,27 @@ def _of_images(
     max_batch: int | None,
     progress: Progress,
     kept: Kept[ImageOverview, ImageOverview],
+    executor: Executor | None,
 ) -> Iterator[None]:
     """A few images at a time."""
     total = count_images(images)
     progress = part_of(progress, 0.0, _MEASURING)
+    measure = partial(_of_batch, metric, max_batch, total)
+    read = batches(images, target, _AT_ONCE)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total)
 
-    def measure(batch: Batch, before: ImageOverview | None) -> Iterator[ImageOverview]:
-        report = over_images(progress, batch.first, _AT_ONCE, total)
-        yield from _measured(vit, batch, metric, max_batch, report)
 
-    yield from in_batches(batches(images, target, _AT_ONCE), measure, kept)
+def _of_batch(
+    metric: Metric,
+    max_batch: int | None,
+    total: int | None,
+    vit: VisionTransformer,
+    progress: Progress,
+    batch: Batch,
+    before: ImageOverview | None,
+) -> Iterator[ImageOverview]:
+    report = over_images(progress, batch.first, _AT_ONCE, total)
+    yield from _measured(vit, batch, metric, max_batch, report)
 
 
 def _checked(start: ImageOverview | None, metric: Metric) -> list[ImageOverview]:
@@ -228,6 +245,10 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
     store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
+    executor : Executor, optional
+        What computes the batches: one of ``concurrent.futures``, or Dask's
+        ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
+        paths, and load the model once. Without it all is computed here.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +139,7 @@ class AttentionPatterns(Unfinished):
         *,
         start: CollectedHeads | None = None,
         store: str | Path | None = None,
+        executor: Executor | None = None,
         progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
@@ -154,6 +156,10 @@ class AttentionPatterns(Unfinished):
         store : str or Path, optional
             A folder, in which the heads are written as they are collected. The same call goes on
             from it, also after the process was killed; learning begins anew, with the same result.
+        executor : Executor, optional
+            What computes the batches: one of ``concurrent.futures``, or Dask's
+            ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given
+            as paths, and load the model once. Without it all is computed here.
         progress : callable or bool, optional
             True for a progress bar, or a function of (fraction, label); it may raise
             :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
@@ -189,7 +195,9 @@ class AttentionPatterns(Unfinished):
             collecting = part_of(report, 0, _COLLECTING)
             error: Exception | None = None
             try:
-                collected = kept.after(collect_heads(model_or_trace, images, kept, collecting))
+                collected = kept.after(
+                    collect_heads(model_or_trace, images, kept, collecting, executor)
+                )
             except Exception as stopped:
                 if is_stop(stopped) or kept.gained() is None:
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,8 +18,10 @@ from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.named_values import Variable
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
-from ..runs.kept import Kept, in_batches, measured
+from ..runs.batches import in_batches
+from ..runs.kept import Kept, measured
 from ..support.progress import Progress
+from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 from .family_spec import FamilyName
@@ -127,24 +130,33 @@ def collect_heads(
     images: ImagesLike | None,
     kept: Kept[CollectedHeads, CollectedHeads],
     progress: Progress,
+    executor: Executor | None = None,
 ) -> Iterator[None]:
     """Collect the heads of all images that are not kept yet; yields after every few."""
     traces = [model_or_traces] if isinstance(model_or_traces, Trace) else model_or_traces
     if isinstance(traces, list | tuple):
+        check_nothing_beside_trace(executor=executor)
         if images is not None:
             raise ParameterError("Images were given beside traces, which have their own.")
         yield from _of_traces(traces, kept, progress)
         return
     vit, total = describe(traces), count_images(images)
+    read, measure = batches(images, None, _AT_ONCE), partial(_of_batch, total)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total)
 
-    def measure(batch: Batch, before: CollectedHeads | None) -> Iterator[CollectedHeads]:
-        first = batch.first
-        for inputs in batch.inputs_by_size(vit):
-            progress(first / total if total else 0.0, f"looking at image {first}")
-            yield CollectedHeads.of_trace(trace(vit, inputs, gradients=False))
-            first += len(inputs)
 
-    yield from in_batches(batches(images, None, _AT_ONCE), measure, kept)
+def _of_batch(
+    total: int | None,
+    vit: VisionTransformer,
+    progress: Progress,
+    batch: Batch,
+    before: CollectedHeads | None,
+) -> Iterator[CollectedHeads]:
+    first = batch.first
+    for inputs in batch.inputs_by_size(vit):
+        progress(first / total if total else 0.0, f"looking at image {first}")
+        yield CollectedHeads.of_trace(trace(vit, inputs, gradients=False))
+        first += len(inputs)
 
 
 def _of_traces(

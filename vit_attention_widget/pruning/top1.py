@@ -19,10 +19,10 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..models.output_kind import picks
 from ..results.unfinished import warn_if_stopped
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import in_batches
 from ..runs.manifest import manifest
-from ..support.progress import ProgressLike, reporting
+from ..support.progress import Progress, ProgressLike, reporting
 from ..support.steps import last_known
 from ..support.stopped import keeping
 from ..tracing.checks.classes import classes_as_seen
@@ -115,7 +115,9 @@ def _steps(
     )
     with reporting(progress) as report, keeping(kept.gained):
 
-        def measure(batch: Batch, before: Decided | None) -> Iterator[Decided]:
+        def measure(
+            _: VisionTransformer, report: Progress, batch: Batch, before: Decided | None
+        ) -> Iterator[Decided]:
             nonlocal vit
             inputs, target = batch.prepared(vit)
             with evaluating(vit.model), torch.no_grad(), masked_heads(vit, mask):
@@ -126,7 +128,8 @@ def _steps(
             done = batch.first + len(inputs)
             report(min(1.0, done / total) if total else 0.0, f"deciding on {done} images")
 
-        yield kept.after(in_batches(batches(images, labels, _AT_ONCE), measure, kept))
+        read = batches(images, labels, _AT_ONCE)
+        yield kept.after(in_batches(read, measure, kept, vit, report))
 
 
 def _parts_to_go_on_from(start: Accuracy | None) -> list[Decided]:

@@ -89,6 +89,7 @@ class _InFolder(Kept[_P, _R]):
     def __init__(self, folder: Path, of: type[_P], join: Callable[[Sequence[_P]], _R]) -> None:
         super().__init__(join)
         self._of, self._parts_in, self._chunks_in = of, folder / "parts", folder / "chunks"
+        self.folder = folder
         for made in (self._parts_in, self._chunks_in):
             made.mkdir(exist_ok=True)
         self._for_readers = ForReaders(folder, _CHUNK)
@@ -153,9 +154,8 @@ class _InFolder(Kept[_P, _R]):
         for _ in run:
             pass
         number = 0
-        while (chunk := self._read_chunk(number)) is not None and len(chunk[1]) == _CHUNK:
+        while self._gathered(number):
             number += 1
-        self._gather(number)
         return self.result()
 
     def _first_parts(self) -> Iterator[_P]:
@@ -179,6 +179,13 @@ class _InFolder(Kept[_P, _R]):
             parts, digests = self._read_chunk(number) or ([], [])
             self._looked_at = number, parts, digests
         return parts, digests
+
+    def _gathered(self, number: int) -> bool:
+        """Whether a chunk is full, once its parts were gathered."""
+        if len((self._read_chunk(number) or ([], []))[1]) == _CHUNK:
+            return True
+        self._gather(number)
+        return len((self._read_chunk(number) or ([], []))[1]) == _CHUNK
 
     def _gather(self, number: int) -> None:
         """Make one file of the parts of a chunk, as far as they are there."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
 
 from ..data.reader import Batch
 from ..errors import ParameterError
+from ..models import VisionTransformer
+from ..support.progress import Progress
 
-__all__ = ["Kept", "in_batches", "measured"]
+__all__ = ["Kept", "Measure", "Part", "measured", "unknown"]
 
 
 class Part(Protocol):
@@ -21,11 +23,27 @@ class Part(Protocol):
     def __len__(self) -> int: ...
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether all is known of them."""
 
 
 _P = TypeVar("_P", bound=Part)
 _R = TypeVar("_R")
+
+
+class Measure(Protocol[_P]):
+    """What measures images; a module's own function, with options by ``functools.partial``."""
+
+    def __call__(
+        self, vit: VisionTransformer, report: Progress, batch: Batch, before: _P | None, /
+    ) -> Iterator[_P]:
+        """Yield parts of a batch in order.
+
+        An incomplete one any number of times, then the complete one. ``before`` is an incomplete
+        part that is known of all its images, or None; ``report`` is over all images. One that
+        is not the same for every batch has a method ``alone(batch)``, which gives what is sent
+        elsewhere.
+        """
 
 
 class Kept(Generic[_P, _R]):
@@ -38,6 +56,9 @@ class Kept(Generic[_P, _R]):
     parts : sequence, optional
         Those of the first images, to go on from.
     """
+
+    folder: Path | None = None
+    """Where parts are kept on the disk."""
 
     def __init__(self, join: Callable[[Sequence[_P]], _R], parts: Sequence[_P] = ()) -> None:
         self._join, self._parts = join, dict[int, _P]()
@@ -95,20 +116,8 @@ class Kept(Generic[_P, _R]):
             first += len(part)
 
 
-def in_batches(
-    read: Iterator[Batch],
-    measure: Callable[[Batch, _P | None], Iterator[_P]],
-    kept: Kept[_P, _R],
-) -> Iterator[None]:
-    """Measure what is not kept yet; yields after each step.
-
-    Parameters
-    ----------
-    read : iterator of Batch
-    measure : callable
-        Given a batch and the incomplete part that is known of all its images, or None. Yields
-        parts of them in order: an incomplete one any number of times, then the complete one.
-    kept : Kept
+def unknown(read: Iterator[Batch], kept: Kept[_P, _R]) -> Iterator[Batch | None]:
+    """Batches of which not all is kept yet; None for images of which it is.
 
     Raises
     ------
@@ -123,12 +132,12 @@ def in_batches(
             known = max(known, kept.known_until(batch.first, batch.images))
             if known > batch.first:
                 batch = batch.part(min(known - batch.first, len(batch)), len(batch))
-                yield
+                yield None
                 continue
             before = kept.get(batch.first, batch.images)  # incomplete, if there is one
             count = len(batch) if before is None else min(len(before), len(batch))
             some = batch.part(0, min(count, kept.room(batch.first)))
-            yield from measured(partial(measure, some), some.first, some.images, kept)
+            yield some
             batch = batch.part(len(some), len(batch))
     if known > there or kept.holds(there):
         raise ParameterError(

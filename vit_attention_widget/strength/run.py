@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..results.unfinished import warn_if_stopped
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import in_batches, measured
+from ..runs.kept import measured
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_keywords
-from ..support.progress import ProgressLike, reporting
+from ..support.progress import Progress, ProgressLike, reporting
 from ..support.steps import last_of
 from ..support.stopped import keeping
 from ..tracing.model_or_trace import check_nothing_beside_trace, masks_of
@@ -47,6 +49,7 @@ def attention_strength_steps(
     renormalize: bool = True,
     start: AttentionStrength | None = None,
     store: str | Path | None = None,
+    executor: Executor | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
@@ -65,24 +68,31 @@ def attention_strength_steps(
     )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
-            check_nothing_beside_trace(images=images)
+            check_nothing_beside_trace(images=images, executor=executor)
             one = partial(_once, model_or_trace, renormalize)
             run = measured(one, 0, model_or_trace.inputs, kept)
         else:
             if images is None:
                 raise ImageError("There are no images: give a model and images, or a trace alone.")
 
-            def measure(
-                batch: Batch, before: AttentionStrength | None
-            ) -> Iterator[AttentionStrength]:
-                unlabeled = replace(batch, target=None)
-                for trace, part in traced_batch(vit, unlabeled, gradients=False):
-                    yield _of_trace(trace, renormalize)
-                    done = part.first + len(part)
-                    report(min(1.0, done / total) if total else 0.0, f"measured {done} images")
-
-            run = in_batches(batches(images, None, _AT_ONCE), measure, kept)
+            measure = partial(_of_batch, renormalize, total)
+            read = batches(images, None, _AT_ONCE)
+            run = in_batches(read, measure, kept, vit, report, executor, total)
         yield kept.after(run)
+
+
+def _of_batch(
+    renormalize: bool,
+    total: int | None,
+    vit: VisionTransformer,
+    report: Progress,
+    batch: Batch,
+    before: AttentionStrength | None,
+) -> Iterator[AttentionStrength]:
+    for trace, part in traced_batch(vit, replace(batch, target=None), gradients=False):
+        yield _of_trace(trace, renormalize)
+        done = part.first + len(part)
+        report(min(1.0, done / total) if total else 0.0, f"measured {done} images")
 
 
 def _once(
@@ -144,6 +154,10 @@ def attention_strength(strength: AttentionStrength) -> AttentionStrength:
     store : str or Path, optional
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
+    executor : Executor, optional
+        What computes the batches: one of ``concurrent.futures``, or Dask's
+        ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
+        paths, and load the model once. Without it all is computed here.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

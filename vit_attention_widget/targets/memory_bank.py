@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,10 +20,12 @@ from ..models.class_names import ClassNamesLike, class_names_of, read_class_name
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.files import reading
 from ..results.unfinished import Unfinished, warn_if_stopped
+from ..runs.batches import in_batches
 from ..runs.folder import kept_in
-from ..runs.kept import Kept, in_batches
+from ..runs.kept import Kept
 from ..runs.manifest import manifest
 from ..support.deprecation import renamed_attribute, renamed_keywords
+from ..support.progress import Progress, no_progress
 from ..support.steps import last_known
 from ..support.stopped import keeping
 from . import bank_file
@@ -143,6 +147,7 @@ class MemoryBank(Unfinished):
         batch_size: int = 16,
         start: MemoryBank | None = None,
         store: str | Path | None = None,
+        executor: Executor | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
         """Run a model on labeled images and keep what it makes of them.
@@ -168,6 +173,10 @@ class MemoryBank(Unfinished):
         store : str or Path, optional
             A folder, in which what is computed is written as it is computed. The same call goes on
             from it, also after the process was killed.
+        executor : Executor, optional
+            What computes the batches: one of ``concurrent.futures``, or Dask's
+            ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given
+            as paths, and load the model once. Without it all is computed here.
         progress : callable, optional
             Called with (fraction in [0, 1], label) after each batch; the fraction is 0 while the
             number of images is not known. It may raise
@@ -218,7 +227,7 @@ class MemoryBank(Unfinished):
         kept = kept_in(
             store, Remembered, bank, before, lambda: manifest("MemoryBank.fit", vit, labels=labels)
         )
-        fitted = last_known(_steps(vit, pairs, batch_size, total, kept, progress))
+        fitted = last_known(_steps(vit, pairs, batch_size, total, kept, progress, executor))
         warn_if_stopped(fitted, "The memory bank")
         return fitted
 
@@ -375,14 +384,22 @@ def _steps(
     total: int | None,
     kept: Kept[Remembered, MemoryBank],
     progress: Callable[[float, str], None] | None,
+    executor: Executor | None,
 ) -> Iterator[MemoryBank]:
     """The bank in one step; what ends it early has what there was by then."""
-
-    def measure(batch: Batch, before: Remembered | None) -> Iterator[Remembered]:
-        yield remembered(vit, batch)
-        done = batch.first + len(batch)
-        if progress is not None:
-            progress(done / total if total else 0.0, "remembering images")
-
+    report = no_progress if progress is None else progress
+    read, measure = batches(pairs, None, batch_size), partial(_of_batch, total)
     with keeping(kept.gained):
-        yield kept.after(in_batches(batches(pairs, None, batch_size), measure, kept))
+        yield kept.after(in_batches(read, measure, kept, vit, report, executor, total))
+
+
+def _of_batch(
+    total: int | None,
+    vit: VisionTransformer,
+    report: Progress,
+    batch: Batch,
+    before: Remembered | None,
+) -> Iterator[Remembered]:
+    yield remembered(vit, batch)
+    done = batch.first + len(batch)
+    report(done / total if total else 0.0, "remembering images")

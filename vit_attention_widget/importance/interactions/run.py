@@ -15,8 +15,9 @@ from ...errors import ParameterError
 from ...models import VisionTransformer, describe
 from ...models.head_index import Heads, HeadsLike, check_mask, check_pairs, head_pairs
 from ...results.unfinished import warn_if_stopped
+from ...runs.batches import in_batches
 from ...runs.folder import kept_in
-from ...runs.kept import Kept, in_batches, measured
+from ...runs.kept import Kept, measured
 from ...runs.manifest import manifest
 from ...support.progress import Progress, ProgressLike, over_images, reporting
 from ...support.steps import last_of
@@ -47,7 +48,7 @@ def head_interactions_steps(
     head_mask: HeadsLike | None = None,
     max_batch: int | None = None,
     start: HeadInteractions | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadInteractions]:
     """:func:`head_interactions`, step by step: yields what is known after each head."""
@@ -66,7 +67,7 @@ def head_interactions_steps(
         mask, total, aim = check_mask(vit, head_mask), count_images(images), target
     gone = _gone(vit, heads, mask)
     kept = kept_in(
-        resume,
+        store,
         HeadInteractions,
         lambda parts: _joined(parts, total),
         _parts_to_go_on_from(start, gone, metric),
@@ -83,8 +84,7 @@ def head_interactions_steps(
             run = measured(measure, 0, model_or_trace.inputs, kept)
         else:
             run = _of_images(vit, images, target, gone, metric, mask, max_batch, report, kept)
-        for _ in run:
-            yield kept.result()
+        yield from kept.each(run)
 
 
 def _of_images(
@@ -100,16 +100,26 @@ def _of_images(
 ) -> Iterator[None]:
     """A few images at a time."""
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    total = count_images(images)
+    measure = partial(_of_batch, gone, metric, mask, max_batch, count_images(images))
+    yield from in_batches(batches(images, target, at_once), measure, kept, vit, progress)
 
-    def measure(batch: Batch, before: HeadInteractions | None) -> Iterator[HeadInteractions]:
-        report = over_images(progress, batch.first, len(batch), total)
-        gradients = metric == "taylor"
-        for trace, part in traced_batch(vit, batch, head_mask=mask, gradients=gradients):
-            whole = before if len(part) == len(batch) else None
-            yield from interactions_of_trace(trace, gone, metric, max_batch, report, whole)
 
-    yield from in_batches(batches(images, target, at_once), measure, kept)
+def _of_batch(
+    gone: Sequence[Head],
+    metric: Metric,
+    mask: Heads,
+    max_batch: int | None,
+    total: int | None,
+    vit: VisionTransformer,
+    progress: Progress,
+    batch: Batch,
+    before: HeadInteractions | None,
+) -> Iterator[HeadInteractions]:
+    report = over_images(progress, batch.first, len(batch), total)
+    gradients = metric == "taylor"
+    for trace, part in traced_batch(vit, batch, head_mask=mask, gradients=gradients):
+        whole = before if len(part) == len(batch) else None
+        yield from interactions_of_trace(trace, gone, metric, max_batch, report, whole)
 
 
 def _gone(vit: VisionTransformer, heads: HeadsLike | None, mask: Heads) -> list[Head]:
@@ -189,7 +199,7 @@ def head_interactions(interactions: HeadInteractions) -> HeadInteractions:
         At most so many images run at once.
     start : HeadInteractions, optional
         What the same call computed before it was stopped; only the rest is computed.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which what is computed is written as it is computed; the same call goes on
         from it.
     progress : callable or bool, optional

@@ -1,0 +1,229 @@
+"""Batches that an executor computes: the same numbers, whatever becomes of its workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import distributed
+import pytest
+import torch
+from PIL import Image
+
+import vit_attention_widget as vaw
+from tests.faults import FUNCTIONS, TINY, images, whole
+from vit_attention_widget.errors import ImageError, ParameterError
+from vit_attention_widget.patterns.collecting import CollectedHeads, collect_heads
+from vit_attention_widget.runs import elsewhere
+from vit_attention_widget.runs.kept import Kept
+
+NAMES = ("head_importance", "evaluate", "attention_strength", "image_overview", "MemoryBank.fit")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # as workers have: sums are rounded alike
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[distributed.Client]:
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("OMP_NUM_THREADS", "1")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+
+def on_dask(client: distributed.Client) -> Executor:
+    executor: Executor = client.get_executor(pure=False, retries=2)
+    return executor
+
+
+def same(name: str, result: Any) -> None:
+    rows = FUNCTIONS[name].rows
+    torch.testing.assert_close(rows(result), rows(whole(name)), rtol=0, atol=0, equal_nan=True)
+    assert result.complete
+
+
+def run(name: str, executor: Executor, **more: Any) -> Any:
+    function = FUNCTIONS[name]
+    return function.run(TINY.build(), images(function.count), executor=executor, **more)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_threads_compute_the_same(name: str) -> None:
+    fractions: list[float] = []
+    with ThreadPoolExecutor(2) as threads:
+        same(name, run(name, threads, progress=lambda fraction, _: fractions.append(fraction)))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+
+
+def test_heads_are_pooled_the_same() -> None:
+    def collected(executor: Executor | None) -> CollectedHeads:
+        kept = Kept(lambda parts: CollectedHeads.joined(parts, 20))
+        return kept.after(collect_heads(TINY.build(), images(20), kept, lambda *_: None, executor))
+
+    with ThreadPoolExecutor(2) as threads:
+        there, here = collected(threads), collected(None)
+    assert there.n_images == 20
+    for family, pooled in here.families.items():
+        assert torch.equal(there.families[family].vectors, pooled.vectors)
+        assert torch.equal(there.families[family].heads, pooled.heads)
+
+
+@pytest.mark.slow
+class TestDask:
+    @pytest.mark.parametrize("name", ["head_importance", "evaluate", "image_overview"])
+    def test_processes_compute_the_same(self, name: str, dask: distributed.Client) -> None:
+        same(name, run(name, on_dask(dask)))
+
+    def test_masks_go_with_their_images(self, dask: distributed.Client) -> None:
+        masks = [torch.zeros(32, 32) for _ in range(5)]
+        for number, mask in enumerate(masks):
+            mask[: 4 + 4 * number, 3:20] = 1
+        asked: dict[str, Any] = {
+            "masks": masks, "methods": "rollout", "metrics": "iou_mean", "max_batch": 2,
+        }  # fmt: skip
+        expected = vaw.evaluate(TINY.build(), images(5), **asked)
+        found = vaw.evaluate(TINY.build(), images(5), **asked, executor=on_dask(dask))
+        assert torch.equal(found.values, expected.values)
+
+    def test_a_worker_loads_the_model_once(self, dask: distributed.Client) -> None:
+        def loaded() -> dict[str, int]:
+            return {name: id(vit) for name, vit in elsewhere._loaded.items()}
+
+        seen = []
+        for _ in range(2):
+            run("MemoryBank.fit", on_dask(dask))
+            seen.append(dask.run(loaded))
+        assert all(len(models) == 1 for models in seen[1].values())
+        for worker, models in seen[0].items():
+            assert models.items() <= seen[1][worker].items()
+
+    def test_of_a_worker_that_is_killed_nothing_is_lost(
+        self, dask: distributed.Client, tmp_path: Path
+    ) -> None:
+        pids = list(dask.run(os.getpid).values())[:1]
+
+        def kill(fraction: float, label: str) -> None:
+            if pids:
+                os.kill(pids.pop(), signal.SIGKILL)
+
+        result = run("head_importance", on_dask(dask), progress=kill, store=tmp_path)
+        same("head_importance", result)
+        assert not pids
+        assert not list(tmp_path.glob("*.pickle"))
+
+
+class Counting(Executor):
+    """Computes when the result is asked for; counts what waits."""
+
+    def __init__(self, error: Callable[[int], BaseException | None] = lambda _: None) -> None:
+        self.given = self.waiting = self.most = 0
+        self._error = error
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        number, executor = self.given, self
+        self.given += 1
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+
+        class Late(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                executor.waiting -= 1
+                if (error := executor._error(number)) is not None:
+                    raise error
+                return task(*args, **kwargs)
+
+        return Late()
+
+
+def test_only_some_batches_are_given_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "_AHEAD", 2)
+    executor = Counting()
+    vaw.attention_strength(TINY.build(), images(40), executor=executor)
+    assert (executor.given, executor.most) == (5, 2)
+
+
+def test_what_is_known_is_not_given(tmp_path: Path) -> None:
+    vaw.attention_strength(TINY.build(), images(16), store=tmp_path)
+    executor = Counting()
+    found = vaw.attention_strength(TINY.build(), images(40), store=tmp_path, executor=executor)
+    assert executor.given == 3
+    whole = vaw.attention_strength(TINY.build(), images(40))
+    torch.testing.assert_close(found.profile, whole.profile, rtol=0, atol=0)
+
+
+def test_a_pool_that_breaks_says_of_which_images_and_goes_on(tmp_path: Path) -> None:
+    def breaks(number: int) -> BaseException | None:
+        return BrokenExecutor("terminated abruptly") if number >= 2 else None
+
+    said = r"images 16 to 19 were computed \(BrokenExecutor: terminated abruptly"
+    with pytest.warns(UserWarning, match=said):
+        partial = run("attention_strength", Counting(breaks), store=tmp_path)
+    assert len(partial) == 16
+    executor = Counting()
+    same("attention_strength", run("attention_strength", executor, store=tmp_path))
+    assert executor.given == 1
+
+
+def test_images_that_end_each_of_dasks_workers_are_named() -> None:
+    def killed(number: int) -> BaseException | None:
+        worker: Any = SimpleNamespace(address="tcp://one")
+        return distributed.KilledWorker("task", worker, 3) if number == 1 else None
+
+    with pytest.warns(UserWarning, match="Workers ended while images 8 to 15 were computed"):
+        partial = run("attention_strength", Counting(killed))
+    assert len(partial) == 8
+
+
+def test_a_bad_picture_is_named_and_what_came_after_it_is_kept(tmp_path: Path) -> None:
+    pictures: list[Any] = [Image.new("RGB", (32, 32), (number, 0, 0)) for number in range(24)]
+    bad = [*pictures[:3], "no such picture.png", *pictures[4:]]
+    with (
+        ThreadPoolExecutor(1) as threads,
+        pytest.raises(ImageError, match=r"Image 3: .*no such picture.png"),
+    ):
+        vaw.attention_strength(TINY.build(), bad, store=tmp_path, executor=Eager(threads))
+    executor = Counting()
+    vaw.attention_strength(TINY.build(), pictures, store=tmp_path, executor=executor)
+    assert executor.given == 1
+
+
+class Eager(Executor):
+    """Waits for each task as it is given."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = self._executor.submit(task, *args, **kwargs)
+        future.exception()
+        return future
+
+
+def test_what_cannot_be_sent_is_refused() -> None:
+    class Local(torch.nn.Module):
+        pass
+
+    model = TINY.build()
+    model.extra = Local()
+    with pytest.raises(ParameterError, match="cannot be sent to other processes"):
+        elsewhere._Model(vaw.describe(model), Path()).__getstate__()
+    with pytest.raises(ParameterError, match="executor is a str: give one"):
+        vaw.attention_strength(model, images(2), executor="dask")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="executor was given beside a trace"):
+        vaw.attention_strength(vaw.trace(model, images(1)), executor=Counting())
+    lost = elsewhere._Model.__new__(elsewhere._Model)
+    with pytest.raises(ParameterError, match="folder that all workers see"):
+        lost.__setstate__("/nowhere/model.pickle")
