@@ -237,7 +237,7 @@ describe("the compare view", () => {
     const images = { ...layers, of: "images", total: 9, files: ["a.png", "", ""] } as Comparison;
     const other = await show({ ...there(images), _model_info: info });
     expect(root.textContent).toContain("the first 3 of 9 images");
-    expect(find("compare-0").title).toBe("a.png");
+    expect(find("compare-0").dataset.tip).toBe("a.png");
     await click(find("compare-2"));
     expect(other.model.values.selected_image).toBe(2);
     const pictures = other.model.sent.filter(({ method }) => method === "image");

@@ -150,7 +150,7 @@ describe("the strip of pictures", () => {
       _thumbnails: small(3),
     });
     expect(find("own-1").getAttribute("aria-pressed")).toBe("true");
-    expect(find("own-1").title).toBe("<i>cat</i>.png");
+    expect(find("own-1").dataset.tip).toBe("<i>cat</i>.png");
     await act(() => find("own-0").click());
     expect(model.sent.at(-1)).toMatchObject({ method: "brought_picture", params: { index: 0 } });
     await act(() => find("set-2").click());

@@ -112,7 +112,7 @@ export function ClassPicker({
           open && options.length > 0 ? `${id}-option-${active.value}` : undefined
         }
         aria-autocomplete="list"
-        title={hint}
+        data-tip={hint}
         value={text.value ?? shown}
         onFocus={(event) => {
           show();

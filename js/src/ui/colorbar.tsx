@@ -3,6 +3,7 @@
 import { gradient } from "../draw/colormaps";
 import type { Colormap } from "../protocol/schema";
 import { number } from "../state/words";
+import { explained } from "./tips";
 
 interface Props {
   /** A value, or what stands for it. */
@@ -20,7 +21,7 @@ const endText = (end: number | string) => (typeof end === "number" ? number(end)
 
 export function ColorBar({ low, high, colormap, label, hint }: Props) {
   return (
-    <div class="vaw-colorbar" title={hint}>
+    <div class="vaw-colorbar" {...explained(hint)}>
       <span>{endText(low)}</span>
       <span
         class="vaw-colorbar-strip"

@@ -49,7 +49,7 @@ export function Segmented<T extends string>(props: {
           type="button"
           role="radio"
           key={option.key}
-          title={option.hint}
+          data-tip={option.hint}
           aria-checked={option.key === props.value}
           tabIndex={i === at ? 0 : -1}
           onClick={() => props.onChange(option.key)}
@@ -75,10 +75,11 @@ export function Select(props: {
       <select
         value={props.value}
         data-testid={props.testid}
+        data-tip={props.options.find(({ key }) => key === props.value)?.hint}
         onChange={(event) => props.onChange(event.currentTarget.value)}
       >
         {props.options.map((option) => (
-          <option key={option.key} value={option.key} title={option.hint}>
+          <option key={option.key} value={option.key}>
             {option.label}
           </option>
         ))}
@@ -93,6 +94,8 @@ export const BesideTitle = createContext<ComponentChildren>(null);
 /** A titled part of a widget, with its controls at the right. */
 export function Panel(props: {
   title: string;
+  /** What there is to see, in a stranger's words; "" while there is nothing. */
+  sees: string;
   note?: ComponentChildren;
   controls?: ComponentChildren;
   name: string;
@@ -107,6 +110,11 @@ export function Panel(props: {
     <section class={`vaw-panel vaw-${props.name}`} aria-label={props.title}>
       <header class="vaw-panel-head">
         <h3>{props.title}</h3>
+        {props.sees && (
+          <button type="button" class="vaw-sees" aria-label="what you see" data-tip={props.sees}>
+            i
+          </button>
+        )}
         {beside}
         <span class="vaw-muted vaw-note">{props.note}</span>
         <span class="vaw-controls">
@@ -114,6 +122,7 @@ export function Panel(props: {
           <SaveMenu name={props.saves ?? props.name} table={props.table} />
         </span>
       </header>
+      <p class="vaw-sees-line vaw-muted">{props.sees}</p>
       {props.children}
     </section>
   );

@@ -21,7 +21,7 @@ export function ScoreButton({ store, method, label, meanwhile, busy, hint, testi
   };
   return (
     <div class="vaw-row">
-      <button type="button" data-testid={testid} aria-disabled={busy} title={hint} onClick={ask}>
+      <button type="button" data-testid={testid} aria-disabled={busy} data-tip={hint} onClick={ask}>
         {busy ? `${meanwhile} …` : label}
       </button>
       {busy && (

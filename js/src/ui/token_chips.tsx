@@ -23,7 +23,7 @@ export function TokenChips({ store, info }: { store: Store; info: ModelInfo }) {
           key={name}
           class="vaw-chip"
           aria-pressed={selected === token}
-          title={HINTS[name.split(" ")[0] ?? ""] ?? ""}
+          data-tip={HINTS[name.split(" ")[0] ?? ""] ?? ""}
           onPointerEnter={() => {
             store.hovered.value = token;
           }}

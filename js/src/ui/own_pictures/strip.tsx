@@ -33,7 +33,7 @@ function Thumb({ pictures, index, name, chosen, testid, onClick }: ThumbProps) {
       class="vaw-thumb"
       aria-pressed={chosen}
       aria-label={`look at ${name}`}
-      title={name}
+      data-tip={name}
       data-testid={testid}
       onClick={onClick}
     >

@@ -14,6 +14,10 @@ import { paintLinks, paintMatrix } from "./head_detail_paint";
 import { MatrixCanvas } from "./matrix_canvas";
 import { ValueHistogram } from "./value_histogram";
 
+const SEES =
+  "All that one head attends to: each row is a patch that attends, each column a patch that is " +
+  "attended to.";
+
 /** Share of the entries that are drawn as links unless the user moves the threshold. */
 const TOP = 0.01;
 /** More lines than this are a blot. */
@@ -128,6 +132,7 @@ export function HeadDetailView({ store }: { store: Store }) {
   return (
     <Panel
       title={`Attention matrix: ${head}`}
+      sees={SEES}
       name="head-detail"
       saves="matrix"
       table={matrix && (() => matrixTable(matrix))}

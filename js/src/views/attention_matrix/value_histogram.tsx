@@ -57,7 +57,11 @@ export function ValueHistogram({ matrix, threshold, onThreshold }: Props) {
           data-testid="threshold"
           onInput={(event) => onThreshold(valueAt(Number(event.currentTarget.value)))}
         />
-        <button type="button" title="the top 1 %" onClick={() => onThreshold(null)}>
+        <button
+          type="button"
+          data-tip="links of the strongest 1 % of all values"
+          onClick={() => onThreshold(null)}
+        >
           top 1 %
         </button>
       </div>

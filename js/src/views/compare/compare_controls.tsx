@@ -29,7 +29,7 @@ export function Classes(props: {
           type="button"
           class="vaw-chip"
           key={index}
-          title="take this class away"
+          data-tip="take this class away"
           data-testid={`added-${index}`}
           onClick={() => onChange(classes.filter((c) => c !== index))}
         >

@@ -28,6 +28,10 @@ import { CompareMatrix } from "./compare_matrix";
 import { CompareScores } from "./compare_scores";
 import { CompareTiles } from "./compare_tiles";
 
+const SEES =
+  "The same picture explained in several ways, and how far the explanations agree: near 1 they " +
+  "mark the same patches, near 0 they have nothing in common.";
+
 const SCALES = [
   { key: "shared", label: "one scale", hint: "The same color is the same value in all maps." },
   { key: "own", label: "own scales", hint: "Each map up to its own highest value." },
@@ -76,7 +80,7 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
   const scores = scoresOf(shown, store.traits.faithfulness.value);
   return (
     <>
-      <p class="vaw-compare-says" data-testid="compare-says" title={correlationSays(comparison.of)}>
+      <p class="vaw-compare-says" data-testid="compare-says">
         {pointed ?? says(info, comparison, lit.value)}
       </p>
       <div class="vaw-compare-body">
@@ -148,6 +152,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
   return (
     <Panel
       title="Compare maps"
+      sees={SEES}
       name="compare"
       table={
         shown && fits

@@ -68,7 +68,7 @@ export function CompareMatrix({ info, comparison, lit, pair }: Props) {
                 scope="col"
                 style={{ width: `${cell}px` }}
                 class={lit.value === j || pair.value?.[1] === j ? "vaw-lit" : ""}
-                title={nameOf(info, comparison, j)}
+                data-tip={nameOf(info, comparison, j)}
               >
                 {j % every === 0 ? tag(comparison, j) : ""}
               </th>
@@ -81,7 +81,7 @@ export function CompareMatrix({ info, comparison, lit, pair }: Props) {
               <th
                 scope="row"
                 class={lit.value === i || pair.value?.[0] === i ? "vaw-lit" : ""}
-                title={nameOf(info, comparison, i)}
+                data-tip={nameOf(info, comparison, i)}
               >
                 {i % Math.ceil(14 / height) === 0 ? tag(comparison, i) : ""}
                 {named && ` ${nameOf(info, comparison, i)}`}

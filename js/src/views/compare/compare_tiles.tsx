@@ -56,7 +56,7 @@ function Scores({ scores, item }: { scores: ComparedScores; item: number }) {
       {CURVES.map((curve, i) => {
         const beside = areas ? `The center of the picture has ${score(areas.center?.[i])}.` : "";
         return (
-          <span key={curve} title={`${CURVE_HINTS[curve]} ${beside}`}>
+          <span key={curve} data-tip={`${CURVE_HINTS[curve]} ${beside}`}>
             <span class="vaw-muted">{i === 0 ? "ins." : "del."}</span>{" "}
             {first[i] === item ? <b>{score(areas?.map?.[i])}</b> : score(areas?.map?.[i])}
           </span>
@@ -97,7 +97,7 @@ function Tile({
       role="option"
       class={`vaw-compare-map${lit.value === item ? " vaw-lit" : ""}`}
       aria-selected={selectedOf(store, comparison.of) === key}
-      title={comparison.files[item] || info.methods.find((method) => method.key === key)?.hint}
+      data-tip={comparison.files[item] || info.methods.find((method) => method.key === key)?.hint}
       tabIndex={stop ? 0 : -1}
       data-item={item}
       data-testid={`compare-${item}`}

@@ -8,6 +8,10 @@ import { headName, now, output, outputName } from "../../state/words";
 import { Panel } from "../../ui/controls";
 import { headline } from "./headline";
 
+const SEES =
+  "What the model says the picture shows, the most likely first; after pruning, beside what it " +
+  "said before. A click on a class explains that one.";
+
 interface RowProps {
   store: Store;
   info: ModelInfo;
@@ -26,7 +30,7 @@ function Row({ store, info, row, explained }: RowProps) {
           class="vaw-explain"
           data-testid={`explain-${row.index}`}
           aria-pressed={explained}
-          title={explained ? "the maps and bars explain this class" : `explain ${row.name}`}
+          data-tip={explained ? "the maps and bars explain this class" : `explain ${row.name}`}
           onClick={() => {
             if (!explained) store.set({ target: row.index });
           }}
@@ -61,7 +65,7 @@ function Table({ store, info, decision }: { store: Store; info: ModelInfo; decis
         <tr>
           <th scope="col">{bars ? "class" : "output"}</th>
           {bars && <td />}
-          <th scope="col" title={outputName(info)}>
+          <th scope="col" data-tip={outputName(info)}>
             now
           </th>
           {changed && <th scope="col">before</th>}
@@ -91,7 +95,7 @@ function PrunedHeads({ store, decision }: { store: Store; decision: Decided }) {
           type="button"
           class="vaw-chip"
           key={headKey(layer, head)}
-          title="put this head back"
+          data-tip="put this head back"
           onClick={() => store.togglePruned(layer, head)}
         >
           {headName(layer, head)} ×
@@ -108,7 +112,7 @@ export function Decision({ store }: { store: Store }) {
   // One logit gives yes and no, which do add up.
   const independent = info.output === "sigmoid" && info.num_classes > 2;
   return (
-    <Panel title="Decision" name="decision" table={() => decisionTable(decision)}>
+    <Panel title="Decision" sees={SEES} name="decision" table={() => decisionTable(decision)}>
       <p class="vaw-headline" role="status" data-testid="headline">
         {headline(info, decision)}
       </p>

@@ -23,7 +23,7 @@ export function ClassChip({ store, info, decisions, index, layer = 0, children }
     <button
       type="button"
       class="vaw-chip vaw-class"
-      title={`explain ${name}`}
+      data-tip={`explain ${name}`}
       aria-pressed={index === decisions.target}
       onClick={() => store.set({ target: index })}
     >

@@ -12,6 +12,10 @@ import { ClassChip } from "./class_chip";
 import { LayerLines, valueSays } from "./layer_lines";
 import { PatchClasses, targetMap } from "./patch_classes";
 
+const SEES =
+  "What the model would say if it stopped after each layer, a line for each class; and below, " +
+  "what each patch by itself would say.";
+
 const WHY =
   "Each layer read out by the model's own norm and head (logit lens). Both were trained for the last " +
   "layer: what low layers say is little to go by.";
@@ -136,6 +140,7 @@ export function DecisionByLayer({ store }: { store: Store }) {
   return (
     <Panel
       title="Decision by layer"
+      sees={SEES}
       name="by-layer"
       table={decisions && !decisions.refused ? () => table(info, decisions) : undefined}
     >

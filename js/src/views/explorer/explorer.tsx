@@ -8,6 +8,7 @@ import { tourStep } from "../../state/tour";
 import { ClassPicker } from "../../ui/class_picker";
 import { consume, modified } from "../../ui/keys";
 import { calm } from "../../ui/motion";
+import { explained } from "../../ui/tips";
 import { TourCard } from "../tour/tour_card";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
 import { FullScreen, fillScreen } from "./full_screen";
@@ -31,11 +32,11 @@ function About({ store, info, onPresent }: AboutProps) {
       {info.num_classes > 1 ? (
         <ClassPicker store={store} info={info} />
       ) : (
-        <span class="vaw-fact" title="what is explained">
+        <span class="vaw-fact" {...explained("what is explained")}>
           {store.decision.value?.target_name ?? "no class"}
         </span>
       )}
-      <span class="vaw-muted vaw-facts" title={`image: ${info.preparation}`}>
+      <span class="vaw-muted vaw-facts" {...explained(`image: ${info.preparation}`)}>
         {facts.join(" · ")}
       </span>
       <span class="vaw-tools">
@@ -43,7 +44,7 @@ function About({ store, info, onPresent }: AboutProps) {
           <button
             type="button"
             data-testid="tour-begin"
-            title="some steps through what there is to see, on this picture"
+            data-tip="some steps through what there is to see, on this picture"
             onClick={() => store.set({ tour_step: 0 })}
           >
             tour
@@ -52,7 +53,7 @@ function About({ store, info, onPresent }: AboutProps) {
         <button
           type="button"
           data-testid="present"
-          title="one panel at a time, in large type, for a beamer"
+          data-tip="one panel at a time, in large type, for a beamer"
           onClick={onPresent}
         >
           present

@@ -39,7 +39,7 @@ export function FullScreen() {
       ref={button}
       data-testid="full-screen"
       aria-pressed={on.value}
-      title={on.value ? "leave full screen (Escape)" : "use the whole screen"}
+      data-tip={on.value ? "leave full screen (Escape)" : "use the whole screen"}
       onClick={toggle}
     >
       {on.value ? "leave full screen" : "full screen"}

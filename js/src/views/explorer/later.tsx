@@ -34,7 +34,7 @@ export function Later({ store, panel }: { store: Store; panel: PanelEntry }) {
     return <View store={store} />;
   }
   return (
-    <Panel title={panel.title} name={panel.id}>
+    <Panel title={panel.title} sees="" name={panel.id}>
       <p class="vaw-muted" role="status">
         {typeof here === "string" ? here : "Its code is on the way …"}
       </p>

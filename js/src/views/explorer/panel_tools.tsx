@@ -33,7 +33,7 @@ export function PanelTools({ panel, panels, dragging, onMove, onClose }: Props) 
         type="button"
         data-testid={`close-${id}`}
         aria-label={`close ${title}`}
-        title="close"
+        data-tip="close"
         onClick={onClose}
       >
         ×
@@ -85,7 +85,7 @@ function Handle({ panel, panels, dragging, onMove }: Omit<Props, "onClose">) {
       class="vaw-handle"
       data-testid={`move-${id}`}
       aria-label={`move ${title}, ${panels.indexOf(id) + 1} of ${panels.length}`}
-      title="drag to move; arrow keys move it too"
+      data-tip="drag to move; arrow keys move it too"
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={onPointerUp}

@@ -32,7 +32,7 @@ export function Presenter({ panels, at, onGo, onEnd }: Props) {
       >
         ›
       </button>
-      <button type="button" data-testid="present-end" title="end (Escape)" onClick={onEnd}>
+      <button type="button" data-testid="present-end" data-tip="end (Escape)" onClick={onEnd}>
         end
       </button>
     </nav>

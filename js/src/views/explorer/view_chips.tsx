@@ -34,7 +34,6 @@ export function ViewChips({ panels, onToggle, onReset }: Props) {
               key={id}
               data-testid={`view-${id}`}
               aria-pressed={open}
-              title={`${open ? "close" : "open"} “${id}”`}
               tabIndex={i === stop.value ? 0 : -1}
               onFocus={() => {
                 stop.value = i;

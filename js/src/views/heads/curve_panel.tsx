@@ -79,7 +79,7 @@ function OrderChips({ store, orders }: { store: Store; orders: readonly Order[] 
           type="button"
           class="vaw-chip"
           key={key}
-          title={hint}
+          data-tip={hint}
           data-testid={`curve-${key}`}
           aria-pressed={key in store.traits.curves.value}
           onClick={async () => {
@@ -202,7 +202,7 @@ function CurveRow(props: {
       <button
         type="button"
         disabled={harmless === 0}
-        title={
+        data-tip={
           quantity === "value"
             ? "As many as leave the value within 5 % of the whole model's"
             : `As many as leave at least 95 % of the whole model's ${quantity}`

@@ -73,7 +73,7 @@ export function HeadCell({ store, info, layout, layer, head, isStop, focus, orig
           tabIndex={-1}
           data-testid={`prune-${layer}-${head}`}
           aria-label={pruned ? "put this head back" : "prune this head"}
-          title={pruned ? "put this head back (p)" : "prune this head (p)"}
+          data-tip={pruned ? "put this head back (p)" : "prune this head (p)"}
           onClick={(event) => {
             event.stopPropagation();
             store.togglePruned(layer, head);

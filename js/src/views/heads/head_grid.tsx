@@ -12,6 +12,7 @@ import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
 import { SinkNote } from "../../ui/sink_note";
+import { explained } from "../../ui/tips";
 import { CurvePanel } from "./curve_panel";
 import { HeadCells } from "./head_cells";
 import { HeadChart } from "./head_chart";
@@ -19,6 +20,11 @@ import { importanceScale, layoutOf } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
 import { HeadsCanvas } from "./heads_canvas";
 import { PartialPanel } from "./partial_panel";
+
+const SEES =
+  "Each small picture is one head: it is bright where the head attends to. Columns are layers, " +
+  "from the first to the last. The bar below a picture says how much the decision needs that " +
+  "head.";
 
 function Legend({ store }: { store: Store }) {
   const importance = store.importance.value;
@@ -28,7 +34,7 @@ function Legend({ store }: { store: Store }) {
   // A value may be good or bad: only where it goes is said.
   const ofValue = Boolean(importance?.ofValue);
   return (
-    <div class="vaw-legend" title={metric?.hint}>
+    <div class="vaw-legend" {...explained(metric?.hint)}>
       {signed && (
         <span>
           <i class="vaw-helps" /> removing {ofValue ? "raises it" : "helps"}
@@ -133,6 +139,7 @@ export function HeadGrid({ store }: { store: Store }) {
   return (
     <Panel
       title="Heads"
+      sees={SEES}
       name="heads"
       table={() => importanceTable(info, store.importance.peek())}
       controls={

@@ -16,7 +16,7 @@ export function PruneTools({ store }: { store: Store }) {
         <button
           type="button"
           data-testid="prune-selected"
-          title={`${pruned ? "restore" : "prune"} ${headName(layer, head)} (p)`}
+          data-tip={`${pruned ? "restore" : "prune"} ${headName(layer, head)} (p)`}
           onClick={() => store.togglePruned(layer, head)}
         >
           {pruned ? "restore" : "prune"}
@@ -27,7 +27,7 @@ export function PruneTools({ store }: { store: Store }) {
           type="button"
           class="vaw-primary"
           data-testid="prune-brushed"
-          title="prune the chosen heads, or put them back (p)"
+          data-tip="prune the chosen heads, or put them back (p)"
           onClick={() => store.togglePrunedBrush()}
         >
           prune {counted(brushed, "head")}
@@ -39,7 +39,7 @@ export function PruneTools({ store }: { store: Store }) {
             type="button"
             data-testid="undo"
             disabled={!store.canUndo.value}
-            title="undo (z)"
+            data-tip="undo (z)"
             onClick={() => store.undo()}
           >
             undo
@@ -48,7 +48,7 @@ export function PruneTools({ store }: { store: Store }) {
             type="button"
             data-testid="redo"
             disabled={!store.canRedo.value}
-            title="redo (Z)"
+            data-tip="redo (Z)"
             onClick={() => store.redo()}
           >
             redo
@@ -57,7 +57,7 @@ export function PruneTools({ store }: { store: Store }) {
             type="button"
             data-testid="reset"
             disabled={count === 0}
-            title="put every head back"
+            data-tip="put every head back"
             onClick={() => store.resetPruned()}
           >
             reset

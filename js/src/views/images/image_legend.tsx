@@ -27,7 +27,7 @@ export function ImageLegend({ info, groups, others, classes, wrong, mark, only }
       class="vaw-chip vaw-class"
       key={slot}
       aria-pressed={only.value === slot}
-      title={`show only these ${count} images`}
+      data-tip={`show only these ${count} images`}
       onClick={() => {
         only.value = only.peek() === slot ? null : slot;
       }}

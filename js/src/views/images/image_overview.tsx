@@ -22,6 +22,9 @@ import { ImageLegend } from "./image_legend";
 import { ImageMap } from "./image_map";
 import { atlasOf } from "./image_paint";
 
+const SEES =
+  "All pictures of the set. Two are near each other where the same heads matter for them.";
+
 const METRICS = [
   {
     key: "probability",
@@ -85,7 +88,7 @@ function OpenByNumber({ store, total }: { store: Store; total: number }) {
         <button
           type="button"
           data-testid="given-image"
-          title="the image that the widget was given"
+          data-tip="the image that the widget was given"
           onClick={() => store.set({ selected_image: -1 })}
         >
           given image
@@ -171,6 +174,7 @@ export function ImageOverview({ store }: { store: Store }) {
   return (
     <Panel
       title="Images by what their heads do"
+      sees={SEES}
       name="images"
       table={overview ? () => imageTable(info, overview) : undefined}
       controls={set && <OpenByNumber store={store} total={info.set_size} />}

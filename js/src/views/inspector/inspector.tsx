@@ -13,6 +13,10 @@ import { PatchPicture } from "../../ui/patch_picture";
 import { TokenChips } from "../../ui/token_chips";
 import { SmallMultiples } from "./small_multiples";
 
+const SEES =
+  "The picture with the attention of the marked patch: bright is what it attends to. Point at " +
+  "another patch to see its attention.";
+
 export function Inspector({ store }: { store: Store }) {
   const info = store.info.value;
   if (!info) return null;
@@ -21,6 +25,7 @@ export function Inspector({ store }: { store: Store }) {
   return (
     <Panel
       title="Patch"
+      sees={SEES}
       name="inspector"
       saves="attention"
       controls={<DirectionPicker store={store} />}

@@ -6,6 +6,7 @@ import { CURVE_HINTS, CURVES, score, scoresShown, verdict } from "../../state/fa
 import type { Store } from "../../state/store";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { ScoreButton } from "../../ui/score_button";
+import { explained } from "../../ui/tips";
 
 const WIDTH = 250;
 const HEIGHT = 150;
@@ -25,8 +26,8 @@ function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[n
   const at = CURVES.indexOf(curve);
   const said = LINES.map(({ key, label }) => `${label} ${score(scores.areas[key]?.[at])}`);
   return (
-    <figure class="vaw-faithful-curve" title={CURVE_HINTS[curve]}>
-      <figcaption>
+    <figure class="vaw-faithful-curve">
+      <figcaption {...explained(CURVE_HINTS[curve])}>
         {curve}: <b>{score(scores.areas.map?.[at])}</b>{" "}
         <span class="vaw-muted">
           center {score(scores.areas.center?.[at])}, random {score(scores.areas.random?.[at])}

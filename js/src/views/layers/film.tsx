@@ -44,7 +44,7 @@ function Frame(props: { store: Store; info: ModelInfo; layer: number; share: num
       <span
         class="vaw-share"
         aria-hidden="true"
-        title="The map's sum as a share of the largest layer's"
+        data-tip="The map's sum as a share of the largest layer's"
       >
         <i style={{ width: `${share * 100}%` }} />
       </span>

@@ -16,6 +16,10 @@ import { Faithful } from "./faithfulness";
 import { Film } from "./film";
 import { paintLayer } from "./map_paint";
 
+const SEES =
+  "The picture after each layer, from the first to the last: bright where the method finds what " +
+  "speaks for the class. The bar below says how much there is.";
+
 const SCALES = [
   { key: "shared", label: "one scale for all layers" },
   { key: "layer", label: "each layer its own" },
@@ -90,6 +94,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
   return (
     <Panel
       title="How the decision forms"
+      sees={SEES}
       name="scrubber"
       saves="layers"
       table={() =>

@@ -12,6 +12,10 @@ import { PatternReading } from "./pattern_reading";
 import { PatternScatter } from "./pattern_scatter";
 import { usePatternData } from "./use_pattern_data";
 
+const SEES =
+  "Each dot is a head on one picture. Heads that attend in a like way are near each other; " +
+  "groups of them have names.";
+
 const TITLE = "Patterns of attention";
 
 const FAMILIES = [
@@ -36,6 +40,7 @@ export function PatternMapView({ store }: { store: Store }) {
   return (
     <Panel
       title={TITLE}
+      sees={SEES}
       name="patterns"
       table={
         here

@@ -8,6 +8,7 @@ import type { Pictures } from "../../state/patterns";
 import type { Store } from "../../state/store";
 import { percent } from "../../state/words";
 import { Canvas } from "../../ui/canvas";
+import { explained } from "../../ui/tips";
 import { patternAt } from "./pattern_paint";
 
 interface ThumbnailProps {
@@ -100,7 +101,7 @@ export function Clusters(props: ClusterProps) {
           class={index === current ? "vaw-current" : ""}
           onPointerEnter={() => onCluster(index)}
           onPointerLeave={() => onCluster(-1)}
-          title={scoresOf(cluster)}
+          {...explained(scoresOf(cluster))}
         >
           <Thumbnail
             store={store}

@@ -15,6 +15,11 @@ import { OwnPictures } from "../../ui/own_pictures/own_pictures";
 import { PatchPicture } from "../../ui/patch_picture";
 import { TokenChips } from "../../ui/token_chips";
 
+const SEES =
+  "The picture as the model sees it, cut into patches. Colors say which patches speak for the " +
+  "class, or which ones the marked patch attends to. Point at a patch, a head or a layer to see " +
+  "it here.";
+
 const PATCH = "the attention of a patch: where it takes information from, or who takes it from it";
 
 function overlays(store: Store, info: ModelInfo) {
@@ -71,6 +76,7 @@ export function Picture({ store }: { store: Store }) {
   return (
     <Panel
       title="Picture"
+      sees={SEES}
       name="inspector"
       saves="picture"
       table={() => mapTable([[says, mapOnPicture(store)]])}

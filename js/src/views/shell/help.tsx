@@ -14,6 +14,7 @@ const KEYS: [string, string][] = [
   ["o", "the picture with what lies on it, or plain"],
   ["b", "maps before pruning, or after"],
   ["z and Z", "undo and redo pruning"],
+  ["rest on it, Tab to it, or tap or hold it", "what a control or a number means"],
   ["?", "show or hide this"],
 ];
 

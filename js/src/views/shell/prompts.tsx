@@ -34,7 +34,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
             type="button"
             class="vaw-chip"
             aria-pressed={prompt === known[store.traits.target.value ?? -1]}
-            title="explain this prompt"
+            data-tip="explain this prompt"
             data-testid={`prompt-${index}`}
             onClick={() => known.includes(prompt) && store.set({ target: known.indexOf(prompt) })}
           >
@@ -44,7 +44,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
             type="button"
             class="vaw-chip"
             aria-label={`take ${prompt} away`}
-            title="take this prompt away"
+            data-tip="take this prompt away"
             data-testid={`prompt-away-${index}`}
             onClick={() => ask(prompts.filter((other) => other !== prompt))}
           >
@@ -58,7 +58,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
         data-testid="add-prompt"
         placeholder={prompts.length === 0 ? "type what may be in the picture" : "another prompt"}
         aria-label="add a prompt"
-        title="Enter adds it; the model weighs all prompts against each other"
+        data-tip="Enter adds it; the model weighs all prompts against each other"
         size={28}
         maxLength={300}
         value={text.value}

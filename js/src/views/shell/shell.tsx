@@ -2,9 +2,10 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { Store } from "../../state/store";
 import { consume, modified } from "../../ui/keys";
+import { followTips } from "../../ui/tips";
 import { Help } from "./help";
 import { Prompts } from "./prompts";
 import { SavePage } from "./save_page";
@@ -42,6 +43,12 @@ interface Props {
 export function Shell({ store, title, children }: Props) {
   const help = useSignal(false);
   const opener = useRef<HTMLButtonElement>(null);
+  const root = useRef<HTMLDivElement>(null);
+  const tip = useRef<HTMLDivElement>(null);
+  const tipId = useId();
+  useEffect(() => {
+    if (root.current && tip.current) return followTips(root.current, tip.current);
+  }, []);
   const onKey = (event: KeyboardEvent) => {
     const typing = (event.target as HTMLElement).matches("input:not([type=range]), select");
     if (typing || modified(event)) return;
@@ -53,7 +60,7 @@ export function Shell({ store, title, children }: Props) {
   const stale = store.status.value.state === "computing" && store.status.value.label !== "";
   const info = store.info.value;
   return (
-    <div class="vaw-root" tabIndex={-1} onKeyDown={onKey}>
+    <div ref={root} class="vaw-root" tabIndex={-1} onKeyDown={onKey}>
       <header class="vaw-head">
         <h2>{title}</h2>
         <StatusLine store={store} />
@@ -65,7 +72,7 @@ export function Shell({ store, title, children }: Props) {
           aria-expanded={help.value}
           aria-controls={help.value ? "vaw-help" : undefined}
           aria-label="keys"
-          title="keys (?)"
+          data-tip="keys (?)"
           onClick={() => {
             help.value = !help.value;
           }}
@@ -87,6 +94,7 @@ export function Shell({ store, title, children }: Props) {
         {info?.takes_prompts && <Prompts store={store} info={info} />}
         {info ? children : <p class="vaw-muted">Looking at the model …</p>}
       </div>
+      <div ref={tip} id={tipId} class="vaw-tip" role="tooltip" popover="manual" hidden />
     </div>
   );
 }

@@ -13,6 +13,10 @@ import { useWidth } from "../../ui/canvas";
 import { Panel } from "../../ui/controls";
 import { DotsByLayer } from "./dots_by_layer";
 
+const SEES =
+  "How far away heads attend, and over how many patches they spread, from the first layer to " +
+  "the last: each dot is a head.";
+
 const HEIGHT = 150;
 
 interface BarsProps {
@@ -180,6 +184,7 @@ export function StrengthView({ store }: { store: Store }) {
   return (
     <Panel
       title="Attention distance and entropy"
+      sees={SEES}
       name="strength"
       table={
         info && strength

@@ -11,6 +11,10 @@ import { ColorBar } from "../../ui/colorbar";
 import { Panel, Select } from "../../ui/controls";
 import { ChangeGrid } from "./change_grid";
 
+const SEES =
+  "Every head, colored by how much more, or less, the decision needs it now that others are " +
+  "pruned.";
+
 const NOTHING =
   "Prune a head (× on its picture in “Heads”, or p): then stands here which of the others matter " +
   "more without it, and which less.";
@@ -119,6 +123,7 @@ export function WhatChanged({ store }: { store: Store }) {
   return (
     <Panel
       title="What changed"
+      sees={SEES}
       name="changes"
       table={
         measured
