@@ -95,6 +95,56 @@ def test_linked_widgets_undo_as_one(session: vaw.Session) -> None:
     explorer.close()
 
 
+def test_what_was_selected_in_a_browser_is_undone(session: vaw.Session) -> None:
+    explorer, grid = vaw.Explorer(session=session), vaw.HeadImportanceGrid(session=session)
+    layer, head = session.selected_layer, session.selected_head
+    step = {"selected_layer": layer, "selected_head": head}
+    chosen = {"selected_layer": 0, "selected_head": 1}
+    explorer.set_state(chosen | {"_history": {"pruned": [], "undo": [step], "redo": []}})
+    session.pruned_heads = [(0, 1)]
+    assert grid._history == {"pruned": [(0, 1)], "undo": [step, [(0, 1)]], "redo": []}
+    assert session.undo()
+    assert (session.pruned_heads, session.selected_layer, session.selected_head) == ([], 0, 1)
+    assert session.undo()
+    assert (grid.selected_layer, grid.selected_head) == (layer, head)
+    assert grid._history == {"pruned": [], "undo": [], "redo": [[(0, 1)], chosen]}
+    assert session.redo()
+    assert (explorer.selected_layer, explorer.selected_head) == (0, 1)
+    session.selected_layer = 1  # by code: no step
+    assert explorer._history["undo"] == [step]
+    explorer.close()
+    grid.close()
+
+
+def test_the_predicted_class_is_gone_back_to_as_such(session: vaw.Session) -> None:
+    history = {"pruned": [], "undo": [{"target": None}], "redo": []}
+    explorer = vaw.Explorer(session=session)
+    session.wait(60)
+    other = (session.target or 0) + 1
+    explorer.set_state({"target": other, "_history": history})
+    assert session.undo()
+    session.wait(60)
+    assert session.decision["follows_prediction"]
+    assert session._history["redo"] == [{"target": other}]
+    explorer.close()
+
+
+def test_another_image_forgets_what_was_selected_on_the_last(session: vaw.Session) -> None:
+    session._history = {"pruned": [], "undo": [{"selected_token": 3}], "redo": []}
+    session.pruned_heads = [(0, 1)]
+    session.image = vaw.demo.scene(seed=2).image
+    assert session._history == {"pruned": [(0, 1)], "undo": [[(0, 1)]], "redo": []}
+
+
+def test_what_can_no_longer_be_selected_is_passed_over(session: vaw.Session) -> None:
+    token, layer = session.selected_token, session.selected_layer
+    step = {"selected_token": 10**6, "selected_layer": 0}
+    session._history = {"pruned": [], "undo": [step], "redo": []}
+    assert session.undo()
+    assert (session.selected_token, session.selected_layer) == (token, 0)
+    assert session._history["redo"] == [{"selected_token": token, "selected_layer": layer}]
+
+
 def test_browsers_are_told_of_no_state_in_between(
     session: vaw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +167,7 @@ def test_browsers_are_told_of_no_state_in_between(
         {"pruned": [[99, 0]], "undo": [], "redo": []},
         {"pruned": [], "undo": [[[0, 99]]], "redo": []},
         {"pruned": [], "undo": 3, "redo": []},
+        {"pruned": [], "undo": [{"panels": []}], "redo": []},
     ],
 )
 def test_what_is_no_history_is_refused(session: vaw.Session, history: object) -> None:

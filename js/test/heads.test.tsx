@@ -48,9 +48,9 @@ describe("several heads", () => {
     await fire(find("prune-brushed"), "click");
     expect(model.values.pruned_heads).toHaveLength(4);
     expect(store.brush.heads.value).toHaveLength(0);
-    await fire(find("undo"), "click");
+    await act(() => store.undo());
     expect(model.values.pruned_heads).toEqual([]);
-    await fire(find("redo"), "click");
+    await act(() => store.redo());
     expect(model.values.pruned_heads).toHaveLength(4);
     await fire(find("reset"), "click");
     expect(model.values.pruned_heads).toEqual([]);
@@ -98,7 +98,7 @@ describe("pruning", () => {
       model.kernel("_history", { pruned, undo: [pruned], redo: [] });
       model.kernel("pruned_heads", pruned);
     });
-    await fire(find("undo"), "click");
+    await act(() => store.undo());
     expect(model.values.pruned_heads).toEqual([]);
     expect(model.values._history).toEqual({ pruned: [], undo: [], redo: [pruned] });
     const info = { ...(model.values._model_info as object), num_heads: [2, 1] };

@@ -123,7 +123,7 @@ describe("store", () => {
     model.kernel("selected_layer", 0);
     expect(store.traits.selected_layer.value).toBe(0);
     store.set({ selected_layer: 1, selected_head: 1 });
-    expect(model.saved).toEqual([["selected_layer", "selected_head"]]);
+    expect(model.saved).toEqual([["selected_layer", "selected_head", "_history"]]);
   });
 
   it("prunes, undoes, redoes and resets", () => {

@@ -92,6 +92,7 @@ def test_heads_that_take_over_are_listed(lab: Lab) -> None:
     first.click()
     here = "print(explorer.selected_layer, explorer.selected_head)"
     assert lab.until(here, "1 0") == "1 0"
+    find(lab, 0, "undo").click()  # back to the head that was chosen before, then to all heads
     find(lab, 0, "undo").click()
     find(lab, 0, "changes-nothing").wait_for(timeout=30_000)
 

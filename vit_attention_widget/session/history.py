@@ -1,26 +1,41 @@
-"""Undo and redo of the pruned heads, shared by all widgets of a session."""
+"""Undo and redo of pruning and of what is selected, shared by all widgets of a session."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 from traitlets import Bunch
 
-from ..protocol.schema.selections import Head, PruningHistory
+from ..errors import ParameterError
+from ..protocol.schema.selections import Head, Step, StepHistory
 from .context import Context
 
-__all__ = ["MOST_STEPS", "History", "no_history"]
+__all__ = ["MOST_STEPS", "UNDONE", "History", "no_history", "without_selections"]
 
 MOST_STEPS = 100
 """Steps that are remembered; older ones can no longer be undone."""
 
+UNDONE = (
+    "target",
+    "selected_layer",
+    "selected_head",
+    "selected_token",
+    "direction",
+    "method",
+    "metric",
+    "overlay",
+)
+"""Selections that are undone, as in ``js/src/state/history.ts``."""
+
 
 class History:
-    """Follows the pruned heads, whoever changes them.
+    """Follows the pruned heads, whoever changes them, and what is selected in a browser.
 
-    The trait ``_history`` holds the pruned heads with the steps that led to them. Whoever sets it,
+    The trait ``_history`` holds the pruned heads with the steps that were taken. Whoever sets it,
     here or in the browser, sets the pruned heads too; whoever sets the pruned heads adds a step.
+    A selection becomes a step in the browser, where a person makes it: one that code makes is none.
 
     Parameters
     ----------
@@ -50,16 +65,30 @@ class History:
                 return False
             *rest, step = history[source]
             moved = history.copy()
-            moved["pruned"] = _toggled(history["pruned"], step)
-            moved[source], moved[target] = rest, [*history[target], step]
+            back: Step = step
+            if isinstance(step, dict):
+                back = {name: self._selected(name) for name in step}
+            else:
+                moved["pruned"] = _toggled(history["pruned"], step)
+            moved[source], moved[target] = rest, [*history[target], back]
             self._context.traits._history = moved
+            for name, value in step.items() if isinstance(step, dict) else ():
+                with suppress(ParameterError):  # what the model, or its prompts, no longer have
+                    self._context.traits.set_trait(name, value)
             return True
+
+    def _selected(self, name: str) -> int | str | None:
+        context = self._context
+        if name == "target" and context.explained.follows_prediction:
+            return None
+        value: int | str | None = getattr(context.traits, name)
+        return value
 
     def _pruned(self, change: Bunch) -> None:
         traits = self._context.traits
         history, pruned = traits._history, change["new"]
         if pruned != history["pruned"]:
-            step = _toggled(history["pruned"], pruned)
+            step: Step = _toggled(history["pruned"], pruned)
             undo = [*history["undo"], step][-MOST_STEPS:]
             traits._history = {"pruned": pruned, "undo": undo, "redo": []}
 
@@ -67,9 +96,19 @@ class History:
         self._context.traits.pruned_heads = change["new"]["pruned"]
 
 
-def no_history(pruned: Iterable[Head] = ()) -> PruningHistory:
+def no_history(pruned: Iterable[Head] = ()) -> StepHistory:
     """Nothing to undo."""
     return {"pruned": list(pruned), "undo": [], "redo": []}
+
+
+def without_selections(history: StepHistory) -> StepHistory:
+    """The steps of pruning alone: another picture has other classes and patches to select."""
+
+    def pruning(steps: list[Step]) -> list[Step]:
+        return [step for step in steps if isinstance(step, list)]
+
+    undo, redo = pruning(history["undo"]), pruning(history["redo"])
+    return {"pruned": history["pruned"], "undo": undo, "redo": redo}
 
 
 def _toggled(heads: Iterable[Head], step: Iterable[Head]) -> list[Head]:

@@ -14,7 +14,7 @@ from . import payloads
 from .brought import BroughtPictures
 from .context import Context
 from .description import describe_subject
-from .history import no_history
+from .history import no_history, without_selections
 from .image_set import ImageSet
 from .studies import Studies
 from .studies.comparison import COMPARE_IMAGES_SLOT
@@ -157,6 +157,8 @@ class Looking:
             if other_model:
                 self._studies.forget_set()
                 traits._history = no_history()
+            elif other_image:
+                traits._history = without_selections(traits._history)
             if other_model or other_image:
                 context.explained.follows_prediction = True
             traits.selected_image = index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import SupportsIndex, get_args
+from typing import Any, SupportsIndex, get_args
 
 import traitlets
 from traitlets import Bunch, TraitType
@@ -18,12 +18,14 @@ from ..protocol.schema.selections import (
     Head,
     Interpolation,
     Overlay,
-    PruningHistory,
     Scale,
+    Step,
+    StepHistory,
 )
 from ..support.deprecation import renamed_choice
 from ..support.words import shown
 from .context import Context
+from .history import UNDONE
 from .traits import SessionTraits
 
 __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "CheckedSelections"]
@@ -95,11 +97,16 @@ class CheckedSelections(SessionTraits):
         return head_pairs(check_heads(self._context.vit, proposal["value"]))
 
     @traitlets.validate("_history")
-    def _check_history(self, proposal: Bunch) -> PruningHistory:
+    def _check_history(self, proposal: Bunch) -> StepHistory:
         vit, value = self._context.vit, proposal["value"]
 
         def heads(given: HeadsLike) -> list[Head]:
             return head_pairs(check_heads(vit, given))
+
+        def step(taken: Any) -> Step:
+            if isinstance(taken, dict) and taken and set(taken) <= set(UNDONE):
+                return taken
+            return heads(taken)
 
         form = {name: type(part) for name, part in value.items()} if type(value) is dict else None
         if form != {"pruned": list, "undo": list, "redo": list}:
@@ -107,7 +114,7 @@ class CheckedSelections(SessionTraits):
                 f"_history is {shown(value)}: pruned heads, and steps to undo and redo, were "
                 "expected."
             )
-        undo, redo = ([heads(step) for step in value[name]] for name in ("undo", "redo"))
+        undo, redo = ([step(taken) for taken in value[name]] for name in ("undo", "redo"))
         return {"pruned": heads(value["pruned"]), "undo": undo, "redo": redo}
 
     @traitlets.validate(

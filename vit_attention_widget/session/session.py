@@ -283,7 +283,7 @@ class Session(CheckedSelections):
             self._studies.maps.follow_method()
 
     def undo(self) -> bool:
-        """Prune or restore again what was before the last change of ``pruned_heads``.
+        """Take the last step back: a change of ``pruned_heads``, or what was selected in a widget.
 
         Returns
         -------

@@ -36,8 +36,8 @@ from ..protocol.schema.selections import (
     Head,
     Interpolation,
     Overlay,
-    PruningHistory,
     Scale,
+    StepHistory,
 )
 from .observers import LoggedObservers
 
@@ -105,10 +105,8 @@ class SelectionTraits(LoggedObservers):
     direction: TraitType[Direction, Direction] = _checked("attends_to")
     """Whether the token's row of the attention is shown (attends_to), or its column."""
 
-    _history: TraitType[PruningHistory, PruningHistory] = _checked(
-        {"pruned": [], "undo": [], "redo": []}
-    )
-    """The pruned heads with the steps that led to them, see ``undo`` and ``redo``."""
+    _history: TraitType[StepHistory, StepHistory] = _checked({"pruned": [], "undo": [], "redo": []})
+    """The pruned heads with the steps that were taken, see ``undo`` and ``redo``."""
 
     pruned_heads: TraitType[list[Head], HeadsLike] = _checked(())
     """Sorted list of (layer, head); may be set to ``{layer: [heads]}``."""

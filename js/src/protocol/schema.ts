@@ -20,14 +20,20 @@ export type Overlay = "explanation" | "attention" | "plain";
 /** One color scale for the maps of all layers, one for each, or DAAM's own sigmoid. */
 export type Scale = "shared" | "layer" | "sigmoid";
 
-/** The pruned heads, and the steps that led to them. Whoever sets it sets `pruned_heads`. */
-export interface PruningHistory {
+/**
+ * The heads that were pruned or restored; or selections a person chose together, by name, as they
+ * are on the other side of the step. Target null is the predicted class.
+ */
+export type Step = Head[] | Record<string, number | string | null>;
+
+/** The pruned heads, and steps that were taken. Whoever sets it sets `pruned_heads`. */
+export interface StepHistory {
   /** Sorted, each once. */
   pruned: Head[];
-  /** Steps that can be undone, the last one last: the heads that were pruned or restored. */
-  undo: Head[][];
+  /** Steps that can be undone, the last one last. */
+  undo: Step[];
   /** Steps that were undone, the last one last. */
-  redo: Head[][];
+  redo: Step[];
 }
 
 /** What is selected. The session validates it; the browser takes what the session says. */
@@ -43,7 +49,7 @@ export interface Selections {
   selected_image: number;
   direction: Direction;
   /** Before `pruned_heads`, which follow from it, where both are set at once. */
-  _history: PruningHistory;
+  _history: StepHistory;
   /** Sorted, each once; what is set here alone is a step of the history. */
   pruned_heads: Head[];
   /** Key of one of the methods in `_model_info`. */

@@ -6,19 +6,19 @@ import { type KernelState, KernelWatch } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
 import { type Decoded, decode, type Encoded } from "../protocol/safetensors";
-import type {
-  Decision,
-  Head,
-  ModelInfo,
-  Overlay,
-  PruningHistory,
-  Status,
+import {
+  type Decision,
+  type Head,
+  type ModelInfo,
+  type Overlay,
+  SELECTIONS,
+  type Status,
 } from "../protocol/schema";
 import { type Selected, TRAITS, type Traits } from "../protocol/traits";
 import { AttentionCache } from "./attention";
 import { Brush } from "./brush";
 import { HeadSet, withoutHead } from "./heads";
-import { redone, stepped, undone } from "./history";
+import { type Chosen, type Move, redone, stepped, undone, Walk } from "./history";
 import {
   type Importance,
   importanceOf,
@@ -30,12 +30,7 @@ import {
 } from "./results";
 
 /** Selections that only the kernel can follow. */
-const KERNELS: readonly (keyof Selected)[] = [
-  "target",
-  "pruned_heads",
-  "_history",
-  "selected_image",
-];
+const KERNELS: readonly (keyof Selected)[] = ["target", "pruned_heads", "selected_image"];
 
 /** Why nothing can be computed, and what to do. */
 export const KERNEL_SAYS: Record<Exclude<KernelState, "alive">, string> = {
@@ -97,6 +92,7 @@ export class Store {
   readonly shownHead: ReadonlySignal<Head>;
   readonly pruned: ReadonlySignal<HeadSet>;
   private readonly watch: KernelWatch;
+  private readonly walk = new Walk();
   private readonly importances: ReadonlySignal<Inside<"_importance_data">>;
   private lastOverlay: Overlay = "explanation";
   readonly attention: AttentionCache;
@@ -204,6 +200,11 @@ export class Store {
     const heads = this.info.peek()?.num_heads[changes.selected_layer ?? -1];
     const head = changes.selected_head ?? this.traits.selected_head.peek();
     if (heads !== undefined && head >= heads) changes = { ...changes, selected_head: heads - 1 };
+    if (!("_history" in changes)) {
+      const past = this.traits._history.peek();
+      const next = this.walk.chose(past, this.chosen(), changes, performance.now());
+      if (next) changes = { ...changes, _history: next };
+    }
     batch(() => {
       for (const [name, value] of Object.entries(changes)) {
         (this.traits[name as keyof Selected] as Signal<unknown>).value = value;
@@ -260,19 +261,31 @@ export class Store {
 
   /** Prune exactly these heads. */
   prune(heads: readonly Head[]): void {
-    this.move(stepped(this.traits._history.peek(), heads));
+    const history = stepped(this.traits._history.peek(), heads);
+    this.set({ _history: history, pruned_heads: history.pruned });
   }
 
   undo(): void {
-    this.move(undone(this.traits._history.peek()));
+    this.move(undone(this.traits._history.peek(), this.chosen()));
   }
 
   redo(): void {
-    this.move(redone(this.traits._history.peek()));
+    this.move(redone(this.traits._history.peek(), this.chosen()));
   }
 
-  private move(history: PruningHistory | null): void {
-    if (history) this.set({ _history: history, pruned_heads: history.pruned });
+  /** What is selected, as steps of the history have it. */
+  private chosen(): Chosen {
+    const now = Object.fromEntries(SELECTIONS.map((name) => [name, this.traits[name].peek()]));
+    const follows = this.decision.peek()?.follows_prediction;
+    return { ...now, ...(follows && { target: null }) };
+  }
+
+  private move(to: Move | null): void {
+    if (!to) return;
+    this.walk.end();
+    const { history, chosen } = to;
+    const pruning = `${history.pruned}` !== `${this.traits.pruned_heads.peek()}`;
+    this.set({ ...chosen, _history: history, ...(pruning && { pruned_heads: history.pruned }) });
   }
 
   /** Put every head back. */

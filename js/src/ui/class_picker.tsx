@@ -43,11 +43,14 @@ interface Props {
   onChoose?: (index: number) => void;
 }
 
-/** "heart", or "heart (predicted)" where whichever class is predicted is explained. */
+/** "heart", or "heart (predicted)" where whichever class the whole model predicts is explained. */
 function explainedName(store: Store): string {
   const decision = store.decision.value;
   if (!decision) return "";
-  return decision.follows_prediction ? `${decision.target_name} (predicted)` : decision.target_name;
+  const { target_name: name, follows_prediction, target, rows } = decision;
+  if (!follows_prediction) return name;
+  const still = decision.target_after === null || rows[0]?.index === target;
+  return still ? `${name} (predicted)` : `${name} (was predicted)`;
 }
 
 export function ClassPicker({

@@ -12,9 +12,10 @@ __all__ = [
     "Head",
     "Interpolation",
     "Overlay",
-    "PruningHistory",
     "Scale",
     "Selections",
+    "Step",
+    "StepHistory",
     "TourStep",
 ]
 
@@ -36,16 +37,21 @@ Scale: TypeAlias = Literal["shared", "layer", "sigmoid"]
 """One color scale for the maps of all layers, one for each, or DAAM's own sigmoid."""
 
 
-class PruningHistory(TypedDict):
-    """The pruned heads, and the steps that led to them. Whoever sets it sets ``pruned_heads``."""
+Step: TypeAlias = list[Head] | dict[str, int | str | None]
+"""The heads that were pruned or restored; or selections a person chose together, by name, as they
+are on the other side of the step. Target None is the predicted class."""
+
+
+class StepHistory(TypedDict):
+    """The pruned heads, and steps that were taken. Whoever sets it sets ``pruned_heads``."""
 
     pruned: list[Head]
     """Sorted, each once."""
 
-    undo: list[list[Head]]
-    """Steps that can be undone, the last one last: the heads that were pruned or restored."""
+    undo: list[Step]
+    """Steps that can be undone, the last one last."""
 
-    redo: list[list[Head]]
+    redo: list[Step]
     """Steps that were undone, the last one last."""
 
 
@@ -68,7 +74,7 @@ class Selections(TypedDict):
 
     direction: Direction
 
-    _history: PruningHistory
+    _history: StepHistory
     """Before ``pruned_heads``, which follow from it, where both are set at once."""
 
     pruned_heads: list[Head]

@@ -33,36 +33,15 @@ export function PruneTools({ store }: { store: Store }) {
           prune {counted(brushed, "head")}
         </button>
       )}
-      {(store.canUndo.value || store.canRedo.value || count > 0) && (
-        <>
-          <button
-            type="button"
-            data-testid="undo"
-            disabled={!store.canUndo.value}
-            data-tip="undo (z)"
-            onClick={() => store.undo()}
-          >
-            undo
-          </button>
-          <button
-            type="button"
-            data-testid="redo"
-            disabled={!store.canRedo.value}
-            data-tip="redo (Z)"
-            onClick={() => store.redo()}
-          >
-            redo
-          </button>
-          <button
-            type="button"
-            data-testid="reset"
-            disabled={count === 0}
-            data-tip="put every head back"
-            onClick={() => store.resetPruned()}
-          >
-            reset
-          </button>
-        </>
+      {count > 0 && (
+        <button
+          type="button"
+          data-testid="reset"
+          data-tip="put every head back"
+          onClick={() => store.resetPruned()}
+        >
+          reset
+        </button>
       )}
       {brushed === 0 && head < 0 && count === 0 && (
         <span class="vaw-muted">× prunes a head; drag over several to choose them</span>

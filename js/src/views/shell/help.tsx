@@ -13,7 +13,7 @@ const KEYS: [string, string][] = [
   ["p", "prune the chosen heads, or put them back"],
   ["o", "the picture with what lies on it, or plain"],
   ["b", "maps before pruning, or after"],
-  ["z and Z", "undo and redo pruning"],
+  ["z and Z", "undo and redo what was pruned or chosen"],
   ["rest on it, Tab to it, or tap or hold it", "what a control or a number means"],
   ["?", "show or hide this"],
 ];

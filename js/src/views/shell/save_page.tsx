@@ -22,7 +22,7 @@ export function SavePage({ store }: { store: Store }) {
   return (
     <>
       {problem.value && (
-        <span role="alert" class="vaw-status-label" title={problem.value}>
+        <span role="alert" class="vaw-status-label" data-tip={problem.value}>
           {problem.value}
         </span>
       )}
@@ -31,7 +31,7 @@ export function SavePage({ store }: { store: Store }) {
         class="vaw-save-page"
         data-testid="save-page"
         disabled={busy.value}
-        title="this widget in one file, which works without a notebook"
+        data-tip="this widget in one file, which works without a notebook"
         onClick={save}
       >
         {busy.value ? "saving …" : "save page"}

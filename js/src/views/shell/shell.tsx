@@ -34,6 +34,31 @@ export function globalKey(store: Store, key: string): boolean {
   return true;
 }
 
+/** Stand there once there is something to undo; the history is that of all linked widgets. */
+function Steps({ store }: { store: Store }) {
+  const [back, on] = [store.canUndo.value, store.canRedo.value];
+  if (!back && !on) return null;
+  const button = (name: string, sign: string, key: string, can: boolean, go: () => void) => (
+    <button
+      type="button"
+      class="vaw-help-button"
+      data-testid={name}
+      aria-label={name}
+      data-tip={`${name} what was pruned or chosen last (${key})`}
+      disabled={!can}
+      onClick={go}
+    >
+      {sign}
+    </button>
+  );
+  return (
+    <span class="vaw-steps">
+      {button("undo", "↶", "z", back, () => store.undo())}
+      {button("redo", "↷", "Z", on, () => store.redo())}
+    </span>
+  );
+}
+
 interface Props {
   store: Store;
   title: string;
@@ -64,6 +89,7 @@ export function Shell({ store, title, children }: Props) {
       <header class="vaw-head">
         <h2>{title}</h2>
         <StatusLine store={store} />
+        <Steps store={store} />
         {info && <SavePage store={store} />}
         <button
           type="button"
