@@ -143,7 +143,7 @@ def test_limits_hold_in_the_kernel(widget: Any, monkeypatch: pytest.MonkeyPatch)
         "parts" in ask(widget, "bring_picture", {**params, "parts": 65}, b"a")["error"]["message"]
     )
     assert "name" in ask(widget, "bring_picture", {**params, "name": 3}, b"a")["error"]["message"]
-    monkeypatch.setattr(brought, "_FILE", 100)
+    monkeypatch.setattr(brought, "MOST_BYTES", 100)
     reply = bring(widget, bytes(150), parts=2)
     assert "too large" in reply["error"]["message"]
 

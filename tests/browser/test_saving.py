@@ -38,6 +38,7 @@ def page(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         vaw.demo.load_model(), scenes[1].image, class_names=names, selected_layer=2,
         selected_head=1, image_set=[(scene.image, scene.label) for scene in scenes],
     )  # fmt: skip
+    session.prune_partly(2, 1)
     for ask in (session.measure_strength, session.show_images, session.compare_maps):
         ask()
         session.wait()
@@ -82,6 +83,20 @@ def test_a_panel_is_saved(page: Page, name: str) -> None:
     table = saved(page, name, "CSV").decode()
     assert table.startswith(header)
     assert len(table.split("\r\n")) == lines
+
+
+def test_parts_of_one_head_are_saved(page: Page) -> None:
+    page.locator("[data-testid=fold-partial]").click()
+    drawing = ElementTree.fromstring(saved(page, "parts", "SVG"))
+    words = " ".join(element.text or "" for element in drawing.iter(f"{SVG}text"))
+    assert "Parts of one head" in words
+    assert "class row and column without corner" in words
+    assert len(list(drawing.iter(f"{SVG}rect"))) >= 6 * 4  # what is zeroed, as a small drawing
+    assert saved(page, "parts", "PNG").startswith(b"\x89PNG")
+    table = saved(page, "parts", "CSV").decode().split("\r\n")
+    assert table[0] == '"layer","head","zeroed","left","largest"'
+    assert len(table) == 1 + 6
+    page.locator("[data-testid=fold-partial]").click()
 
 
 def test_words_of_the_model_stay_words(page: Page) -> None:

@@ -61,7 +61,9 @@ def typescript() -> str:
             elif isinstance(node, ast.AnnAssign):
                 name, value = ast.unparse(node.target), node.value
                 assert value is not None
-                parts.append(_comment(doc, "") + _alias(name, value))
+                number = isinstance(value, ast.Constant) and isinstance(value.value, int)
+                line = f"export const {name} = {ast.unparse(value)};\n" if number else None
+                parts.append(_comment(doc, "") + (line or _alias(name, value)))
     return "\n".join(parts)
 
 

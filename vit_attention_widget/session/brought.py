@@ -10,6 +10,7 @@ from PIL import Image
 from ..errors import ImageError, ProtocolError
 from ..models.images import ImageLike, load_image
 from ..protocol.schema.binary import Uint8
+from ..protocol.schema.requests import MOST_BYTES
 from ..protocol.schema.tensors import Thumbnails
 from ..protocol.tensors import encode
 from .context import Context
@@ -17,8 +18,8 @@ from .context import Context
 __all__ = ["MOST_PARTS", "BroughtPictures"]
 
 MOST_PARTS = 64
-_PART, _FILE = 8_000_000, 64_000_000
-"""Most bytes of a part (Jupyter's websockets carry ten million at a time) and of a whole file."""
+_PART = 8_000_000
+"""Most bytes of a part: Jupyter's websockets carry ten million at a time."""
 
 _KEPT, _TOGETHER = 12, 256_000_000
 """Pictures that stay within reach, and bytes of their files."""
@@ -86,11 +87,11 @@ class BroughtPictures:
             raise ProtocolError(f"Part {part} of a picture came out of turn: bring it again.")
         coming.parts.append(data)
         size = sum(map(len, coming.parts))
-        if not data or len(data) > _PART or size > _FILE:
+        if not data or len(data) > _PART or size > MOST_BYTES:
             self._coming = None
             raise ImageError(
                 f"The picture's file is too large or empty: it comes in parts of 1 to {_PART:,} "
-                f"bytes, {_FILE:,} in all. Make it smaller first."
+                f"bytes, {MOST_BYTES:,} in all. Make it smaller first."
             )
         if part < parts - 1:
             return None

@@ -651,6 +651,9 @@ export interface WidgetTraits {
   _more: string | null;
 }
 
+/** Of the file of a picture that is brought along in the browser. */
+export const MOST_BYTES = 64000000;
+
 /** A question from the browser. */
 export interface RequestMessage {
   /** Unlike that of any other. */

@@ -1,12 +1,11 @@
 // Pictures that a person brings along: sent to the kernel in parts, which reads and looks at them.
 
 import { type Signal, signal } from "@preact/signals";
+import { MOST_BYTES } from "../protocol/schema";
 import type { Store } from "./store";
 
 /** Bytes of a part; the kernel and Jupyter's websockets take twice as many. */
 const PART = 4_000_000;
-/** As in `session/brought.py`. */
-const MOST = 64_000_000;
 
 export interface Bringing {
   /** Share that was sent, null while nothing is. */
@@ -43,8 +42,10 @@ export async function bring(store: Store, file: File): Promise<void> {
   state.problem.value = "";
   try {
     const megabytes = Math.ceil(file.size / 1e6);
-    if (file.size > MOST) {
-      throw new Error(`${file.name} has ${megabytes} MB: at most ${MOST / 1e6} MB are taken.`);
+    if (file.size > MOST_BYTES) {
+      throw new Error(
+        `${file.name} has ${megabytes} MB: at most ${MOST_BYTES / 1e6} MB are taken.`,
+      );
     }
     if (parts === 0) throw new Error(`${file.name} is empty.`);
     state.progress.value = 0;

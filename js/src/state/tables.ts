@@ -2,12 +2,12 @@
 
 import { csv } from "../draw/figures";
 import type { Heatmap } from "../draw/heatmap";
-import type { Curve, Decision, ModelInfo, Overview } from "../protocol/schema";
+import type { Curve, Decision, ModelInfo, Overview, PartialPruning } from "../protocol/schema";
 import { headsInOrder } from "./heads";
 import type { Matrix } from "./matrix";
 import { imageName } from "./overview";
 import { type Importance, importanceAt } from "./results";
-import { className, now } from "./words";
+import { className, now, number } from "./words";
 
 type Column = (layer: number, head: number, index: number) => number | string;
 
@@ -35,6 +35,18 @@ export function curveTable(curves: Record<string, Curve>): string {
   );
   const metric = Object.values(curves)[0]?.metric ?? "value";
   return csv(["order", "removed", "layer", "head", metric], rows);
+}
+
+/** What is left of the decision without each part of one head's attention. */
+export function partsTable({ layer, head, rows }: PartialPruning): string {
+  const cells = rows.map((row) => [
+    layer,
+    head,
+    row.mode,
+    row.probability,
+    row.top5.map(([name, value]) => `${name} ${number(value)}`).join("; "),
+  ]);
+  return csv(["layer", "head", "zeroed", "left", "largest"], cells);
 }
 
 /** Maps by name, one after the other, a patch a row. */

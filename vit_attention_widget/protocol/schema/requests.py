@@ -14,6 +14,7 @@ from .selections import Direction
 from .tensors import AttentionLayer, PatternMap, PatternPictures
 
 __all__ = [
+    "MOST_BYTES",
     "AnswerMessage",
     "AnswerMeta",
     "Asks",
@@ -25,6 +26,9 @@ __all__ = [
     "RequestMessage",
     "Requests",
 ]
+
+MOST_BYTES: int = 64_000_000
+"""Of the file of a picture that is brought along in the browser."""
 
 # Messages ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { PartialPruning } from "../../protocol/schema";
 import type { Store } from "../../state/store";
+import { partsTable } from "../../state/tables";
 import { headName, number, output } from "../../state/words";
+import { SaveMenu } from "../../ui/save_menu";
 
 /** The attention matrix, the class token's row and column narrow, the zeroed part filled. */
 function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"] }) {
@@ -51,41 +53,46 @@ export function PartialPanel({ store }: { store: Store }) {
     return <p class="vaw-muted">Pruning parts of {headName(layer, head)} …</p>;
   }
   return (
-    <table class="vaw-table vaw-parts" data-testid="partial">
-      <thead>
-        <tr>
-          <th scope="col" class="vaw-col-picture">
-            zeroed
-          </th>
-          <th scope="col">part of {headName(found.layer, found.head)}</th>
-          <th scope="col">
-            {info.output === "value"
-              ? "value left, and the largest values"
-              : "probability left, and the five best classes"}
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {found.rows.map((row) => (
-          <tr key={row.mode}>
-            <td>
-              <Pictogram zeroed={row.zeroed} />
-            </td>
-            <th scope="row">{row.mode}</th>
-            <td class="vaw-bars">
-              <span class="vaw-part-bar">
-                {info.output !== "value" && (
-                  <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
-                )}
-                <span class="vaw-number">{output(info, row.probability)}</span>
-              </span>
-              <span class="vaw-muted vaw-best">
-                {row.top5.map(([name, p]) => `${name} ${said(p)}`).join(", ")}
-              </span>
-            </td>
+    <>
+      <div class="vaw-row">
+        <SaveMenu name="parts" table={() => partsTable(found as PartialPruning)} />
+      </div>
+      <table class="vaw-table vaw-parts" data-testid="partial">
+        <thead>
+          <tr>
+            <th scope="col" class="vaw-col-picture">
+              zeroed
+            </th>
+            <th scope="col">part of {headName(found.layer, found.head)}</th>
+            <th scope="col">
+              {info.output === "value"
+                ? "value left, and the largest values"
+                : "probability left, and the five best classes"}
+            </th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {found.rows.map((row) => (
+            <tr key={row.mode}>
+              <td>
+                <Pictogram zeroed={row.zeroed} />
+              </td>
+              <th scope="row">{row.mode}</th>
+              <td class="vaw-bars">
+                <span class="vaw-part-bar">
+                  {info.output !== "value" && (
+                    <i class="vaw-before" style={{ width: `${row.probability * 70}%` }} />
+                  )}
+                  <span class="vaw-number">{output(info, row.probability)}</span>
+                </span>
+                <span class="vaw-muted vaw-best">
+                  {row.top5.map(([name, p]) => `${name} ${said(p)}`).join(", ")}
+                </span>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   );
 }

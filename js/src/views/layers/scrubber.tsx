@@ -7,6 +7,7 @@ import { explanationMap, mapsShown, shownMap } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { mapTable } from "../../state/tables";
+import { methodName } from "../../state/words";
 import { BeforeAfter } from "../../ui/before_after";
 import { Canvas } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
@@ -130,7 +131,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
               low={map?.low ?? Number.NaN}
               high={map?.high ?? Number.NaN}
               colormap={colormap.value}
-              label={scale.value === "sigmoid" ? "s(5 D / g)" : method.value}
+              label={scale.value === "sigmoid" ? "s(5 D / g)" : methodName(info, method.value)}
               hint={info.methods.find((choice) => choice.key === method.value)?.hint ?? ""}
             />
           </div>

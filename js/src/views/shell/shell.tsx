@@ -41,7 +41,7 @@ function Steps({ store }: { store: Store }) {
   const button = (name: string, sign: string, key: string, can: boolean, go: () => void) => (
     <button
       type="button"
-      class="vaw-help-button"
+      class="vaw-step"
       data-testid={name}
       aria-label={name}
       data-tip={`${name} what was pruned or chosen last (${key})`}
