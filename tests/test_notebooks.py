@@ -8,8 +8,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from notebooks.refresh import code_hash
 from tests.browser.chromium import find
-from tests.notebooks import check_ran
+from tests.notebooks import WIDGET, check_ran
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
@@ -17,9 +18,24 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_kept_without_outputs(path: Path) -> None:
+def test_its_outputs_are_of_its_code(path: Path) -> None:
+    """`python notebooks/refresh.py` runs the notebooks and keeps what they put out."""
     notebook = nbformat.read(path, 4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert notebook.metadata["outputs_of"] == code_hash(notebook), f"run refresh.py {path.stem}"
+    assert "widgets" not in notebook.metadata
+    check_ran(notebook)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_picture_stands_for_every_widget(path: Path) -> None:
+    shown = [
+        output.data
+        for cell in nbformat.read(path, 4).cells
+        for output in cell.get("outputs", [])
+        if WIDGET in output.get("data", {})
+    ]
+    assert all("image/png" in data for data in shown)
+    assert path.stat().st_size < 2_000_000
 
 
 @pytest.mark.skipif(find() is not None, reason="tests/browser runs them all, in JupyterLab")
