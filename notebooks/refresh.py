@@ -6,7 +6,6 @@ its hash, so that a test tells outputs that are not of it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -14,13 +13,11 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.notebooks import code_hash
+
 HERE = Path(__file__).parent
-
-
-def code_hash(notebook: nbformat.NotebookNode) -> str:
-    """Of all cells of code, in order."""
-    code = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def refresh(path: Path) -> None:

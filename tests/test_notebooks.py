@@ -8,9 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from notebooks.refresh import code_hash
 from tests.browser.chromium import find
-from tests.notebooks import WIDGET, check_ran
+from tests.notebooks import WIDGET, check_ran, code_hash
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
