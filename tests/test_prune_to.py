@@ -252,7 +252,7 @@ def test_it_goes_on_where_it_was_stopped(
     call: dict[str, Any] = {"heads": 2, "finetune": finetune, "heads_per_round": 1}
     whole = vaw.prune_to(model, data, **call)
     for resumed in (False, True):
-        more: dict[str, Any] = {"resume": tmp_path / "folder"} if resumed else {}
+        more: dict[str, Any] = {"store": tmp_path / "folder"} if resumed else {}
         with pytest.raises(JobCancelled):
             vaw.prune_to(model, data, **call, **more, progress=stop_at(0.5))
         partial = vaw.kept_result()
@@ -268,13 +268,13 @@ def test_it_goes_on_where_it_was_stopped(
         assert str(done.quantities[:3]) == str(whole.quantities[:3])  # NaN is not NaN
         steps = [label for label in said if label.startswith("recovering: step 1 ")]
         assert len(steps) == (4 - len(partial.heads) if finetune else 0)
-    again = vaw.prune_to(model, data, **call, resume=tmp_path / "folder")
+    again = vaw.prune_to(model, data, **call, store=tmp_path / "folder")
     assert again.model is not None
     assert done.model is not None
     with torch.no_grad():
         torch.testing.assert_close(again.model(INPUTS), done.model(INPUTS))
     with pytest.raises(ParameterError, match="another run: its budget is 2 heads left"):
-        vaw.prune_to(model, data, heads=3, resume=tmp_path / "folder")
+        vaw.prune_to(model, data, heads=3, store=tmp_path / "folder")
     with pytest.raises(ParameterError, match="start is of the budget '2 heads left'"):
         vaw.prune_to(model, data, heads=3, start=partial)
 

@@ -55,7 +55,7 @@ def prune_to_steps(
     heads_per_round: int | None = None,
     seed: int = 0,
     start: BudgetPruning | None = None,
-    resume: str | Path | None = None,
+    store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[BudgetPruning]:
     """:func:`prune_to`, step by step: yields what is known so far; the last is the result."""
@@ -80,12 +80,12 @@ def prune_to_steps(
         sets = read_sets(vit, images, labels, held_out, share, seed)
         limit = Limit(goal, vit, lambda: Race(vit, sets.held_out, vit.device.type))
         task = _Task(vit, sets, limit, _listed(vit, order), learn, heads_per_round, seed, report)
-        store = Store(resume, task.about) if resume is not None else None
-        start = _start(start, store, vit, task)
+        folder = Store(store, task.about) if store is not None else None
+        start = _start(start, folder, vit, task)
         if start is not None and start.complete:
             yield start
             return
-        yield from task.run(start, store)
+        yield from task.run(start, folder)
 
 
 def _listed(
@@ -95,13 +95,13 @@ def _listed(
 
 
 def _start(
-    start: BudgetPruning | None, store: Store | None, vit: VisionTransformer, task: _Task
+    start: BudgetPruning | None, folder: Store | None, vit: VisionTransformer, task: _Task
 ) -> BudgetPruning | None:
     """What to go on from: what was given, or what is in the folder."""
-    if start is not None and store is not None:
-        raise ParameterError("start and resume were given: both say what to go on from; give one.")
-    if store is not None:
-        return store.load(vit)
+    if start is not None and folder is not None:
+        raise ParameterError("start and store were given: both say what to go on from; give one.")
+    if folder is not None:
+        return folder.load(vit)
     if start is None:
         return None
     if not isinstance(start, BudgetPruning):
@@ -148,7 +148,7 @@ class _Task:
             "images": self.sets.digests(),
         }
 
-    def run(self, start: BudgetPruning | None, store: Store | None) -> Iterator[BudgetPruning]:
+    def run(self, start: BudgetPruning | None, folder: Store | None) -> Iterator[BudgetPruning]:
         """The result so far, ever more of it; the last is complete."""
         latest: BudgetPruning | None = None
 
@@ -162,8 +162,8 @@ class _Task:
             try:
                 for each in choose(start, keep):
                     keep(each)
-                    if store is not None:
-                        store.save(each)
+                    if folder is not None:
+                        folder.save(each)
                     if each.ongoing:
                         yield each
                 assert latest is not None
@@ -171,8 +171,8 @@ class _Task:
                 done = self._measured(latest)
                 keep(done)
             finally:
-                if store is not None and latest is not None:
-                    store.save(latest, now=True)
+                if folder is not None and latest is not None:
+                    folder.save(latest, now=True)
             yield done
 
     def _so_far(self, curve: PruningCurve, count: int | None = None) -> BudgetPruning:
@@ -339,7 +339,7 @@ def prune_to(pruned: BudgetPruning) -> BudgetPruning:
         Of the sets that are drawn, and of a random order.
     start : BudgetPruning, optional
         What the same call computed before it was stopped; with recovery, its rounds.
-    resume : str or Path, optional
+    store : str or Path, optional
         A folder, in which the curve and the recovered models are written as they come. The same
         call goes on from it, also after the process was killed; that of another model, other images
         or options is refused.
