@@ -19,10 +19,13 @@ from vit_attention_widget.demo.model import MEAN, STD
 from vit_attention_widget.export.built_files import built_file
 from vit_attention_widget.export.parts import part
 from vit_attention_widget.export.session_values import values_of
+from vit_attention_widget.protocol.schema.results import Choice
 
 ROOT = Path(__file__).parent.parent
 RUNTIME = ROOT / "live" / "node_modules" / "onnxruntime-web"
 ROUNDS = 2
+ONLY_PYTHON = ("integrated_gradients",)
+"""Methods that the page does not compute."""
 
 
 def scenes() -> list[vaw.demo.Scene]:
@@ -67,7 +70,11 @@ def state(shown: list[vaw.demo.Scene]) -> str:
     names = [f"{scene.name} {i}" for i, scene in enumerate(shown)]
     named = {
         "_overview": {**overview, "names": names},
-        "_model_info": {**info, "image_name": names[0]},
+        "_model_info": {
+            **info,
+            "image_name": names[0],
+            "methods": [_as_here(method) for method in info["methods"]],
+        },
     }
     pictures = {
         "pixels": np.stack([scene.image for scene in shown]).tobytes(),
@@ -78,6 +85,13 @@ def state(shown: list[vaw.demo.Scene]) -> str:
         "deviation": STD[0],
     }
     return part({"values": values | named, "own": own, "size": size, "scenes": pictures})
+
+
+def _as_here(method: Choice) -> Choice:
+    """A method, and where it is not in the page, that it is not."""
+    if method["key"] not in ONLY_PYTHON:
+        return method
+    return {**method, "label": f"{method['label']} (needs Python)"}
 
 
 def page() -> str:

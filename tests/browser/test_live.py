@@ -216,7 +216,9 @@ def test_what_needs_python_says_so(live: Live) -> None:
     )
     assert said == "Patterns are not learned here. Needs Python: pip install vit-attention-widget."
     assert not live.page.evaluate("live.kernel.follows({ method: 'integrated_gradients' })")
-    assert live.page.locator("[role=alert]").first.inner_text().startswith("There is no")
+    said = live.page.locator("option[value=integrated_gradients]").first.inner_text()
+    assert said == "integrated gradients (needs Python)"
+    assert live.page.locator("[role=alert]").first.inner_text().startswith("integrated gradients")
     assert not live.page.evaluate("live.kernel.follows({ selected_image: -1 })")
     live.select(method="daam")
     assert live.trait("status")["error"] is None

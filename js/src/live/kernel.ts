@@ -57,7 +57,8 @@ export class LiveKernel implements PageKernel {
 
   follows(changes: Partial<Selected>): boolean {
     const problem = this.problem(changes);
-    if (problem) this.session.say({ error: { details: "", ...problem } });
+    const { values, publish } = this.session;
+    if (problem) publish({ status: { ...values.status, error: { details: "", ...problem } } });
     return problem === null;
   }
 
@@ -65,7 +66,7 @@ export class LiveKernel implements PageKernel {
   private problem({ method, selected_image: image }: Partial<Selected>) {
     if (method !== undefined && !(method in METHODS) && method !== "occlusion") {
       const label = this.session.info.methods.find(({ key }) => key === method)?.label ?? method;
-      return { message: `There is no ${label} in this page.`, hint: NEEDS_PYTHON };
+      return { message: `${label}: not in this page.`, hint: NEEDS_PYTHON };
     }
     if (image === -1 && !this.brought.any) {
       return { message: "No picture was brought here yet.", hint: "Draw something, or drop one." };
@@ -82,7 +83,9 @@ export class LiveKernel implements PageKernel {
     else if (changes.target !== undefined) this.look("another class");
     else if (changes.pruned_heads) this.look("without these heads");
     else if (changes.method === "occlusion") this.look("explaining by occlusion");
-    else if (session.values.status.error && session.shown) session.say({});
+    else if (session.values.status.error && session.shown) {
+      session.publish({ status: { ...session.values.status, error: null } });
+    }
   }
 
   async answer<M extends Method>(

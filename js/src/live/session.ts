@@ -75,7 +75,7 @@ export class LiveSession {
   begin(label: string): Still {
     this.turn += 1;
     const mine = this.turn;
-    this.say({ state: "computing", label });
+    this.say({ state: "computing", label, error: null });
     return () => this.turn === mine;
   }
 
@@ -85,8 +85,8 @@ export class LiveSession {
   }
 
   say(status: Partial<Status>): void {
-    const { milliseconds } = this.values.status;
-    this.publish({ status: { ...IDLE, milliseconds, ...status } });
+    const { milliseconds, error } = this.values.status; // what went wrong stays until a new choice
+    this.publish({ status: { ...IDLE, milliseconds, error, ...status } });
   }
 
   fail(error: unknown): void {
@@ -130,7 +130,7 @@ export class LiveSession {
       _version: values._version + 1,
     });
     const milliseconds = performance.now() - started;
-    this.publish({ status: { ...values.status, milliseconds, error: null } });
+    this.publish({ status: { ...values.status, milliseconds } });
     performance.mark("decided");
     for (const tell of this.told.splice(0)) tell(shown);
     return true;
