@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from models import BY_NAME
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
+from vit_attention_widget.pruning.share_left import heads_within
 from vit_attention_widget.pruning.top1 import accuracy
 
 TINY = BY_NAME["vit"]
@@ -266,3 +268,62 @@ def test_strength_is_measured_when_it_is_asked_for(
     session._context.image_set = None
     with pytest.raises(ParameterError, match="no set"):
         session.measure_strength_of_set()
+
+
+def test_heads_are_pruned_until_too_little_is_left(
+    session: vaw.Session, model: torch.nn.Module
+) -> None:
+    curve = vaw.pruning_curve(model, LABELLED, order="taylor", metric="accuracy")
+    values = curve.values.tolist()
+    keep = 0.6
+    allowed = next(n for n, v in enumerate([*values, -1]) if v < keep * values[0] - 1e-9) - 1
+    session.prune_to(keep, order="taylor")
+    assert session.wait(60)
+    assert session.pruned_heads == sorted(curve.order[:allowed])
+    drawn = session.curves["taylor"]["values"]
+    assert drawn == pytest.approx(values[: len(drawn)])
+    assert len(drawn) == min(len(values), allowed + 2)
+    if allowed:
+        session.undo()
+        assert session.pruned_heads == []
+    with pytest.raises(ParameterError, match="keep is 3"):
+        session.prune_to(3)
+
+
+@pytest.mark.parametrize("form", ["safetensors", pytest.param("ONNX", marks=pytest.mark.slow)])
+def test_the_pruned_model_is_saved_where_python_runs(
+    session: vaw.Session, model: torch.nn.Module, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, form: Any,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="No head is pruned"):
+        session.save_pruned_model()
+    session.pruned_heads = [(0, 1), (2, 0)]
+    assert session.wait(60)
+    for name in ("", "-2")[: 2 if form == "safetensors" else 1]:
+        session.save_pruned_model(file_format=form)
+        assert session.wait(120)
+        assert not session.status["error"], session.status
+        assert session.saved_model is not None
+        assert session.saved_model.parent == tmp_path.resolve()
+        assert session.saved_model.stem.endswith(f"without-2-heads{name}")
+    inputs = TINY.inputs(3, torch.float32)
+    with torch.no_grad():
+        expected = session.pruned_model()(inputs)
+        if form == "ONNX":
+            runtime = pytest.importorskip("onnxruntime").InferenceSession(str(session.saved_model))
+            (logits,) = runtime.run(None, {"images": inputs.numpy()})
+            found = torch.from_numpy(logits)
+        else:
+            found = vaw.load_pruned(TINY.build(torch.float32), session.saved_model)(inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    session.pruned_heads = []
+    assert session.wait(60)
+    assert session.saved_model is None
+
+
+def test_a_fall_of_shares_is_counted_from_the_first_value() -> None:
+    assert heads_within([0.8, 0.79, 0.7, 0.79], 0.95) == 1
+    assert heads_within([0.8, 0.76], 0.95) is None  # just that much
+    assert heads_within([-10, -10.4, -9.6, -11], 0.95, either_way=True) == 2
+    assert heads_within([0.8, 0.1], 0.95) == 0

@@ -134,6 +134,7 @@ export const STATE: Record<string, unknown> = {
   accuracy: {},
   partial: {},
   curves: {},
+  _saved_model: {},
   _strength_data: new DataView(new ArrayBuffer(0)),
   _strength_set: new DataView(new ArrayBuffer(0)),
   _layer_decisions: new DataView(new ArrayBuffer(0)),

@@ -270,6 +270,34 @@ describe("pruning curve", () => {
   });
 });
 
+describe("pruning to a budget", () => {
+  it("is asked for by how far the accuracy or probability may fall", async () => {
+    const { model } = await show();
+    await fire(find("fold-curve"), "click");
+    expect(root.textContent).toContain("until the probability falls by");
+    await act(() => model.kernel("accuracy", { before: 0.9, after: null, count: 20 }));
+    expect(root.textContent).toContain("until the accuracy falls by");
+    const fall = find("prune-until-fall") as unknown as HTMLSelectElement;
+    await act(() => {
+      fall.value = "5";
+      fall.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+    await fire(find("prune-until"), "click");
+    expect(model.sent.at(-1)).toMatchObject({ method: "prune_to", params: { fall: 5 } });
+  });
+
+  it("ends in a file, whose path is said while the same heads are pruned", async () => {
+    const { model } = await show({ pruned_heads: [[1, 0]] });
+    await fire(find("save-model"), "click");
+    await fire(find("save-model-ONNX"), "click");
+    expect(model.sent.at(-1)).toMatchObject({ method: "save_model", params: { format: "ONNX" } });
+    await act(() =>
+      model.kernel("_saved_model", { path: "/home/me/small.onnx", heads: 1, bytes: 2_500_000 }),
+    );
+    expect(find("saved-model").textContent).toContain("/home/me/small.onnx (2.5 MB)");
+  });
+});
+
 describe("ways out", () => {
   it("writes tables whose cells cannot break out", async () => {
     const { store } = await show();

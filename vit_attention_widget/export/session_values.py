@@ -81,6 +81,7 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
         name: getattr(session, name) for name in (*SELECTIONS, *RESULTS)
     } | {
         "status": _IDLE,
+        "_saved_model": {},  # where a file lies is nobody else's business
         "_history": {"pruned": session.pruned_heads, "undo": [], "redo": []},
         "_brought": {"names": [], "shown": -1},
         "_brought_thumbnails": b"",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..models.output_kind import OutputKind
 from ..overview.result import ImageOverview
 from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
+from ..protocol.schema.results import ModelFormat
 from ..pruning.curve import Order
 from ..strength import AttentionStrength
 from ..support.progress import Progress
@@ -357,6 +359,52 @@ class Session(CheckedSelections):
             If there is no such order.
         """
         self._studies.curves.draw(order)
+
+    def prune_to(self, keep: float = 0.99, *, order: Order = "taylor") -> None:
+        """Mask heads one after another until less than a share is left, and prune those before.
+
+        The curve is drawn as by :meth:`draw_curve`; :meth:`cancel` stops it, :meth:`undo` puts the
+        heads back.
+
+        Parameters
+        ----------
+        keep : float
+            The share of the whole model's accuracy on the labeled set, else of the mean probability
+            of its classes; of values that which may not move further than by the rest.
+        order : str
+            One of ``ORDERS``.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such order or share.
+        """
+        self._studies.curves.draw(order, keep)
+
+    def save_pruned_model(
+        self, path: str | Path | None = None, *, file_format: ModelFormat = "safetensors"
+    ) -> None:
+        """Write the model without the pruned heads; ``saved_model`` says where it is.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            By default a new name in the folder in which Python runs.
+        file_format : {"safetensors", "ONNX"}
+            As :func:`~vit_attention_widget.save_pruned` writes it, or for any ONNX runtime.
+
+        Raises
+        ------
+        ParameterError
+            If no head is pruned, or there is no such format.
+        """
+        self._studies.saved_model.save(file_format, path)
+
+    @property
+    def saved_model(self) -> Path | None:
+        """Where the pruned model was saved last, as it is pruned now; None where it was not."""
+        saved = self._saved_model
+        return Path(saved["path"]) if "path" in saved else None
 
     @property
     def importance_before(self) -> NDArray[np.float32] | None:

@@ -28,6 +28,7 @@ from ..protocol.schema.results import (
     Overview,
     PartialPruning,
     PatternsInfo,
+    SavedModel,
     Status,
 )
 from ..protocol.schema.selections import (
@@ -153,6 +154,9 @@ class ResultTraits(traitlets.HasTraits):
 
     curves: TraitType[dict[str, Curve], dict[str, Curve]] = _dict()
     """The decision as ever more heads are removed, by the order in which they go."""
+
+    _saved_model: TraitType[SavedModel, SavedModel | Empty] = _dict()
+    """Where the model without the pruned heads was saved; empty where it was not."""
 
     faithfulness: TraitType[Faithfulness, Faithfulness] = _dict()
     """Insertion and deletion of the shown map and of compared maps; empty until asked for."""

@@ -15,6 +15,7 @@ from ..session.brought import MOST_PARTS
 from ..session.selections import DIRECTIONS, IMAGE_METRICS
 from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
+from ..session.studies.saved_model import FORMATS
 from ..support.words import shown
 
 __all__ = ["nothing", "work_of"]
@@ -74,6 +75,16 @@ def _partial(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
     head = request.integer("head", 0, session._model_info["num_heads"][layer] - 1)
     return _started(session.prune_partly, layer, head)
+
+
+def _prune_to(session: Session, request: Request) -> Work:
+    keep = 1 - request.integer("fall", 0, 99) / 100
+    return _started(session.prune_to, keep, order=request.choice("order", ORDERS))
+
+
+def _save_model(session: Session, request: Request) -> Work:
+    form = request.choice("format", FORMATS)
+    return _started(session.save_pruned_model, file_format=form)
 
 
 def _image(session: Session, request: Request) -> Work:
@@ -144,6 +155,10 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "rows": _rows,
     "partial": _partial,
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
+    "prune_to": _prune_to,
+    "save_model": lambda s, r: _started(
+        s.save_pruned_model, file_format=r.choice("format", FORMATS)
+    ),
     "importance_before": lambda s, _: _started(s.measure_importance_before),
     "strength": lambda s, _: _started(s.measure_strength),
     "strength_set": lambda s, _: _started(s.measure_strength_of_set),

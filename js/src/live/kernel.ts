@@ -21,6 +21,8 @@ const NEEDS_PYTHON = "Needs Python: pip install vit-attention-widget.";
 const ONLY_PYTHON: Partial<Record<Method, string>> = {
   partial: "A head can be masked here as a whole only.",
   curve: "Curves of ever more heads are not drawn here.",
+  prune_to: "Curves of ever more heads are not drawn here.",
+  save_model: "The smaller model is not written here.",
   overview: "Pictures are not laid out here.",
   prompts: "This model knows its own classes only.",
   score_map: "Maps are not scored here.",

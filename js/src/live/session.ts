@@ -19,6 +19,7 @@ const OF_PICTURE: Partial<Traits> = {
   _importance_before: EMPTY,
   _strength_data: EMPTY,
   _layer_decisions: EMPTY,
+  _saved_model: {},
 };
 
 const IDLE: Status = {

@@ -402,6 +402,16 @@ export interface Curve {
   total: number;
 }
 
+export type ModelFormat = "safetensors" | "ONNX";
+
+/** The model without the pruned heads, as a file where Python runs. */
+export interface SavedModel {
+  path: string;
+  /** How many were pruned. */
+  heads: number;
+  bytes: number;
+}
+
 /** Pictures that were looked at beside those of the set: given, and brought in the browser. */
 export interface Brought {
   /** File names, or "image". */
@@ -570,6 +580,8 @@ export interface Results {
   partial: PartialPruning | Empty;
   /** By order; those that were asked for. */
   curves: Record<string, Curve>;
+  /** Empty unless the model was saved as it is pruned now. */
+  _saved_model: SavedModel | Empty;
   faithfulness: Faithfulness;
   status: Status;
   /** Grows with every new trace; 0 before the first. */
@@ -613,6 +625,7 @@ export const RESULTS = [
   "accuracy",
   "partial",
   "curves",
+  "_saved_model",
   "faithfulness",
   "status",
   "_version",
@@ -725,6 +738,19 @@ export interface CurveParams {
   order: string;
 }
 
+/** How far to prune, and in which order. */
+export interface PruneToParams {
+  /** One of `ORDERS`. */
+  order: string;
+  /** By so many percent what is left may fall, 0 to 99. */
+  fall: number;
+}
+
+/** As which kind of file. */
+export interface SaveModelParams {
+  format: ModelFormat;
+}
+
 /** By which metric of head importance. */
 export interface MetricParams {
   metric: string;
@@ -785,6 +811,10 @@ export interface Requests {
   partial: { params: HeadParams; buffer: null };
   /** `curves`: the decision as ever more heads are masked. */
   curve: { params: CurveParams; buffer: null };
+  /** `curves` until less than that is left; then `pruned_heads`. */
+  prune_to: { params: PruneToParams; buffer: null };
+  /** `_saved_model`: the model without the pruned heads. */
+  save_model: { params: SaveModelParams; buffer: null };
   /** `_importance_before`, where heads were pruned before all were measured. */
   importance_before: { params: Empty; buffer: null };
   /** `_strength_data`: how far the heads attend on the image as it is shown. */

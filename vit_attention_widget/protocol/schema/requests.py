@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from .binary import Encoded, Html, Jpeg
-from .results import Compared, Empty, FamilyName
+from .results import Compared, Empty, FamilyName, ModelFormat
 from .selections import Direction
 from .tensors import AttentionLayer, PatternMap, PatternPictures
 
@@ -122,6 +122,22 @@ class CurveParams(TypedDict):
     """One of ``ORDERS``: a metric of head importance, "random", ..."""
 
 
+class PruneToParams(TypedDict):
+    """How far to prune, and in which order."""
+
+    order: str
+    """One of ``ORDERS``."""
+
+    fall: int
+    """By so many percent what is left may fall, 0 to 99."""
+
+
+class SaveModelParams(TypedDict):
+    """As which kind of file."""
+
+    format: ModelFormat
+
+
 class MetricParams(TypedDict):
     """By which metric of head importance."""
 
@@ -208,6 +224,12 @@ class Requests(TypedDict):
 
     curve: Asks[CurveParams, None]
     """``curves``: the decision as ever more heads are masked."""
+
+    prune_to: Asks[PruneToParams, None]
+    """``curves`` until less than that is left; then ``pruned_heads``."""
+
+    save_model: Asks[SaveModelParams, None]
+    """``_saved_model``: the model without the pruned heads."""
 
     importance_before: Asks[Empty, None]
     """``_importance_before``, where heads were pruned before all were measured."""

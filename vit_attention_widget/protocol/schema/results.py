@@ -41,6 +41,7 @@ __all__ = [
     "FamilyInfo",
     "FamilyName",
     "MapScores",
+    "ModelFormat",
     "ModelInfo",
     "Overview",
     "PartialPruning",
@@ -48,6 +49,7 @@ __all__ = [
     "PatternsInfo",
     "Problem",
     "Results",
+    "SavedModel",
     "Status",
     "WidgetTraits",
 ]
@@ -235,6 +237,20 @@ class Curve(TypedDict):
 
     total: int
     """Heads that can go; there are fewer values while it is drawn, or when it was cancelled."""
+
+
+ModelFormat: TypeAlias = Literal["safetensors", "ONNX"]
+
+
+class SavedModel(TypedDict):
+    """The model without the pruned heads, as a file where Python runs."""
+
+    path: str
+
+    heads: int
+    """How many were pruned."""
+
+    bytes: int
 
 
 # The set of images -------------------------------------------------------------------------------
@@ -486,6 +502,9 @@ class Results(TypedDict):
 
     curves: dict[str, Curve]
     """By order; those that were asked for."""
+
+    _saved_model: SavedModel | Empty
+    """Empty unless the model was saved as it is pruned now."""
 
     faithfulness: Faithfulness
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from torch import nn
 from ...errors import ParameterError
 from ...models import VisionTransformer
 from ..cut.run import prune_heads
+from ..share_left import heads_within
 from .cost import Race
 from .goal import Goal
 
@@ -48,16 +48,14 @@ class Limit:
 
     def allows(self, accuracy: float, of_whole: float) -> bool:
         """Whether an accuracy is within the budget; any is where no accuracy was asked for."""
-        least = self.goal.value * of_whole
-        return self.goal.kind != "accuracy" or accuracy >= least or math.isclose(accuracy, least)
+        too_low = heads_within([of_whole, accuracy], self.goal.value) is not None
+        return self.goal.kind != "accuracy" or not too_low
 
     def reached(self, order: Sequence[Head], accuracies: Sequence[float]) -> int | None:
         """How many of these heads go; None while more have to be seen."""
         kind, count = self.goal.kind, len(order)
         if kind == "accuracy":
-            beyond = (n for n, a in enumerate(accuracies) if not self.allows(a, accuracies[0]))
-            first = next(beyond, None)
-            return None if first is None else first - 1
+            return heads_within(accuracies, self.goal.value)
         if kind == "heads":
             return count if count == self.most else None
         every = max(1, self.most // _CHECKS)

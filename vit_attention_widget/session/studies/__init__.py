@@ -15,6 +15,7 @@ from .layer_decisions import LayerDecisionsStudy
 from .maps import MapsStudy
 from .partial import PartialStudy
 from .patterns import PatternStudy
+from .saved_model import SavedModelStudy
 from .strength import StrengthStudy
 from .study import Study
 
@@ -33,6 +34,7 @@ class Studies:
         self.importance = ImportanceStudy(context)
         self.partial = PartialStudy(context)
         self.curves = CurveStudy(context)
+        self.saved_model = SavedModelStudy(context)
         self.strength = StrengthStudy(context)
         self.layer_decisions = LayerDecisionsStudy(context)
         self.patterns = PatternStudy(context)

@@ -9,6 +9,7 @@ from ...errors import ParameterError
 from ...importance.metrics import OLD_METRICS
 from ...protocol.schema.results import Curve
 from ...pruning.curve import ORDERS, CurveMetric, Order, PruningCurve, pruning_curve_steps
+from ...pruning.share_left import heads_within
 from ...support.deprecation import renamed_choice
 from ...support.progress import Progress
 from ..stepwise import Stepwise
@@ -35,14 +36,19 @@ class CurveStudy(Study):
             self._traits.curves = {}
         self._target_index = index
 
-    def draw(self, order: Order) -> None:
+    def draw(self, order: Order, keep: float | None = None) -> None:
         """Mask heads one after another in an order of ``ORDERS``.
+
+        With ``keep`` only while this share of the whole model's accuracy (or probability) is left;
+        then those heads are pruned.
 
         Raises
         ------
         ParameterError
-            If there is no such order.
+            If there is no such order or share.
         """
+        if keep is not None and not 0 < keep <= 1:
+            raise ParameterError(f"keep is {keep}: a share above 0 and at most 1 was expected.")
         order = renamed_choice("order", order, OLD_METRICS)
         if order not in ORDERS:
             raise ParameterError(f"The order is {order!r}: choose from {', '.join(ORDERS)}.")
@@ -56,7 +62,7 @@ class CurveStudy(Study):
             other_target = images is None and self._target_index != index
             index = self._target_index
             metric: CurveMetric = "accuracy" if context.labels else "probability"
-            yield from pruning_curve_steps(
+            for curve in pruning_curve_steps(
                 context.vit,
                 context.subject.inputs if images is None else images.entries,
                 self._traits.target if images is None else None,
@@ -64,7 +70,22 @@ class CurveStudy(Study):
                 metric=metric,
                 start=None if other_target else start,
                 progress=progress,
-            )
+            ):
+                yield curve
+                if keep is not None and within(curve) is not None:
+                    return
+
+        def within(curve: PruningCurve) -> int | None:
+            is_value = curve.output == "value"
+            return heads_within(curve.values.tolist(), keep or 1.0, either_way=is_value)
+
+        def prune(_: None) -> None:
+            show()
+            if keep is None or work.latest is None or context.image_set is not images:
+                return
+            count = within(work.latest)
+            gone = work.latest.order if count is None else work.latest.order[:count]
+            self._traits.pruned_heads = sorted(gone)
 
         def show() -> None:
             with context.lock:
@@ -86,7 +107,7 @@ class CurveStudy(Study):
 
         work = Stepwise(steps, take)
         label = f"masking heads by {order}"
-        context.do(context.lanes.longest, order, label, work, says=says)
+        context.do(context.lanes.longest, order, label, work, prune, says=says)
 
 
 def _payload(curve: PruningCurve, total: int) -> Curve:

@@ -10,6 +10,7 @@ import { counted, output, outputName } from "../../state/words";
 import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { SaveMenu } from "../../ui/save_menu";
+import { PruneUntil } from "./prune_until";
 
 const HEIGHT = 200;
 const OTHERS = [
@@ -47,6 +48,7 @@ export function CurvePanel({ store }: { store: Store }) {
           <SaveMenu name="curve" table={() => curveTable(store.traits.curves.peek())} />
         )}
       </div>
+      <PruneUntil store={store} info={info} orders={orders} />
       <div ref={ref} />
       {curves.length === 0 ? (
         <p class="vaw-muted">

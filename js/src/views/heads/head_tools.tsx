@@ -3,6 +3,7 @@
 
 import type { Store } from "../../state/store";
 import { counted, headName, percent } from "../../state/words";
+import { SaveModel } from "./save_model";
 
 export function PruneTools({ store }: { store: Store }) {
   const count = store.traits.pruned_heads.value.length;
@@ -43,6 +44,7 @@ export function PruneTools({ store }: { store: Store }) {
           reset
         </button>
       )}
+      {count > 0 && <SaveModel store={store} />}
       {brushed === 0 && head < 0 && count === 0 && (
         <span class="vaw-muted">× prunes a head; drag over several to choose them</span>
       )}
