@@ -107,6 +107,20 @@ def test_code_in_a_file_is_not_run(trained: nn.Module, tmp_path: Path) -> None:
     assert not Hostile.where.exists()
 
 
+def test_code_in_a_folder_is_not_run_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = tmp_path / "model", tmp_path / "it ran"
+    folder.mkdir()
+    config = {"model_type": "of_its_own", "auto_map": {"AutoConfig": "code.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "code.py").write_text(f"open({str(ran)!r}, 'w')\nclass Config: ...")
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    with pytest.raises(ParameterError, match="brings code of its own, and none is run here"):
+        load_model(folder)
+    assert not ran.exists()
+
+
 def test_what_is_no_file_of_weights_is_refused(trained: nn.Module, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no weights at all")

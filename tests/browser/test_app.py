@@ -32,9 +32,9 @@ class Command:
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     folder = tmp_path_factory.mktemp("pictures")
-    Image.new("RGB", (90, 80), "teal").save(folder / "cat.png")
+    Image.new("RGB", (90, 80), "teal").save(folder / ".cat.png")  # a hidden file
     process = subprocess.Popen(
-        [sys.executable, "-m", "vit_attention_widget", "cat.png", "--no-browser"],
+        [sys.executable, "-m", "vit_attention_widget", ".cat.png", "--no-browser"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,

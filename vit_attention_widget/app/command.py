@@ -114,9 +114,14 @@ def _write_page(choice: Choice, path: str) -> None:
 
 def _open(choice: Choice, host: str, port: int, browser: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="vaw-", ignore_cleanup_errors=True) as folder:
-        page = Path(folder, f"{Path(choice.image or 'scene').stem}.ipynb")  # gives the page's title
+        page = Path(folder, f"{_title(choice.image)}.ipynb")
         save_notebook(choice, page)
         serve(page, host, port, browser, _say)
+
+
+def _title(image: str | None) -> str:
+    """What the page is called; a server shows no hidden file, and long names are none."""
+    return Path(image or "scene").stem.lstrip(".")[:60] or "picture"
 
 
 def _refuse_other(path: str, option: str, ending: str) -> None:

@@ -103,11 +103,19 @@ def _timm(name: str, weights: str | os.PathLike[str] | None) -> nn.Module:
 
 def _transformers(name: str, weights: str | os.PathLike[str] | None) -> nn.Module:
     transformers: Any = optional("transformers", "--library transformers", "transformers")
-    config = transformers.AutoConfig.from_pretrained(name)
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ParameterError(
+            f"{name!r} brings code of its own, and none is run here: read it, load the model in "
+            "Python, and give it to vaw.Explorer(model, image)."
+        ) from error
     kind = (config.architectures or ["AutoModel"])[0]  # with the head that it was trained with
     model_class: Any = getattr(transformers, kind, transformers.AutoModel)
     if weights is None:
-        saved: nn.Module = model_class.from_pretrained(name)
+        saved: nn.Module = model_class.from_pretrained(name, trust_remote_code=False)
         return saved
     state = read_weights(weights)
     if classes := _width_of_head(state, "classifier"):
