@@ -97,6 +97,7 @@ def test_what_a_cell_does_not_display_itself_is_the_widget_in_its_place(
     published: Published,
     shell: InteractiveShell,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     grid = vaw.HeadImportanceGrid(session=session)
     output = Output()
@@ -114,6 +115,10 @@ def test_what_a_cell_does_not_display_itself_is_the_widget_in_its_place(
     assert [each["update"] for each in published] == [False]
     output.close()
     grid.close()
+    display(grid)  # it is text by now
+    assert "closed" in sent[-1]["data"]["text/plain"]
+    assert len(sent) == 2
+    assert "Traceback" not in capsys.readouterr().out
 
 
 def test_what_is_there_is_displayed_with_its_picture_at_once(

@@ -165,8 +165,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         self._stills.display()
 
     def still_bundle(self) -> tuple[dict[str, object], dict[str, object]] | None:
-        """What a cell displays of the widget, but for its picture."""
-        return self._repr_mimebundle_()
+        """What a cell displays of the widget, but for its picture; None once it is closed."""
+        return None if self.comm is None else self._repr_mimebundle_()
 
     def shown_session(self) -> Session | None:
         """The session that the widget shows; None once it is closed."""

@@ -46,7 +46,7 @@ class Displayed(Protocol):
     _view_count: int | None
 
     def still_bundle(self) -> Bundle | None:
-        """What a cell displays of it that is running now."""
+        """What a cell displays of it that is running now; None once it is closed."""
 
     def shown_session(self) -> Session | None:
         """What it shows; None once it is closed."""
@@ -71,14 +71,14 @@ class Stills:
         Raises
         ------
         NotImplementedError
-            If somebody else displays it; IPython then asks for the usual bundle.
+            If somebody else displays it, or it is closed; IPython then asks for the usual bundle,
+            or for text.
         """
-        if _is_for_another():
-            raise NotImplementedError
         widget = self._widget()
-        self._bundle = bundle = None if widget is None else widget.still_bundle()
+        bundle = None if widget is None or _is_for_another() else widget.still_bundle()
         if widget is None or bundle is None:
-            return
+            raise NotImplementedError
+        self._bundle = bundle
         shown = uuid.uuid4().hex
         picture = _picture(widget)
         with self._lock:
