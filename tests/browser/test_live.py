@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 from safetensors.numpy import load
 
 import vit_attention_widget as vaw
 from live.build import build, scenes
 
+from .live_page import Live, opened
 from .test_accessibility import AXE
 
 pytestmark = pytest.mark.browser
@@ -28,8 +21,6 @@ SCENE = 4
 STAR = vaw.demo.KINDS.index("star")
 PRUNED = [(2, 0), (4, 1), (4, 3)]
 CLOSE = 1e-4
-IN_TIME = 300
-"""Milliseconds from pruning a head to the decision without it."""
 
 ARRAYS = (
     "_maps", "_importance_data", "_importance_before", "_strength_data", "_strength_set",
@@ -37,94 +28,12 @@ ARRAYS = (
 )  # fmt: skip
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Nothing is said of each file."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a folder, as ``python -m http.server`` serves it."""
-    handler = functools.partial(_Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class Live:
-    """The page, what it asked for, and what it complained of."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-
-    def until(self, condition: str) -> None:
-        self.page.evaluate(
-            f"""async () => {{
-              for (const started = Date.now(); !({condition}); ) {{
-                const status = JSON.stringify(live.session.traits.status);
-                if (Date.now() - started > 60000) throw Error(`waited for it: ${{status}}`);
-                await new Promise((resolve) => setTimeout(resolve, 5));
-              }}
-            }}"""
-        )
-
-    def idle(self) -> None:
-        self.until('live.session.traits.status.state === "idle"')
-
-    def select(self, **changes: object) -> None:
-        """As a view does, and wait for all that comes of it."""
-        self.page.evaluate(
-            """(changes) => {
-              for (const name in changes) live.model.set(name, changes[name]);
-              live.model.save_changes();
-            }""",
-            changes,
-        )
-        self.idle()
-
-    def ask(self, request: str, **params: object) -> None:
-        self.page.evaluate(
-            "([request, params]) => live.kernel.answer(request, params)", [request, params]
-        )
-
-    def trait(self, name: str) -> Any:
-        return self.page.evaluate("(name) => live.session.traits[name]", name)
-
-    def tensors(self, name: str) -> dict[str, NDArray[Any]]:
-        text = self.page.evaluate(
-            """(name) => {
-              const view = live.session.traits[name];
-              const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-              return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-            }""",
-            name,
-        )
-        return load(base64.b64decode(text)) if text else {}
-
-
 @pytest.fixture(scope="module")
 def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
     build(folder)
-    context = chromium.new_context(viewport={"width": 980, "height": 1000})
-    with served(folder) as address:
-        live = Live(context.new_page())
-        live.page.goto(address)
-        live.page.locator("[data-testid=headline]").first.wait_for()
-        live.until("live.session.traits._version > 1")
-        live.idle()
+    with opened(folder, chromium) as live:
         yield live
-        context.close()
-        assert live.said == []
-        assert {
-            url for url in live.asked if not url.startswith((address, "data:", "blob:"))
-        } == set()
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +75,8 @@ def _elsewhere(name: str) -> set[str]:
 def test_tour_opens_on_the_first_visit(live: Live) -> None:
     assert live.page.locator("[data-testid=tour]").is_visible()
     live.page.reload()
-    live.page.locator("[data-testid=headline]").first.wait_for()
+    live.ready()
     assert live.page.locator("[data-testid=tour]").count() == 0
-    live.until("live.session.traits._version > 1")
-    live.idle()
 
 
 def test_equals_python(live: Live, session: vaw.Session) -> None:
@@ -233,31 +140,11 @@ def test_accessible(live: Live) -> None:
     assert violations == []
 
 
-def test_pruning_decides_in_time(live: Live) -> None:
-    """Measured against what the model alone takes in the same page."""
-    times = live.page.evaluate(
-        """async () => {
-          const times = [];
-          const beat = () => new Promise((resolve) => setTimeout(resolve));
-          for (const head of [[1, 0], [3, 2], [5, 1], [0, 3], [2, 2]]) {
-            const { traits } = live.session;
-            const version = traits._version;
-            const history = { pruned: [head], undo: [], redo: [] };
-            const started = performance.now();
-            live.model.set("_history", history);
-            live.model.set("pruned_heads", [head]);
-            live.model.save_changes();
-            while (traits._version === version) await beat();
-            times.push([performance.now() - started, live.network.milliseconds]);
-            while (traits.status.state !== "idle") await beat();
-          }
-          return times;
-        }"""
-    )
-    decided, alone = np.median(times, axis=0)
-    print(f"decided after {decided:.0f} ms; the model alone took {alone:.0f} ms")
-    assert np.min(times, axis=0)[0] < IN_TIME  # what else runs on the machine slows the others
-    live.idle()
+def test_pruning_decides(live: Live) -> None:
+    """How soon is measured by ``benchmarks/live.py``."""
+    [(decided, alone)] = live.prune((3, 2))
+    assert decided > alone > 0
+    assert live.trait("decision")["rows"][0]["before"] != live.trait("decision")["rows"][0]["after"]
 
 
 def test_a_drawing_is_looked_at(live: Live) -> None:
