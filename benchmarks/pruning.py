@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--heads-per-round", type=int, default=3)
-    parser.add_argument("--left", type=int, nargs="*", default=[18])
+    parser.add_argument("--left", type=int, nargs="*", default=[18, 12])
     parser.add_argument("--recover-by", nargs="*", default=["taylor"])
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
