@@ -19,7 +19,7 @@ export function SaveModel({ store }: { store: Store }) {
         type="button"
         aria-expanded={open.value}
         data-testid="save-model"
-        title="Write the model without the pruned heads to a file where Python runs"
+        data-tip="Write the model without the pruned heads to a file where Python runs"
         onClick={() => {
           open.value = !open.value;
         }}
@@ -31,7 +31,7 @@ export function SaveModel({ store }: { store: Store }) {
           <button
             type="button"
             key={key}
-            title={hint}
+            data-tip={hint}
             data-testid={`save-model-${key}`}
             onClick={async () => {
               open.value = false;
