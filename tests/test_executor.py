@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -227,3 +228,22 @@ def test_what_cannot_be_sent_is_refused() -> None:
     lost = elsewhere._Model.__new__(elsewhere._Model)
     with pytest.raises(ParameterError, match="folder that all workers see"):
         lost.__setstate__("/nowhere/model.pickle")
+
+
+def test_a_worker_loads_no_other_file_than_what_was_sent(tmp_path: Path) -> None:
+    state = elsewhere._Model(vaw.describe(TINY.build()), tmp_path).__getstate__()
+    Path(state).write_bytes(pickle.dumps(Written(tmp_path / "it ran")))
+    worker = elsewhere._Model.__new__(elsewhere._Model)
+    with pytest.raises(ParameterError, match="is not the model that was sent"):
+        worker.__setstate__(state)
+    assert not (tmp_path / "it ran").exists()
+
+
+class Written:
+    """What makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return os.mkdir, (self.path,)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -457,6 +458,17 @@ def test_images_of_every_kind_are_told_apart(tmp_path: Path) -> None:
         assert digest_of_images([red]) == digest_of_images([red]), kind
     same = {digest_of_images(kinds[kind][:1]) for kind in ("bytes", "memory", "name", "named")}
     assert len(same) == 1  # wherever the file lies
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are of POSIX")
+def test_who_may_read_a_folder_may_read_what_is_in_it(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        run("head_importance", tmp_path)
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.rglob("*") if file.is_file()}
+    assert modes == {0o640}
 
 
 def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def replaced(path: str | Path) -> Iterator[Path]:
     """Write a file in one go: whoever reads it sees the old file or the new one, never a part.
 
     The body writes the path that it is given, which lies beside the file; then it is flushed to
-    the disk and takes the file's place. A link stays a link, and the file's mode stays.
+    the disk and takes the file's place. A link stays a link, and the file's mode stays;
+    a new one has the mode that the system gives, whatever writes it (safetensors' is private).
 
     Raises
     ------
@@ -34,11 +35,12 @@ def replaced(path: str | Path) -> Iterator[Path]:
             raise PermissionError("Permission denied: the file is read-only")
         temporary = target.with_name(f".{secrets.token_hex(8)}.part")
         try:
+            temporary.touch(exist_ok=False)
+            mode = mode or stat.S_IMODE(temporary.stat().st_mode)  # as the system gives new files
             yield temporary
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
-            if mode is not None:
-                os.chmod(temporary, mode)
+            os.chmod(temporary, mode)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -104,6 +104,10 @@ def _work(model: _Model, measure: Measure[_P], batch: Batch) -> list[_P]:
     return [part for part in measure(model.vit, no_progress, batch, None) if part.complete]
 
 
+def _name_of(data: bytes) -> str:
+    return f"model-{hashlib.blake2b(data, digest_size=16).hexdigest()}.pickle"
+
+
 class _Model:
     """A model that is sent as the path of a file, which a process reads once."""
 
@@ -125,8 +129,7 @@ class _Model:
                     f"{self.vit.name} cannot be sent to other processes ({error}): define its "
                     "classes in a module, or give an executor of threads."
                 ) from error
-            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-            self._file = (self._folder / f"model-{digest}.pickle").resolve()
+            self._file = (self._folder / _name_of(data)).resolve()
             with replaced(self._file) as file:
                 file.write_bytes(data)
         return str(self._file)
@@ -141,6 +144,8 @@ class _Model:
                     f"A worker cannot read the model from {state} ({error}): give store=, a folder "
                     "that all workers see."
                 ) from error
+            if _name_of(data) != name:  # others may write there, and a pickle is code
+                raise ParameterError(f"{state} is not the model that was sent.")
             _loaded.clear()
             _loaded[name] = pickle.loads(data)
         self.vit, self._file = _loaded[name], Path(state)  # an engine may send it on
