@@ -28,7 +28,7 @@ from .measure import Row, on_device, said, write_table
 Data = list[tuple[Tensor, int]]
 
 ORDERS = ("taylor", "loss", "probability", "greedy")
-PEERS = ("Taylor", "L1", "Hessian", "random")
+PEERS = ("Taylor", "L1", "Hessian")
 FIRST = 1_001_000_000
 """Seeds of scenes that the bundled model was neither trained nor judged on."""
 
@@ -82,7 +82,6 @@ def by_torch_pruning(model: nn.Module, choosing: Data, name: str, count: int) ->
         "Taylor": tp.importance.GroupTaylorImportance,
         "L1": lambda: tp.importance.GroupMagnitudeImportance(p=1),
         "Hessian": tp.importance.GroupHessianImportance,
-        "random": tp.importance.RandomImportance,
     }[name]()
     small: Any = copy.deepcopy(model)
     attentions = [block.attn for block in small.blocks]
