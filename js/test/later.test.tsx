@@ -59,6 +59,19 @@ describe("a panel whose code comes later", () => {
     await set(["picture", "detail"]);
     expect(find("panel-detail").textContent).toContain("on the way");
   });
+
+  it("is asked for again when a kernel that was busy sends it", async () => {
+    const { model } = await explorer();
+    await act(async () => {
+      code.refuse(new Error("not on this page"));
+      await settle();
+    });
+    await act(async () => {
+      model.kernel("_more", "IPY_MODEL_7");
+      await settle();
+    });
+    expect(find("panel-detail").textContent).toContain("on the way");
+  });
 });
 
 describe("the code of later panels", () => {

@@ -27,7 +27,13 @@ function ask(model: AnyModel): void {
 
 /** The view of a panel; its title, until the code has come. */
 export function Later({ store, panel }: { store: Store; panel: PanelEntry }) {
-  useEffect(() => ask(store.model), [store]);
+  useEffect(() => {
+    const { model } = store;
+    const again = () => ask(model);
+    again();
+    model.on("change:_more", again); // a cell that ran long sends it after all
+    return () => model.off("change:_more", again);
+  }, [store]);
   const here = views.value;
   if (here !== null && typeof here === "object" && !(here instanceof Promise)) {
     const View = here[panel.id as keyof LaterPanels];
