@@ -111,7 +111,9 @@ def test_the_decision_without_one_head_is_that_of_the_model(
     opened.page.keyboard.press("p")
     assert opened.alert().endswith(NEEDS)
     assert "several" in opened.alert()
-    opened.page.keyboard.press("z")
+    opened.page.keyboard.press("z")  # the head that was chosen
+    assert "was" in opened.text("headline", 1)
+    opened.page.keyboard.press("z")  # the head that was pruned
     assert "was" not in opened.text("headline", 1)
     assert opened.page.locator("[role=alert]").count() == 0
 
