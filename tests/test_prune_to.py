@@ -229,6 +229,30 @@ def test_heads_that_could_not_be_cut_stay_unused_while_the_others_learn(data: Da
         torch.testing.assert_close(pruned.model(inputs), masked)
 
 
+def test_all_heads_of_a_layer_may_go_where_one_must_stand_for_them(data: Data) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    model = torchvision.models.VisionTransformer(
+        image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=16,
+        num_classes=5,
+    ).double().eval()  # fmt: skip
+    every = [(1, 0), (1, 1), (0, 1), (0, 0)]
+    for finetune in (vaw.FineTuning(epochs=1, learning_rate=1e-2), lambda small, images: None):
+        pruned = vaw.prune_to(
+            model, data, heads=0, order=every, finetune=finetune, heads_per_round=2
+        )
+        assert pruned.heads == every
+        assert pruned.model is not None
+        assert pruned.complete
+    tokens, dim, patch = 17, 16, 3 * 8 * 8
+    mlps = 2 * 2 * tokens * dim * 16 + 16 * patch * dim + dim * 5
+    attention = 2 * (4 * tokens * dim * dim + 2 * tokens * tokens * dim)
+    flops = next(each for each in pruned.quantities if each.name == "FLOPs")
+    assert (flops.whole[0], flops.pruned[0]) == (2 * (mlps + attention), 2 * mlps)
+    with torch.no_grad():
+        masked = vaw.prune_heads(model, every)(INPUTS)
+        torch.testing.assert_close(pruned.model(INPUTS), masked)
+
+
 # --- what stops it -------------------------------------------------------------------------------
 
 

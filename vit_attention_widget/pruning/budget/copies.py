@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import UnsupportedModelError
 from ...models import VisionTransformer, describe
 from ...models.of_copy import as_of_original
+from ...tracing.run import trace
 from ..cut.record import pruning_of
 
-__all__ = ["described_copy", "heads_left", "zeroed_heads"]
+__all__ = ["described_copy", "heads_left", "unused_heads", "with_heads_seen"]
 
 Head = tuple[int, int]
 
@@ -31,6 +32,18 @@ def described_copy(model: nn.Module, whole: VisionTransformer) -> VisionTransfor
         ) from error
 
 
+def with_heads_seen(small: VisionTransformer, image: Tensor) -> VisionTransformer:
+    """The description of a smaller model with the heads that attend when it is run.
+
+    Parameters
+    ----------
+    small : VisionTransformer
+    image : Tensor
+        Model input [channel, height, width].
+    """
+    return trace(small, image[None], gradients=False).model
+
+
 def heads_left(small: VisionTransformer, whole: VisionTransformer) -> dict[Head, Head]:
     """The (layer, head) in the whole model of each head that a smaller copy has and uses."""
     pruning, before = pruning_of(small.model), pruning_of(whole.model)
@@ -38,17 +51,14 @@ def heads_left(small: VisionTransformer, whole: VisionTransformer) -> dict[Head,
     for layer, count in enumerate(small.num_heads):
         of_whole = before.numbers(layer, whole.num_heads[layer])
         for head, number in enumerate(pruning.numbers(layer, count)):
-            if number not in pruning.zeroed.get(layer, ()):
+            # Where all heads were cut one may stand for them, without a number in the whole model.
+            if number in of_whole and number not in pruning.zeroed.get(layer, ()):
                 left[layer, head] = layer, of_whole.index(number)
     return left
 
 
-def zeroed_heads(small: VisionTransformer) -> list[Head]:
+def unused_heads(small: VisionTransformer, whole: VisionTransformer) -> list[Head]:
     """Heads that a pruned model has but does not use, because they could not be cut."""
-    pruning = pruning_of(small.model)
-    return [
-        (layer, head)
-        for layer, count in enumerate(small.num_heads)
-        for head, number in enumerate(pruning.numbers(layer, count))
-        if number in pruning.zeroed.get(layer, ())
-    ]
+    used = heads_left(small, whole)
+    every = ((i, head) for i, count in enumerate(small.num_heads) for head in range(count))
+    return [head for head in every if head not in used]

@@ -66,13 +66,17 @@ def flops(vit: VisionTransformer, image: Tensor) -> int:
     """Floating point operations of a forward pass; a multiplication and an addition are two.
 
     By PyTorch's counter: matrix products and convolutions. Attention is written out for it, since
-    it does not know every fused kernel.
+    it does not know every fused kernel, nor the short cut of ``nn.MultiheadAttention``.
     """
     inputs = image.to(vit.device, vit.dtype)
-    counter = FlopCounterMode(display=False)
-    with evaluating(vit.model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        vit.forward(inputs)
-    return counter.get_total_flops()
+    counter, short_cut = FlopCounterMode(display=False), torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with evaluating(vit.model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+            vit.forward(inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(short_cut)
+    return int(counter.get_total_flops())
 
 
 def _exact(name: str, whole: float, pruned: float) -> Quantity:

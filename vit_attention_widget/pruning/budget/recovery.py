@@ -18,7 +18,7 @@ from ...models.output_kind import class_logits
 from ...support.progress import Progress, no_progress
 from ...tracing.masking import masked_heads
 from ..cut.run import prune_heads
-from .copies import described_copy, zeroed_heads
+from .copies import described_copy, unused_heads, with_heads_seen
 from .sets import Labeled
 
 __all__ = ["FineTuning", "Recovery", "recover"]
@@ -131,8 +131,8 @@ def recover(
     ParameterError
         If the user's function returns something else than a model with the same heads.
     """
-    described = described_copy(small, whole)
-    unused = zeroed_heads(described)
+    described = with_heads_seen(described_copy(small, whole), data[0][0])
+    unused = unused_heads(described, whole)
     if isinstance(finetune, FineTuning):
         with masked_heads(described, unused) if unused else nullcontext():
             finetune.train(described, data, progress)
@@ -145,7 +145,7 @@ def recover(
             f"finetune returned {type(trained).__name__}: return the trained model, or None where "
             "the one that was given was trained."
         )
-    now = described_copy(trained, whole).num_heads
+    now = with_heads_seen(described_copy(trained, whole), data[0][0]).num_heads
     if now != heads:
         raise ParameterError(
             f"finetune returned a model of {sum(now)} heads, but was given one of {sum(heads)}: "
@@ -154,4 +154,5 @@ def recover(
     trained.to(whole.device).train(whole.model.training)._vaw_pruning = pruning
     if unused:
         trained = prune_heads(trained, unused)
+        trained._vaw_pruning = pruning
     return trained

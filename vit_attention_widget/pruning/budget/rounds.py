@@ -17,7 +17,7 @@ from ..curve.result import PruningCurve
 from ..curve.run import pruning_curve_steps
 from ..cut.run import prune_heads
 from ..top1 import accuracy
-from .copies import described_copy, heads_left, zeroed_heads
+from .copies import described_copy, heads_left, unused_heads, with_heads_seen
 from .limit import Limit
 from .recovery import FineTuning, Recovery, recover
 from .result import Recovered
@@ -96,7 +96,9 @@ def _round(
     progress: Progress,
 ) -> Accepted | None:
     """A round more: prune so many heads of what is left, and recover."""
-    small = whole if not now.heads else described_copy(now.model, whole)
+    small = whole
+    if now.heads:
+        small = with_heads_seen(described_copy(now.model, whole), sets.choosing[0][0])
     names = heads_left(small, whole)
     chosen = _as_numbered_now(order, names)
     if not names or (isinstance(chosen, list) and not chosen):
@@ -107,7 +109,7 @@ def _round(
         order=chosen,
         metric="accuracy",
         steps=min(size, len(names)),
-        head_mask=zeroed_heads(small),
+        head_mask=unused_heads(small, whole),
         seed=seed,
         progress=part_of(progress, 0, 0.5),
     )
