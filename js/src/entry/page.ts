@@ -2,6 +2,7 @@
 
 import { PageDocument } from "../page/document";
 import { open } from "../page/open";
+import { sayWhy } from "../page/say_why";
 
 const { documentElement: root } = document;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -15,12 +16,6 @@ performance.mark("display"); // all is there: from here on a reader waits for th
 const page = new PageDocument(document);
 paint();
 dark.addEventListener("change", paint);
-open(page, document.querySelectorAll<HTMLElement>("[data-vaw-widget]")).catch((error) => {
-  const words = document.createElement("p");
-  words.setAttribute("role", "alert");
-  words.textContent =
-    `This page cannot be shown: ${error instanceof Error ? error.message : error}. ` +
-    "It needs the whole file, and a browser of 2023 or later.";
-  document.body.prepend(words);
-  throw error;
-});
+open(page, document.querySelectorAll<HTMLElement>("[data-vaw-widget]")).catch((error) =>
+  sayWhy(error, "It needs the whole file, and a browser of 2023 or later."),
+);

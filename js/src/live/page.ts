@@ -3,6 +3,7 @@
 import explorer from "../entry/explorer";
 import { read } from "../page/encoding";
 import type { PageKernel } from "../page/kernel";
+import { sayWhy } from "../page/say_why";
 import { PageSession } from "../page/session";
 import type { Traits } from "../protocol/traits";
 import { LiveKernel } from "./kernel";
@@ -77,4 +78,6 @@ async function open(): Promise<void> {
 }
 
 follow(matchMedia("(prefers-color-scheme: dark)"));
-open();
+open().catch((error) =>
+  sayWhy(error, "It needs all of its files, and a browser of 2023 or later."),
+);
