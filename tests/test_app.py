@@ -25,7 +25,7 @@ from vit_attention_widget.app import load_model
 from vit_attention_widget.app.choice import Choice
 from vit_attention_widget.app.command import main
 from vit_attention_widget.app.notebook import save_notebook, source
-from vit_attention_widget.app.server import check_installed, free_port
+from vit_attention_widget.app.server import check_installed, free_port, leads_to
 from vit_attention_widget.app.which_library import library_of
 from vit_attention_widget.errors import ParameterError, UnsupportedModelError
 
@@ -306,6 +306,12 @@ def test_a_port_that_is_taken_is_said_or_passed_over() -> None:
     assert free_port("127.0.0.1", None) >= 8866
     with pytest.raises(ParameterError, match=r"Nothing can listen at 192\.0\.2\.1"):
         free_port("192.0.2.1", port)
+
+
+def test_the_token_is_not_on_the_browsers_command_line(tmp_path: Path) -> None:
+    address = leads_to("http://127.0.0.1:8866/?token=secret", str(tmp_path))
+    assert "secret" not in address
+    assert 'url=http://127.0.0.1:8866/?token=secret"' in Path(address[7:]).read_text()
 
 
 def test_without_the_server_the_command_says_what_to_install(

@@ -13,13 +13,14 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError
 from ..results.optional import optional
 
-__all__ = ["LOCAL", "USUAL_PORT", "check_installed", "free_port", "serve"]
+__all__ = ["LOCAL", "USUAL_PORT", "check_installed", "free_port", "leads_to", "serve"]
 
 LOCAL = "127.0.0.1"
 USUAL_PORT = 8866
@@ -102,10 +103,10 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
         def launch_browser(self) -> None:
             say(f"The Explorer is at {address}")
             say("Ctrl-C ends it." if browser else "Open that address in a browser; Ctrl-C ends it.")
-            if browser and not webbrowser.open(address):
+            if browser and not webbrowser.open(leads_to(address, own)):
                 say("No browser was found here: open that address in one.")
 
-    with _own_kernel():
+    with _own_kernel() as own:
         page = Page(
             ip=host, port=port, port_retries=0, token=token, notebook_path=str(notebook),
             root_dir=str(notebook.parent), config_file_paths=[], log_level=logging.ERROR,
@@ -119,9 +120,22 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
         page.start()
 
 
+def leads_to(address: str, folder: str) -> str:
+    """A file that goes on to an address: all of a machine see a browser's command line.
+
+    So must not stand there what lets one in, the token. The folder is the user's alone.
+    """
+    page = Path(folder, "open.html")
+    page.write_text(f'<meta http-equiv="refresh" content="0;url={escape(address)}">', "utf-8")
+    return page.as_uri()
+
+
 @contextmanager
-def _own_kernel() -> Iterator[None]:
-    """Let kernels be of this Python, whatever others the user has installed under that name."""
+def _own_kernel() -> Iterator[str]:
+    """Let kernels be of this Python, whatever others the user has installed under that name.
+
+    Gives a folder of the user's alone, which goes with it.
+    """
     from ipykernel.kernelspec import write_kernel_spec
 
     before = os.environ.get("JUPYTER_PATH")
@@ -132,7 +146,7 @@ def _own_kernel() -> Iterator[None]:
         spec.write_text(json.dumps(content), "utf-8")
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (folder, before)))
         try:
-            yield
+            yield folder
         finally:
             if before is None:
                 del os.environ["JUPYTER_PATH"]
