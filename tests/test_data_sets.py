@@ -180,3 +180,12 @@ def test_what_does_not_tell_its_image_or_label_is_refused() -> None:
             list(batches(images, None, 2))
     arrays = [{"photo": np.asarray(picture), "weight": np.ones(3)} for picture in PICTURES]
     assert len(next(batches(arrays, None, 4))) == 4
+
+
+def test_a_set_that_holds_itself_is_left_at_that() -> None:
+    class Loop:
+        @property
+        def dataset(self) -> Loop:
+            return self
+
+    assert class_names_of(Loop()) is None

@@ -548,3 +548,9 @@ def test_a_memory_bank_in_a_file_goes_on_with_labels_as_names(tmp_path: Path) ->
     randomise(model, seed=1)
     with pytest.raises(ParameterError, match="start was made"):
         vaw.targets.MemoryBank.fit(model, pairs, start=part)
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "parts").write_text("a file of the user")
+    with pytest.raises(ParameterError, match="cannot be used as a store"):
+        vaw.accuracy(TINY.build(), [(images(1)[0], 0)], store=tmp_path)

@@ -94,9 +94,10 @@ def label_columns(features: Mapping[str, object]) -> list[str]:
 
 def _inside(images: object) -> Iterator[object]:
     """A data set, and what it holds: a loader's, or the one that a subset is of."""
-    data = images
-    while data is not None:
+    data, seen = images, list[object]()
+    while data is not None and not any(data is one for one in seen):
         yield data
+        seen.append(data)
         data = getattr(data, "dataset", None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -90,8 +91,11 @@ class _InFolder(Kept[_P, _R]):
         super().__init__(join)
         self._of, self._parts_in, self._chunks_in = of, folder / "parts", folder / "chunks"
         self.folder = folder
-        for made in (self._parts_in, self._chunks_in):
-            made.mkdir(exist_ok=True)
+        try:
+            for made in (self._parts_in, self._chunks_in):
+                made.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
         self._for_readers = ForReaders(folder, _CHUNK)
         self._written = time.monotonic()
         self._looked_at: tuple[int, list[_P], list[str]] = -1, [], []  # a chunk
@@ -235,6 +239,8 @@ class _InFolder(Kept[_P, _R]):
                 if len(digests) != sum(map(len, parts)) or not parts:
                     raise ValueError("its images are not as many as its parts have")
         except ParameterError:  # it is computed again
+            if not os.access(file, os.R_OK):  # nor could it be replaced
+                raise
             return None
         return parts, digests
 
