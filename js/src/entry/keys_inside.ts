@@ -9,9 +9,14 @@ function goesOut(event: KeyboardEvent): boolean {
 
 /**
  * Keeps the keys pressed in `el`, which holds the widget's `.vaw-root`. What was focused may be
- * gone, as a button that is disabled by its click: then keys still belong to the widget.
+ * gone, as a button that is disabled by its click, or the whole view, which its host drew anew:
+ * then keys still belong to the widget, or to the `heir`, the view that stands now.
  */
-export function keepKeys(el: HTMLElement, signal: AbortSignal): void {
+export function keepKeys(
+  el: HTMLElement,
+  signal: AbortSignal,
+  heir: () => HTMLElement | undefined = () => undefined,
+): void {
   /** Whether the widget is what was focused or pressed last. */
   let within = false;
   // Lumino's hosts skip what is inside, also where they listen before it does.
@@ -21,9 +26,10 @@ export function keepKeys(el: HTMLElement, signal: AbortSignal): void {
   };
   const bringBack = (event: KeyboardEvent) => {
     const lost = event.target === document.body || event.target === document.documentElement;
-    if (!within || !lost || !el.isConnected || goesOut(event)) return;
+    const view = el.isConnected ? el : heir();
+    if (!within || !lost || !view || goesOut(event)) return;
     event.stopImmediatePropagation();
-    const root = (el.shadowRoot ?? el).querySelector<HTMLElement>(".vaw-root");
+    const root = (view.shadowRoot ?? view).querySelector<HTMLElement>(".vaw-root");
     root?.focus({ preventScroll: true });
     const again = new KeyboardEvent(event.type, init(event));
     if (root?.dispatchEvent(again) === false) event.preventDefault();

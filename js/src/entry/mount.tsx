@@ -30,7 +30,6 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
       const store = stores.find(model) ?? new Store(model, signal); // then for this view alone
       el.classList.add("vaw");
       const home = isolated(el, model, signal);
-      keepKeys(el, signal);
       draw(
         <Shell store={store} title={title}>
           <View store={store} />
@@ -39,6 +38,7 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
       );
       const views = viewsOf.get(store) ?? new Views();
       viewsOf.set(store, views);
+      keepKeys(el, signal, () => views.standing());
       const close = () => {
         closed();
         draw(null, home);

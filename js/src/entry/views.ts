@@ -29,6 +29,11 @@ export class Views {
     };
   }
 
+  /** The view that was drawn last, of those that stand in the page. */
+  standing(): HTMLElement | undefined {
+    return [...this.open].filter(({ el }) => el.isConnected).at(-1)?.el;
+  }
+
   private closeTakenOut(): void {
     for (const { el, close, placed } of [...this.open]) {
       if (placed && el.parentNode === null) close();
