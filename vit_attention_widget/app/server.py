@@ -101,6 +101,7 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
         """Voila as it is; it says where it is once it listens."""
 
         def launch_browser(self) -> None:
+            _end_by_signals()
             say(f"The Explorer is at {address}")
             say("Ctrl-C ends it." if browser else "Open that address in a browser; Ctrl-C ends it.")
             if browser and not webbrowser.open(leads_to(address, own)):
@@ -114,10 +115,19 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
             config=Config(_CONFIGURED),
         )  # fmt: skip
         page.initialize([])
-        for name in ("SIGHUP", "SIGTERM"):  # a closed terminal ends it as Ctrl-C does
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.default_int_handler)
         page.start()
+
+
+def _end_by_signals() -> None:
+    """End the server between two of its steps: inside one, Ctrl-C may be lost in other's code."""
+    from tornado.ioloop import IOLoop
+
+    loop = IOLoop.current()
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):  # a closed terminal ends it as Ctrl-C does
+        if hasattr(signal, name):
+            signal.signal(
+                getattr(signal, name), lambda *_: loop.add_callback_from_signal(loop.stop)
+            )
 
 
 def leads_to(address: str, folder: str) -> str:
