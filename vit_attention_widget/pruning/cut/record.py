@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import index
 
 from torch import nn
 
@@ -56,7 +57,10 @@ class Pruning:
         """The opposite of :meth:`to_json`; files of release 0.1 say ``silenced`` for ``zeroed``."""
         cut, zeroed = parts["cut"], parts["zeroed" if "zeroed" in parts else "silenced"]
         return cls(
-            *({int(layer): tuple(heads) for layer, heads in part.items()} for part in (cut, zeroed))
+            *(
+                {int(layer): tuple(map(index, heads)) for layer, heads in part.items()}
+                for part in (cut, zeroed)
+            )
         )
 
 
