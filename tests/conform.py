@@ -43,6 +43,9 @@ def _problems(value: Any, of: Any, where: str) -> Iterator[str]:
     elif is_typeddict(of):
         yield from _fields(value, of, where)
     elif origin is dict:
+        if not isinstance(value, dict):
+            yield f"{where} is {value!r}, not {of}"
+            return
         for key, item in value.items():
             yield from _problems(key, arguments[0], f"{where} key")
             yield from _problems(item, arguments[1], f"{where}[{key!r}]")

@@ -22,6 +22,7 @@ from vit_attention_widget import evaluation
 
 SCENES = [vaw.demo.scene(seed=seed) for seed in range(2)]
 IMAGES = [scene.image for scene in SCENES]
+LABELED = [(scene.image, scene.label) for scene in SCENES]
 
 
 @cache
@@ -54,12 +55,16 @@ def results(patterns: vaw.AttentionPatterns) -> dict[str, Callable[[], Any]]:
         "Attribution": lambda: vaw.explainers.attention(trace()),
         "AttentionPatterns": lambda: patterns,
         "AttentionStrength": lambda: vaw.attention_strength(trace()),
+        "BudgetPruning": lambda: vaw.prune_to(
+            model(), LABELED[:1], held_out=LABELED[1:], heads=23, order="taylor"
+        ),
         "Comparison": lambda: vaw.compare(trace(), methods=["attention", "rollout"]),
         "Curve": lambda: scores().insertion,
         "Evaluation": lambda: vaw.evaluate(
             trace(), methods=["attention"], metrics=["increase"], steps=2
         ),
         "HeadImportance": lambda: vaw.head_importance(trace(), metric=["taylor"]),
+        "HeadInteractions": lambda: vaw.head_interactions(model(), IMAGES, heads=[(2, 3), (3, 2)]),
         "ImageOverview": lambda: vaw.image_overview(model(), IMAGES, metric="taylor"),
         "LogitLens": lambda: vaw.logit_lens(trace()),
         "PartialPruning": lambda: vaw.partial_pruning(model(), IMAGES, layer=0, head=1),

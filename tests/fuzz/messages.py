@@ -12,6 +12,7 @@ import math
 import random
 import reprlib
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -251,6 +252,9 @@ class Attacked:
         self.sent.clear()
         self.widget._answer(None, content, [])
         assert self.widget.wait(60), "it computes without end"
+        for thread in threading.enumerate():
+            if thread.name == "export":  # a page waits for the session, in a thread of its own
+                thread.join(60)
         is_cancel = isinstance(content, dict) and isinstance(content.get("cancel"), str)
         total = sum(self.replies.values())
         assert total == (0 if is_cancel else 1), f"{total} answers"
