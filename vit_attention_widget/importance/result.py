@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import torch
@@ -18,6 +17,7 @@ from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished, counted, extent_from
+from ..statistics.intervals import normal_interval
 from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
 from .metrics import OLD_METRICS, Metric, quantity
 
@@ -180,14 +180,7 @@ class HeadImportance(Unfinished, NamedValues):
         ParameterError
             If ``level`` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ParameterError(f"level is {level}: it lies between 0 and 1, e.g. 0.95.")
-        values = self[metric or self.metric]
-        with_value = (~values.isnan()).sum(0)
-        mean = values.nanmean(0)
-        variance = (values - mean).square().nansum(0) / (with_value - 1).clamp_min(0)
-        half = NormalDist().inv_cdf(0.5 + level / 2) * (variance / with_value).sqrt()
-        return mean - half, mean + half
+        return normal_interval(self[metric or self.metric], level)
 
     def by_class(self) -> dict[int, HeadImportance]:
         """The images of each class by themselves.

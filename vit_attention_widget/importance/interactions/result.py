@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import ParameterError
 from ...results.heat_map import heat_map
 from ...results.html import block, notes
 from ...results.named_values import NamedValues, Variable
 from ...results.storage import JsonObject
 from ...results.unfinished import Unfinished, counted, extent_from
+from ...statistics.intervals import normal_interval
 from ..metrics import Metric
 
 if TYPE_CHECKING:
@@ -162,13 +161,7 @@ class HeadInteractions(Unfinished, NamedValues):
         ParameterError
             If ``level`` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ParameterError(f"level is {level}: it lies between 0 and 1, e.g. 0.95.")
-        values, mean = self.values, self.mean()
-        count = (~values.isnan()).sum(0)
-        variance = (values - mean).square().nansum(0) / (count - 1).clamp_min(0)
-        half = NormalDist().inv_cdf(0.5 + level / 2) * (variance / count).sqrt()
-        return mean - half, mean + half
+        return normal_interval(self.values, level)
 
     def matrix(self) -> Tensor:
         """[gone, other head], the heads of all layers side by side; means over the images."""
