@@ -9,7 +9,7 @@ from test_session import PICTURE, tiny
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
-from vit_attention_widget.session.history import MOST_STEPS
+from vit_attention_widget.protocol.schema.selections import MOST_STEPS
 
 
 @pytest.fixture

@@ -57,13 +57,11 @@ def typescript() -> str:
             if isinstance(node, ast.ClassDef) and _bases(node)[0] != "Generic":
                 parts.append(_interface(node))
                 if node.name in _LISTED:
-                    parts.append(_list(_LISTED[node.name], node))
+                    parts.append(_list(_LISTED[node.name], _fields(node)))
             elif isinstance(node, ast.AnnAssign):
                 name, value = ast.unparse(node.target), node.value
                 assert value is not None
-                number = isinstance(value, ast.Constant) and isinstance(value.value, int)
-                line = f"export const {name} = {ast.unparse(value)};\n" if number else None
-                parts.append(_comment(doc, "") + (line or _alias(name, value)))
+                parts.append(_comment(doc, "") + (_constant(name, value) or _alias(name, value)))
     return "\n".join(parts)
 
 
@@ -101,9 +99,22 @@ def _interface(node: ast.ClassDef) -> str:
     return "".join([*lines, "}\n"])
 
 
-def _list(name: str, node: ast.ClassDef) -> str:
+def _constant(name: str, value: ast.expr) -> str | None:
+    """A number or names, which are no type."""
+    match value:
+        case ast.Constant(value=int(number)):
+            return f"export const {name} = {number};\n"
+        case ast.Tuple(elts=elements):
+            return _list(name, [ast.literal_eval(element) for element in elements])
+    return None
+
+
+def _fields(node: ast.ClassDef) -> list[str]:
     """The names of a table's fields."""
-    names = [ast.unparse(n.target) for n in node.body if isinstance(n, ast.AnnAssign)]
+    return [ast.unparse(n.target) for n in node.body if isinstance(n, ast.AnnAssign)]
+
+
+def _list(name: str, names: list[str]) -> str:
     items = "".join(f'  "{item}",\n' for item in names)
     one = f"export const {name} = [{', '.join(_quoted(item) for item in names)}] as const;\n"
     return one if len(one) <= _WIDTH else f"export const {name} = [\n{items}] as const;\n"

@@ -9,25 +9,10 @@ from typing import Literal
 from traitlets import Bunch
 
 from ..errors import ParameterError
-from ..protocol.schema.selections import Head, Step, StepHistory
+from ..protocol.schema.selections import MOST_STEPS, Head, Step, StepHistory
 from .context import Context
 
-__all__ = ["MOST_STEPS", "UNDONE", "History", "no_history", "without_selections"]
-
-MOST_STEPS = 100
-"""Steps that are remembered; older ones can no longer be undone."""
-
-UNDONE = (
-    "target",
-    "selected_layer",
-    "selected_head",
-    "selected_token",
-    "direction",
-    "method",
-    "metric",
-    "overlay",
-)
-"""Selections that are undone, as in ``js/src/state/history.ts``."""
+__all__ = ["History", "no_history", "without_selections"]
 
 
 class History:

@@ -13,6 +13,7 @@ from ..importance.metrics import METRICS, OLD_METRICS
 from ..models.classes import class_index
 from ..models.head_index import HeadsLike, check_heads, head_pairs, layer_index, whole_number
 from ..protocol.schema.selections import (
+    UNDONE,
     Colormap,
     Direction,
     Head,
@@ -25,7 +26,6 @@ from ..protocol.schema.selections import (
 from ..support.deprecation import renamed_choice
 from ..support.words import shown
 from .context import Context
-from .history import UNDONE
 from .traits import SessionTraits
 
 __all__ = ["COLORMAPS", "DIRECTIONS", "IMAGE_METRICS", "CheckedSelections"]

@@ -3,6 +3,21 @@
 
 import type { Encoded, Tensor } from "./safetensors";
 
+/** Steps that are remembered; older ones can no longer be undone. */
+export const MOST_STEPS = 100;
+
+/** Selections that are undone. */
+export const UNDONE = [
+  "target",
+  "selected_layer",
+  "selected_head",
+  "selected_token",
+  "direction",
+  "method",
+  "metric",
+  "overlay",
+] as const;
+
 /** A layer and a head of it, both from 0. */
 export type Head = readonly [number, number];
 

@@ -1,25 +1,18 @@
 // Undo and redo of pruning and of what is selected. The history belongs to the session, so that linked
 // widgets undo as one; here it moves at once, and goes to the kernel as it then is.
 
-import type { Head, Selections, Step, StepHistory } from "../protocol/schema";
+import {
+  type Head,
+  MOST_STEPS,
+  type Selections,
+  type Step,
+  type StepHistory,
+  UNDONE,
+} from "../protocol/schema";
 import { HeadSet } from "./heads";
 
-/** Steps that are remembered, as in `session/history.py`. */
-const MOST_STEPS = 100;
 /** Selections that follow each other as fast, as in a walk by arrow keys, are one step. */
 const WALK_MS = 1000;
-
-/** Selections that are undone, as in `session/history.py`. */
-const UNDONE = [
-  "target",
-  "selected_layer",
-  "selected_head",
-  "selected_token",
-  "direction",
-  "method",
-  "metric",
-  "overlay",
-] as const;
 
 /** Selections of a step, by name. */
 export type Chosen = Partial<Pick<Selections, (typeof UNDONE)[number]>>;

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, TypedDict
 
 __all__ = [
+    "MOST_STEPS",
+    "UNDONE",
     "Colormap",
     "Direction",
     "ExplorerResults",
@@ -18,6 +20,21 @@ __all__ = [
     "StepHistory",
     "TourStep",
 ]
+
+MOST_STEPS: int = 100
+"""Steps that are remembered; older ones can no longer be undone."""
+
+UNDONE: tuple[str, ...] = (
+    "target",
+    "selected_layer",
+    "selected_head",
+    "selected_token",
+    "direction",
+    "method",
+    "metric",
+    "overlay",
+)
+"""Selections that are undone."""
 
 Head: TypeAlias = tuple[int, int]
 """A layer and a head of it, both from 0."""
