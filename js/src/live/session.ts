@@ -1,6 +1,6 @@
 // What the parts of the live kernel share: what is looked at, what is selected, and whose turn it is.
 
-import type { Publish } from "../page/kernel";
+import { IDLE, type Publish } from "../page/kernel";
 import type { Head, ModelInfo, Status } from "../protocol/schema";
 import type { Traits } from "../protocol/traits";
 import { attentionRows } from "./attention";
@@ -20,15 +20,6 @@ const OF_PICTURE: Partial<Traits> = {
   _strength_data: EMPTY,
   _layer_decisions: EMPTY,
   _saved_model: {},
-};
-
-const IDLE: Status = {
-  state: "idle",
-  label: "",
-  progress: null,
-  error: null,
-  milliseconds: null,
-  paused: [],
 };
 
 /** Whether what was begun still counts. */

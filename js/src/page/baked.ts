@@ -6,7 +6,7 @@ import type { Method, Params } from "../protocol/requests";
 import { namesIn } from "../protocol/safetensors";
 import type { Decision, DecisionRow, Head, Problem, Status } from "../protocol/schema";
 import type { Selected, Traits } from "../protocol/traits";
-import { type Answer, NEEDS_MODEL, type PageKernel, type Publish } from "./kernel";
+import { type Answer, IDLE, NEEDS_MODEL, type PageKernel, type Publish } from "./kernel";
 
 /** What was computed of one class, or of what else is explained. */
 export interface Explained {
@@ -58,15 +58,6 @@ export function keyOf(method: string, params: object): string {
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return [method, ...given.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(" ");
 }
-
-const IDLE: Status = {
-  state: "idle",
-  label: "",
-  progress: null,
-  error: null,
-  milliseconds: null,
-  paused: [],
-};
 
 export class BakedKernel implements PageKernel {
   readonly saved = true;

@@ -2,6 +2,7 @@
 // what is selected, as far as it can.
 
 import type { Method, Params } from "../protocol/requests";
+import type { Status } from "../protocol/schema";
 import type { Selected, Traits } from "../protocol/traits";
 
 /** What a request is answered with: bytes, or null where the result comes as a trait. */
@@ -31,3 +32,13 @@ export type Publish = (traits: Partial<Traits>) => void;
 
 /** Said of what needs more than the page holds. */
 export const NEEDS_MODEL = "Needs the model: open the notebook.";
+
+/** Nothing is being computed. */
+export const IDLE: Status = {
+  state: "idle",
+  label: "",
+  progress: null,
+  error: null,
+  milliseconds: null,
+  paused: [],
+};
