@@ -11,7 +11,6 @@ import argparse
 import gzip
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -26,7 +25,7 @@ from comm.base_comm import BaseComm
 from playwright.sync_api import Browser
 
 import vit_attention_widget as vaw
-from tests.browser.chromium import find, running
+from tests.browser.chromium import at_hand
 from vit_attention_widget.export.built_files import built_file
 from vit_attention_widget.session.attention import MOST_STREAMED_TOKENS
 
@@ -132,11 +131,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    chromium = find()
-    if chromium is None:
-        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
     rows = [said(row) for row in bundles()]
-    with running(chromium) as browser:
+    with at_hand() as browser:
         note = f"Chromium {browser.version} without a GPU, JupyterLab {version('jupyterlab')}."
         for shape in SHAPES:
             if options.only in shape.name:

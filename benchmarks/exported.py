@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from playwright.sync_api import Browser
 from safetensors.torch import load_file
 
 import vit_attention_widget as vaw
-from tests.browser.chromium import find, running
+from tests.browser.chromium import at_hand
 
 from .measure import Row, said, write_table
 from .pages import (
@@ -102,9 +101,9 @@ def clicks(
     tab.goto(path.as_uri())
     tab.wait_for_timeout(2 * SETTLED_MS)
     grid = f"{options.clicks}, {info['rows']}, {info['cols']}, 1"
-    found = tab.evaluate(f"measure.patches('{PATCHES}', {grid})")
+    times = tab.evaluate(f"measure.patches('{PATCHES}', {grid})")
     context.close()
-    return [painted for _, painted in found]
+    return [painted for _, painted in times]
 
 
 def main() -> None:
@@ -117,11 +116,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    chromium = find()
-    if chromium is None:
-        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
     rows = []
-    with running(chromium) as browser:
+    with at_hand() as browser:
         note = f"Chromium {browser.version} without a GPU, the network off."
         for label, explorer in explorers():
             if options.only in label:

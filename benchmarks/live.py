@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser
 
 import vit_attention_widget as vaw
 from live.build import build
-from tests.browser.chromium import find, running
+from tests.browser.chromium import at_hand
 from tests.browser.live_page import opened
 
 from .measure import Row, said, write_table
@@ -47,10 +46,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
     options = parser.parse_args()
-    chromium = find()
-    if chromium is None:
-        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
-    with running(chromium) as browser, tempfile.TemporaryDirectory() as folder:
+    with at_hand() as browser, tempfile.TemporaryDirectory() as folder:
         note = f"Chromium {browser.version} without a GPU, WebAssembly in one thread."
         rows = [said(row) for row in table(browser, Path(folder), options)]
     write_table(rows, "live", options, keep=options.write, note=note)

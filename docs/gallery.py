@@ -39,9 +39,9 @@ def take_picture() -> None:
     """What stands at the top of the README and of the site."""
     from PIL import Image
 
-    from tests.browser.chromium import find, running
+    from tests.browser.chromium import at_hand
 
-    with tempfile.TemporaryDirectory() as folder, running(str(find())) as browser:
+    with tempfile.TemporaryDirectory() as folder, at_hand() as browser:
         write(Path(folder), ("explorer",))
         page = browser.new_page(viewport={"width": 1200, "height": 900}, device_scale_factor=1)
         page.goto((Path(folder) / "explorer.html").as_uri())

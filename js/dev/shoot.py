@@ -10,14 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.browser.chromium import find, running
+from tests.browser.chromium import at_hand
 
 
 def main(page_path: str, prefix: str, widths: list[int], clicks: list[str]) -> None:
-    path = find()
-    if path is None:
-        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
-    with running(path) as browser:
+    with at_hand() as browser:
         for width in widths:
             page = browser.new_page(viewport={"width": width, "height": 900})
             page.on("console", lambda message: print(message.type, message.text))

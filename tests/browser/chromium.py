@@ -50,6 +50,16 @@ def running(path: str) -> Iterator[Browser]:
         browser.close()
 
 
+@contextlib.contextmanager
+def at_hand() -> Iterator[Browser]:
+    """The browser that is there, for a command that needs one: without it the command ends."""
+    path = find()
+    if path is None:
+        sys.exit("No Chromium was found: python tests/browser/chromium.py installs one.")
+    with running(path) as browser:
+        yield browser
+
+
 def install() -> None:
     """Debian's package for root, else playwright's own build."""
     if shutil.which("apt-get") and os.geteuid() == 0:
