@@ -54,10 +54,10 @@ const given = (inFirst, wanted) => ({
   setup({ onResolve, onLoad, resolve: find }) {
     onResolve({ filter: /./ }, async ({ path, pluginData, ...from }) => {
       if (pluginData === "found" || from.kind === "entry-point") return undefined;
-      const found = await find(path, { ...from, pluginData: "found" });
-      if (!inFirst.has(found.path)) return found;
-      if (!wanted.includes(found.path)) wanted.push(found.path);
-      return { path: found.path, namespace: "given" };
+      const resolved = await find(path, { ...from, pluginData: "found" });
+      if (!inFirst.has(resolved.path)) return resolved;
+      if (!wanted.includes(resolved.path)) wanted.push(resolved.path);
+      return { path: resolved.path, namespace: "given" };
     });
     onLoad({ filter: /./, namespace: "given" }, ({ path }) => ({
       contents: `module.exports = shared[${wanted.indexOf(path)}];`,

@@ -75,9 +75,9 @@ def send_more(widget: HasMore) -> None:
     def send(*_: object) -> None:
         if _ and shell is not None:
             shell.events.unregister("post_run_cell", send)
-        found = reference()
-        if found is not None and found._bundle is not None and found._bundle.comm is not None:
-            found._more = _sent(script)
+        alive = reference()
+        if alive is not None and alive._bundle is not None and alive._bundle.comm is not None:
+            alive._more = _sent(script)
 
     if _in_cell() and shell is not None:
         shell.events.register("post_run_cell", send)
