@@ -10,7 +10,7 @@ JS := $(shell find js/src -type f) js/build.mjs js/parts.mjs js/package.json
 WORKERS := 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules vit_attention_widget tests
 
-.PHONY: demo test quick fuzz shots docs site build lint check-js browser oldest release clean
+.PHONY: demo test quick fuzz shots docs live site build lint check-js browser oldest release clean
 
 demo: .stamps/demo build
 	$(BIN)/python notebooks/open_demo.py
@@ -30,14 +30,19 @@ fuzz: .stamps/test
 shots: .stamps/test build .stamps/chromium
 	PYTHONPATH=. $(BIN)/python js/dev/shots.py tests/artifacts/shots
 
-# The live page: live/site, to be put on any web host.
-site: .stamps/test .stamps/live build
+# The live page alone: live/site, to be put on any web host. `make live` opens it here.
+site: .stamps/docs .stamps/live build
 	PYTHONPATH=. $(BIN)/python live/build.py live/site
 
-# The documentation: docs/_build/html/index.html. No page of it asks other hosts for anything.
-docs: .stamps/docs build
+live: site
+	$(BIN)/python live/serve.py live/site
+
+# The documentation with the live page in it: docs/_build/html, to be put on any web host, at any
+# path. No page of it asks other hosts for anything.
+docs: .stamps/docs .stamps/live build
+	PYTHONPATH=. $(BIN)/python live/build.py docs/_build/extra/live
 	$(BIN)/python docs/gallery.py docs/_build/extra/widgets
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 
 build: vit_attention_widget/static/explorer.js
 

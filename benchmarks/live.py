@@ -16,20 +16,20 @@ from playwright.sync_api import Browser
 import vit_attention_widget as vaw
 from live.build import build
 from tests.browser.chromium import at_hand
-from tests.browser.live_page import opened
+from tests.browser.live_page import PAGE, opened
 
 from .measure import Row, said, write_table
 from .pages import spread, with_most
 
 
-def table(browser: Browser, folder: Path, options: argparse.Namespace) -> Iterator[Row]:
-    """Sizes and times of the page in a folder."""
-    build(folder)
-    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+def table(browser: Browser, host: Path, options: argparse.Namespace) -> Iterator[Row]:
+    """Sizes and times of the page, built in a folder."""
+    build(host / PAGE)
+    size = sum(file.stat().st_size for file in (host / PAGE).iterdir()) / 1e6
     yield Row("all files of the page, ONNX Runtime among them", f"{size:.1f} MB")
     vit = vaw.describe(vaw.demo.load_model())
     heads = [(layer, head) for layer, count in enumerate(vit.num_heads) for head in range(count)]
-    with opened(folder, browser) as live:
+    with opened(host, browser) as live:
         times = live.prune(*heads)
     decided, alone = zip(*times, strict=True)
     yield Row(
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
     options = parser.parse_args()
-    with at_hand() as browser, tempfile.TemporaryDirectory() as folder:
+    with at_hand() as browser, tempfile.TemporaryDirectory() as host:
         note = f"Chromium {browser.version} without a GPU, WebAssembly in one thread."
-        rows = [said(row) for row in table(browser, Path(folder), options)]
+        rows = [said(row) for row in table(browser, Path(host), options)]
     write_table(rows, "live", options, keep=options.write, note=note)
 
 

@@ -22,7 +22,13 @@ project = "vit-attention-widget"
 author = "the vit-attention-widget authors"
 version = release = vaw.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.githubpages",  # whose pages would lack every folder with an underscore otherwise
+    "sphinx.ext.napoleon",
+]
 exclude_patterns = ["_build", "tutorials/*_files"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 default_role = "code"
@@ -40,7 +46,7 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = "vit-attention-widget"
-html_extra_path = ["_build/extra"]
+html_extra_path = ["_build/extra"]  # the live page, and the widgets of the gallery
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

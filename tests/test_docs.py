@@ -9,7 +9,8 @@ import pytest
 
 import vit_attention_widget as vaw
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 
 
@@ -32,6 +33,16 @@ def test_code_of_a_how_to_is_python_of_public_names(page: Path) -> None:
         compile(block, page.name, "exec")
         for name in re.findall(r"\bvaw\.(\w+)", block):
             assert name in vaw.__all__
+
+
+def test_the_live_page_is_in_the_site_and_the_first_link() -> None:
+    [command] = re.findall(r"^docs:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert "live/build.py docs/_build/extra/live\n" in command
+    for page in ("index", "gallery", "live"):
+        assert 'href="live/index.html"' in (DOCS / f"{page}.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    first, *_ = re.findall(r"(?<!!)\[[^]]*\]\(([^)]*)\)", readme)
+    assert first == "docs/live.md"
 
 
 def test_pictures_are_small() -> None:

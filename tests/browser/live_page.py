@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 from safetensors.numpy import load
 
+PAGE = "project/live"
+"""Where the page lies on its host: not at the root, as beside the documentation."""
+
 PRUNE = """async (heads) => {
   const times = [];
   const beat = () => new Promise((resolve) => setTimeout(resolve));
@@ -53,8 +56,8 @@ def served(folder: Path) -> Iterator[str]:
 class Live:
     """The page, what it asked for, and what it complained of."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, page: Page, folder: Path) -> None:
+        self.page, self.folder = page, folder
         self.asked: list[str] = []
         self.said: list[str] = []
         page.on("request", lambda request: self.asked.append(request.url))
@@ -117,11 +120,12 @@ class Live:
 
 
 @contextmanager
-def opened(folder: Path, browser: Browser) -> Iterator[Live]:
-    """The page in a folder, once all that it starts with was computed."""
+def opened(host: Path, browser: Browser) -> Iterator[Live]:
+    """The page at ``PAGE`` in a folder, once all that it starts with was computed."""
     context = browser.new_context(viewport={"width": 980, "height": 1000})
-    with served(folder) as address:
-        live = Live(context.new_page())
+    with served(host) as root:
+        address = f"{root}{PAGE}/"
+        live = Live(context.new_page(), host / PAGE)
         live.page.goto(address)
         live.ready()
         yield live

@@ -12,7 +12,7 @@ from safetensors.numpy import load
 import vit_attention_widget as vaw
 from live.build import build, scenes
 
-from .live_page import Live, opened
+from .live_page import PAGE, Live, opened
 from .test_accessibility import AXE
 
 pytestmark = pytest.mark.browser
@@ -30,9 +30,9 @@ ARRAYS = (
 
 @pytest.fixture(scope="module")
 def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("live")
-    build(folder)
-    with opened(folder, chromium) as live:
+    host = tmp_path_factory.mktemp("host")
+    build(host / PAGE)
+    with opened(host, chromium) as live:
         yield live
 
 
@@ -77,6 +77,14 @@ def test_tour_opens_on_the_first_visit(live: Live) -> None:
     live.page.reload()
     live.ready()
     assert live.page.locator("[data-testid=tour]").count() == 0
+
+
+def test_from_the_disk_it_says_why_it_stays_empty(live: Live, chromium: Browser) -> None:
+    page = chromium.new_page()
+    page.goto((live.folder / "index.html").as_uri())
+    assert "opened from the disk" in (page.locator("#waiting").text_content() or "")
+    page.close()
+    assert live.page.locator("#waiting").count() == 0
 
 
 def test_equals_python(live: Live, session: vaw.Session) -> None:

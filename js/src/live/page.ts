@@ -72,12 +72,14 @@ async function open(): Promise<void> {
   const model = session.model({ ...own, tour_step, _css: style, _widget_id: "live" });
   const { signal } = new AbortController();
   const host = { model, el: element("explorer"), signal };
+  element("waiting").remove();
   explorer.initialize(host);
   explorer.render(host);
   Object.assign(globalThis, { live: { model, session, kernel, network } }); // for the console
 }
 
 follow(matchMedia("(prefers-color-scheme: dark)"));
-open().catch((error) =>
-  sayWhy(error, "It needs all of its files, and a browser of 2023 or later."),
-);
+open().catch((error) => {
+  document.getElementById("waiting")?.remove();
+  sayWhy(error, "It needs all of its files, and a browser of 2023 or later.");
+});
