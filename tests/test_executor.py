@@ -125,6 +125,32 @@ class TestDask:
         assert not pids
         assert not list(tmp_path.glob("*.pickle"))
 
+    def test_an_image_that_kills_each_worker_is_left_out(
+        self, dask: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dask.cluster.scheduler, "allowed_failures", 0)
+        data: list[Any] = images(20)
+        data[10] = Poison()
+        executor = dask.get_executor(pure=False)
+        with pytest.warns(UserWarning, match="1 image could not be computed and is skipped"):
+            result = vaw.attention_strength(TINY.build(), data, executor=executor, store=tmp_path)
+        assert list(result.skipped) == [10]
+        del data[10]
+        expected = vaw.attention_strength(TINY.build(), data)
+        torch.testing.assert_close(result.profile, expected.profile)
+
+
+class Poison:
+    """A file whose reading ends any process but the one that made it."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+    def read(self, size: int = -1) -> bytes:
+        if os.getpid() != self.pid:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return b""
+
 
 class Counting(Executor):
     """Computes when the result is asked for; counts what waits."""
@@ -184,7 +210,7 @@ def test_images_that_end_each_of_dasks_workers_are_named() -> None:
         return distributed.KilledWorker("task", worker, 3) if number == 1 else None
 
     with pytest.warns(UserWarning, match="Workers ended while images 8 to 15 were computed"):
-        partial = run("attention_strength", Counting(killed))
+        partial = run("attention_strength", Counting(killed), on_error="raise")
     assert len(partial) == 8
 
 
@@ -195,7 +221,9 @@ def test_a_bad_picture_is_named_and_what_came_after_it_is_kept(tmp_path: Path) -
         ThreadPoolExecutor(1) as threads,
         pytest.raises(ImageError, match=r"Image 3: .*no such picture.png"),
     ):
-        vaw.attention_strength(TINY.build(), bad, store=tmp_path, executor=Eager(threads))
+        vaw.attention_strength(
+            TINY.build(), bad, store=tmp_path, executor=Eager(threads), on_error="raise"
+        )
     executor = Counting()
     vaw.attention_strength(TINY.build(), pictures, store=tmp_path, executor=executor)
     assert executor.given == 1

@@ -187,7 +187,7 @@ def _run(
             maps = partial(_maps, asked, model.name, first, make_trace, skipped, progress)
             yield from measured(maps, done, inputs, kept)
             part = kept.get(done, inputs)
-            skipped = skipped if part is None else {**skipped, **part.skipped}
+            skipped = {**skipped, **part.skipped} if isinstance(part, Maps) else skipped
             done += len(inputs)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import ImageError, ParameterError, TargetError
 from ..models import VisionTransformer
 from ..models.classes import class_index
-from .items import ImagesLike, Item, count_images, in_memory, is_image, items, listed
+from .items import ImagesLike, Item, count_images, each_item, in_memory, is_image, items, listed
 from .labels_by_name import classes_by_name, names_of_labels
 from .labels_by_output import class_labels
 
@@ -59,6 +59,10 @@ class Batch:
         ImageError
             With the number of the image that cannot be read.
         """
+        if isinstance(self.images, list):
+            for image in self.images:
+                if isinstance(image, ImageError):  # its data set could not read it
+                    raise image
         try:
             return vit.prepare(self.images)
         except ImageError as error:
@@ -113,6 +117,10 @@ class Batch:
         chosen = slice(start, stop)
         target = self.target[chosen] if isinstance(self.target, list) else self.target
         return replace(self, images=self.images[chosen], target=target, first=self.first + start)
+
+    def one_by_one(self) -> Iterator[Batch]:
+        """Each image by itself."""
+        return (self.part(number, number + 1) for number in range(len(self)))
 
     def halves(self) -> tuple[Batch, Batch] | None:
         """Two smaller batches; None of a single image."""
@@ -181,11 +189,14 @@ def batches(images: ImagesLike | None, target: object, size: int) -> Iterator[Ba
 
     def joined() -> Batch:
         labels = [None if item.labels is None else item.labels[0] for item in waiting]
+        labels = _without_gaps(labels, waiting)
         gathered = [item.images[0] for item in waiting]
         waiting.clear()
         return batch(gathered, _complete(labels, first))
 
-    for item in items(images):
+    for item in each_item(images):
+        if isinstance(item, ImageError):  # in its place, until it is needed
+            item = Item([item], None, is_batch=False)
         if not item.is_batch:
             if is_image(images):
                 yield batch(item.images, item.labels, alone=True)
@@ -232,6 +243,15 @@ def _one_each(images: ImagesLike, target: object) -> list[object] | None:
     if count and len(target) != count:
         raise TargetError(f"{len(target)} targets were given for {count} images: give one each.")
     return list(listed(target))
+
+
+def _without_gaps(labels: list[object], each: list[Item]) -> list[object]:
+    """What cannot be read has no label: it has that of another, and is never given to a model."""
+    some = next((label for label in labels if label is not None), None)
+    return [
+        some if isinstance(item.images[0], ImageError) else label
+        for label, item in zip(labels, each, strict=True)
+    ]
 
 
 def _complete(labels: list[object], first: int) -> list[object] | None:

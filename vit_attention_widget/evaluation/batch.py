@@ -70,7 +70,7 @@ class Evaluator:
         self,
         methods: Mapping[str, Explainer],
         columns: Sequence[Column],
-        masks: Iterator[MaskLike] | None,
+        masks: Iterator[MaskLike] | list[MaskLike] | None,
         *,
         interpolation: Interpolation,
         ignore: int | None,
@@ -227,7 +227,11 @@ class Evaluator:
         objects, counted = zip(*placed, strict=True)
         return torch.stack(objects), torch.stack(counted)
 
-    def _masks_of(self, masks: Iterator[MaskLike], first: int, count: int) -> list[MaskLike]:
+    def _masks_of(
+        self, masks: Iterator[MaskLike] | list[MaskLike], first: int, count: int
+    ) -> list[MaskLike]:
+        if isinstance(masks, list):  # of one batch, of which images may be tried again
+            return masks[first - self._masks_taken :][:count]
         passed = first - self._masks_taken  # masks of images that were evaluated before
         self._masks_taken = first + count
         return next_masks(masks, passed + count)[passed:]
@@ -237,7 +241,7 @@ class Evaluator:
         other = copy.copy(self)
         other.progress = no_progress
         if self.masks is not None:
-            other.masks = iter(self._masks_of(self.masks, batch.first, len(batch)))
+            other.masks = self._masks_of(self.masks, batch.first, len(batch))
             other._masks_taken = batch.first
         return other
 

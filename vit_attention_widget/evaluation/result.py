@@ -18,7 +18,7 @@ from ..results.html import block, notes, table
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
 from ..results.storage import JsonObject
-from ..results.unfinished import Unfinished, counted, extent_from
+from ..results.unfinished import Unfinished, counted, extent_from, skipped_from
 from ..statistics.intervals import bootstrap_interval
 from ..support.deprecation import renamed_attribute, renamed_choice, reordered_arguments
 from .baselines import BASELINES, OLD_NAMES
@@ -64,6 +64,8 @@ class Evaluation(Unfinished, NamedValues):
         Number of images that were to be evaluated, where that is known.
     ongoing : bool
         Whether more may come: it is one of those that :func:`evaluate_steps` yields.
+    skipped : mapping of int to str
+        Why an image of the set is not among these, by its number in the set: see ``on_error``.
     complete : bool
         Whether all images are here; :attr:`how_far` says how many are.
     """
@@ -81,6 +83,7 @@ class Evaluation(Unfinished, NamedValues):
     failed: Mapping[str, Exception] = field(default_factory=dict)
     total: int | None = None
     ongoing: bool = False
+    skipped: Mapping[int, str] = field(default_factory=dict)
     stopped = renamed_attribute("error")
 
     def __repr__(self) -> str:
@@ -99,7 +102,7 @@ class Evaluation(Unfinished, NamedValues):
     @property
     def how_far(self) -> str:
         """What is here, in words: ``"8 of 50 images, and 3 of 9 methods of the next 8"``."""
-        images = counted(self.done, self.total, "image")
+        images = super().how_far
         last = self.parts[-1]
         if not last.methods_left:
             return images
@@ -364,6 +367,7 @@ class Evaluation(Unfinished, NamedValues):
             {method: VitAttentionError(text) for method, text in about["failed"].items()},
             total,
             ongoing,
+            skipped_from(about),
         )
 
 

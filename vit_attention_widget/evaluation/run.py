@@ -17,10 +17,12 @@ from ..errors import ImageError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer, describe
 from ..models.head_index import HeadsLike, check_mask
+from ..results.unfinished import warn_if_skipped
 from ..runs.batches import in_batches
 from ..runs.folder import kept_in
 from ..runs.kept import measured
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike, reporting
 from ..support.steps import last_of
@@ -75,6 +77,7 @@ def evaluate_steps(
     start: Evaluation | None = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
+    on_error: OnError | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[Evaluation]:
     """:func:`evaluate`, step by step: yields what is known after every few images.
@@ -125,6 +128,7 @@ def evaluate_steps(
                 with_masks=masks is not None,
                 seed=seed,
             ),
+            None if start is None else start.skipped,
         )
         with keeping(kept.gained):
             if isinstance(model_or_trace, Trace):
@@ -136,7 +140,7 @@ def evaluate_steps(
                 size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
                 of_batches = OfBatches(evaluator, check_mask(vit, head_mask))
                 read, total = batches(images, target, size), count_images(images)
-                run = in_batches(read, of_batches, kept, vit, report, executor, total)
+                run = in_batches(read, of_batches, kept, vit, report, executor, total, on_error)
             for evaluation in kept.each(run):
                 if not evaluation.parts[-1].methods_left:
                     yield evaluation
@@ -216,6 +220,10 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
         What computes the batches: one of ``concurrent.futures``, or Dask's
         ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
         paths, and load the model once. Without it all is computed here.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be read, or whose worker fails each time. ``"skip"``
+        goes on without it: ``.skipped`` names it, and the same call does not try it again;
+        ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -253,6 +261,7 @@ def evaluate(evaluation: Evaluation) -> Evaluation:
             f"The images ended early ({type(evaluation.error).__name__}: {evaluation.error}): "
             f"this is the evaluation of the first {len(evaluation)}."
         )
+    warn_if_skipped(evaluation)
     for method, error in evaluation.failed.items():
         warn_caller(
             f"{method} could not explain some images ({type(error).__name__}: {error}): its "

@@ -16,7 +16,7 @@ from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..results.storage import JsonObject
-from ..results.unfinished import Unfinished, counted, extent_from
+from ..results.unfinished import Unfinished, extent_from, skipped_from
 from ..statistics.intervals import normal_interval
 from ..support.deprecation import renamed_attribute, renamed_choice, warn_renamed
 from .metrics import OLD_METRICS, Metric, quantity
@@ -78,6 +78,8 @@ class HeadImportance(Unfinished, NamedValues):
         Number of images that were to be measured, where that is known.
     ongoing : bool
         Whether more may come: it is one of those that :func:`head_importance_steps` yields.
+    skipped : mapping of int to str
+        Why an image of the set is not among these, by its number in the set: see ``on_error``.
     complete : bool
         Whether the values of all heads and images are here; :attr:`how_far` says what is.
     """
@@ -91,6 +93,7 @@ class HeadImportance(Unfinished, NamedValues):
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False
+    skipped: Mapping[int, str] = field(default_factory=dict)
 
     stopped = renamed_attribute("error")
 
@@ -113,7 +116,7 @@ class HeadImportance(Unfinished, NamedValues):
             for part in self.parts
             if part.heads_left
         )
-        images = counted(self.done, self.total, "image")
+        images = super().how_far
         if not heads:
             return images
         return heads if not self.done else f"{images}, and {heads} of the next"
@@ -290,7 +293,7 @@ class HeadImportance(Unfinished, NamedValues):
             raise TypeError("importances are no floating point numbers")
         part = Part(values, tensors["baseline"], tensors.get("label"), about["output"])
         parts = _with_last(part, *about.get("last", (len(part.baseline), 0, 0)))
-        return cls(parts, metrics, about["target"], *extent_from(about))
+        return cls(parts, metrics, about["target"], *extent_from(about), skipped_from(about))
 
     def _repr_html_(self) -> str:
         maps = (

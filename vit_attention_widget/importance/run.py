@@ -15,10 +15,12 @@ from ..data.reader import Batch, batches
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_mask
+from ..results.unfinished import warn_if_skipped
 from ..runs.batches import in_batches
 from ..runs.folder import kept_in
 from ..runs.kept import Kept, measured
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
 from ..support.steps import last_of
@@ -64,6 +66,7 @@ def head_importance_steps(
     start: HeadImportance | None = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
+    on_error: OnError | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadImportance]:
     """:func:`head_importance`, step by step: yields what is known so far, ever more of it.
@@ -104,13 +107,16 @@ def head_importance_steps(
         lambda: manifest(
             "head_importance", vit, metric=metrics, target=aim, head_mask=mask, total=total
         ),
+        None if start is None else start.skipped,
     )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
             measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
             run = measured(measure, 0, model_or_trace.inputs, kept)
         else:
-            run = _of_images(vit, images, target, metrics, mask, max_batch, report, kept, executor)
+            run = _of_images(
+                vit, images, target, metrics, mask, max_batch, report, kept, executor, on_error
+            )
         yield from kept.each(run)
 
 
@@ -124,13 +130,14 @@ def _of_images(
     progress: Progress,
     kept: Kept[HeadImportance, HeadImportance],
     executor: Executor | None,
+    on_error: OnError | None,
 ) -> Iterator[None]:
     """A few images at a time."""
     at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
     total = count_images(images)
     measure = partial(_of_batch, metrics, mask, max_batch, total)
     read = batches(images, target, at_once)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
 
 
 def _of_batch(
@@ -277,6 +284,10 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
         What computes the batches: one of ``concurrent.futures``, or Dask's
         ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
         paths, and load the model once. Without it all is computed here.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be read, or whose worker fails each time. ``"skip"``
+        goes on without it: ``.skipped`` names it, and the same call does not try it again;
+        ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -314,4 +325,5 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
             f"The importance of heads was computed for {known} only, then "
             f"{type(importance.error).__name__} stopped it: {importance.error}"
         )
+    warn_if_skipped(importance)
     return importance

@@ -84,6 +84,11 @@ class ImageOverview(Unfinished, NamedValues):
         return self.importance.ongoing
 
     @property
+    def skipped(self) -> Mapping[int, str]:  # type: ignore[override]
+        """Why an image of the set is not among these, by its number in the set."""
+        return self.importance.skipped
+
+    @property
     def done(self) -> int:
         """Number of images."""
         return len(self)
@@ -93,6 +98,9 @@ class ImageOverview(Unfinished, NamedValues):
 
     def _ended(self) -> ImageOverview:
         return replace(self, importance=self.importance._ended())
+
+    def _without(self, skipped: Mapping[int, str]) -> ImageOverview:
+        return replace(self, importance=self.importance._without(skipped))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """A point for each image, in the color of its label, or else of the predicted class.

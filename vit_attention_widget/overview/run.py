@@ -19,10 +19,12 @@ from ..importance.metrics import METRICS, OLD_METRICS, Metric
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
 from ..models import VisionTransformer, describe
+from ..results.unfinished import warn_if_skipped
 from ..runs.batches import in_batches
 from ..runs.folder import kept_in
 from ..runs.kept import Kept
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_choice, reordered_arguments
 from ..support.progress import Progress, ProgressLike, no_progress, over_images, part_of, reporting
 from ..support.steps import last_of, last_step
@@ -63,6 +65,7 @@ def image_overview_steps(
     start: ImageOverview | None = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
+    on_error: OnError | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[ImageOverview]:
     """:func:`image_overview`, step by step: first the images measured so far, in order on a grid.
@@ -95,6 +98,7 @@ def image_overview_steps(
         lambda parts: _together(parts, metric, total),
         _checked(start, metric),
         lambda: manifest("image_overview", vit, metric=metric, target=target),
+        None if start is None else start.skipped,
     )
     laid_out: list[ImageOverview] = []
     with (
@@ -103,7 +107,7 @@ def image_overview_steps(
     ):
         try:
             yield from kept.each(
-                _of_images(vit, images, target, metric, max_batch, report, kept, executor)
+                _of_images(vit, images, target, metric, max_batch, report, kept, executor, on_error)
             )
         except Exception as error:
             overview = kept.gained()
@@ -124,13 +128,14 @@ def _of_images(
     progress: Progress,
     kept: Kept[ImageOverview, ImageOverview],
     executor: Executor | None,
+    on_error: OnError | None,
 ) -> Iterator[None]:
     """A few images at a time."""
     total = count_images(images)
     progress = part_of(progress, 0.0, _MEASURING)
     measure = partial(_of_batch, metric, max_batch, total)
     read = batches(images, target, _AT_ONCE)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
 
 
 def _of_batch(
@@ -157,7 +162,9 @@ def _checked(start: ImageOverview | None, metric: Metric) -> list[ImageOverview]
             f"start is by {start.importance.metric}, but {metric} was asked for: go on with the "
             "same metric."
         )
-    return [replace(start, importance=replace(start.importance, error=None, ongoing=False))]
+    return [
+        replace(start, importance=replace(start.importance, error=None, ongoing=False, skipped={}))
+    ]
 
 
 def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOverview:
@@ -249,6 +256,10 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
         What computes the batches: one of ``concurrent.futures``, or Dask's
         ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
         paths, and load the model once. Without it all is computed here.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be read, or whose worker fails each time. ``"skip"``
+        goes on without it: ``.skipped`` names it, and the same call does not try it again;
+        ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.
@@ -289,4 +300,5 @@ def image_overview(overview: ImageOverview) -> ImageOverview:
             f"The overview holds {len(overview)} images only, then "
             f"{type(overview.error).__name__} stopped it: {overview.error}"
         )
+    warn_if_skipped(overview)
     return overview

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..results.html import block
 from ..results.unfinished import Unfinished, warn_if_stopped
 from ..runs.folder import kept_in
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, ProgressLike, part_of, reporting
 from ..support.stopped import free_frames, is_stop, raised_remembered
@@ -105,6 +106,7 @@ class AttentionPatterns(Unfinished):
         self.error: Exception | None = None
         self.total: int | None = None
         self.ongoing, self._count = False, 0
+        self.skipped: Mapping[int, str] = {}
 
     identity = renamed_attribute("fingerprint")
 
@@ -140,6 +142,7 @@ class AttentionPatterns(Unfinished):
         start: CollectedHeads | None = None,
         store: str | Path | None = None,
         executor: Executor | None = None,
+        on_error: OnError | None = None,
         progress: ProgressLike = None,
     ) -> AttentionPatterns:
         """Learn the patterns of all heads over some images.
@@ -160,6 +163,11 @@ class AttentionPatterns(Unfinished):
             What computes the batches: one of ``concurrent.futures``, or Dask's
             ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given
             as paths, and load the model once. Without it all is computed here.
+        on_error : {"raise", "skip", "retry"}, optional
+            What becomes of an image that cannot be read, or whose worker fails each time.
+            ``"skip"`` goes on without it: ``.skipped`` names it, and the same call does not try it
+            again;
+            ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
         progress : callable or bool, optional
             True for a progress bar, or a function of (fraction, label); it may raise
             :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
@@ -190,13 +198,14 @@ class AttentionPatterns(Unfinished):
                 model_of(model_or_trace),
                 head_mask=masks_of(model_or_trace),
             ),
+            None if start is None else start.skipped,
         )
         with reporting(progress) as report, raised_remembered(kept.gained):
             collecting = part_of(report, 0, _COLLECTING)
             error: Exception | None = None
             try:
                 collected = kept.after(
-                    collect_heads(model_or_trace, images, kept, collecting, executor)
+                    collect_heads(model_or_trace, images, kept, collecting, executor, on_error)
                 )
             except Exception as stopped:
                 if is_stop(stopped) or kept.gained() is None:
@@ -207,7 +216,7 @@ class AttentionPatterns(Unfinished):
             free_frames(error)
         self.families, self.fingerprint = families, collected.fingerprint
         self.error, self.total, self.ongoing = error, total or len(collected), False
-        self._count = len(collected)
+        self._count, self.skipped = len(collected), collected.skipped
         warn_if_stopped(self, "The map of patterns")
         return self
 
@@ -364,4 +373,4 @@ def _checked(start: CollectedHeads | None) -> list[CollectedHeads]:
         return []
     if not isinstance(start, CollectedHeads):
         raise ParameterError(f"start is a {type(start).__name__}, not collected heads.")
-    return [replace(start, ongoing=False, error=None)]
+    return [replace(start, ongoing=False, error=None, skipped={})]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 from ..runs.batches import in_batches
 from ..runs.kept import Kept, measured
+from ..runs.skipped import OnError
 from ..support.progress import Progress
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
@@ -44,6 +45,8 @@ class CollectedHeads(Unfinished):
         With vectors in 8 bits.
     count : int
         Number of images.
+    skipped : mapping of int to str
+        Why an image of the set is not among these, by its number in the set: see ``on_error``.
     """
 
     fingerprint: ModelFingerprint
@@ -52,6 +55,7 @@ class CollectedHeads(Unfinished):
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False
+    skipped: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.count
@@ -131,6 +135,7 @@ def collect_heads(
     kept: Kept[CollectedHeads, CollectedHeads],
     progress: Progress,
     executor: Executor | None = None,
+    on_error: OnError | None = None,
 ) -> Iterator[None]:
     """Collect the heads of all images that are not kept yet; yields after every few."""
     traces = [model_or_traces] if isinstance(model_or_traces, Trace) else model_or_traces
@@ -142,7 +147,7 @@ def collect_heads(
         return
     vit, total = describe(traces), count_images(images)
     read, measure = batches(images, None, _AT_ONCE), partial(_of_batch, total)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total)
+    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
 
 
 def _of_batch(

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
-from ..results.unfinished import extent_from
+from ..results.unfinished import extent_from, skipped_from
 from .pattern_family import PatternFamily
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def read_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
         }
         patterns.fingerprint = ModelFingerprint.read(model, tensors["model"])
         patterns.error, patterns.total, patterns.ongoing = extent_from(about)
+        patterns.skipped = skipped_from(about)
         patterns.set_done(about.get("images"))
 
 

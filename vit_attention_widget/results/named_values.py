@@ -226,7 +226,10 @@ class NamedValues:
         return {**places, **{name: values[index] for name, values in variables.items()}}
 
     def _places(self, axis: str, size: int) -> NDArray[np.generic]:
-        return np.asarray(self._coords().get(axis, range(size)))
+        """What the places on an axis are called; images by their number in the set."""
+        skipped = getattr(self, "skipped", {}) if axis == "image" else {}
+        numbers = [n for n in range(size + len(skipped)) if n not in skipped][:size]
+        return np.asarray(self._coords().get(axis, numbers))
 
 
 def as_array(tensor: Tensor) -> NDArray[np.generic]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from ..support.warn import warn_caller
 from .error_text import error_from, error_text
 from .storage import JsonObject
 
-__all__ = ["Extent", "Unfinished", "counted", "extent_from", "warn_if_stopped"]
+__all__ = [
+    "Extent",
+    "Unfinished",
+    "counted",
+    "extent_from",
+    "skipped_from",
+    "warn_if_skipped",
+    "warn_if_stopped",
+]
 
 _Result = TypeVar("_Result", bound="Unfinished")
 
@@ -25,6 +35,8 @@ class Unfinished:
         How many there were to be (images; heads of a curve), where that is known.
     ongoing : bool
         Whether more may come: the result is one of those that steps yield.
+    skipped : mapping of int to str
+        Why an image is not among these, by its number in the set; of functions with ``on_error``.
     """
 
     unit = "image"
@@ -32,6 +44,7 @@ class Unfinished:
     error: Exception | None
     total: int | None
     ongoing: bool
+    skipped: Mapping[Any, str] = MappingProxyType({})
 
     @property
     def done(self) -> int:
@@ -51,12 +64,15 @@ class Unfinished:
     @property
     def how_far(self) -> str:
         """What is here, in words: ``"8 of 50 images"``."""
-        return counted(self.done, self.total, self.unit)
+        return counted(self.done, self.total, self.unit) + self._and_skipped(", ")
+
+    def _and_skipped(self, before: str) -> str:
+        return f"{before}{len(self.skipped)} skipped" if self.skipped else ""
 
     def _shortfall(self) -> str:
         """What a title says of a result that is not complete, after its size."""
         if self.complete:
-            return ""
+            return self._and_skipped("; ")
         why = "" if self.error is None else f", then {error_text(self.error)}"
         return f" (unfinished: {self.how_far}{why})"
 
@@ -67,8 +83,16 @@ class Unfinished:
 
     def _ended(self: _Result) -> _Result:
         """The same, to which nothing will come: all there is."""
-        ended: _Result = _changed(self, total=self.done, ongoing=False) if self.ongoing else self
+        if not self.ongoing:
+            return self
+        ended: _Result = _changed(self, total=self.done + len(self.skipped), ongoing=False)
         return ended
+
+    def _without(self: _Result, skipped: Mapping[int, str]) -> _Result:
+        """The same, whose images are all of a set but these."""
+        left = self.total is None or self.done + len(skipped) < self.total
+        few: _Result = _changed(self, skipped=dict(skipped), ongoing=self.ongoing and left)
+        return few
 
     def _about_extent(self) -> JsonObject:
         """What a file says of it."""
@@ -76,6 +100,11 @@ class Unfinished:
             "error": error_text(self.error),
             "total": self.total,
             "ongoing": self.ongoing,
+            **(
+                {"skipped": {str(n): why for n, why in self.skipped.items()}}
+                if self.skipped
+                else {}
+            ),
         }
 
 
@@ -91,6 +120,22 @@ def extent_from(about: JsonObject) -> Extent:
     return error_from(about.get("error")), total, ongoing
 
 
+def skipped_from(about: JsonObject) -> dict[int, str]:
+    """``skipped`` out of a file."""
+    return {int(number): str(why) for number, why in about.get("skipped", {}).items()}
+
+
+def warn_if_skipped(result: Unfinished) -> None:
+    """Warn if images are missing: how many, and the first with why."""
+    if result.skipped:
+        first, why = next(iter(result.skipped.items()))
+        warn_caller(
+            f"{counted(len(result.skipped), None, 'image')} could not be computed and "
+            f"{'is' if len(result.skipped) == 1 else 'are'} skipped, such as image {first}: {why} "
+            "All are in `.skipped`."
+        )
+
+
 def warn_if_stopped(result: Unfinished, what: str) -> None:
     """Warn if an error ended what was computed: what of, how far it is, and which error."""
     if result.error is not None:
@@ -98,6 +143,7 @@ def warn_if_stopped(result: Unfinished, what: str) -> None:
             f"{what} was computed for {result.how_far} only, then {type(result.error).__name__} "
             f"stopped it: {result.error}"
         )
+    warn_if_skipped(result)
 
 
 def counted(done: int, total: int | None, unit: str) -> str:

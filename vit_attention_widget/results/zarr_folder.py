@@ -40,26 +40,31 @@ class ZarrFolder:
     @property
     def count(self) -> int:
         """How many places there are."""
-        return int(self._attributes().get(f"number of {self._axis}s", 0))
+        return int(self.attributes.get(f"number of {self._axis}s", 0))
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What is said of all values."""
+        return dict(self._shown().get(".zattrs", {}))
 
     def append(self, number: int, arrays: Named, attributes: Mapping[str, object]) -> None:
-        """Write chunk ``number``, the last by now; its arrays are as those of the chunks before.
+        """Write chunk ``number``, the last by now or one again, with arrays as those before.
 
         An array that not all chunks have is left out from there on.
         """
         shown = self._shown()
         length = len(next(values for axes, values in arrays.values() if axes[0] == self._axis))
-        count = number * self._chunk + length
+        count = max(number * self._chunk + length, self.count)
         metadata: dict[str, Any] = {}
         for name, (axes, values) in arrays.items():
             grows = axes[0] == self._axis
-            if grows and number and f"{name}/.zarray" not in shown:
+            if grows and shown and f"{name}/.zarray" not in shown:
                 continue
             shape = [count, *values.shape[1:]] if grows else list(values.shape)
             chunks = [self._chunk, *values.shape[1:]] if grows else list(values.shape)
             before = shown.get(f"{name}/.zarray", {})
             if (
-                number
+                shown
                 and grows
                 and (before["chunks"], before["dtype"]) != (chunks, values.dtype.str)
             ):
@@ -98,6 +103,3 @@ class ZarrFolder:
             return dict(read["metadata"])
         except (OSError, ValueError, KeyError, TypeError):
             return {}
-
-    def _attributes(self) -> dict[str, Any]:
-        return dict(self._shown().get(".zattrs", {}))

@@ -1,8 +1,8 @@
-"""Images batch by batch: here, or where an executor computes."""
+"""Images batch by batch: here, or where an executor computes; those that fail one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
@@ -13,6 +13,7 @@ from ..models import VisionTransformer
 from ..support.progress import Progress
 from .elsewhere import computed
 from .kept import Kept, Measure, Part, measured, unknown
+from .skipped import Failures, OnError, checked_on_error, is_of_an_image
 
 __all__ = ["in_batches"]
 
@@ -28,6 +29,7 @@ def in_batches(
     report: Progress,
     executor: Executor | None = None,
     total: int | None = None,
+    on_error: OnError | None = None,
 ) -> Iterator[None]:
     """Measure what is not kept yet; yields after each step.
 
@@ -42,23 +44,51 @@ def in_batches(
     executor : Executor, optional
     total : int, optional
         Number of images, for the progress of an executor.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be computed; see :data:`.OnError`.
 
     Raises
     ------
     ParameterError
         If what is kept is of more images than there are, or the executor is none.
     """
+    on_error = checked_on_error(on_error, executor)
+    kept.tries_again = on_error != "skip"
+    failures = Failures(lambda image, skipped: kept.put(image.first, skipped, image.images))
+    skips = failures if on_error != "raise" else None
     if executor is not None:
         if not hasattr(executor, "submit"):
             raise ParameterError(
                 f"executor is a {type(executor).__name__}: give one of concurrent.futures, or "
                 "Dask's client.get_executor()."
             )
-        yield from computed(executor, vit, measure, unknown(read, kept), kept, report, total)
-        return
-    for batch in unknown(read, kept):
-        if batch is None:
+        todo = unknown(read, kept)
+        yield from computed(executor, vit, measure, todo, kept, report, total, skips)
+    else:
+        here = partial(measure, vit, report)
+        for batch in unknown(read, kept):
+            yield from [None] if batch is None else _computed_here(here, batch, kept, skips)
+    failures.ended(kept.holds(0))
+
+
+def _computed_here(
+    measure: Callable[[Batch, _P | None], Iterator[_P]],
+    batch: Batch,
+    kept: Kept[_P, _R],
+    skips: Failures | None,
+) -> Iterator[None]:
+    """Measure a batch; image by image where one of them cannot be computed."""
+    try:
+        for _ in measured(partial(measure, batch), batch.first, batch.images, kept):
+            if skips is not None:
+                skips.computed()
             yield
-        else:
-            here = partial(measure, vit, report, batch)
-            yield from measured(here, batch.first, batch.images, kept)
+    except Exception as error:
+        if skips is None or not is_of_an_image(error, elsewhere=False):
+            raise
+        if len(batch) == 1:
+            skips.add(batch, error)
+            return
+        for image in batch.one_by_one():
+            if kept.known_until(image.first, image.images) == image.first:
+                yield from _computed_here(measure, image, kept, skips)

@@ -6,10 +6,11 @@ import hashlib
 import pickle
 import tempfile
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ..data.reader import Batch
 from ..errors import ParameterError
@@ -17,6 +18,7 @@ from ..models import VisionTransformer
 from ..results.files import replaced
 from ..support.progress import Progress, no_progress
 from .kept import Kept, Measure, Part
+from .skipped import Failures, is_of_an_image
 
 __all__ = ["computed"]
 
@@ -38,27 +40,57 @@ def computed(
     kept: Kept[_P, _R],
     report: Progress,
     total: int | None,
+    skips: Failures | None,
 ) -> Iterator[None]:
     """Measure batches elsewhere and keep their parts in order; yields after each.
 
-    An error is that of the first batch that has one; what is done of those after it is kept.
+    An error is that of the first batch that has one; what is done of those after it is kept. With
+    ``skips``, a batch that fails is computed image by image.
     """
-    pending: deque[tuple[Batch, Future[list[_P]]]] = deque()
+    pending: deque[_Task[_P]] = deque()
+
+    def submit(batch: Batch, measure: Measure[_P]) -> _Task[_P]:
+        alone = measure.alone(batch) if hasattr(measure, "alone") else measure
+        return _Task(batch, alone, executor.submit(_work, model, alone, batch))
 
     def take() -> None:
-        batch, future = pending[0]
-        _keep(batch, _result(future, pending), kept)
+        task = pending[0]
+        try:
+            _keep(task.batch, _result(task.future, pending), kept)
+        except Exception as error:
+            if skips is None or not is_of_an_image(error, elsewhere=True):
+                raise
+            one_by_one(task, error, skips)
+        else:
+            if skips is not None:
+                skips.computed()
         pending.popleft()
-        done = batch.first + len(batch)
+        done = task.batch.first + len(task.batch)
         report(min(1.0, done / total) if total else 0.0, f"computed {done} images")
+
+    def one_by_one(task: _Task[_P], error: Exception, skips: Failures) -> None:
+        if _is_killed(error):  # nothing else runs meanwhile, so that it is known who ends a worker
+            wait([each.future for each in pending])
+        elif len(task.batch) == 1:
+            skips.add(task.batch, error)
+            return
+        for image in task.batch.one_by_one():
+            alone = submit(image, task.measure)
+            try:
+                _keep(image, _result(alone.future, [alone]), kept)
+            except Exception as error:
+                if not is_of_an_image(error, elsewhere=True):
+                    raise
+                skips.add(image, error)
+            else:
+                skips.computed()
 
     with tempfile.TemporaryDirectory() as temporary:
         model = _Model(vit, kept.folder or Path(temporary))
         try:
             for batch in todo:
                 if batch is not None:
-                    alone = measure.alone(batch) if hasattr(measure, "alone") else measure
-                    pending.append((batch, executor.submit(_work, model, alone, batch)))
+                    pending.append(submit(batch, measure))
                     if len(pending) < _AHEAD:
                         continue
                     take()
@@ -68,14 +100,24 @@ def computed(
                 take()
                 yield
         except BaseException:
-            for batch, future in pending:
+            for each in pending:
+                future = each.future
                 if not future.cancel() and future.done() and future.exception() is None:
-                    _keep(batch, future.result(), kept)
+                    _keep(each.batch, future.result(), kept)
             raise
         finally:
-            for _, future in pending:
-                future.cancel()
+            for each in pending:
+                each.future.cancel()
             model.remove()
+
+
+@dataclass(frozen=True)
+class _Task(Generic[_P]):
+    """A batch with the executor."""
+
+    batch: Batch
+    measure: Measure[_P]
+    future: Future[list[_P]]
 
 
 def _keep(batch: Batch, parts: list[_P], kept: Kept[_P, _R]) -> None:
@@ -85,18 +127,26 @@ def _keep(batch: Batch, parts: list[_P], kept: Kept[_P, _R]) -> None:
         done += len(part)
 
 
-def _result(future: Future[list[_P]], pending: deque[tuple[Batch, Future[list[_P]]]]) -> list[_P]:
+def _result(future: Future[list[_P]], pending: Sequence[_Task[_P]]) -> list[_P]:
     try:
         return future.result()
     except Exception as error:
         broken = isinstance(error, BrokenExecutor)  # all that it had
-        if not broken and type(error).__name__ != "KilledWorker":  # Dask's: this batch, each time
+        if not broken and not _is_killed(error):
             raise
-        ended = pending[-1 if broken else 0][0]
+        first, ended = pending[0].batch, pending[-1 if broken else 0].batch
+        images = f"images {first.first} to {ended.first + len(ended) - 1} were"
         raise RuntimeError(
-            f"Workers ended while images {pending[0][0].first} to {ended.first + len(ended) - 1} "
-            f"were computed ({type(error).__name__}: {error})."
+            f"Workers ended while {images if len(ended) > 1 else f'image {first.first} was'} "
+            f"computed ({type(error).__name__}: {error})."
         ) from error
+
+
+def _is_killed(error: BaseException | None) -> bool:
+    """Whether it is Dask's: a batch ended its worker each time."""
+    return type(error).__name__ == "KilledWorker" or (
+        error is not None and error.__cause__ is not None and _is_killed(error.__cause__)
+    )
 
 
 def _work(model: _Model, measure: Measure[_P], batch: Batch) -> list[_P]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +15,8 @@ from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
 from .for_readers import ForReaders
 from .kept import Kept
-from .manifest import check_manifest, digest_of_images
+from .manifest import check_manifest, digest_of_images, say_skipped
+from .skipped import Skipped
 
 __all__ = ["StoredResult", "kept_in"]
 
@@ -50,6 +51,7 @@ def kept_in(
     join: Callable[[Sequence[_P]], _R],
     start: Sequence[_P],
     about: Callable[[], dict[str, Any]],
+    skipped: Mapping[int, str] | None = None,
 ) -> Kept[_P, _R]:
     """Parts in memory, or in a folder.
 
@@ -65,6 +67,8 @@ def kept_in(
         Parts to go on from.
     about : callable
         Makes the run's :func:`.manifest`.
+    skipped : mapping, optional
+        Images that none of the parts to go on from is of.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def kept_in(
         If the folder is of another run, or there is something to start from beside it.
     """
     if store is None:
-        return Kept(join, start)
+        return Kept(join, start, skipped or {})
     if start:
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)
@@ -98,7 +102,7 @@ class _InFolder(Kept[_P, _R]):
             raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
         self._for_readers = ForReaders(folder, _CHUNK)
         self._written = time.monotonic()
-        self._looked_at: tuple[int, list[_P], list[str]] = -1, [], []  # a chunk
+        self._looked_at: tuple[int, list[_P | Skipped], list[str]] = -1, [], []  # a chunk
 
     def holds(self, number: int) -> bool:
         """Whether there is a file of it."""
@@ -115,10 +119,15 @@ class _InFolder(Kept[_P, _R]):
         before = self._chunk_with(first)[1][offset : offset + len(images)]
         if not before:
             return super().known_until(first, images)
+        number = -offset
+        for part in self._chunk_with(first)[0]:
+            if 0 <= number < len(before) and not self._stays(part, images[number:]):
+                before = before[:number]
+            number += len(part)
         self._check_same(first, before, images)
         return first + len(before)
 
-    def get(self, first: int, images: Sequence[object] | Tensor) -> _P | None:
+    def get(self, first: int, images: Sequence[object] | Tensor) -> _P | Skipped | None:
         """The part that begins with this image; one that is damaged is none."""
         part = super().get(first, images)
         if part is not None:
@@ -127,17 +136,21 @@ class _InFolder(Kept[_P, _R]):
         offset, before = first % _CHUNK, 0
         for part in parts:
             if before == offset and len(part) <= len(images):
+                if isinstance(part, Skipped):
+                    return part
                 self._check_same(first, digests[offset : offset + len(part)], images)
                 return part
             before += len(part)
         read = self._read_part(first)
         if read is None or len(read[0]) > len(images):  # of other batches
             return None
+        if isinstance(read[0], Skipped):
+            return read[0]
         self._check_same(first, read[1], images)
         super().put(first, read[0], images)
         return read[0]
 
-    def put(self, first: int, part: _P, images: Sequence[object] | Tensor) -> None:
+    def put(self, first: int, part: _P | Skipped, images: Sequence[object] | Tensor) -> None:
         """Keep a part and write it; what is not complete not every time."""
         super().put(first, part, images)
         now = time.monotonic()
@@ -146,8 +159,11 @@ class _InFolder(Kept[_P, _R]):
         self._written = now
         digests = [digest_of_images(images[i : i + 1]) for i in range(len(part))]
         self._write(self._part_file(first), [part], digests)
-        if part.complete and (first + len(part)) % _CHUNK == 0:
+        in_chunk = first % _CHUNK < len(self._chunk_with(first)[1])  # it was skipped before
+        if part.complete and ((first + len(part)) % _CHUNK == 0 or in_chunk):
             self._gather(first // _CHUNK)
+        if isinstance(part, Skipped):
+            say_skipped(self._parts_in.parent, {first: part.reason})
 
     def each(self, run: Iterator[None]) -> Iterator[_R]:
         """One result, in the end: to read all again after each step would take ever longer."""
@@ -160,14 +176,16 @@ class _InFolder(Kept[_P, _R]):
         number = 0
         while self._gathered(number):
             number += 1
-        return self.result()
+        result = self.result()
+        say_skipped(self._parts_in.parent, getattr(result, "skipped", {}), all_of_them=True)
+        return result
 
-    def _first_parts(self) -> Iterator[_P]:
+    def _first_parts(self) -> Iterator[_P | Skipped]:
         first, before = 0, -1
         while first > before:
             before = first
             chunk = self._read_chunk(first // _CHUNK) if first % _CHUNK == 0 else None
-            parts = [] if chunk is None else chunk[0]
+            parts: Sequence[_P | Skipped] = [] if chunk is None else chunk[0]
             if not parts:
                 read = self._read_part(first)
                 parts = [self._parts[first]] if first in self._parts else [read[0]] if read else []
@@ -175,7 +193,7 @@ class _InFolder(Kept[_P, _R]):
                 yield part
                 first += len(part) if part.complete else 0
 
-    def _chunk_with(self, first: int) -> tuple[list[_P], list[str]]:
+    def _chunk_with(self, first: int) -> tuple[list[_P | Skipped], list[str]]:
         """What there is of the chunk with this image."""
         number, parts, digests = self._looked_at
         if number != first // _CHUNK or len(digests) < _CHUNK:
@@ -195,7 +213,8 @@ class _InFolder(Kept[_P, _R]):
         """Make one file of the parts of a chunk, as far as they are there."""
         first, last = number * _CHUNK, (number + 1) * _CHUNK
         parts, digests = self._read_chunk(number) or ([], [])
-        count, gathered = len(digests), list[int]()
+        count, gathered = len(digests), self._computed_after_all(first, parts, digests)
+        changed = bool(gathered)
         while (at := first + len(digests)) < last and (read := self._read_part(at)) is not None:
             if not read[0].complete or at + len(read[0]) > last:
                 break
@@ -203,21 +222,37 @@ class _InFolder(Kept[_P, _R]):
             parts, digests = [*parts, read[0]], [*digests, *read[1]]
         # Another run may have gathered them meanwhile: it wrote its file before it removed them.
         beside = self._read_chunk(number)
-        if len(digests) > max(count, 0 if beside is None else len(beside[1])):
+        if changed or len(digests) > max(count, 0 if beside is None else len(beside[1])):
             self._write(self._chunk_file(number), parts, digests)
+            self._looked_at = -1, [], []
         for at in gathered:
             self._part_file(at).unlink(missing_ok=True)
             self._parts.pop(at, None)
-        self._for_readers.show(lambda n: (self._read_chunk(n) or ([],))[0])
+        self._for_readers.show(
+            lambda n: (self._read_chunk(n) or ([],))[0], again=number if changed else None
+        )
 
-    def _read_part(self, first: int) -> tuple[_P, list[str]] | None:
+    def _computed_after_all(
+        self, first: int, parts: list[_P | Skipped], digests: list[str]
+    ) -> list[int]:
+        """Put parts in the place of images of a chunk that were skipped before: their numbers."""
+        numbers, position = list[int](), 0
+        for place, part in enumerate(parts):
+            read = self._read_part(first + position) if isinstance(part, Skipped) else None
+            if read is not None and read[0].complete and len(read[0]) == 1:
+                parts[place], digests[position] = read[0], read[1][0]
+                numbers.append(first + position)
+            position += len(part)
+        return numbers
+
+    def _read_part(self, first: int) -> tuple[_P | Skipped, list[str]] | None:
         read = self._read(self._part_file(first))
         return None if read is None else (read[0][0], read[1])
 
-    def _read_chunk(self, number: int) -> tuple[list[_P], list[str]] | None:
+    def _read_chunk(self, number: int) -> tuple[list[_P | Skipped], list[str]] | None:
         return self._read(self._chunk_file(number))
 
-    def _read(self, file: Path) -> tuple[list[_P], list[str]] | None:
+    def _read(self, file: Path) -> tuple[list[_P | Skipped], list[str]] | None:
         """Parts and a digest of each of their images; None where there are none, or damaged."""
         if not file.exists():
             return None
@@ -225,7 +260,9 @@ class _InFolder(Kept[_P, _R]):
             tensors, about = read_tensors(file, _kind(self._of))
             with reading(file):
                 parts = [
-                    self._of._from_parts(
+                    Skipped(each["skipped image"], each["digest"])
+                    if "skipped image" in each
+                    else self._of._from_parts(
                         {
                             name.removeprefix(f"{number} "): values
                             for name, values in tensors.items()
@@ -244,10 +281,13 @@ class _InFolder(Kept[_P, _R]):
             return None
         return parts, digests
 
-    def _write(self, file: Path, parts: Sequence[_P], digests: Sequence[str]) -> None:
+    def _write(self, file: Path, parts: Sequence[_P | Skipped], digests: Sequence[str]) -> None:
         tensors: dict[str, Tensor] = {}
         about = []
         for number, part in enumerate(parts):
+            if isinstance(part, Skipped):
+                about.append({"skipped image": part.reason, "digest": part.image})
+                continue
             of_part, said = part._to_parts()
             tensors |= {f"{number} {name}": values for name, values in of_part.items()}
             about.append(said)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
 
 from ..data.reader import Batch
-from ..errors import ParameterError
+from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..support.progress import Progress
+from .manifest import digest_of_images
+from .skipped import Skipped
 
 __all__ = ["Kept", "Measure", "Part", "measured", "unknown"]
 
@@ -55,25 +58,57 @@ class Kept(Generic[_P, _R]):
         Makes the result of consecutive parts, of which only the last may be incomplete.
     parts : sequence, optional
         Those of the first images, to go on from.
+    skipped : mapping of int to str, optional
+        Why an image of these is in none of the parts, by its number.
     """
 
     folder: Path | None = None
     """Where parts are kept on the disk."""
 
-    def __init__(self, join: Callable[[Sequence[_P]], _R], parts: Sequence[_P] = ()) -> None:
-        self._join, self._parts = join, dict[int, _P]()
+    tries_again = False
+    """Whether images that were skipped before are computed after all."""
+
+    def __init__(
+        self,
+        join: Callable[[Sequence[_P]], _R],
+        parts: Sequence[_P] = (),
+        skipped: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        self._join, self._parts = join, dict[int, _P | Skipped]()
+        self._between = dict(skipped)  # of images inside a part, or before one
+        first = 0
         for part in parts:
-            self._parts[sum(map(len, self._parts.values()))] = part
+            self._parts[first] = part
+            first = self._end(first, part)
+        for number in range(first, first + len(skipped)):
+            if number in self._between:
+                self._parts[number] = Skipped(self._between.pop(number))
         self._gained = False
 
-    def get(self, first: int, images: Sequence[object] | Tensor) -> _P | None:
+    def _end(self, first: int, part: _P | Skipped) -> int:
+        """The image after those of a part that begins with ``first``."""
+        rows = len(part)
+        while self._between and rows and not isinstance(part, Skipped):
+            rows -= first not in self._between
+            first += 1
+        return first + rows
+
+    def get(self, first: int, images: Sequence[object] | Tensor) -> _P | Skipped | None:
         """The part that begins with this image; ``images`` are those from there on."""
         return self._parts.get(first)
 
     def known_until(self, first: int, images: Sequence[object] | Tensor) -> int:
         """The image up to which all is known from ``first`` on, if it is ``first`` itself."""
         part = self.get(first, images)
-        return first + len(part) if part is not None and part.complete else first
+        known = part is not None and part.complete and self._stays(part, images)
+        return self._end(first, part) if part is not None and known else first
+
+    def _stays(self, part: _P | Skipped, images: Sequence[object] | Tensor) -> bool:
+        """Whether a part, the first of these images, is not to be computed again."""
+        if not isinstance(part, Skipped):
+            return True
+        same = part.image in ("", digest_of_images(images[:1]))
+        return same and not self.tries_again
 
     def holds(self, number: int) -> bool:
         """Whether something is known of an image, where all is of those before it."""
@@ -83,14 +118,15 @@ class Kept(Generic[_P, _R]):
         """How many images from this one on may be of one part."""
         return sys.maxsize
 
-    def put(self, first: int, part: _P, images: Sequence[object] | Tensor) -> None:
+    def put(self, first: int, part: _P | Skipped, images: Sequence[object] | Tensor) -> None:
         """Keep a part; one of the same images that was known before is replaced."""
         self._parts[first], self._gained = part, True
 
     def each(self, run: Iterator[None]) -> Iterator[_R]:
         """The result after each step."""
         for _ in run:
-            yield self.result()
+            if (known := self._known()) is not None:
+                yield known
 
     def after(self, run: Iterator[None]) -> _R:
         """The result after all steps."""
@@ -100,20 +136,38 @@ class Kept(Generic[_P, _R]):
 
     def result(self) -> _R:
         """What is known of the first images up to those of which nothing is; there must be one."""
-        return self._join(list(self._first_parts()))
+        result = self._known()
+        if result is None:
+            first = next(self._first_parts(), None)
+            why = first.reason if isinstance(first, Skipped) else "there are none"
+            raise ImageError(f"No image could be computed: {why}")
+        return result
 
     def gained(self) -> _R | None:
         """:meth:`result`; None where it is no more than what was there to go on from."""
-        parts = list(self._first_parts()) if self._gained else []
-        return self._join(parts) if parts else None
+        return self._known() if self._gained else None
 
-    def _first_parts(self) -> Iterator[_P]:
+    def _known(self) -> _R | None:
+        """The parts joined, with the images that are in none of them; None of no part."""
+        parts, skipped, first = list[_P](), dict(self._between), 0
+        for part in self._first_parts():
+            if isinstance(part, Skipped):
+                skipped[first] = part.reason
+            else:
+                parts.append(part)
+            first = self._end(first, part)
+        result = self._join(parts) if parts else None
+        if result is not None and skipped:
+            result = result._without(dict(sorted(skipped.items())))  # type: ignore[attr-defined]
+        return result
+
+    def _first_parts(self) -> Iterator[_P | Skipped]:
         first = 0
         while (part := self._parts.get(first)) is not None:
             yield part
             if not part.complete:
                 return
-            first += len(part)
+            first = self._end(first, part)
 
 
 def unknown(read: Iterator[Batch], kept: Kept[_P, _R]) -> Iterator[Batch | None]:
@@ -158,8 +212,8 @@ def measured(
     of them in order: an incomplete one any number of times, then the complete one.
     """
     before = kept.get(first, images)
-    if before is not None and len(before) != len(images):  # of other batches than now
-        before = None
+    if isinstance(before, Skipped) or (before is not None and len(before) != len(images)):
+        before = None  # it is tried again, or of other batches than now
     if before is not None and before.complete:
         yield
         return

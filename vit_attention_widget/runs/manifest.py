@@ -23,10 +23,11 @@ from ..results.files import replaced
 from ..support.warn import warn_caller
 from .told import Teller, digest
 
-__all__ = ["check_manifest", "digest_of_images", "manifest"]
+__all__ = ["check_manifest", "digest_of_images", "manifest", "say_skipped"]
 
 _FILE = "manifest.json"
-_NOT_COMPARED = ("versions", "total")
+_SKIPPED = "skipped"
+_NOT_COMPARED = ("versions", "total", _SKIPPED)
 
 
 def manifest(
@@ -111,6 +112,17 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
         return
     with replaced(file) as temporary:
         temporary.write_text(json.dumps(about, indent=1), "utf-8")
+
+
+def say_skipped(folder: Path, skipped: Mapping[int, str], *, all_of_them: bool = False) -> None:
+    """Say in the manifest which images are skipped, beside those that it says already."""
+    file = folder / _FILE
+    about = json.loads(file.read_text("utf-8"))
+    before = {} if all_of_them else about.get(_SKIPPED, {})
+    now = {**before, **{str(number): why for number, why in skipped.items()}}
+    if now != about.get(_SKIPPED, {}):
+        with replaced(file) as temporary:
+            temporary.write_text(json.dumps({**about, _SKIPPED: now}, indent=1), "utf-8")
 
 
 def digest_of_images(images: Sequence[object] | Tensor) -> str:

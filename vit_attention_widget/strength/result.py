@@ -13,7 +13,7 @@ from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
 from ..results.storage import JsonObject
-from ..results.unfinished import Unfinished, extent_from
+from ..results.unfinished import Unfinished, extent_from, skipped_from
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,8 @@ class AttentionStrength(Unfinished, NamedValues):
         What ended the computation early; the images before are here.
     total : int or None
         Number of images that were to be measured, where that is known.
+    skipped : mapping of int to str
+        Why an image of the set is not among these, by its number in the set: see ``on_error``.
     complete : bool
         Whether all images are here; :attr:`how_far` says how many are.
     """
@@ -66,6 +68,7 @@ class AttentionStrength(Unfinished, NamedValues):
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False
+    skipped: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -148,4 +151,4 @@ class AttentionStrength(Unfinished, NamedValues):
         names = ("profile", *get_args(HeadQuantity), "pairs")
         optional = [name for name in names if name.startswith("class") or name.endswith("class")]
         values = [tensors.get(name) if name in optional else tensors[name] for name in names]
-        return cls(*values, *extent_from(about))  # type: ignore[call-arg, arg-type]
+        return cls(*values, *extent_from(about), skipped_from(about))  # type: ignore[call-arg, arg-type]

@@ -21,6 +21,7 @@ from ..runs.batches import in_batches
 from ..runs.folder import kept_in
 from ..runs.kept import measured
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords
 from ..support.progress import Progress, ProgressLike, reporting
 from ..support.steps import last_of
@@ -50,6 +51,7 @@ def attention_strength_steps(
     start: AttentionStrength | None = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
+    on_error: OnError | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
@@ -65,6 +67,7 @@ def attention_strength_steps(
         lambda: manifest(
             "attention_strength", vit, renormalize=renormalize, head_mask=masks_of(model_or_trace)
         ),
+        None if start is None else start.skipped,
     )
     with reporting(progress) as report, keeping(kept.gained):
         if isinstance(model_or_trace, Trace):
@@ -77,7 +80,7 @@ def attention_strength_steps(
 
             measure = partial(_of_batch, renormalize, total)
             read = batches(images, None, _AT_ONCE)
-            run = in_batches(read, measure, kept, vit, report, executor, total)
+            run = in_batches(read, measure, kept, vit, report, executor, total, on_error)
         yield kept.after(run)
 
 
@@ -106,7 +109,7 @@ def _checked(start: AttentionStrength | None) -> list[AttentionStrength]:
         return []
     if not isinstance(start, AttentionStrength):
         raise ParameterError(f"start is a {type(start).__name__}, not an AttentionStrength.")
-    return [replace(start, error=None, ongoing=False)]
+    return [replace(start, error=None, ongoing=False, skipped={})]
 
 
 def _joined(parts: Sequence[AttentionStrength], total: int | None) -> AttentionStrength:
@@ -126,7 +129,7 @@ def _joined(parts: Sequence[AttentionStrength], total: int | None) -> AttentionS
     return AttentionStrength(**joined, pairs=parts[0].pairs, total=total, ongoing=ongoing)
 
 
-_NOT_BY_IMAGE = ("pairs", "error", "total", "ongoing")
+_NOT_BY_IMAGE = ("pairs", "error", "total", "ongoing", "skipped")
 _AT_ONCE = 8
 
 
@@ -158,6 +161,10 @@ def attention_strength(strength: AttentionStrength) -> AttentionStrength:
         What computes the batches: one of ``concurrent.futures``, or Dask's
         ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given as
         paths, and load the model once. Without it all is computed here.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be read, or whose worker fails each time. ``"skip"``
+        goes on without it: ``.skipped`` names it, and the same call does not try it again;
+        ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
     progress : callable or bool, optional
         Called with (fraction, label); True shows a progress bar. A callback may raise
         :class:`~vit_attention_widget.errors.JobCancelled`.

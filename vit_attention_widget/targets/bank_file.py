@@ -11,7 +11,7 @@ from torch import Tensor
 from ..models.fingerprint import ModelFingerprint
 from ..results.files import reading
 from ..results.storage import read_tensors, write_tensors
-from ..results.unfinished import Extent, extent_from
+from ..results.unfinished import Extent, extent_from, skipped_from
 
 if TYPE_CHECKING:
     from .memory_bank import MemoryBank
@@ -50,7 +50,7 @@ def save(bank: MemoryBank, path: str | Path) -> None:
     write_tensors(path, _KIND, tensors, about)
 
 
-def load(path: str | Path) -> tuple[BankParts, Extent, bool]:
+def load(path: str | Path) -> tuple[BankParts, tuple[Extent, dict[int, str]], bool]:
     """What a bank is made of, how far it is, and whether labels were names, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
     with reading(path):
@@ -63,7 +63,8 @@ def load(path: str | Path) -> tuple[BankParts, Extent, bool]:
             "k": about["k"],
             "temperature": about["temperature"],
         }
-        extent, by_name = extent_from(about), bool(about.get("by_name", False))
+        extent = extent_from(about), skipped_from(about)
+        by_name = bool(about.get("by_name", False))
         features, labels, count = parts["features"], parts["labels"], len(parts["class_names"])
         outside = labels.numel() == 0 or int(labels.min()) < 0 or int(labels.max()) >= count
         if not features.is_floating_point() or labels.dtype != torch.int64:

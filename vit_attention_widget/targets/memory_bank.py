@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..runs.batches import in_batches
 from ..runs.folder import kept_in
 from ..runs.kept import Kept
 from ..runs.manifest import manifest
+from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, no_progress
 from ..support.steps import last_known
@@ -104,6 +105,7 @@ class MemoryBank(Unfinished):
         self.error: Exception | None = None
         self.total: int | None = None
         self.ongoing = False
+        self.skipped: Mapping[int, str] = {}
         self._by_name = False  # whether it was given labels as names
 
     def __repr__(self) -> str:
@@ -119,6 +121,10 @@ class MemoryBank(Unfinished):
 
     def _stopped(self, error: Exception) -> MemoryBank:
         self.error = error
+        return self
+
+    def _without(self, skipped: Mapping[int, str]) -> MemoryBank:
+        self.skipped = dict(skipped)
         return self
 
     def __len__(self) -> int:
@@ -148,6 +154,7 @@ class MemoryBank(Unfinished):
         start: MemoryBank | None = None,
         store: str | Path | None = None,
         executor: Executor | None = None,
+        on_error: OnError | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> MemoryBank:
         """Run a model on labeled images and keep what it makes of them.
@@ -177,6 +184,11 @@ class MemoryBank(Unfinished):
             What computes the batches: one of ``concurrent.futures``, or Dask's
             ``client.get_executor(pure=False, retries=2)``. Its workers read the images, best given
             as paths, and load the model once. Without it all is computed here.
+        on_error : {"raise", "skip", "retry"}, optional
+            What becomes of an image that cannot be read, or whose worker fails each time.
+            ``"skip"`` goes on without it: ``.skipped`` names it, and the same call does not try it
+            again;
+            ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
         progress : callable, optional
             Called with (fraction in [0, 1], label) after each batch; the fraction is 0 while the
             number of images is not known. It may raise
@@ -225,9 +237,16 @@ class MemoryBank(Unfinished):
 
         before = [] if start is None else [Remembered(start.features, start._labels())]
         kept = kept_in(
-            store, Remembered, bank, before, lambda: manifest("MemoryBank.fit", vit, labels=labels)
+            store,
+            Remembered,
+            bank,
+            before,
+            lambda: manifest("MemoryBank.fit", vit, labels=labels),
+            None if start is None else start.skipped,
         )
-        fitted = last_known(_steps(vit, pairs, batch_size, total, kept, progress, executor))
+        fitted = last_known(
+            _steps(vit, pairs, batch_size, total, kept, progress, executor, on_error)
+        )
         warn_if_stopped(fitted, "The memory bank")
         return fitted
 
@@ -338,7 +357,7 @@ class MemoryBank(Unfinished):
         parts, extent, by_name = bank_file.load(path)
         with reading(path):
             bank = cls(**parts)
-            bank.error, bank.total, bank.ongoing = extent
+            (bank.error, bank.total, bank.ongoing), bank.skipped = extent
             bank._by_name = by_name
         if model is not None:
             bank.fingerprint.check(model, "This memory bank was made", "Fit one on yours.")
@@ -385,12 +404,13 @@ def _steps(
     kept: Kept[Remembered, MemoryBank],
     progress: Callable[[float, str], None] | None,
     executor: Executor | None,
+    on_error: OnError | None,
 ) -> Iterator[MemoryBank]:
     """The bank in one step; what ends it early has what there was by then."""
     report = no_progress if progress is None else progress
     read, measure = batches(pairs, None, batch_size), partial(_of_batch, total)
     with keeping(kept.gained):
-        yield kept.after(in_batches(read, measure, kept, vit, report, executor, total))
+        yield kept.after(in_batches(read, measure, kept, vit, report, executor, total, on_error))
 
 
 def _of_batch(
