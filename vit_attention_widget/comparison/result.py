@@ -91,7 +91,7 @@ class Comparison(Unfinished, NamedValues):
     values: Tensor = field(repr=False)
     items: tuple[MapOf, ...]
     rank_correlation: NDArray[np.float64] = field(repr=False)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)  # type: ignore[assignment]  # methods
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False

@@ -44,7 +44,7 @@ class Unfinished:
     error: Exception | None
     total: int | None
     ongoing: bool
-    skipped: Mapping[Any, str] = MappingProxyType({})
+    skipped: Mapping[int, str] = MappingProxyType({})
 
     @property
     def done(self) -> int:
