@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import vit_attention_widget as vaw
 from live.model import graphs
@@ -19,18 +21,15 @@ from vit_attention_widget.demo.model import MEAN, STD
 from vit_attention_widget.export.built_files import built_file
 from vit_attention_widget.export.parts import part
 from vit_attention_widget.export.session_values import values_of
-from vit_attention_widget.protocol.schema.results import Choice
 
 ROOT = Path(__file__).parent.parent
 RUNTIME = ROOT / "live" / "node_modules" / "onnxruntime-web"
 ROUNDS = 2
-ONLY_PYTHON = ("integrated_gradients",)
-"""Methods that the page does not compute."""
 
 
-def scenes() -> list[vaw.demo.Scene]:
+def scenes(rounds: int = ROUNDS) -> list[vaw.demo.Scene]:
     """Some of each kind, in turn; a scene with two objects comes first."""
-    kinds = [*vaw.demo.KINDS] * ROUNDS
+    kinds = [*vaw.demo.KINDS] * rounds
     first = vaw.demo.two_objects(208, ("heart", "star"))
     return [first, *(vaw.demo.scene(seed, kind) for seed, kind in enumerate(kinds))]
 
@@ -56,7 +55,7 @@ def state(shown: list[vaw.demo.Scene]) -> str:
     finally:
         widget.close()
     assert trace is not None
-    vit, record = trace.model, trace.layers[0]
+    vit, record, drawn = trace.model, trace.layers[0], _drawn(trace)
     size = {
         "layers": vit.num_layers,
         "heads": vit.num_heads[0],
@@ -70,11 +69,7 @@ def state(shown: list[vaw.demo.Scene]) -> str:
     names = [f"{scene.name} {i}" for i, scene in enumerate(shown)]
     named = {
         "_overview": {**overview, "names": names},
-        "_model_info": {
-            **info,
-            "image_name": names[0],
-            "methods": [_as_here(method) for method in info["methods"]],
-        },
+        "_model_info": {**info, "image_name": names[0]},
     }
     pictures = {
         "pixels": np.stack([scene.image for scene in shown]).tobytes(),
@@ -84,14 +79,27 @@ def state(shown: list[vaw.demo.Scene]) -> str:
         "mean": MEAN[0],
         "deviation": STD[0],
     }
-    return part({"values": values | named, "own": own, "size": size, "scenes": pictures})
+    return part(
+        {
+            "values": values | named,
+            "own": own,
+            "size": size,
+            "scenes": pictures,
+            "drawn": drawn,
+        }
+    )
 
 
-def _as_here(method: Choice) -> Choice:
-    """A method, and where it is not in the page, that it is not."""
-    if method["key"] not in ONLY_PYTHON:
-        return method
-    return {**method, "label": f"{method['label']} (needs Python)"}
+def _drawn(trace: vaw.Trace) -> dict[str, object]:
+    """What generators draw for maps and curves, so that the page has the same."""
+    heads = [(layer, head) for layer, count in enumerate(trace.num_heads) for head in range(count)]
+    random.Random(0).shuffle(heads)
+    seeded = torch.Generator().manual_seed(0)
+    return {
+        "random": vaw.evaluation.random(trace).final.flatten().tolist(),
+        "shuffled": torch.randperm(trace.tokens.num_patches, generator=seeded).tolist(),
+        "heads": heads,
+    }
 
 
 def page() -> str:
@@ -102,14 +110,14 @@ def page() -> str:
     return text.replace("/* style.css */", built_file("style.css").read_text("utf-8"))
 
 
-def build(folder: Path) -> None:
-    """Write all files of the page."""
+def build(folder: Path, shown: list[vaw.demo.Scene] | None = None) -> None:
+    """Write all files of the page, with these scenes."""
     if not RUNTIME.exists():
         raise SystemExit("ONNX Runtime Web is missing: run `npm install` in live/, or `make site`.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "index.html").write_text(page(), "utf-8")
-    (folder / "session.txt").write_text(state(scenes()), "utf-8")
+    (folder / "session.txt").write_text(state(shown or scenes()), "utf-8")
     for graph in graphs().iterdir():
         shutil.copy(graph, folder)
     script = ["node", "live.mjs", str(folder.resolve())]

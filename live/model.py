@@ -30,10 +30,11 @@ FORWARD = ("logits", "class_tokens", "token_logits", "q", "k", "v", "heads")
 the layer, [dim]; what every token would decide by the model's norm and head, [token, class]; and
 [head, token, dim]."""
 
-GRADIENTS = ("heads_gradient", "own_gradient", "normed", "normed_gradient")
+GRADIENTS = ("heads_gradient", "own_gradient", "normed", "normed_gradient", "images_gradient")
 """What the second gives, [image, layer, ...]: the target's gradient by the head outputs,
 [head, token, dim]; by those of the class token that of the layer's own decision, [head, 1, dim];
-what the attention is given, and the target's gradient by that, [token, dim]."""
+what the attention is given, and the target's gradient by that, [token, dim]. The last is the
+target's gradient by the picture, [image, channel, row, col]."""
 
 
 class _Layer(NamedTuple):
@@ -55,8 +56,13 @@ class Steps(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """The tokens before the first layer."""
-        model = self.model
-        return model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed(images))))
+        model, proj = self.model, self.model.patch_embed.proj
+        (height, width), channels = proj.kernel_size, proj.in_channels
+        # A convolution by whole patches is a product, whose gradient ONNX knows as well.
+        cut = images.unflatten(3, (-1, width)).unflatten(2, (-1, height)).permute(0, 2, 4, 1, 3, 5)
+        patches = cut.reshape(-1, cut.shape[1] * cut.shape[2], channels * height * width)
+        embedded = patches @ proj.weight.flatten(1).T + proj.bias
+        return model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed.norm(embedded))))
 
     def layer(self, block: nn.Module, x: Tensor, kept: Tensor) -> _Layer:
         """``kept`` [image, head] is 1, or 0 for masked heads."""
@@ -96,7 +102,8 @@ class Steps(nn.Module):
 
     def gradients(self, images: Tensor, kept: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         """As ``GRADIENTS`` says; ``target`` [image, class] weighs the logits."""
-        layers = self.layers(images.requires_grad_(), kept)
+        images = images.requires_grad_()
+        layers = self.layers(images, kept)
         score = (self.read(layers[-1].after)[:, 0] * target).sum()
         heads, normed = [each.heads for each in layers], [each.normed for each in layers]
         by_heads, by_normed = _gradients(score, heads), _gradients(score, normed)
@@ -107,7 +114,8 @@ class Steps(nn.Module):
             after = self.finish(block, layers[i].before[:, :1].detach(), free[i], kept[:, i])
             own = own + (self.read(after)[:, 0] * target).sum()
         stacked = (by_heads, _gradients(own, free), [each.detach() for each in normed], by_normed)
-        return tuple(torch.stack(each, 1) for each in stacked)
+        [by_images] = _gradients(score, [images])
+        return *(torch.stack(each, 1) for each in stacked), by_images
 
 
 def _gradients(of: Tensor, by: list[Tensor]) -> list[Tensor]:

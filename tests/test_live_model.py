@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import vit_attention_widget as vaw
 from live.model import FORWARD, GRADIENTS, graphs
+from vit_attention_widget.tracing.masking import masked_heads
 
 PRUNED = {1: [2], 4: [0, 3]}
 TARGET = 4
@@ -74,10 +75,14 @@ def test_gradients(folder: Path, trace: vaw.Trace) -> None:
     )
     maps = vaw.explainers.legrad(trace).values[0].flatten(1)
     gradcam = vaw.explainers.gradcam(trace).values[0].flatten(1)
+    inputs = trace.inputs.detach().clone().requires_grad_()
+    with masked_heads(trace.model, PRUNED):
+        [by_images] = torch.autograd.grad(trace.model.forward(inputs)[0, TARGET], inputs)
+    _close(computed["images_gradient"], by_images)
     total = 0
     for layer, record in enumerate(trace.layers):
         _close(computed["heads_gradient"][0, layer], trace.output_gradient(layer)[0])
-        z, gradient = (torch.tensor(computed[name][0, layer, 1:]) for name in GRADIENTS[2:])
+        z, gradient = (torch.tensor(computed[name][0, layer, 1:]) for name in GRADIENTS[2:4])
         _close((z * gradient.mean(0)).sum(-1).relu().numpy(), gradcam[layer].detach())
         own = torch.tensor(computed["own_gradient"][0, layer, :, 0])  # [head, dim]
         moved = torch.einsum("hd,hnd->hn", own, record.v[0]).relu().sum(0)

@@ -38,6 +38,13 @@ PRUNE = """async (heads) => {
 """Prunes heads one by one: milliseconds to each decision, and those of the model's own run."""
 
 
+CHOOSE = """(changes) => {
+  for (const name in changes) live.model.set(name, changes[name]);
+  live.model.save_changes();
+}"""
+"""Selects, as a view does."""
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nothing is said of each file."""
@@ -86,13 +93,7 @@ class Live:
 
     def select(self, **changes: object) -> None:
         """As a view does, and wait for all that comes of it."""
-        self.page.evaluate(
-            """(changes) => {
-              for (const name in changes) live.model.set(name, changes[name]);
-              live.model.save_changes();
-            }""",
-            changes,
-        )
+        self.page.evaluate(CHOOSE, changes)
         self.idle()
 
     def ask(self, request: str, **params: object) -> None:

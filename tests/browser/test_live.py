@@ -11,8 +11,9 @@ from safetensors.numpy import load
 
 import vit_attention_widget as vaw
 from live.build import build, scenes
+from vit_attention_widget.pruning.share_left import heads_within
 
-from .live_page import PAGE, Live, opened
+from .live_page import CHOOSE, PAGE, Live, opened
 from .test_accessibility import AXE
 
 pytestmark = pytest.mark.browser
@@ -21,6 +22,9 @@ SCENE = 4
 STAR = vaw.demo.KINDS.index("star")
 PRUNED = [(2, 0), (4, 1), (4, 3)]
 CLOSE = 1e-4
+
+LAYER = 3
+SCENES = scenes(rounds=1)
 
 ARRAYS = (
     "_maps", "_importance_data", "_importance_before", "_strength_data", "_strength_set",
@@ -31,7 +35,7 @@ ARRAYS = (
 @pytest.fixture(scope="module")
 def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     host = tmp_path_factory.mktemp("host")
-    build(host / PAGE)
+    build(host / PAGE, SCENES)
     with opened(host, chromium) as live:
         yield live
 
@@ -39,10 +43,9 @@ def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def session() -> Iterator[vaw.Session]:
     """The same in Python: heads are pruned once the whole model is known."""
-    shown = scenes()
-    pairs = [(scene.image, scene.label) for scene in shown]
+    pairs = [(scene.image, scene.label) for scene in SCENES]
     session = vaw.Session(
-        vaw.demo.load_model(), shown[0].image, image_set=pairs, selected_image=SCENE, target=STAR
+        vaw.demo.load_model(), SCENES[0].image, image_set=pairs, selected_image=SCENE, target=STAR
     )
     session.wait()
     session.pruned_heads = PRUNED
@@ -51,7 +54,16 @@ def session() -> Iterator[vaw.Session]:
     session.measure_strength_of_set()
     session.read_out_layers()
     session.wait()
+    session.method = "integrated_gradients"
+    session.selected_layer = LAYER
+    session.wait()
     session.compare_maps("classes", "legrad")
+    session.wait()
+    session.score_map()
+    session.wait()
+    session.score_compared()
+    for order in ("taylor", "loss", "random"):
+        session.draw_curve(order)
     session.wait()
     yield session
     session.close()
@@ -60,16 +72,12 @@ def session() -> Iterator[vaw.Session]:
 def _compared(live: Live, session: vaw.Session, name: str) -> None:
     """Each tensor to a ten-thousandth of its largest value."""
     expected, actual = load(getattr(session, name)), live.tensors(name)
-    assert actual.keys() == expected.keys() - _elsewhere(name)
+    assert actual.keys() == expected.keys()
     for key, values in actual.items():
         largest = np.nanmax(np.abs(expected[key]))
         assert values.shape == expected[key].shape, key
         assert np.isnan(values).tolist() == np.isnan(expected[key]).tolist(), key
         assert np.nanmax(np.abs(values - expected[key])) <= CLOSE * largest, key
-
-
-def _elsewhere(name: str) -> set[str]:
-    return {"integrated_gradients", "integrated_gradients.before"} if name == "_maps" else set()
 
 
 def test_tour_opens_on_the_first_visit(live: Live) -> None:
@@ -93,6 +101,7 @@ def test_equals_python(live: Live, session: vaw.Session) -> None:
     live.idle()
     live.select(target=STAR, method="occlusion")
     live.select(pruned_heads=PRUNED, _history={"pruned": PRUNED, "undo": [], "redo": []})
+    live.select(method="integrated_gradients", selected_layer=LAYER)
     live.ask("strength")
     live.ask("strength_set")
     live.ask("layer_decisions")
@@ -125,15 +134,78 @@ def test_comparison_equals_python(live: Live, session: vaw.Session) -> None:
     np.testing.assert_allclose(said["correlation"], expected["correlation"], atol=1e-3)
 
 
+def test_faithfulness_equals_python(live: Live, session: vaw.Session) -> None:
+    live.ask("score_map")
+    live.idle()
+    live.ask("score_compared")
+    live.idle()
+    said, expected = live.trait("faithfulness"), session.faithfulness
+    assert said["asked"] == ""
+    for name in ("method", "layer", "target", "by_class"):
+        assert said["map"][name] == expected["map"][name]
+    assert said["map"]["fractions"] == pytest.approx(expected["map"]["fractions"])
+    for curve in ("insertion", "deletion"):
+        for name, values in expected["map"][curve].items():
+            assert said["map"][curve][name] == pytest.approx(values, abs=CLOSE), (curve, name)
+    pairs = [(said["map"]["areas"], expected["map"]["areas"])]
+    of_items = said["compared"]["areas"], expected["compared"]["areas"]
+    for areas, wanted in [*pairs, *zip(*of_items, strict=True)]:
+        assert areas.keys() == wanted.keys()
+        for name, area in areas.items():
+            assert area == pytest.approx(wanted[name], abs=CLOSE)
+
+
+def _same_curve(live: Live, session: vaw.Session, order: str) -> None:
+    curve, wanted = live.trait("curves")[order], session.curves[order]
+    count = len(curve["values"])
+    assert curve["order"] == [list(head) for head in wanted["order"]][: count - 1]
+    assert curve["values"] == pytest.approx(wanted["values"][:count])
+    for name in ("name", "metric", "total"):
+        assert curve[name] == wanted[name]
+
+
+def test_curve_equals_python(live: Live, session: vaw.Session) -> None:
+    live.ask("curve", order="loss")
+    live.idle()
+    assert len(live.trait("curves")["loss"]["order"]) == 24
+    _same_curve(live, session, "loss")
+
+
+def test_prunes_as_far_as_the_curve_may_fall(live: Live, session: vaw.Session) -> None:
+    live.ask("prune_to", order="taylor", fall=20)
+    live.idle()
+    curve = session.curves["taylor"]
+    count = heads_within(curve["values"], 0.8)
+    assert count
+    _same_curve(live, session, "taylor")
+    assert live.trait("pruned_heads") == sorted(list(head) for head in curve["order"][:count])
+    assert live.trait("decision")["pruned"] == live.trait("pruned_heads")
+    assert live.trait("_history")["pruned"] == live.trait("pruned_heads")
+
+
+def test_a_selection_comes_before_what_takes_long(live: Live, session: vaw.Session) -> None:
+    """A curve goes on after it, and what a person stops waits."""
+    label = "masking heads by random"
+    live.ask("curve", order="random")
+    live.until("live.session.traits.curves.random?.values.length > 1")
+    version = live.trait("_version")
+    live.page.evaluate(CHOOSE, {"target": 2})
+    live.until(f"live.session.traits._version > {version}")
+    assert len(live.trait("curves")["random"]["values"]) < 25
+    live.until(f"live.session.traits.status.label === '{label}'")
+    live.ask("cancel_job")
+    assert live.trait("status")["paused"] == [label]
+    live.ask("go_on")
+    live.idle()
+    assert len(live.trait("curves")["random"]["order"]) == 24
+    _same_curve(live, session, "random")
+
+
 def test_what_needs_python_says_so(live: Live) -> None:
     said = live.page.evaluate(
         "live.kernel.answer('learn_patterns', {}).catch((error) => error.message)"
     )
     assert said == "Patterns are not learned here. Needs Python: pip install vit-attention-widget."
-    assert not live.page.evaluate("live.kernel.follows({ method: 'integrated_gradients' })")
-    said = live.page.locator("option[value=integrated_gradients]").first.inner_text()
-    assert said == "integrated gradients (needs Python)"
-    assert live.page.locator("[role=alert]").first.inner_text().startswith("integrated gradients")
     assert not live.page.evaluate("live.kernel.follows({ selected_image: -1 })")
     live.select(method="daam")
     assert live.trait("status")["error"] is None

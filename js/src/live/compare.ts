@@ -1,6 +1,7 @@
 // Maps beside each other, as in `session/studies/comparison_kinds.py`.
 
 import type { CompareParams, Comparison, ComparisonMaps, StampMetadata } from "../protocol/schema";
+import type { Traits } from "../protocol/traits";
 import { rankCorrelation } from "./correlation";
 import { className } from "./decision";
 import { METHODS } from "./maps";
@@ -20,6 +21,16 @@ interface Item {
   note: string;
   /** [patch], after the last layer unless it says otherwise. */
   map: Float32Array;
+  /** What it is a map of. */
+  trace: Trace;
+  target: number;
+}
+
+/** Maps that were compared, to be scored. */
+export interface Compared {
+  of: CompareParams["of"];
+  items: Item[];
+  stamp: number;
 }
 
 export async function compare(
@@ -27,7 +38,7 @@ export async function compare(
   studies: Studies,
   { of, method = session.values.method, classes = [] }: CompareParams,
   stamp: number,
-): Promise<{ _comparison: Comparison; _comparison_maps: DataView } | null> {
+): Promise<{ compared: Compared; traits: Partial<Traits> } | null> {
   const trace = await session.ready();
   const version = session.values._version;
   const items = await itemsOf(session, studies, trace, of, method, classes);
@@ -38,25 +49,24 @@ export async function compare(
     maps.set(map, i * map.length);
   });
   const tensors: ComparisonMaps = { maps: floats([items.length, rows, cols], maps) };
-  return {
-    _comparison_maps: encode<ComparisonMaps, StampMetadata>(tensors, { stamp }),
-    _comparison: {
-      of,
-      method,
-      classes,
-      asked: "",
-      names: items.map(({ name }) => name),
-      keys: items.map(({ key }) => key),
-      notes: items.map(({ note }) => note),
-      files: [],
-      correlation: rankCorrelation(items.map(({ map }) => map)),
-      skipped: {},
-      target: of === "images" ? "" : className(session.info, session.values.target ?? 0),
-      total: items.length,
-      version,
-      stamp,
-    },
+  const _comparison: Comparison = {
+    of,
+    method,
+    classes,
+    asked: "",
+    names: items.map(({ name }) => name),
+    keys: items.map(({ key }) => key),
+    notes: items.map(({ note }) => note),
+    files: [],
+    correlation: rankCorrelation(items.map(({ map }) => map)),
+    skipped: {},
+    target: of === "images" ? "" : className(session.info, session.values.target ?? 0),
+    total: items.length,
+    version,
+    stamp,
   };
+  const _comparison_maps = encode<ComparisonMaps, StampMetadata>(tensors, { stamp });
+  return { compared: { of, items, stamp }, traits: { _comparison, _comparison_maps } };
 }
 
 async function itemsOf(
@@ -74,26 +84,35 @@ async function itemsOf(
   const items: Item[] = [];
   if (of === "methods") {
     for (const key of Object.keys(METHODS)) {
-      items.push({ name: key, key, note: "", map: await last(trace, key, target) });
+      const map = await last(trace, key, target);
+      items.push({ name: key, key, note: "", map, trace, target });
     }
   } else if (of === "classes") {
     const p = softmax(trace.forward.logits);
     for (const key of new Set([...best(p, LIKELY), target, ...added])) {
       const map = await last(trace, method, key);
-      items.push({ name: className(info, key), key, note: percent(at(p, key)), map });
+      items.push({
+        name: className(info, key),
+        key,
+        note: percent(at(p, key)),
+        map,
+        trace,
+        target: key,
+      });
     }
   } else if (of === "layers") {
     const maps = await studies.of(trace, method, target);
     const count = size.rows * size.cols;
     for (let key = 0; key < size.layers; key++) {
       const map = maps.slice(key * count, (key + 1) * count);
-      items.push({ name: `layer ${key}`, key, note: "", map });
+      items.push({ name: `layer ${key}`, key, note: "", map, trace, target });
     }
   } else if (of === "images") {
     for (const [key, label] of session.scenes.labels.entries()) {
       const one = await session.pass(scenePicture(session.scenes, key), trace.masked);
       const map = await last(one, method, label);
-      items.push({ name: `image ${key}`, key, note: className(info, label), map });
+      const note = className(info, label);
+      items.push({ name: `image ${key}`, key, note, map, trace: one, target: label });
     }
   } else {
     throw new Error("There is only one model in this page.");

@@ -24,6 +24,8 @@ export type Answered =
 const FORWARD = ["logits", "class_tokens", "token_logits", "q", "k", "v", "heads"];
 const GRADIENTS = ["heads_gradient", "own_gradient", "normed", "normed_gradient"];
 
+const PICTURE = "images_gradient";
+
 /** What comes of some masked heads, for one of several variants. */
 export interface Outcome {
   logits: Float32Array;
@@ -85,11 +87,25 @@ export class Network {
   }
 
   async gradients(input: Float32Array, masked: readonly Head[], of: number): Promise<Gradients> {
+    const feeds = this.feedsOf(input, masked, of);
+    return (await this.run("gradients", feeds, GRADIENTS)) as unknown as Gradients;
+  }
+
+  /** The gradient of a class's logit by the picture, [channel, row, col]. */
+  async pictureGradient(
+    input: Float32Array,
+    masked: readonly Head[],
+    of: number,
+  ): Promise<Float32Array> {
+    const outputs = await this.run("gradients", this.feedsOf(input, masked, of), [PICTURE]);
+    return outputs[PICTURE] as Float32Array;
+  }
+
+  private feedsOf(input: Float32Array, masked: readonly Head[], of: number): Record<string, Feed> {
     const target = new Float32Array(this.size.classes);
     target[of] = 1;
-    const feeds = this.feeds([{ input, masked }]);
-    feeds.target = { data: target, dims: [1, this.size.classes] };
-    return (await this.run("gradients", feeds, GRADIENTS)) as unknown as Gradients;
+    const feed = { data: target, dims: [1, this.size.classes] };
+    return { ...this.feeds([{ input, masked }]), target: feed };
   }
 
   private feeds(variants: Variant[]): Record<string, Feed> {

@@ -3,6 +3,7 @@
 import type { Network } from "./network";
 import { at } from "./numbers";
 import type { Trace } from "./trace";
+import type { Step } from "./turn";
 
 const AT_ONCE = 10;
 
@@ -11,10 +12,12 @@ export async function occlusion(
   network: Network,
   trace: Trace,
   target: number,
+  step: Step,
 ): Promise<Float32Array> {
   const { rows, cols, layers } = trace.size;
   const falls = new Float32Array(rows * cols);
   for (let start = 0; start < falls.length; start += AT_ONCE) {
+    step(start / falls.length);
     const patches = Array.from({ length: Math.min(AT_ONCE, falls.length - start) }, (_, i) => i);
     const outcomes = await network.outcomes(
       patches.map((i) => ({
@@ -26,8 +29,13 @@ export async function occlusion(
       falls[start + i] = at(trace.forward.logits, target) - at(logits, target);
     });
   }
-  const maps = new Float32Array(layers * falls.length);
-  for (let layer = 0; layer < layers; layer++) maps.set(falls, layer * falls.length);
+  return ofWholeModel(falls, layers);
+}
+
+/** A map of the whole model, which is the same after every layer. */
+export function ofWholeModel(map: ArrayLike<number>, layers: number): Float32Array {
+  const maps = new Float32Array(layers * map.length);
+  for (let layer = 0; layer < layers; layer++) maps.set(map, layer * map.length);
   return maps;
 }
 

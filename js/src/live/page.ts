@@ -11,6 +11,7 @@ import { Network } from "./network";
 import { Pad } from "./pad";
 import type { Size } from "./passes";
 import type { Scenes } from "./pictures";
+import type { Drawn } from "./session";
 
 /** What `live/build.py` writes. */
 interface Site {
@@ -20,6 +21,7 @@ interface Site {
   own: Record<string, unknown>;
   size: Size;
   scenes: Scenes;
+  drawn: Drawn;
 }
 
 const SEEN = "vit-attention-widget: the tour was seen";
@@ -58,12 +60,12 @@ function startPad(kernel: PageKernel): void {
 
 async function open(): Promise<void> {
   const answer = await fetch(beside("session.txt"));
-  const { values, own, size, scenes } = await read<Site>(await answer.text());
+  const { values, own, size, scenes, drawn } = await read<Site>(await answer.text());
   const worker = new Worker(beside("worker.js"), { type: "module" });
   const network = new Network(worker, size, [3, scenes.side, scenes.side]);
   let kernel: LiveKernel | undefined;
   const session = new PageSession(values as unknown as Record<string, unknown>, (publish) => {
-    kernel = new LiveKernel(values, network, size, scenes, publish);
+    kernel = new LiveKernel(values, network, size, scenes, drawn, publish);
     startPad(kernel);
     return kernel;
   });

@@ -11,6 +11,7 @@ import type { Size } from "./passes";
 import { type Picture, png, type Scenes } from "./pictures";
 import { EMPTY } from "./tensors";
 import { Trace } from "./trace";
+import { Interrupted, type Step, type Still } from "./turn";
 
 /** What belongs to one picture, and is nothing for another. */
 const OF_PICTURE: Partial<Traits> = {
@@ -20,16 +21,26 @@ const OF_PICTURE: Partial<Traits> = {
   _strength_data: EMPTY,
   _layer_decisions: EMPTY,
   _saved_model: {},
+  faithfulness: {},
 };
 
-/** Whether what was begun still counts. */
-export type Still = () => boolean;
+/** What Python's generators draw, so that the page has the same. */
+export interface Drawn {
+  /** A random map, [patch]. */
+  random: number[];
+  /** Patches, in the order of those of equal value. */
+  shuffled: number[];
+  /** All heads, in a random order. */
+  heads: Head[];
+}
 
 export class LiveSession {
   whole: Trace | null = null;
   pruned: Trace | null = null;
   followsPrediction = true;
   private turn = 0;
+  /** Whether something was selected that is not traced yet. */
+  behind = true;
   private told: ((trace: Trace) => void)[] = [];
 
   constructor(
@@ -38,12 +49,18 @@ export class LiveSession {
     readonly network: Network,
     readonly size: Size,
     readonly scenes: Scenes,
+    readonly drawn: Drawn,
     readonly publish: Publish,
     public picture: Picture,
   ) {}
 
   get info(): ModelInfo {
     return this.values._model_info as ModelInfo;
+  }
+
+  get allHeads(): Head[] {
+    const { layers, heads } = this.size;
+    return Array.from({ length: layers * heads }, (_, i) => [Math.floor(i / heads), i % heads]);
   }
 
   /** Side of a patch in pixels. */
@@ -71,6 +88,14 @@ export class LiveSession {
     return () => this.turn === mine;
   }
 
+  /** The steps of what was begun. */
+  steps(still: Still, label: string): Step {
+    return (progress) => {
+      if (!still()) throw new Interrupted();
+      this.say({ state: "computing", label, progress });
+    };
+  }
+
   /** What is being computed no longer counts. */
   stop(): void {
     this.turn += 1;
@@ -91,6 +116,7 @@ export class LiveSession {
     this.picture = picture;
     this.whole = this.pruned = null;
     this.followsPrediction = true;
+    this.behind = true;
     this.publish({
       ...OF_PICTURE,
       ...selected,
@@ -112,6 +138,7 @@ export class LiveSession {
     const pruned = heads.length === 0 ? null : same ? this.pruned : await this.pass(picture, heads);
     if (!still()) return false;
     this.pruned = pruned;
+    this.behind = false;
     const predicted = best(whole.forward.logits, 1)[0] ?? 0;
     const target = this.followsPrediction ? predicted : (values.target ?? predicted);
     const shown = pruned ?? whole;

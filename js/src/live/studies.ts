@@ -2,13 +2,15 @@
 
 import type { BaselineMetadata, Head, ImportanceTables, MapsByMethod } from "../protocol/schema";
 import { ablate, fillTaylor, type Tables, unknown } from "./importance";
+import type { Job } from "./jobs";
+import { LONG_METHODS } from "./long_methods";
 import { METHODS } from "./maps";
 import { at, best, total } from "./numbers";
-import { occlusion } from "./occlusion";
 import { scenePicture } from "./pictures";
-import type { LiveSession, Still } from "./session";
+import type { LiveSession } from "./session";
 import { encode, floats } from "./tensors";
 import type { Trace } from "./trace";
+import type { Step, Steps } from "./turn";
 
 /** Lets the page paint and answer before the next piece of work. */
 const breath = () => new Promise((resolve) => setTimeout(resolve));
@@ -25,26 +27,36 @@ export class Studies {
   constructor(private readonly session: LiveSession) {}
 
   /** All that can be said of what is shown; what was computed before is not computed again. */
-  async follow(still: Still): Promise<void> {
+  async follow(steps: Steps): Promise<void> {
     this.beginImportance();
-    await this.explain(still);
-    if (still()) await this.measure(still);
-    if (still()) await this.count(still);
-    if (still()) this.session.say({});
+    await this.explain(steps);
+    await this.measure(steps);
+    await this.count(steps);
   }
 
   /** A method's maps of a trace, [layer, patch]. */
-  async of(trace: Trace, method: string, target: number): Promise<Float32Array> {
+  async of(
+    trace: Trace,
+    method: string,
+    target: number,
+    step: Step = () => undefined,
+  ): Promise<Float32Array> {
     const known = this.maps.get(trace) ?? {};
     this.maps.set(trace, known);
     const name = `${method} ${target}`;
-    const map = known[name] ?? (await this.compute(trace, method, target));
+    const map = known[name] ?? (await this.compute(trace, method, target, step));
     known[name] = map;
     return map;
   }
 
-  private async compute(trace: Trace, method: string, target: number): Promise<Float32Array> {
-    if (method === "occlusion") return occlusion(this.session.network, trace, target);
+  private async compute(
+    trace: Trace,
+    method: string,
+    target: number,
+    step: Step,
+  ): Promise<Float32Array> {
+    const long = LONG_METHODS[method];
+    if (long) return long(this.session.network, trace, target, step);
     const explain = METHODS[method];
     if (!explain) throw new Error(`There is no method ${method}.`);
     const gradients = await trace.gradientsOf(target);
@@ -56,7 +68,7 @@ export class Studies {
     return this.session.values.target ?? 0;
   }
 
-  private async explain(still: Still): Promise<void> {
+  private async explain(steps: Steps): Promise<void> {
     const { session, target } = this;
     const { whole, pruned, values, size } = session;
     if (!whole) return;
@@ -67,18 +79,18 @@ export class Studies {
         ]
       : [["", whole]];
     const selected = values.method;
-    const names = Object.keys(METHODS).sort((a, b) => +(b === selected) - +(a === selected));
-    if (selected === "occlusion") names.unshift(selected);
+    const there = (method: string) =>
+      traces.every(([, trace]) => `${method} ${target}` in (this.maps.get(trace) ?? {}));
+    const long = Object.keys(LONG_METHODS).filter((name) => name === selected || there(name));
+    const names = [...long, ...Object.keys(METHODS)];
+    names.sort((a, b) => +(b === selected) - +(a === selected));
     const tensors: MapsByMethod = {};
+    const step = steps("explaining the decision");
     for (const [i, method] of names.entries()) {
-      session.say({
-        state: "computing",
-        label: "explaining the decision",
-        progress: i / names.length,
-      });
+      step(method in LONG_METHODS ? 0 : i / names.length);
       for (const [suffix, trace] of traces) {
-        const map = await this.of(trace, method, target);
-        if (!still()) return;
+        const map = await this.of(trace, method, target, step);
+        step((i + 1) / names.length);
         tensors[method + suffix] = floats([size.layers, size.rows, size.cols], map);
       }
       if (i === 0 || i === names.length - 1) session.publish({ _maps: encode(tensors) });
@@ -97,24 +109,29 @@ export class Studies {
     });
   }
 
-  private async measure(still: Still): Promise<void> {
-    const { whole, shown } = this.session;
-    if (!whole || !shown) return;
-    const tables = await this.tables(shown, still, (known) => this.publishImportance(known));
-    if (still() && tables) this.publishImportance(tables);
+  private async measure(steps: Steps): Promise<void> {
+    const { shown } = this.session;
+    if (!shown) return;
+    const tell = (known: Tables) => this.publishImportance(known);
+    tell(await this.tables(shown, steps, tell));
   }
 
   /** Measures the heads of the whole model, where some were pruned before it was done. */
-  async measureBefore(still: Still): Promise<void> {
-    const { whole } = this.session;
-    if (whole && (await this.tables(whole, still, () => undefined))) this.beginImportance();
+  measureBefore(): Job {
+    const run = async (steps: Steps) => {
+      const { whole } = this.session;
+      if (!whole) return;
+      await this.tables(whole, steps, () => undefined);
+      this.beginImportance();
+    };
+    return { slot: "importance before", ofShown: true, run };
   }
 
   private async tables(
     trace: Trace,
-    still: Still,
+    steps: Steps,
     tell: (tables: Tables) => void,
-  ): Promise<Tables | null> {
+  ): Promise<Tables> {
     const { session, target } = this;
     const known = this.measured.get(trace) ?? new Map<number, Tables>();
     this.measured.set(trace, known);
@@ -127,13 +144,10 @@ export class Studies {
     fillTaylor(tables, trace, await trace.gradientsOf(target));
     const { layers } = session.size;
     for (let layer = layers - 1; layer >= 0; layer--) {
-      session.say({
-        state: "computing",
-        label: `removing the heads of layer ${layer}`,
-        progress: 1 - (layer + 1) / layers,
-      });
+      const step = steps(`removing the heads of layer ${layer}`);
+      step(1 - (layer + 1) / layers);
       await ablate(session.network, trace, layer, target, tables);
-      if (!still()) return null;
+      step(1 - layer / layers);
       tell(tables);
     }
     known.set(target, tables);
@@ -157,20 +171,23 @@ export class Studies {
     return encode<ImportanceTables, BaselineMetadata>(named, { baseline });
   }
 
-  /** The share of the scenes that are named rightly. */
-  private async count(still: Still): Promise<void> {
+  /** How many of the scenes are named rightly. */
+  private async count(steps: Steps): Promise<void> {
     const { session } = this;
     const heads = session.values.pruned_heads;
     const count = session.scenes.labels.length;
-    session.say({ state: "computing", label: "counting" });
+    const step = steps("counting");
+    step(0);
     this.accuracyBefore ??= await this.share([]);
     const before = this.accuracyBefore;
-    if (!still()) return;
+    step(0.5);
     const after = heads.length > 0 ? await this.share(heads) : null;
-    if (still()) session.publish({ accuracy: { before, after, count } });
+    step(1);
+    session.publish({ accuracy: { before, after, count } });
   }
 
-  private async share(masked: readonly Head[]): Promise<number> {
+  /** The share of the scenes that are named rightly without some heads. */
+  async share(masked: readonly Head[]): Promise<number> {
     const { network, scenes } = this.session;
     const right: number[] = [];
     for (let start = 0; start < scenes.labels.length; start += AT_ONCE) {
