@@ -20,7 +20,7 @@ import vit_attention_widget as vaw
 from tests.faults import FUNCTIONS, TINY, images, whole
 from vit_attention_widget.errors import ImageError, ParameterError
 from vit_attention_widget.patterns.collecting import CollectedHeads, collect_heads
-from vit_attention_widget.runs import elsewhere
+from vit_attention_widget.runs import elsewhere, sent_model
 from vit_attention_widget.runs.kept import Kept
 
 NAMES = ("head_importance", "evaluate", "attention_strength", "image_overview", "MemoryBank.fit")
@@ -101,7 +101,7 @@ class TestDask:
 
     def test_a_worker_loads_the_model_once(self, dask: distributed.Client) -> None:
         def loaded() -> dict[str, int]:
-            return {name: id(vit) for name, vit in elsewhere._loaded.items()}
+            return {name: id(vit) for name, vit in sent_model._loaded.items()}
 
         seen = []
         for _ in range(2):
@@ -123,7 +123,7 @@ class TestDask:
         result = run("head_importance", on_dask(dask), progress=kill, store=tmp_path)
         same("head_importance", result)
         assert not pids
-        assert not list(tmp_path.glob("*.pickle"))
+        assert not list(tmp_path.glob("model-*"))
 
     def test_an_image_that_kills_each_worker_is_left_out(
         self, dask: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -248,20 +248,20 @@ def test_what_cannot_be_sent_is_refused() -> None:
     model = TINY.build()
     model.extra = Local()
     with pytest.raises(ParameterError, match="cannot be sent to other processes"):
-        elsewhere._Model(vaw.describe(model), Path()).__getstate__()
+        sent_model.SentModel(vaw.describe(model), Path()).__getstate__()
     with pytest.raises(ParameterError, match="executor is a str: give one"):
         vaw.attention_strength(model, images(2), executor="dask")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="executor was given beside a trace"):
         vaw.attention_strength(vaw.trace(model, images(1)), executor=Counting())
-    lost = elsewhere._Model.__new__(elsewhere._Model)
+    lost = sent_model.SentModel.__new__(sent_model.SentModel)
     with pytest.raises(ParameterError, match="folder that all workers see"):
         lost.__setstate__("/nowhere/model.pickle")
 
 
 def test_a_worker_loads_no_other_file_than_what_was_sent(tmp_path: Path) -> None:
-    state = elsewhere._Model(vaw.describe(TINY.build()), tmp_path).__getstate__()
+    state = sent_model.SentModel(vaw.describe(TINY.build()), tmp_path).__getstate__()
     Path(state).write_bytes(pickle.dumps(Written(tmp_path / "it ran")))
-    worker = elsewhere._Model.__new__(elsewhere._Model)
+    worker = sent_model.SentModel.__new__(sent_model.SentModel)
     with pytest.raises(ParameterError, match="is not the model that was sent"):
         worker.__setstate__(state)
     assert not (tmp_path / "it ran").exists()

@@ -25,7 +25,7 @@ from .importance.interactions import (
 from .importance.run import HeadImportance, head_importance, head_importance_steps
 from .lens.result import LogitLens
 from .lens.run import logit_lens
-from .models import adapt, describe, zero_shot
+from .models import adapt, describe, made_by, zero_shot
 from .models.images import ImageLike
 from .models.token_layout import TokenLayout
 from .overview.result import ImageOverview
@@ -111,6 +111,7 @@ __all__ = [
     "kept_result",
     "load_pruned",
     "logit_lens",
+    "made_by",
     "masked_heads",
     "partial_pruning",
     "prune_heads",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -44,6 +44,8 @@ class VisionTransformer(ImageInput):
         The only tokens that the readout looks at, or None if it looks at all.
     text : TextTower or None
         The other tower of a two-tower model.
+    factory : callable or None
+        What makes the model, called with nothing; where :func:`.made_by` was told.
     token_first : bool
         Whether the blocks themselves take and return [token, batch, dim]; all else here is
         [batch, token, dim].
@@ -60,6 +62,7 @@ class VisionTransformer(ImageInput):
     readout_kind: str
     readout_rows: tuple[int, ...] | None
     text: TextTower | None = None
+    factory: Callable[[], nn.Module | VisionTransformer] | None = None
     token_first: bool = False
 
     @property

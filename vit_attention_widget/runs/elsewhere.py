@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,18 +13,15 @@ from typing import Generic, TypeVar
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..results.files import replaced
 from ..support.progress import Progress, no_progress
 from .kept import Kept, Measure, Part
+from .sent_model import SentModel
 from .skipped import Failures, is_of_an_image
 
 __all__ = ["computed"]
 
 _AHEAD = 32
 """At most so many batches are with the executor, or wait for one before them."""
-
-_loaded: dict[str, VisionTransformer] = {}
-"""The model of a worker, by the name of its file, which is made of a digest."""
 
 _P = TypeVar("_P", bound=Part)
 _R = TypeVar("_R")
@@ -86,7 +81,7 @@ def computed(
                 skips.computed()
 
     with tempfile.TemporaryDirectory() as temporary:
-        model = _Model(vit, kept.folder or Path(temporary))
+        model = SentModel(vit, kept.folder or Path(temporary))
         try:
             for batch in todo:
                 if batch is not None:
@@ -131,6 +126,11 @@ def _result(future: Future[list[_P]], pending: Sequence[_Task[_P]]) -> list[_P]:
     try:
         return future.result()
     except Exception as error:
+        if isinstance(error, ImportError):  # of what is sent, before anything of ours runs
+            raise ParameterError(
+                f"A worker cannot import {error.name or 'what it is sent'} ({error}): install it "
+                "there, in the same version as here."
+            ) from error
         broken = isinstance(error, BrokenExecutor)  # all that it had
         if not broken and not _is_killed(error):
             raise
@@ -149,53 +149,6 @@ def _is_killed(error: BaseException | None) -> bool:
     )
 
 
-def _work(model: _Model, measure: Measure[_P], batch: Batch) -> list[_P]:
+def _work(model: SentModel, measure: Measure[_P], batch: Batch) -> list[_P]:
     """What a worker does: the complete parts of a batch, in order."""
     return [part for part in measure(model.vit, no_progress, batch, None) if part.complete]
-
-
-def _name_of(data: bytes) -> str:
-    return f"model-{hashlib.blake2b(data, digest_size=16).hexdigest()}.pickle"
-
-
-class _Model:
-    """A model that is sent as the path of a file, which a process reads once."""
-
-    def __init__(self, vit: VisionTransformer, folder: Path) -> None:
-        self.vit, self._folder = vit, folder
-        self._file: Path | None = None
-
-    def remove(self) -> None:
-        """Take the file away."""
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
-
-    def __getstate__(self) -> str:
-        if self._file is None:
-            try:
-                data = pickle.dumps(self.vit)
-            except Exception as error:
-                raise ParameterError(
-                    f"{self.vit.name} cannot be sent to other processes ({error}): define its "
-                    "classes in a module, or give an executor of threads."
-                ) from error
-            self._file = (self._folder / _name_of(data)).resolve()
-            with replaced(self._file) as file:
-                file.write_bytes(data)
-        return str(self._file)
-
-    def __setstate__(self, state: str) -> None:
-        name = Path(state).name
-        if name not in _loaded:
-            try:
-                data = Path(state).read_bytes()
-            except OSError as error:
-                raise ParameterError(
-                    f"A worker cannot read the model from {state} ({error}): give store=, a folder "
-                    "that all workers see."
-                ) from error
-            if _name_of(data) != name:  # others may write there, and a pickle is code
-                raise ParameterError(f"{state} is not the model that was sent.")
-            _loaded.clear()
-            _loaded[name] = pickle.loads(data)
-        self.vit, self._file = _loaded[name], Path(state)  # an engine may send it on

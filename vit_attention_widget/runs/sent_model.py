@@ -1,0 +1,204 @@
+"""A model on its way to other processes: written once, and read by each process once.
+
+Its structure is a pickle of some kB, in which tensors are only named; the tensors are a file of
+safetensors. Of a model that :func:`~..models.factory.made_by` made there is but its description:
+what it is made of, tensors and modules, is named as the factory makes it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import pickle
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import ParameterError
+from ..models import VisionTransformer, describe
+from ..results.files import replaced
+from ..support.words import said
+
+__all__ = ["SentModel"]
+
+_STRUCTURE, _WEIGHTS = ".structure", ".safetensors"
+
+_loaded: dict[str, VisionTransformer] = {}
+"""The model of a worker, by the name of its file, which is made of a digest."""
+
+
+class SentModel:
+    """A model that is sent as the path of a file, which a process reads once.
+
+    Parameters
+    ----------
+    vit : VisionTransformer
+    folder : Path
+        Where it is written, once it is sent.
+    """
+
+    def __init__(self, vit: VisionTransformer, folder: Path) -> None:
+        self.vit, self._folder = vit, folder
+        self._file: Path | None = None
+
+    def remove(self) -> None:
+        """Take the files away."""
+        if self._file is not None:
+            for ending in (_STRUCTURE, _WEIGHTS):
+                self._file.with_suffix(ending).unlink(missing_ok=True)
+
+    def __getstate__(self) -> str:
+        if self._file is None:
+            self._file = self._written()
+        return str(self._file)
+
+    def __setstate__(self, state: str) -> None:
+        name = Path(state).name
+        if name not in _loaded:
+            try:
+                data = Path(state).read_bytes()
+            except OSError as error:
+                raise ParameterError(
+                    f"A worker cannot read the model from {state} ({error}): give store=, a folder "
+                    "that all workers see."
+                ) from error
+            if _name_of(data) != name:  # others may write there, and a pickle is code
+                raise ParameterError(f"{state} is not the model that was sent.")
+            _loaded.clear()
+            _loaded[name] = _read(data, Path(state).with_suffix(_WEIGHTS))
+        self.vit, self._file = _loaded[name], Path(state)  # an engine may send it on
+
+    def _written(self) -> Path:
+        factory = self.vit.factory
+        names = {} if factory is None else _names_in(self.vit.model)
+        structure = io.BytesIO()
+        try:
+            writer = _Writer(structure, names)
+            writer.dump(self.vit)
+            header = pickle.dumps((factory, _digest_of(self.vit.model)))
+        except Exception as error:
+            raise ParameterError(
+                f"{self.vit.name} cannot be sent to other processes ({error}): define its "
+                "classes in a module, say which function makes it (vaw.made_by), or give an "
+                "executor of threads."
+            ) from error
+        data = header + structure.getvalue()
+        file = (self._folder / _name_of(data)).resolve()
+        with replaced(file.with_suffix(_WEIGHTS)) as temporary:
+            save_file(writer.tensors, temporary)
+        with replaced(file) as temporary:
+            temporary.write_bytes(data)
+        return file
+
+
+def _name_of(data: bytes) -> str:
+    return f"model-{hashlib.blake2b(data, digest_size=16).hexdigest()}{_STRUCTURE}"
+
+
+class _Writer(pickle.Pickler):
+    """Pickles what is no tensor; ``names`` are those of what a factory makes, by identity."""
+
+    def __init__(self, file: io.BytesIO, names: Mapping[int, str]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.tensors: dict[str, Tensor] = {}
+        self._names, self._seen = names, dict[int, tuple[Tensor, tuple[object, ...]]]()
+
+    def persistent_id(self, value: Any) -> tuple[object, ...] | None:
+        """What stands for a value; None for the value itself."""
+        if id(value) in self._names:
+            return "made", self._names[id(value)]
+        if type(value) not in (Tensor, nn.Parameter) or not _is_plain(value):
+            return None
+        if id(value) not in self._seen:
+            key = str(len(self.tensors))
+            self.tensors[key] = value.detach().cpu().contiguous().clone()
+            kind = "parameter" if type(value) is nn.Parameter else "tensor"
+            said = kind, key, str(value.device), value.requires_grad
+            self._seen[id(value)] = value, said
+        return self._seen[id(value)][1]
+
+
+class _Reader(pickle.Unpickler):
+    """Reads what :class:`_Writer` wrote, with tensors of a file, or with what a factory made."""
+
+    def __init__(self, file: io.BytesIO, weights: Path, made: nn.Module | None) -> None:
+        super().__init__(file)
+        self._weights, self._made, self._read = weights, made, dict[str, Tensor]()
+
+    def persistent_load(self, said: tuple[Any, ...]) -> Any:
+        """The value that this stands for."""
+        kind, key, *rest = said
+        if kind == "made":
+            return functools.reduce(getattr, key.split(".") if key else (), self._made)
+        if key not in self._read:
+            with safe_open(self._weights, "pt") as file:
+                tensor = file.get_tensor(key).clone().to(rest[0])  # its file will go
+            self._read[key] = nn.Parameter(tensor) if kind == "parameter" else tensor
+            self._read[key].requires_grad_(rest[1])
+        return self._read[key]
+
+
+def _read(data: bytes, weights: Path) -> VisionTransformer:
+    """A model, from its structure and the file of its tensors.
+
+    Raises
+    ------
+    ParameterError
+        With the name of this process: if it lacks a package, or makes another model.
+    """
+    file = io.BytesIO(data)
+    try:
+        factory, digest = pickle.load(file)
+        made = None if factory is None else describe(factory()).model
+        vit: VisionTransformer = _Reader(file, weights, made).load()
+    except (ImportError, AttributeError) as error:
+        raise ParameterError(
+            f"A worker ({_this_process()}) cannot make the model: {said(error)}. Install what is "
+            "missing there, in the same version as here."
+        ) from error
+    if made is not None and _digest_of(made) != digest:
+        raise ParameterError(
+            f"On a worker ({_this_process()}) the factory of {vit.name} makes a model with other "
+            "weights than here: let it take them from a file, and do not change them afterwards."
+        )
+    return vit
+
+
+def _this_process() -> str:
+    """What to call this process among those of several machines."""
+    return f"{platform.node()}, process {os.getpid()}"
+
+
+def _names_in(model: nn.Module) -> dict[int, str]:
+    """Modules, parameters and buffers of a model, by identity."""
+    named: list[tuple[str, object]] = [*model.named_modules(), *_named_tensors(model)]
+    return {id(value): name for name, value in named}
+
+
+def _named_tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _digest_of(model: nn.Module) -> str:
+    """Differs where a weight does."""
+    together = hashlib.blake2b(digest_size=16)
+    for name, tensor in _named_tensors(model):
+        together.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        if _is_plain(tensor):
+            flat = tensor.detach().cpu().contiguous().flatten()
+            together.update(flat.view(torch.uint8).numpy().data)
+    return together.hexdigest()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether safetensors can hold it."""
+    usual = tensor.layout is torch.strided and not tensor.is_quantized
+    return usual and not tensor.is_complex() and tensor.device.type != "meta"
