@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vit_attention_widget.session.lanes import Job, Lane
+from vit_attention_widget.support.pace import Pace
 
 
 class Ends:
@@ -121,3 +122,21 @@ def test_an_error_while_taking_the_result_is_told_and_the_lane_lives(lane: Lane)
     lane.submit(Job("a", "a", lambda progress: 2, on_done=told.append))
     assert lane.wait(5)
     assert told[1:] == [2]
+
+
+def test_a_job_says_how_long_the_rest_takes() -> None:
+    seconds = iter(range(100))
+    said: list[str] = []
+
+    def work(progress: Callable[[float, str], None]) -> None:
+        for head in range(8):
+            progress(head / 10, f"removing heads, {head} of 10 heads")
+            said.append(job.said)
+
+    job = Job("slot", "importance", work, pace=Pace(lambda: float(next(seconds))))
+    lane = Lane("test")
+    lane.submit(job)
+    assert lane.wait(5)
+    lane.close()
+    assert said[0] == "removing heads, 0 of 10 heads"
+    assert said[-1] == "removing heads, 7 of 10 heads, 3 s left"

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+import vit_attention_widget as vaw
+from tests.faults import TINY, images
 from vit_attention_widget.errors import JobCancelled, ParameterError
 from vit_attention_widget.support import progress as support
+from vit_attention_widget.support.pace import Pace, in_time
 from vit_attention_widget.support.progress import (
+    Counted,
     Progress,
     ProgressLike,
     over_images,
@@ -162,3 +166,95 @@ def test_progress_over_images() -> None:
     ]
     assert over_images(callback, 0, 1, 1) is callback
     assert support.no_progress(0.5, "") is None  # type: ignore[func-returns-value]
+
+
+class Clock:
+    """Seconds as they are set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_left_is_told_from_what_was_seen_to_be_done() -> None:
+    clock = Clock()
+    pace, told = Pace(clock), list[float | None]()
+    for step in range(13):  # 60 % was there before; 4 % take a second
+        told.append(pace.at(0.6 + 0.02 * step))
+        clock.now += 0.5
+    assert told[:5] == [None] * 5  # too few, too early
+    assert told[5:] == pytest.approx([(0.4 - 0.02 * step) / 0.04 for step in range(5, 13)])
+    assert pace.at(0.1) is None  # other work
+    assert Pace(clock).per_second() is None
+
+
+def test_nothing_is_told_of_one_moment_or_of_what_stands_still() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    assert [pace.at(step / 10) for step in range(10)] == [None] * 10
+    clock.now += 60
+    assert [pace.at(0.9) for _ in range(3)] == pytest.approx([60 * 0.1 / 0.4] * 3)
+
+
+def test_what_was_slow_at_first_counts_less_and_less() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for step in range(10):
+        pace.at(0.01 * step)
+        clock.now += 10
+    for step in range(200):
+        left = pace.at(0.1 + 0.004 * step)
+        clock.now += 1
+    assert left == pytest.approx((1 - 0.1 - 0.004 * 199) / 0.004, rel=0.05)
+
+
+def test_time_in_words() -> None:
+    said = [in_time(seconds) for seconds in (None, 0.0, 12.4, 89, 90, 5399, 7300)]
+    assert said == [
+        "", ", 1 s left", ", 12 s left", ", 89 s left", ", 2 min left", ", 90 min left",
+        ", 2 h left",
+    ]  # fmt: skip
+
+
+def test_a_callback_of_three_is_given_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = Clock(), list[float | None]()
+    monkeypatch.setattr(support, "Pace", lambda: Pace(clock))
+
+    def callback(fraction: float, label: str, left: float | None) -> None:
+        told.append(left)
+
+    with reporting(callback) as report:
+        for step in range(7):
+            report(step / 10, "")
+            clock.now += 1
+    assert told[:5] == [None] * 5
+    assert told[5:] == pytest.approx([5.0, 4.0])
+
+
+def test_the_bar_says_the_time_left(bars: list[Bar], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(support, "Pace", lambda: Pace(clock))
+    with reporting(True) as report:
+        for step in range(7):
+            report(step / 10, "masking")
+            clock.now += 1
+    assert bars[0].label == "masking, 4 s left"
+
+
+def test_labels_say_how_many_images_a_second_are_computed() -> None:
+    clock, told = Clock(), list[str]()
+    counted = Counted(lambda fraction, label: told.append(label), Pace(clock))
+    for _ in range(7):
+        counted(0.5, "masking")
+        counted.computed(8)
+        clock.now += 2
+    assert told == ["masking"] * 6 + ["masking, 4.0 images/s"]
+
+
+def test_heads_are_counted() -> None:
+    told: list[str] = []
+    vaw.head_importance(
+        TINY.build(), images(1), metric="jsd", progress=lambda fraction, label: told.append(label)
+    )
+    assert told[-1] == "removing heads of layer 0, 6 of 6 heads"

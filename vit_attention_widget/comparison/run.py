@@ -83,8 +83,8 @@ def compare(
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar. A callback may raise
-        :class:`~vit_attention_widget.errors.JobCancelled`.
+        Called with (fraction, label[, seconds left]); True shows a progress bar. A callback may
+        raise :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------

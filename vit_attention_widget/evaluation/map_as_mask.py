@@ -44,7 +44,7 @@ def average_drop(
     max_batch : int, optional
         At most so many images run at once; chosen from the free memory by default.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar.
+        Called with (fraction, label[, seconds left]); True shows a progress bar.
 
     Returns
     -------

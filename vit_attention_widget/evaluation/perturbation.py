@@ -80,8 +80,8 @@ def deletion(
     max_batch : int, optional
         At most so many images run at once; chosen from the free memory by default.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar. A callback may raise
-        :class:`~vit_attention_widget.errors.JobCancelled`.
+        Called with (fraction, label[, seconds left]); True shows a progress bar. A callback may
+        raise :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------

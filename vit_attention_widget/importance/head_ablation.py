@@ -42,6 +42,8 @@ def removals(
     """
     limit = max(1, (max_batch or batch_limit(trace)) // trace.batch_size)
     done, total = 0, sum(trace.num_layers - layer for layer in range(trace.num_layers))
+    of = sum(trace.num_heads) - sum(len(heads) for heads in trace.head_mask.values())
+    removed = 0
     with trace.rerunning(), torch.inference_mode():
         trace.readout.check()
         check_chain(trace.layers, trace.model)
@@ -50,7 +52,7 @@ def removals(
         masked = set(trace.head_mask.get(layer, ()))
         heads = [h for h in range(trace.num_heads[layer]) if h not in masked]
         start = min(skip, len(heads))
-        skip -= start
+        skip, removed = skip - start, removed + start
         while start < len(heads):
             part = heads[start : start + limit]
             try:
@@ -63,10 +65,11 @@ def removals(
                 release(trace.inputs.device)
                 continue
             yield Removal(layer, part, without)
-            start += len(part)
+            start, removed = start + len(part), removed + len(part)
             if progress is not None:
                 share = (trace.num_layers - layer) * start / len(heads)
-                progress((done + share) / total, f"removing the heads of layer {layer}")
+                heads_done = f"{removed} of {of} heads"
+                progress((done + share) / total, f"removing heads of layer {layer}, {heads_done}")
         done += trace.num_layers - layer
 
 

@@ -289,8 +289,8 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
         goes on without it: ``.skipped`` names it, and the same call does not try it again;
         ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar. A callback may raise
-        :class:`~vit_attention_widget.errors.JobCancelled`.
+        Called with (fraction, label[, seconds left]); True shows a progress bar. A callback may
+        raise :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------

@@ -169,9 +169,9 @@ class AttentionPatterns(Unfinished):
             again;
             ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
         progress : callable or bool, optional
-            True for a progress bar, or a function of (fraction, label); it may raise
-            :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves the
-            patterns as they were.
+            True for a progress bar, or a function of (fraction, label[, seconds left]); it may
+            raise :class:`~vit_attention_widget.errors.JobCancelled`. A fit that does not end leaves
+            the patterns as they were.
 
         Raises
         ------

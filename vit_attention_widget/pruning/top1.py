@@ -67,7 +67,7 @@ def accuracy(
         A folder, in which what is computed is written as it is computed. The same call goes on from
         it, also after the process was killed; that of another model or other options is refused.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar.
+        Called with (fraction, label[, seconds left]); True shows a progress bar.
 
     Returns
     -------

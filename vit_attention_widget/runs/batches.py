@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..support.progress import Progress
+from ..support.progress import Counted, Progress
 from .elsewhere import computed
 from .kept import Kept, Measure, Part, measured, unknown
 from .skipped import Failures, OnError, checked_on_error, is_of_an_image
@@ -40,7 +40,7 @@ def in_batches(
     kept : Kept
     vit : VisionTransformer
     report : callable
-        Progress over all images.
+        Progress over all images; its labels will also say how many a second are computed.
     executor : Executor, optional
     total : int, optional
         Number of images, for the progress of an executor.
@@ -56,6 +56,7 @@ def in_batches(
     kept.tries_again = on_error != "skip"
     failures = Failures(lambda image, skipped: kept.put(image.first, skipped, image.images))
     skips = failures if on_error != "raise" else None
+    counted = Counted(report)
     if executor is not None:
         if not hasattr(executor, "submit"):
             raise ParameterError(
@@ -63,11 +64,12 @@ def in_batches(
                 "Dask's client.get_executor()."
             )
         todo = unknown(read, kept)
-        yield from computed(executor, vit, measure, todo, kept, report, total, skips)
+        yield from computed(executor, vit, measure, todo, kept, counted, total, skips)
     else:
-        here = partial(measure, vit, report)
+        here = partial(measure, vit, counted)
         for batch in unknown(read, kept):
             yield from [None] if batch is None else _computed_here(here, batch, kept, skips)
+            counted.computed(0 if batch is None else len(batch))
     failures.ended(kept.holds(0))
 
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..support.progress import Progress, no_progress
+from ..support.progress import Counted, no_progress
 from .kept import Kept, Measure, Part
 from .sent_model import SentModel
 from .skipped import Failures, is_of_an_image
@@ -33,7 +33,7 @@ def computed(
     measure: Measure[_P],
     todo: Iterator[Batch | None],
     kept: Kept[_P, _R],
-    report: Progress,
+    report: Counted,
     total: int | None,
     skips: Failures | None,
 ) -> Iterator[None]:
@@ -61,6 +61,7 @@ def computed(
                 skips.computed()
         pending.popleft()
         done = task.batch.first + len(task.batch)
+        report.computed(len(task.batch))
         report(min(1.0, done / total) if total else 0.0, f"computed {done} images")
 
     def one_by_one(task: _Task[_P], error: Exception, skips: Failures) -> None:

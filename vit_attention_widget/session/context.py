@@ -349,7 +349,7 @@ class Context:
         running = next((job for job in jobs if job is not None and job.label), None)
         self.traits.status = {
             "state": "computing" if running else "error" if self._error else "idle",
-            "label": running.label if running else "",
+            "label": running.said if running else "",
             "progress": running.fraction if running else None,
             "error": self._error or self._notice,
             "milliseconds": self._milliseconds,

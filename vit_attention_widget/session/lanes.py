@@ -20,6 +20,7 @@ from types import MethodType
 from typing import Any, ParamSpec
 
 from ..errors import JobCancelled
+from ..support.pace import Pace, in_time
 from ..support.progress import Progress
 
 __all__ = ["Job", "JobPaused", "Lane", "Lanes", "in_lane"]
@@ -62,6 +63,8 @@ class Job:
     on_error: Callable[[BaseException], None] = _nothing
     on_cancelled: Callable[[], None] = _nothing
     fraction: float | None = None
+    seconds_left: float | None = None
+    pace: Pace = field(default_factory=Pace)
     is_paused: bool = False
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -74,6 +77,11 @@ class Job:
         """Ask the job to stop where it can go on; what was paused already stays so."""
         self.is_paused = self.is_paused or not self.is_cancelled
         self._cancelled.set()
+
+    @property
+    def said(self) -> str:
+        """What is being done, and how long the rest takes: ``"..., 12 s left"``."""
+        return self.label + in_time(self.seconds_left)
 
     @property
     def is_cancelled(self) -> bool:
@@ -216,7 +224,7 @@ class Lane:
         def progress(fraction: float, label: str) -> None:
             nonlocal last
             job.check()
-            job.fraction, job.label = fraction, label
+            job.fraction, job.label, job.seconds_left = fraction, label, job.pace.at(fraction)
             now = time.monotonic()
             if now - last > _EVERY:
                 last = now

@@ -16,13 +16,23 @@ In a generator the bar stays open until the generator ends, fails or is closed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from ..errors import ParameterError
+from .pace import Pace, in_time
 
-__all__ = ["Progress", "ProgressLike", "no_progress", "over_images", "part_of", "reporting"]
+__all__ = [
+    "Counted",
+    "Progress",
+    "ProgressLike",
+    "no_progress",
+    "over_images",
+    "part_of",
+    "reporting",
+]
 
 Progress: TypeAlias = Callable[[float, str], None]
 """Called with the fraction that is done, in [0, 1], and with what is being done.
@@ -30,8 +40,12 @@ Progress: TypeAlias = Callable[[float, str], None]
 It may raise :class:`~vit_attention_widget.errors.JobCancelled`, which ends the computation.
 """
 
-ProgressLike: TypeAlias = Progress | bool | None
-"""A callback, True for tqdm's bar, None or False for nothing."""
+ProgressLike: TypeAlias = Progress | Callable[[float, str, float | None], None] | bool | None
+"""A callback, True for tqdm's bar, None or False for nothing.
+
+A callback of three arguments is also given the seconds that are left, None while they cannot be
+told: in the first two seconds, or before there were five signs of progress.
+"""
 
 
 @contextmanager
@@ -41,8 +55,8 @@ def reporting(progress: ProgressLike) -> Iterator[Progress]:
     Parameters
     ----------
     progress : callable, bool or None
-        A callback is passed through as it is. True opens a bar in the notebook or terminal, which
-        is closed when the body ends, however it ends.
+        A callback of two arguments is passed through as it is. True opens a bar in the notebook or
+        terminal, which is closed when the body ends, however it ends.
 
     Raises
     ------
@@ -55,12 +69,55 @@ def reporting(progress: ProgressLike) -> Iterator[Progress]:
     elif progress is None or progress is False:
         yield no_progress
     elif callable(progress):
-        yield progress
+        yield _with_time_left(progress)
     else:
         raise ParameterError(
             f"progress is {progress!r}: give True for a progress bar, a function of (fraction, "
-            "label), or None."
+            "label) or (fraction, label, seconds left), or None."
         )
+
+
+def _with_time_left(callback: Callable[..., None]) -> Progress:
+    """The callback itself, unless it has to be given three arguments."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):  # of C
+        return callback
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [each for each in parameters if each.default is inspect.Parameter.empty]
+    if sum(each.kind in positional for each in needed) != 3:
+        return callback
+    pace = Pace()
+
+    def report(fraction: float, label: str) -> None:
+        callback(fraction, label, pace.at(fraction))
+
+    return report
+
+
+class Counted:
+    """Progress whose labels say how many images a second are computed, of those that are.
+
+    Parameters
+    ----------
+    progress : callable
+    pace : Pace, optional
+    """
+
+    def __init__(self, progress: Progress, pace: Pace | None = None) -> None:
+        self._progress, self._pace = progress, pace or Pace()
+        self._images, self._rate = 0, ""
+
+    def computed(self, images: int) -> None:
+        """So many more were computed."""
+        self._images += images
+        self._pace.at(self._images)
+        rate = self._pace.per_second()
+        self._rate = "" if rate is None else f", {rate:.{1 if rate >= 1 else 2}f} images/s"
+
+    def __call__(self, fraction: float, label: str) -> None:
+        """Say it, with the rate once that is known."""
+        self._progress(fraction, label + self._rate)
 
 
 def no_progress(fraction: float, label: str) -> None:
@@ -105,11 +162,11 @@ def over_images(progress: Progress, done: int, size: int, total: int | None) -> 
 def _bar() -> Iterator[Progress]:
     from tqdm.auto import tqdm  # slow to import, and seldom needed
 
-    form = "{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]"
+    form, pace = "{percentage:3.0f}%|{bar}| {desc} [{elapsed}]", Pace()
     with tqdm(total=100, bar_format=form, miniters=0) as bar:
 
         def report(fraction: float, label: str) -> None:
-            bar.set_description_str(label, refresh=False)
+            bar.set_description_str(label + in_time(pace.at(fraction)), refresh=False)
             bar.update(round(100 * min(1.0, max(0.0, fraction))) - bar.n)
 
         yield report

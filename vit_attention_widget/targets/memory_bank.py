@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..runs.kept import Kept
 from ..runs.manifest import manifest
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
-from ..support.progress import Progress, no_progress
+from ..support.progress import Progress, ProgressLike, reporting
 from ..support.steps import last_known
 from ..support.stopped import keeping
 from . import bank_file
@@ -155,7 +155,7 @@ class MemoryBank(Unfinished):
         store: str | Path | None = None,
         executor: Executor | None = None,
         on_error: OnError | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: ProgressLike = None,
     ) -> MemoryBank:
         """Run a model on labeled images and keep what it makes of them.
 
@@ -189,9 +189,9 @@ class MemoryBank(Unfinished):
             ``"skip"`` goes on without it: ``.skipped`` names it, and the same call does not try it
             again;
             ``"retry"`` does. ``"raise"``, the default without ``executor``, ends there.
-        progress : callable, optional
-            Called with (fraction in [0, 1], label) after each batch; the fraction is 0 while the
-            number of images is not known. It may raise
+        progress : callable or bool, optional
+            Called with (fraction, label[, seconds left]) after each batch; True shows a progress
+            bar. The fraction is 0 while the number of images is not known. It may raise
             :class:`~vit_attention_widget.errors.JobCancelled` to stop.
 
         Raises
@@ -402,14 +402,13 @@ def _steps(
     batch_size: int,
     total: int | None,
     kept: Kept[Remembered, MemoryBank],
-    progress: Callable[[float, str], None] | None,
+    progress: ProgressLike,
     executor: Executor | None,
     on_error: OnError | None,
 ) -> Iterator[MemoryBank]:
     """The bank in one step; what ends it early has what there was by then."""
-    report = no_progress if progress is None else progress
     read, measure = batches(pairs, None, batch_size), partial(_of_batch, total)
-    with keeping(kept.gained):
+    with reporting(progress) as report, keeping(kept.gained):
         yield kept.after(in_batches(read, measure, kept, vit, report, executor, total, on_error))
 
 

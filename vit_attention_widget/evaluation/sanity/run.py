@@ -80,8 +80,8 @@ def sanity_check(
         Describes a copy of a model that was described by :func:`~vit_attention_widget.adapt` with
         functions that hold on to the model itself: ``lambda copy: vaw.adapt(copy, ...)``.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar. A callback may raise
-        :class:`~vit_attention_widget.errors.JobCancelled`.
+        Called with (fraction, label[, seconds left]); True shows a progress bar. A callback may
+        raise :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------

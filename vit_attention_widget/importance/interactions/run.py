@@ -203,7 +203,7 @@ def head_interactions(interactions: HeadInteractions) -> HeadInteractions:
         A folder, in which what is computed is written as it is computed; the same call goes on
         from it.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar.
+        Called with (fraction, label[, seconds left]); True shows a progress bar.
 
     Returns
     -------

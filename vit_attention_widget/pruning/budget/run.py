@@ -344,8 +344,8 @@ def prune_to(pruned: BudgetPruning) -> BudgetPruning:
         call goes on from it, also after the process was killed; that of another model, other images
         or options is refused.
     progress : callable or bool, optional
-        Called with (fraction, label); True shows a progress bar. A callback may raise
-        :class:`~vit_attention_widget.errors.JobCancelled`.
+        Called with (fraction, label[, seconds left]); True shows a progress bar. A callback may
+        raise :class:`~vit_attention_widget.errors.JobCancelled`.
 
     Returns
     -------
