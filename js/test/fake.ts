@@ -147,6 +147,7 @@ export const STATE: Record<string, unknown> = {
   faithfulness: {},
   _patterns_info: {},
   _patterns_here: new DataView(new ArrayBuffer(0)),
+  _bundle: "IPY_MODEL_code", // as in a notebook
   _attention_rows: rowBytes(0),
   status: { state: "idle", label: "", progress: null, error: null, milliseconds: 12, paused: [] },
   _version: 1,
@@ -206,10 +207,11 @@ export class FakeModel implements AnyModel {
   send(content: Record<string, unknown>, _: unknown = null, beside: ArrayBuffer[] = []): void {
     this.sent.push(content);
     this.buffers.push(...beside);
-    if (!this.answers || !["attention", "alive"].includes(content.method as string)) return;
+    if (!this.answers || !["attention", "alive", "all_traits"].includes(content.method as string))
+      return;
     const { layer } = content.params as { layer: number };
     const reply = { id: content.id, ok: true, meta: { version: this.values._version } };
-    const buffers = content.method === "attention" ? [layerBytes(layer)] : [];
+    const buffers = content.method === "attention" ? [layerBytes(layer)] : undefined; // or []
     queueMicrotask(() => this.emit("msg:custom", reply, buffers));
   }
 }

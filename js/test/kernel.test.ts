@@ -69,6 +69,15 @@ describe("the kernel", () => {
     expect(store.kernel.value).toBe("alive");
   });
 
+  it("that was connected after it was first asked is believed", async () => {
+    const { model, store } = beside(new FakeKernel(), false);
+    await vi.advanceTimersByTimeAsync(100);
+    model.answers = true;
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(store.kernel.value).toBe("alive");
+  });
+
   it("that says nothing while it is idle never heard of the widget", async () => {
     const kernel = new FakeKernel();
     kernel.status = "busy";

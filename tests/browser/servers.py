@@ -46,7 +46,7 @@ def Page():
 """
 
 SHINY = f"""
-from shiny import App, reactive, ui
+from shiny import App, ui
 from shinywidgets import output_widget, render_widget
 import vit_attention_widget as vaw
 
@@ -56,13 +56,17 @@ def server(input, output, session):
     def explorer():
         return {EXPLORER}
 
-    @reactive.effect
-    def _():
-        reactive.invalidate_later(0.2)  # else Shiny sends what threads found after the next click
-
 
 page = ui.page_fluid(output_widget("explorer", height="auto", fillable=False))
 app = App(page, server)
+"""
+
+PANEL = f"""
+import panel as pn
+import vit_attention_widget as vaw
+
+pn.extension("ipywidgets")
+pn.panel({EXPLORER}).servable()
 """
 
 
@@ -90,6 +94,11 @@ APPS = {
         ("shiny", "shinywidgets"),
         SHINY,
         ("shiny", "run", "page.py", "--port", "{port}"),
+    ),
+    "panel": App(
+        ("panel", "ipywidgets_bokeh"),
+        PANEL,
+        ("panel", "serve", "page.py", "--index", "page", "--port", "{port}"),
     ),
 }
 

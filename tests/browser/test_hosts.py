@@ -1,6 +1,6 @@
 """The Explorer in hosts that are no JupyterLab: it paints, answers, and keeps its keys to itself.
 
-Notebook 7 and Voila are served by the JupyterLab that the other tests use. Solara and Shiny
+Notebook 7 and Voila are served by the JupyterLab that the other tests use. Panel, Shiny and Solara
 are tried where they are installed: ``pip install -e '.[hosts]'``. `docs/hosts.md` has the table.
 """
 
@@ -26,6 +26,9 @@ CELL = f"import vit_attention_widget as vaw\n{EXPLORER}"
 COMMANDS = ["x", "a", "d", "d", "Enter", "Shift+Enter", "ArrowLeft"]
 """Keys with which notebooks cut, add, delete and run cells."""
 
+OFFLINE = ("marimo", "panel")
+"""Hosts that need not ask the network even where anywidget is in another environment."""
+
 LISTEN = """() => {
   window.leaked = [];
   document.addEventListener('keydown', ({ key }) => window.leaked.push(key));
@@ -38,7 +41,8 @@ def _opened(name: str, host: Host, folders: pytest.TempPathFactory) -> Iterator[
     context = host.browser.new_context(viewport={"width": 1280, "height": 1600})
     page = context.new_page()
     page.set_default_timeout(30_000)
-    page.route(lambda url: not url.startswith("http://127.0.0.1"), _as_installed)
+    answer = Route.abort if name in OFFLINE else _as_installed
+    page.route(lambda url: not url.startswith("http://127.0.0.1"), answer)
     with contextlib.ExitStack() as stack:
         stack.callback(context.close)
         if name in APPS:

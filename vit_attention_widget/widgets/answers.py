@@ -179,7 +179,8 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "pattern_thumbnails": _pattern_thumbnails,
     "pattern_at": _pattern_at,
     "page": lambda *_: nothing,  # the widget's own, see its base
-    "alive": lambda *_: nothing,
+    "alive": lambda *_: nothing,  # the widget's own, too
+    "all_traits": lambda *_: nothing,
     "cancel_job": lambda s, _: _started(s.cancel),
     "go_on": lambda s, _: _started(s.go_on),
 }

@@ -6,7 +6,8 @@ import contextvars
 import logging
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,6 +35,7 @@ from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, Sele
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
 from .bundle import Bundle, bundle_of, send_more
+from .in_panel import pane_of
 from .lifetime import ReachableWidget, weakly
 from .still import Stills
 
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
 __all__ = ["SessionWidget", "WidgetOptions"]
 
 log = logging.getLogger(__name__)
+
+_SENT_AGAIN: dict[str, Callable[[SessionWidget], list[str]]] = {
+    "alive": lambda _: ["_version"],
+    "all_traits": lambda widget: [*SELECTIONS, *RESULTS, *widget.own_values()],
+}
+"""Traits that are sent before a request is answered."""
 
 
 class WidgetOptions(Selections, total=False):
@@ -164,6 +172,9 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     def _ipython_display_(self) -> None:
         self._stills.display()
 
+    def __panel__(self) -> object:
+        return pane_of(self)
+
     def still_bundle(self) -> tuple[dict[str, object], dict[str, object]] | None:
         """What a cell displays of the widget, but for its picture; None once it is closed."""
         return None if self.comm is None else self._repr_mimebundle_()
@@ -248,7 +259,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         session = self._leave()
         if session is not None and self._owns_session and not self._lent:
             session.close(timeout=0)  # garbage is collected anywhere, and must not block there
-        super().close()
+        with suppress(Exception):  # the page it was shown on may be no more
+            super().close()
 
     def _leave(self) -> Session | None:
         """Show the session no more."""
@@ -335,6 +347,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         if message.method == "page":
             self._answer_with_page(message)
             return
+        if message.method in _SENT_AGAIN:
+            self.send_state(_SENT_AGAIN[message.method](self))
         if work is nothing:  # at once: a lane may be busy for minutes
             self._reply(answer(message, {"version": version}))
             return

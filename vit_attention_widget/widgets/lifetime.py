@@ -17,7 +17,7 @@ from IPython.core.getipython import get_ipython
 from ipywidgets import Box, Layout, Widget
 from ipywidgets.widgets import widget as registry
 
-from .own_context import InOwnContext
+from .numbered import NumberedUpdates
 
 __all__ = ["ReachableWidget", "weakly"]
 
@@ -27,7 +27,7 @@ _HIDDEN = re.compile(r"_{1,3}|_\d+")
 """Names under which IPython keeps what cells displayed."""
 
 
-class ReachableWidget(InOwnContext):
+class ReachableWidget(NumberedUpdates):
     """A widget that is closed once neither a variable nor a page can reach it.
 
     ipywidgets holds it once it was displayed. When the cells in which it was made or displayed have

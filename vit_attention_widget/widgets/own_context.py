@@ -7,7 +7,7 @@ and a thread of a session has none.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anywidget
 
@@ -26,7 +26,7 @@ class InOwnContext(anywidget.AnyWidget):
         self._context = contextvars.copy_context()
         super().open()
 
-    def _send(self, msg: dict[str, object], buffers: Sequence[bytes] | None = None) -> None:
+    def _send(self, msg: Mapping[str, object], buffers: Sequence[bytes] | None = None) -> None:
         send = super()._send
         if in_lane():  # a copy, as two threads may not be in one context at a time
             self._context.copy().run(send, msg, buffers)

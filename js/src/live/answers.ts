@@ -42,6 +42,7 @@ export function answersOf(
     begin(drawing(session, studies, order, keep, (heads) => work.prune(heads)));
   return {
     alive: nothing,
+    all_traits: nothing,
     images: nothing,
     attention: async ({ layer }) => attentionLayer(await session.ready(), layer),
     rows: async ({ token, direction }) => {

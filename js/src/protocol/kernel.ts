@@ -23,6 +23,7 @@ function kernelOf({ widget_manager: manager }: AnyModel): Kernel | null | undefi
 export class KernelWatch {
   readonly state: Signal<KernelState> = signal("alive");
   private watched: Kernel | null = null;
+  private pings = 0;
 
   /** `ask` gets an answer from the kernel where it knows the widget. */
   constructor(
@@ -67,6 +68,8 @@ export class KernelWatch {
   }
 
   private async ping(): Promise<void> {
+    this.pings += 1;
+    const ping = this.pings;
     let answered = false;
     const answer = this.ask().then(
       () => {
@@ -81,6 +84,7 @@ export class KernelWatch {
       await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, ANSWER_MS / 8))]);
       idle = kernelOf(this.model)?.status === "idle" ? idle + ANSWER_MS / 8 : 0;
       if (this.state.peek() !== "alive") return; // it is known why no answer comes
+      if (ping !== this.pings) return; // a question before it was connected need not have come
     }
     if (!answered && !this.signal_.aborted) this.state.value = "elsewhere";
   }

@@ -26,6 +26,7 @@ export type Params<M extends Method> = Schema[M]["params"];
 export class Dropped extends Error {}
 
 interface Waiting {
+  method: Method;
   resolve: (reply: Reply<Method>) => void;
   reject: (reason: Error) => void;
 }
@@ -33,6 +34,8 @@ interface Waiting {
 export class Requests {
   private readonly waiting = new Map<string, Waiting>();
   private count = 0;
+  /** Messages that wait until the kernel is known to be there; null where they need not. */
+  private held: (() => void)[] | null = null;
   /** Why nothing can be asked; "" while it can. */
   private refusal = "";
 
@@ -42,12 +45,28 @@ export class Requests {
     /** Told when a message could not be sent. */
     private readonly onLost: () => void = () => undefined,
   ) {
-    const listener = (message: ReplyMessage, buffers: DataView[]) => this.answer(message, buffers);
+    const listener = (message: ReplyMessage, buffers?: DataView[]) => this.answer(message, buffers);
     model.on("msg:custom", listener);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", listener);
       this.giveUp("The widget was closed.");
     });
+  }
+
+  /** Whether something was asked for that did not come yet. */
+  get areWaiting(): boolean {
+    return [...this.waiting.values()].some(({ method }) => method !== "alive");
+  }
+
+  /** Keep what is asked until `release`: a host may drop what is said before it is connected. */
+  hold(): void {
+    this.held ??= [];
+  }
+
+  release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const send of held) send();
   }
 
   /** Nothing is answered from now on, and what waits for an answer is told why; "" to ask again. */
@@ -96,20 +115,24 @@ export class Requests {
         };
       };
       const take = resolve as Waiting["resolve"]; // the kernel answers what was asked
-      this.waiting.set(id, { resolve: ends(take), reject: ends(reject) });
+      this.waiting.set(id, { method, resolve: ends(take), reject: ends(reject) });
       signal?.addEventListener("abort", stop);
       const message = { id, method, params: { ...params } } satisfies RequestMessage;
-      if (!this.sent(message, buffer) && this.waiting.delete(id)) {
-        reject(new Error("The kernel could not be reached."));
-      }
+      const send = () => {
+        if (this.waiting.has(id) && !this.sent(message, buffer) && this.waiting.delete(id)) {
+          reject(new Error("The kernel could not be reached."));
+        }
+      };
+      if (this.held && method !== "alive") this.held.push(send);
+      else send();
     });
   }
 
-  private answer(message: ReplyMessage, buffers: DataView[]): void {
+  private answer(message: ReplyMessage, buffers?: DataView[]): void {
     const waiting = message.id === null ? undefined : this.waiting.get(message.id);
     if (waiting === undefined || message.id === null) return;
     this.waiting.delete(message.id);
-    if ("ok" in message) waiting.resolve({ meta: message.meta, buffer: buffers[0] ?? null });
+    if ("ok" in message) waiting.resolve({ meta: message.meta, buffer: buffers?.[0] ?? null });
     else if ("error" in message) waiting.reject(new Error(message.error.message));
     else waiting.reject(new Dropped("Cancelled."));
   }

@@ -672,6 +672,8 @@ export interface WidgetTraits {
    * id. Elsewhere each widget has its own.
    */
   _bundle: string | null;
+  /** Each update of the widget's traits has the next number. */
+  _update: number;
   /**
    * In notebooks, the same of panels that are not open at first; null until the cell that made the
    * widget has run, and where a widget has all its code.
@@ -874,6 +876,11 @@ export interface Requests {
   go_on: { params: Empty; buffer: null };
   /** The widget as a page of its own, in one file. */
   page: { params: Empty; buffer: DataView };
-  /** Nothing: that an answer comes, and at once, says that the widget has its kernel. */
+  /**
+   * Nothing: that an answer comes, and at once, says that the widget has its kernel. Before it
+   * comes an update, whose number tells how many there were.
+   */
   alive: { params: Empty; buffer: null };
+  /** All traits again, for a browser to which some updates never came. */
+  all_traits: { params: Empty; buffer: null };
 }

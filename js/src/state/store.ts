@@ -2,6 +2,7 @@
 // (what the pointer is over), and what follows from both. Views read signals and call actions.
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { CatchUp } from "../protocol/catch_up";
 import { type KernelState, KernelWatch } from "../protocol/kernel";
 import type { AnyModel } from "../protocol/model";
 import { Dropped, type Params, Requests, type Starting } from "../protocol/requests";
@@ -92,6 +93,7 @@ export class Store {
   readonly shownHead: ReadonlySignal<Head>;
   readonly pruned: ReadonlySignal<HeadSet>;
   private readonly watch: KernelWatch;
+  private readonly catchUp: CatchUp;
   private readonly walk = new Walk();
   private readonly importances: ReadonlySignal<Inside<"_importance_data">>;
   private lastOverlay: Overlay = "explanation";
@@ -118,7 +120,9 @@ export class Store {
       for (const stop of stops) stop();
     });
     this.requests = new Requests(model, signal_, () => this.watch.lost());
-    this.watch = new KernelWatch(model, () => this.requests.ask("alive", {}), signal_);
+    const computing = () => this.traits.status.peek().state === "computing";
+    this.catchUp = new CatchUp(model, this.requests, computing, signal_);
+    this.watch = new KernelWatch(model, () => this.catchUp.check(), signal_);
     this.kernel = this.watch.state;
     this.disconnected = computed(() => this.kernel.value !== "alive");
     stops.push(
@@ -211,6 +215,7 @@ export class Store {
         this.model.set(name, value);
       }
     });
+    this.catchUp.soon();
     if (!this.disconnected.peek()) this.model.save_changes();
   }
 

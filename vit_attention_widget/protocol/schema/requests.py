@@ -298,4 +298,8 @@ class Requests(TypedDict):
     """The widget as a page of its own, in one file."""
 
     alive: Asks[Empty, None]
-    """Nothing: that an answer comes, and at once, says that the widget has its kernel."""
+    """Nothing: that an answer comes, and at once, says that the widget has its kernel. Before it
+    comes an update, whose number tells how many there were."""
+
+    all_traits: Asks[Empty, None]
+    """All traits again, for a browser to which some updates never came."""

@@ -571,6 +571,9 @@ class WidgetTraits(TypedDict):
     """In notebooks, the model that has the browser's code of all such widgets: ``IPY_MODEL_`` and
     its id. Elsewhere each widget has its own."""
 
+    _update: int
+    """Each update of the widget's traits has the next number."""
+
     _more: str | None
     """In notebooks, the same of panels that are not open at first; null until the cell that made
     the widget has run, and where a widget has all its code."""

@@ -1,0 +1,74 @@
+// Sees to it that what is sent arrives, in both directions.
+//
+// Every update of the model has a number. Some hosts lose updates and questions before their page is
+// connected, or keep back what a thread sends until the browser says something. So nothing is asked
+// until the kernel was found to be there; where something is awaited, it is asked for that again and
+// again; and where numbers are missing by then, for all traits once more. Notebooks, which have the
+// widgets' code in a model of its own, do neither.
+
+import type { AnyModel } from "./model";
+import type { Requests } from "./requests";
+
+const BEAT_MS = 250;
+/** An answer that has not come by then was lost. */
+const LOST_MS = 4000;
+/** So long after something was chosen its results may begin to come. */
+const SOON_MS = 2000;
+
+export class CatchUp {
+  private first: number;
+  private last: number;
+  private count = 0;
+  private askedAt = Number.NEGATIVE_INFINITY;
+  private soonTill = 0;
+
+  constructor(
+    model: AnyModel,
+    private readonly requests: Requests,
+    /** Whether something is being computed. */
+    private readonly awaits: () => boolean,
+    signal: AbortSignal,
+  ) {
+    this.first = this.last = numberOf(model);
+    const arrived = () => {
+      this.count += 1;
+      this.last = Math.max(this.last, numberOf(model));
+    };
+    model.on("change:_update", arrived);
+    signal.addEventListener("abort", () => model.off("change:_update", arrived));
+    if (model.page || model.get("_bundle")) return;
+    requests.hold();
+    this.soon();
+    this.beat();
+    const timer = setInterval(() => this.beat(), BEAT_MS);
+    signal.addEventListener("abort", () => clearInterval(timer));
+  }
+
+  /** Something was chosen, and results will come. */
+  soon(): void {
+    this.soonTill = performance.now() + SOON_MS;
+  }
+
+  /** Ask whether the kernel is there, and for what did not come. */
+  async check(): Promise<void> {
+    this.askedAt = performance.now();
+    await this.requests.ask("alive", {});
+    this.requests.release();
+    if (this.last - this.first > this.count) {
+      await this.requests.ask("all_traits", {});
+      this.first = this.last;
+      this.count = 0;
+    }
+    this.askedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  private beat(): void {
+    const now = performance.now();
+    if (now < this.askedAt + LOST_MS) return;
+    if (now < this.soonTill || this.requests.areWaiting || this.awaits()) {
+      this.check().catch(() => undefined);
+    }
+  }
+}
+
+const numberOf = (model: AnyModel): number => Number(model.get("_update") ?? 0);

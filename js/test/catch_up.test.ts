@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Store } from "../src/state/store";
+import { FakeModel } from "./fake";
+
+const COMPUTING = {
+  ...{ state: "computing", label: "maps", progress: null, error: null },
+  ...{ milliseconds: null, paused: [] },
+};
+
+/** A host other than a notebook. */
+function elsewhere(changes: Record<string, unknown> = {}, answers = true) {
+  const model = new FakeModel({ _bundle: null, _update: 3, ...changes });
+  model.answers = answers;
+  const store = new Store(model, new AbortController().signal);
+  const asked = (name: string) => model.sent.filter(({ method }) => method === name).length;
+  return { model, store, asked };
+}
+
+describe("a host that loses messages, or keeps them back", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("is asked again and again while something is awaited, and then no more", async () => {
+    const { model, asked } = elsewhere({ status: COMPUTING });
+    await vi.advanceTimersByTimeAsync(10_000);
+    const while_ = asked("alive");
+    expect(while_).toBeGreaterThan(30);
+    model.kernel("status", { ...COMPUTING, state: "idle" });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asked("alive")).toBeLessThanOrEqual(while_ + 1);
+  });
+
+  it("is asked for what follows from a choice", async () => {
+    const { store, asked } = elsewhere();
+    await vi.advanceTimersByTimeAsync(5000);
+    const before = asked("alive");
+    store.set({ selected_layer: 1 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked("alive")).toBeGreaterThan(before + 2);
+  });
+
+  it("sends all traits again, once, where an update did not come", async () => {
+    const { model, asked } = elsewhere({ status: COMPUTING });
+    await vi.advanceTimersByTimeAsync(500);
+    for (const number of [4, 6, 5]) model.kernel("_update", number); // threads need no order
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked("all_traits")).toBe(0);
+    for (const number of [7, 9]) model.kernel("_update", number);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked("all_traits")).toBe(1);
+    model.kernel("_update", 10);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked("all_traits")).toBe(1);
+  });
+
+  it("hears no question before it is known to be there, and then each once", async () => {
+    const { model, store, asked } = elsewhere({}, false);
+    Object.assign(model, { widget_manager: { kernel: { status: "idle", isDisposed: false } } });
+    await vi.advanceTimersByTimeAsync(500);
+    expect([asked("alive"), asked("attention")]).toEqual([1, 0]); // the first was lost
+    model.answers = true;
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(500);
+    expect(store.attention.has(0)).toBe(true);
+    const layers = model.sent.filter(({ method }) => method === "attention");
+    expect(new Set(layers.map(({ params }) => JSON.stringify(params))).size).toBe(layers.length);
+  });
+
+  it("is asked again where an answer was lost", async () => {
+    const { model, asked } = elsewhere({}, false);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(asked("alive")).toBe(1);
+    model.answers = true;
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(asked("attention")).toBeGreaterThan(0);
+  });
+});
