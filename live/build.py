@@ -17,6 +17,7 @@ import torch
 
 import vit_attention_widget as vaw
 from live.model import graphs
+from live.patterns import learned, patterns_file
 from vit_attention_widget.demo.model import MEAN, STD
 from vit_attention_widget.export.built_files import built_file
 from vit_attention_widget.export.parts import part
@@ -34,24 +35,25 @@ def scenes(rounds: int = ROUNDS) -> list[vaw.demo.Scene]:
     return [first, *(vaw.demo.scene(seed, kind) for seed, kind in enumerate(kinds))]
 
 
-def explorer(shown: list[vaw.demo.Scene]) -> vaw.Explorer:
+def explorer(shown: list[vaw.demo.Scene], patterns: vaw.AttentionPatterns) -> vaw.Explorer:
     """The Explorer as the page opens it, on the first scene."""
     pairs = [(scene.image, scene.label) for scene in shown]
     widget = vaw.Explorer(vaw.demo.load_model(), shown[0].image, image_set=pairs, selected_image=0)
     widget.session.wait()
+    widget.session.patterns = patterns
     widget.session.show_images()
     widget.session.wait()
     return widget
 
 
-def state(shown: list[vaw.demo.Scene]) -> str:
-    """What the script of the page reads first."""
-    widget = explorer(shown)
+def state(shown: list[vaw.demo.Scene], patterns: vaw.AttentionPatterns) -> tuple[str, str]:
+    """What the script of the page reads first, and what it reads where patterns are looked at."""
+    widget = explorer(shown, patterns)
     try:
         values = values_of(widget.session, (), attention=False).values
         own = widget.own_values()
         trace, overview = widget.session.trace, widget.session._overview
-        info = widget.session._model_info
+        info, of_patterns = widget.session._model_info, patterns_file(widget.session)
     finally:
         widget.close()
     assert trace is not None
@@ -79,15 +81,8 @@ def state(shown: list[vaw.demo.Scene]) -> str:
         "mean": MEAN[0],
         "deviation": STD[0],
     }
-    return part(
-        {
-            "values": values | named,
-            "own": own,
-            "size": size,
-            "scenes": pictures,
-            "drawn": drawn,
-        }
-    )
+    told = {"own": own, "size": size, "scenes": pictures, "drawn": drawn}
+    return part({"values": values | named, **told}), of_patterns
 
 
 def _drawn(trace: vaw.Trace) -> dict[str, object]:
@@ -110,14 +105,21 @@ def page() -> str:
     return text.replace("/* style.css */", built_file("style.css").read_text("utf-8"))
 
 
-def build(folder: Path, shown: list[vaw.demo.Scene] | None = None) -> None:
-    """Write all files of the page, with these scenes."""
+def build(
+    folder: Path,
+    shown: list[vaw.demo.Scene] | None = None,
+    patterns: vaw.AttentionPatterns | None = None,
+) -> None:
+    """Write all files of the page, with these scenes and the patterns learned from them."""
     if not RUNTIME.exists():
         raise SystemExit("ONNX Runtime Web is missing: run `npm install` in live/, or `make site`.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "index.html").write_text(page(), "utf-8")
-    (folder / "session.txt").write_text(state(shown or scenes()), "utf-8")
+    shown = shown or scenes()
+    session, of_patterns = state(shown, patterns or learned(shown))
+    (folder / "session.txt").write_text(session, "utf-8")
+    (folder / "patterns.txt").write_text(of_patterns, "utf-8")
     for graph in graphs().iterdir():
         shutil.copy(graph, folder)
     script = ["node", "live.mjs", str(folder.resolve())]

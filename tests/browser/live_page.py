@@ -45,6 +45,12 @@ CHOOSE = """(changes) => {
 """Selects, as a view does."""
 
 
+BASE64 = """((view) => {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+})"""
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nothing is said of each file."""
@@ -101,18 +107,19 @@ class Live:
             "([request, params]) => live.kernel.answer(request, params)", [request, params]
         )
 
+    def answer(self, request: str, **params: object) -> bytes:
+        """The bytes that a request is answered with."""
+        text = self.page.evaluate(
+            f"async ([request, params]) => {BASE64}(await live.kernel.answer(request, params))",
+            [request, params],
+        )
+        return base64.b64decode(text)
+
     def trait(self, name: str) -> Any:
         return self.page.evaluate("(name) => live.session.traits[name]", name)
 
     def tensors(self, name: str) -> dict[str, NDArray[Any]]:
-        text = self.page.evaluate(
-            """(name) => {
-              const view = live.session.traits[name];
-              const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-              return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-            }""",
-            name,
-        )
+        text = self.page.evaluate(f"(name) => {BASE64}(live.session.traits[name])", name)
         return load(base64.b64decode(text)) if text else {}
 
     def prune(self, *heads: tuple[int, int]) -> list[tuple[float, float]]:

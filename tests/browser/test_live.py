@@ -11,6 +11,7 @@ from safetensors.numpy import load
 
 import vit_attention_widget as vaw
 from live.build import build, scenes
+from live.patterns import learned
 from vit_attention_widget.pruning.share_left import heads_within
 
 from .live_page import CHOOSE, PAGE, Live, opened
@@ -35,7 +36,7 @@ ARRAYS = (
 @pytest.fixture(scope="module")
 def live(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     host = tmp_path_factory.mktemp("host")
-    build(host / PAGE, SCENES)
+    build(host / PAGE, SCENES, learned(SCENES[:3], seeds=1))
     with opened(host, chromium) as live:
         yield live
 
@@ -171,6 +172,27 @@ def test_curve_equals_python(live: Live, session: vaw.Session) -> None:
     _same_curve(live, session, "loss")
 
 
+def test_patterns_equal_python(live: Live, session: vaw.Session) -> None:
+    """Vectors are rounded to 8 bits before they are placed, so a few points move by a hair."""
+    session.patterns = learned(SCENES[:3], seeds=1)
+    session.place_heads()
+    session.wait()
+    live.ask("place_heads")
+    expected, actual = load(session._patterns_here), live.tensors("_patterns_here")
+    for name, values in expected.items():
+        np.testing.assert_allclose(actual[name], values, atol=2e-3)
+    study = session.studies.patterns
+    for family, asked in (("patches", 50), ("class", 7)):
+        about = {"family": family}
+        assert live.answer("pattern_map", **about) == study.points(family)
+        [(_, levels)] = load(live.answer("pattern_thumbnails", **about)).items()
+        [(_, wanted)] = load(study.thumbnails(family)).items()
+        np.testing.assert_allclose(levels.astype(int), wanted.astype(int), atol=1)
+        [(_, levels)] = load(live.answer("pattern_at", index=asked, **about)).items()
+        [(_, wanted)] = load(study.point(family, asked)).items()
+        np.testing.assert_allclose(levels.astype(int), wanted.astype(int), atol=1)
+
+
 def test_prunes_as_far_as_the_curve_may_fall(live: Live, session: vaw.Session) -> None:
     live.ask("prune_to", order="taylor", fall=20)
     live.idle()
@@ -203,9 +225,10 @@ def test_a_selection_comes_before_what_takes_long(live: Live, session: vaw.Sessi
 
 def test_what_needs_python_says_so(live: Live) -> None:
     said = live.page.evaluate(
-        "live.kernel.answer('learn_patterns', {}).catch((error) => error.message)"
+        "live.kernel.answer('save_model', {}).catch((error) => error.message)"
     )
-    assert said == "Patterns are not learned here. Needs Python: pip install vit-attention-widget."
+    needs = "Needs Python: pip install vit-attention-widget."
+    assert said == f"The smaller model is not written here. {needs}"
     assert not live.page.evaluate("live.kernel.follows({ selected_image: -1 })")
     live.select(method="daam")
     assert live.trait("status")["error"] is None

@@ -10,6 +10,7 @@ import { drawing } from "./curves";
 import { Faithfulness, SLOT } from "./faithfulness";
 import type { Job } from "./jobs";
 import { layerDecisions } from "./lens";
+import type { Patterns } from "./patterns/study";
 import { png, scenePicture } from "./pictures";
 import type { LiveSession } from "./session";
 import { strength, strengthOfSet } from "./strength";
@@ -24,6 +25,7 @@ export function answersOf(
   session: LiveSession,
   studies: Studies,
   brought: Brought,
+  patterns: Patterns,
   work: Work,
 ): Answers {
   const faithfulness = new Faithfulness(session, studies);
@@ -92,6 +94,10 @@ export function answersOf(
     },
     curve: ({ order }) => draw(order, null),
     prune_to: ({ order, fall }) => draw(order, 1 - fall / 100),
+    place_heads: async () => publish({ _patterns_here: await patterns.place() }),
+    pattern_map: ({ family }) => patterns.map(family),
+    pattern_thumbnails: ({ family }) => patterns.thumbnails(family),
+    pattern_at: ({ family, index }) => patterns.point(family, index),
     bring_picture: async (params, buffer) => {
       if (await brought.receive(params, buffer)) work.look("another picture");
       return null;

@@ -8,6 +8,7 @@ import { Brought } from "./brought";
 import { LONG_METHODS } from "./long_methods";
 import type { Network } from "./network";
 import type { Size } from "./passes";
+import { Patterns } from "./patterns/study";
 import { type Scenes, scenePicture } from "./pictures";
 import { type Drawn, LiveSession } from "./session";
 import { Studies } from "./studies";
@@ -21,8 +22,7 @@ const ONLY_PYTHON: Partial<Record<Method, string>> = {
   save_model: "The smaller model is not written here.",
   overview: "Pictures are not laid out here.",
   prompts: "This model knows its own classes only.",
-  learn_patterns: "Patterns are not learned here.",
-  place_heads: "Patterns are not learned here.",
+  learn_patterns: "The map of patterns was learned from the scenes of this page.",
 };
 
 export class LiveKernel implements PageKernel {
@@ -39,13 +39,20 @@ export class LiveKernel implements PageKernel {
     scenes: Scenes,
     drawn: Drawn,
     publish: Publish,
+    patterns: URL,
   ) {
     const picture = scenePicture(scenes, values.selected_image);
     this.session = new LiveSession(values, network, size, scenes, drawn, publish, picture);
     const studies = new Studies(this.session);
     this.work = new Work(this.session, studies);
     this.brought = new Brought(this.session);
-    this.answers = answersOf(this.session, studies, this.brought, this.work);
+    this.answers = answersOf(
+      this.session,
+      studies,
+      this.brought,
+      new Patterns(this.session, patterns),
+      this.work,
+    );
     this.work.look("loading the model");
   }
 

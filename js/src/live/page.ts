@@ -65,7 +65,7 @@ async function open(): Promise<void> {
   const network = new Network(worker, size, [3, scenes.side, scenes.side]);
   let kernel: LiveKernel | undefined;
   const session = new PageSession(values as unknown as Record<string, unknown>, (publish) => {
-    kernel = new LiveKernel(values, network, size, scenes, drawn, publish);
+    kernel = new LiveKernel(values, network, size, scenes, drawn, publish, beside("patterns.txt"));
     startPad(kernel);
     return kernel;
   });

@@ -21,6 +21,7 @@ const OF_PICTURE: Partial<Traits> = {
   _strength_data: EMPTY,
   _layer_decisions: EMPTY,
   _saved_model: {},
+  _patterns_here: EMPTY,
   faithfulness: {},
 };
 
