@@ -1,4 +1,4 @@
-"""What Python computes, for vitest of the live page: ``python tests/live_fixtures.py`` writes it anew.
+"""What Python computes, for vitest of the live page: ``python tests/live_fixtures.py`` writes it.
 
 Small things by themselves; that a page with the model in it computes what the package does, a
 browser shows (``tests/browser/test_live.py``).
