@@ -48,6 +48,23 @@ function colour(
   }
 }
 
+/** The map in means of so many values a side; itself where it is no smaller than its picture. */
+function shrunk(map: Heatmap, by: number): Heatmap {
+  if (by < 2) return map;
+  const [rows, cols] = [Math.ceil(map.rows / by), Math.ceil(map.cols / by)];
+  const values = new Float32Array(rows * cols);
+  for (let row = 0; row < map.rows; row++) {
+    const height = Math.min(by, map.rows - row + (row % by));
+    for (let col = 0; col < map.cols; col++) {
+      const width = Math.min(by, map.cols - col + (col % by));
+      const to = Math.floor(row / by) * cols + Math.floor(col / by);
+      const value = map.values[map.offset + row * map.cols + col] ?? 0;
+      values[to] = (values[to] ?? 0) + value / (width * height);
+    }
+  }
+  return { ...map, values, offset: 0, rows, cols };
+}
+
 const scratch = new Map<string, { canvas: HTMLCanvasElement; image: ImageData }>();
 
 function scratchOf(rows: number, cols: number) {
@@ -71,10 +88,12 @@ const THUMBNAIL = 128;
 /** Paints one map into a rectangle of a canvas, over what is there. */
 export function paintMap(
   context: CanvasRenderingContext2D,
-  map: Heatmap,
+  whole: Heatmap,
   style: MapStyle,
   box: Box,
 ): void {
+  const pixels = box.width * (globalThis.devicePixelRatio || 1);
+  const map = shrunk(whole, Math.floor(whole.cols / pixels));
   const { canvas, image } = scratchOf(map.rows, map.cols);
   colour(map, style, image.data);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
@@ -89,7 +108,7 @@ export function paintMap(
   }
   context.globalAlpha = style.opacity;
   context.imageSmoothingEnabled = style.interpolation === "bilinear";
-  const simple = box.width <= THUMBNAIL && box.width >= map.cols;
+  const simple = box.width <= THUMBNAIL && box.width >= map.cols / 2;
   context.imageSmoothingQuality = simple ? "low" : "high";
   context.drawImage(canvas, box.x, box.y, box.width, box.height);
   context.restore();

@@ -60,6 +60,12 @@ export class Store {
   readonly headScale: Signal<"shared" | "own"> = signal("shared");
   /** Heads as a grid, along the depth of the model, or by importance. */
   readonly headView: Signal<"grid" | "line" | "ranked"> = signal("grid");
+  /** How the grid of heads stands: enlarged so many times, scrolled so many cells from its edges. */
+  readonly headZoom: Signal<{ zoom: number; x: number; y: number }> = signal({
+    zoom: 1,
+    x: 0,
+    y: 0,
+  });
   /** Several heads at once, to be pruned together. */
   readonly brush = new Brush();
   /** Show the picture as it was before pruning. */

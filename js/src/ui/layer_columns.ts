@@ -4,12 +4,13 @@
 /** Space between columns, and before the first; `.vaw-film` begins there too. */
 export const GAP = 4;
 export const LEFT = 22;
-const NARROWEST = 24;
-const WIDEST = 132;
+/** So that the numbers of layers do not touch, and 24 layers stand beside a picture. */
+export const NARROWEST = 20;
+export const WIDEST = 132;
 
 /** Width of a layer's column with its gap, in a view of this width. */
-export function columnWidth(width: number, layers: number): number {
-  return Math.max(NARROWEST, Math.min(WIDEST, (width - LEFT) / layers));
+export function columnWidth(width: number, layers: number, narrowest = NARROWEST): number {
+  return Math.max(narrowest, Math.min(WIDEST, (width - LEFT) / layers));
 }
 
 export interface LayerColumns {

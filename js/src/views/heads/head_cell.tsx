@@ -1,14 +1,11 @@
 // One head of the accessible grid: a button over its picture, and its prune mark.
 
-import type { Signal } from "@preact/signals";
+import { type Signal, useComputed } from "@preact/signals";
 import type { Head, ModelInfo } from "../../protocol/schema";
-import { describeHead } from "../../state/describe_head";
+import { headSays } from "../../state/describe_head";
 import { type Importance, importanceAt } from "../../state/results";
 import type { Store } from "../../state/store";
-import type { Layout } from "./head_grid_paint";
-
-/** Below this width the prune mark would cover the head: the tools above the grid do it. */
-const SMALLEST_WITH_MARK = 44;
+import { type Layout, SMALLEST_WITH_MARK } from "./head_grid_layout";
 
 interface Props {
   store: Store;
@@ -25,22 +22,27 @@ interface Props {
 
 export function HeadCell({ store, info, layout, layer, head, isStop, focus, origin }: Props) {
   const { selected_layer, selected_head } = store.traits;
-  const importance = store.importance.value;
-  const chosen = selected_layer.value === layer && selected_head.value === head;
-  const pruned = store.pruned.value.has(layer, head);
+  // Drawn again only where something of this head changes: there may be a thousand of them.
+  const chosen = useComputed(() => selected_layer.value === layer && selected_head.value === head);
+  const brushed = useComputed(() => store.brush.has(layer, head));
+  const isPruned = useComputed(() => store.pruned.value.has(layer, head));
+  const label = useComputed(() => headSays(store, layer, head));
+  const unknown = useComputed(() => isUnknown(store.importance.value, layer, head));
+  const pruned = isPruned.value;
+  const isLarge = layout.cellWidth >= SMALLEST_WITH_MARK;
   return (
     <div
       role="gridcell"
-      class={`vaw-cell${chosen ? " vaw-chosen" : ""}`}
+      class={`vaw-cell${chosen.value ? " vaw-chosen" : ""}`}
       data-testid={`head-${layer}-${head}`}
-      aria-label={describeHead(importance, layer, head, pruned)}
-      aria-selected={chosen || store.brush.has(layer, head)}
+      aria-label={label.value}
+      aria-selected={chosen.value || brushed.value}
       tabIndex={isStop ? 0 : -1}
       style={{
         left: `${layout.left + layer * layout.cellWidth}px`,
         top: `${layout.top + head * layout.cellHeight}px`,
         width: `${layout.thumbnail.width}px`,
-        height: `${layout.cellHeight - 4}px`,
+        height: `${layout.thumbnail.height + layout.bar.above + layout.bar.height}px`,
       }}
       aria-colindex={layer + 1}
       onFocusIn={() => {
@@ -63,10 +65,10 @@ export function HeadCell({ store, info, layout, layer, head, isStop, focus, orig
         else store.set({ selected_layer: layer, selected_head: head, overlay: "attention" });
       }}
     >
-      {!pruned && info.metrics.length > 0 && isUnknown(importance, layer, head) && (
+      {isLarge && !pruned && info.metrics.length > 0 && unknown.value && (
         <span class="vaw-shimmer" />
       )}
-      {layout.cellWidth >= SMALLEST_WITH_MARK && (
+      {isLarge && (
         <button
           type="button"
           class="vaw-prune"

@@ -1,7 +1,6 @@
 // The keys of the grid of heads: arrows walk, Shift brushes, Enter selects, p prunes.
 
 import type { Signal } from "@preact/signals";
-import type { RefObject } from "preact";
 import type { Head, ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { consume, modified } from "../../ui/keys";
@@ -10,27 +9,26 @@ import { moved } from "../../ui/roving";
 interface Grid {
   store: Store;
   info: ModelInfo;
-  root: RefObject<HTMLElement>;
   /** The head that is the grid's tab stop. */
   stop: Head;
   /** The head that has, or had, the focus. */
   focus: Signal<Head | null>;
   /** Where a brush began: under the pointer, or where Shift was pressed. */
   origin: { current: Head | null };
+  /** Moves the focus to a head. */
+  walk: (to: Head) => void;
 }
 
-export function cellKeys({ store, info, root, stop, focus, origin }: Grid) {
+export function cellKeys({ store, info, stop, focus, origin, walk }: Grid) {
   const [layer, head] = stop;
-  const walk = (nextLayer: number, row: number, brushes: boolean) => {
+  const walkTo = (nextLayer: number, row: number, brushes: boolean) => {
     const nextHead = Math.min(row, (info.num_heads[nextLayer] ?? 1) - 1);
     if (brushes) {
       origin.current ??= [layer, head];
       store.brush.span(origin.current, [nextLayer, nextHead], info.num_heads);
     }
     focus.value = [nextLayer, nextHead];
-    root.current
-      ?.querySelector<HTMLElement>(`[data-testid="head-${nextLayer}-${nextHead}"]`)
-      ?.focus();
+    walk([nextLayer, nextHead]);
   };
   return (event: KeyboardEvent) => {
     if (modified(event)) return;
@@ -39,7 +37,7 @@ export function cellKeys({ store, info, root, stop, focus, origin }: Grid) {
     const rows = info.num_heads[layer] ?? 1;
     if (!event.shiftKey) origin.current = null;
     const next = moved(event.key, { row: head, col: layer }, rows, info.num_layers);
-    if (next) walk(next.col, next.row, event.shiftKey);
+    if (next) walkTo(next.col, next.row, event.shiftKey);
     else if (event.key === "Enter" || event.key === " ") {
       store.set({ selected_layer: layer, selected_head: head, overlay: "attention" });
     } else if (event.key === "p") {

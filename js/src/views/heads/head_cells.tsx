@@ -1,20 +1,21 @@
 // The accessible grid over the canvas of heads: one button a head, and its prune mark.
 
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { type ReadonlySignal, type Signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Head, ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { HeadCell } from "./head_cell";
 import { cellKeys } from "./head_cell_keys";
-import type { Layout } from "./head_grid_paint";
+import type { HeadsInView, Layout } from "./head_grid_layout";
 
 interface Props {
   store: Store;
   info: ModelInfo;
   layout: Layout;
+  inView: ReadonlySignal<HeadsInView>;
 }
 
-export function HeadCells({ store, info, layout }: Props) {
+export function HeadCells({ store, info, layout, inView }: Props) {
   const { selected_layer, selected_head } = store.traits;
   const focus = useSignal<Head | null>(null);
   const root = useRef<HTMLDivElement>(null);
@@ -31,6 +32,27 @@ export function HeadCells({ store, info, layout }: Props) {
     return () => removeEventListener("pointerup", release);
   }, []);
   const rows = Math.max(...info.num_heads);
+  const { layers, heads } = inView.value;
+  const isSeen = (head: number) => head >= heads[0] && head < heads[1];
+  // A head that was not drawn yet is walked to once it is.
+  const walked = useRef(false);
+  useLayoutEffect(() => {
+    if (!walked.current) return;
+    walked.current = false;
+    cellOf(root.current, [stopLayer, stopHead])?.focus();
+  });
+  const onKeyDown = cellKeys({
+    store,
+    info,
+    stop: [stopLayer, stopHead],
+    focus,
+    origin,
+    walk: (to) => {
+      const cell = cellOf(root.current, to);
+      if (cell) cell.focus();
+      else walked.current = true;
+    },
+  });
   return (
     <div
       ref={root}
@@ -40,7 +62,7 @@ export function HeadCells({ store, info, layout }: Props) {
       aria-multiselectable="true"
       aria-rowcount={rows}
       aria-colcount={info.num_layers}
-      onKeyDown={cellKeys({ store, info, root, stop: [stopLayer, stopHead], focus, origin })}
+      onKeyDown={onKeyDown}
       onPointerLeave={() => {
         store.hoveredHead.value = null;
       }}
@@ -49,25 +71,49 @@ export function HeadCells({ store, info, layout }: Props) {
       }}
     >
       {Array.from({ length: rows }, (_, head) => (
-        <div role="row" key={`row ${head}`} tabIndex={-1} aria-rowindex={head + 1}>
-          {info.num_heads.map(
-            (count, layer) =>
-              head < count && (
-                <HeadCell
-                  key={`layer ${info.num_layers} ${layer}`}
-                  store={store}
-                  info={info}
-                  layout={layout}
-                  layer={layer}
-                  head={head}
-                  isStop={layer === stopLayer && head === stopHead}
-                  focus={focus}
-                  origin={origin}
-                />
-              ),
-          )}
-        </div>
+        <Row
+          key={`row ${head}`}
+          {...{ store, info, layout, head, focus, origin }}
+          first={isSeen(head) ? layers[0] : 0}
+          end={isSeen(head) ? layers[1] : 0}
+          stop={head === stopHead ? stopLayer : -1}
+        />
       ))}
     </div>
   );
 }
+
+interface RowProps extends Pick<Props, "store" | "info" | "layout"> {
+  head: number;
+  /** The first layer in view, and that after the last. */
+  first: number;
+  end: number;
+  /** Layer of the grid's tab stop, -1 if it is in another row; in view or not, one can step to it. */
+  stop: number;
+  focus: Signal<Head | null>;
+  origin: { current: Head | null };
+}
+
+function Row({ head, first, end, stop, ...cell }: RowProps) {
+  const { num_heads, num_layers } = cell.info;
+  return (
+    <div role="row" tabIndex={-1} aria-rowindex={head + 1}>
+      {num_heads.map(
+        (count, layer) =>
+          head < count &&
+          ((layer >= first && layer < end) || layer === stop) && (
+            <HeadCell
+              key={`layer ${num_layers} ${layer}`}
+              {...cell}
+              layer={layer}
+              head={head}
+              isStop={layer === stop}
+            />
+          ),
+      )}
+    </div>
+  );
+}
+
+const cellOf = (root: HTMLElement | null, [layer, head]: Head) =>
+  root?.querySelector<HTMLElement>(`[data-testid="head-${layer}-${head}"]`);

@@ -1,24 +1,22 @@
 // Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
 
-import { useCallback, useMemo } from "preact/hooks";
+import { useCallback } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
 import { headRows } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { importanceTable } from "../../state/tables";
 import { directionWords, number, tokenName } from "../../state/words";
-import { useWidth } from "../../ui/canvas";
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented, Select } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
 import { SinkNote } from "../../ui/sink_note";
 import { explained } from "../../ui/tips";
 import { CurvePanel } from "./curve_panel";
-import { HeadCells } from "./head_cells";
 import { HeadChart } from "./head_chart";
-import { importanceScale, layoutOf } from "./head_grid_paint";
+import { importanceScale } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
-import { HeadsCanvas } from "./heads_canvas";
+import { HeadsStage } from "./heads_stage";
 import { PartialPanel } from "./partial_panel";
 
 const SEES =
@@ -89,48 +87,6 @@ function GridColors({ store }: { store: Store }) {
   );
 }
 
-function Grid({ store, info }: { store: Store; info: ModelInfo }) {
-  const [ref, width] = useWidth<HTMLDivElement>(640);
-  const layout = useMemo(() => layoutOf(info, width), [info, width]);
-  return (
-    <div ref={ref} class="vaw-heads">
-      <div
-        class="vaw-heads-stage"
-        style={{ width: `${layout.width}px`, height: `${layout.height}px` }}
-      >
-        <HeadsCanvas store={store} info={info} layout={layout} />
-        {info.num_heads.map((_, layer) => (
-          <span
-            class="vaw-heads-layer"
-            aria-hidden="true"
-            key={`column ${info.num_layers} ${layer}`}
-            style={{
-              left: `${layout.left + layer * layout.cellWidth}px`,
-              width: `${layout.thumbnail.width}px`,
-            }}
-          >
-            {layer}
-          </span>
-        ))}
-        {Array.from({ length: Math.max(...info.num_heads) }, (_, head) => (
-          <span
-            class="vaw-heads-head"
-            aria-hidden="true"
-            key={`row ${head}`}
-            style={{
-              top: `${layout.top + head * layout.cellHeight}px`,
-              height: `${layout.thumbnail.height}px`,
-            }}
-          >
-            {head}
-          </span>
-        ))}
-        <HeadCells store={store} info={info} layout={layout} />
-      </div>
-    </div>
-  );
-}
-
 export function HeadGrid({ store }: { store: Store }) {
   const info = store.info.value;
   const select = useCallback((metric: string) => store.set({ metric }), [store]);
@@ -164,8 +120,14 @@ export function HeadGrid({ store }: { store: Store }) {
       }
     >
       <Readout store={store} />
-      {grid ? <Grid store={store} info={info} /> : <HeadChart store={store} info={info} />}
-      <PruneTools store={store} />
+      {grid ? (
+        <HeadsStage store={store} info={info} />
+      ) : (
+        <>
+          <HeadChart store={store} info={info} />
+          <PruneTools store={store} marks={false} />
+        </>
+      )}
       <div class="vaw-row">
         {grid && (
           <>

@@ -7,39 +7,8 @@ import { pictureOf } from "../../state/pictures";
 import { type Importance, importanceAt } from "../../state/results";
 import { headRows, highOf, patchMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
-import { columnWidth, GAP, LEFT } from "../../ui/layer_columns";
 import { paintPlain } from "../../ui/paint_overlay";
-
-export interface Layout {
-  cellWidth: number;
-  /** Height of a thumbnail with its bar. */
-  cellHeight: number;
-  thumbnail: { width: number; height: number };
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
-
-const BAR = 5;
-
-/** Layers are columns, heads are rows; thumbnails keep the shape of the picture. */
-export function layoutOf(info: ModelInfo, width: number): Layout {
-  const left = LEFT;
-  const top = 18;
-  const cellWidth = columnWidth(width, info.num_layers);
-  const thumbnail = { width: cellWidth - GAP, height: ((cellWidth - GAP) * info.rows) / info.cols };
-  const cellHeight = thumbnail.height + BAR + GAP + 2;
-  return {
-    cellWidth,
-    cellHeight,
-    thumbnail,
-    left,
-    top,
-    width: left + cellWidth * info.num_layers,
-    height: top + cellHeight * Math.max(...info.num_heads),
-  };
-}
+import { type HeadsInView, type Layout, SMALLEST_WITH_MARK } from "./head_grid_layout";
 
 /** Largest |importance| that is known, at least a thousandth. */
 export function importanceScale(importance: Importance | null): number {
@@ -67,14 +36,21 @@ function faint(picture: ImageBitmap, width: number, height: number): HTMLCanvasE
 
 const faintPictures = new WeakMap<ImageBitmap, HTMLCanvasElement>();
 
+/** The heads that are in view; the context's origin is that of the whole grid. */
 export function paintHeads(
   context: CanvasRenderingContext2D,
   store: Store,
   info: ModelInfo,
   layout: Layout,
+  { layers, heads }: HeadsInView,
 ): void {
   const theme = themeOf(context.canvas);
-  const [hurts, helps, muted] = [theme("hurts"), theme("helps"), theme("muted")];
+  const [hurts, helps, muted, line] = [
+    theme("hurts"),
+    theme("helps"),
+    theme("muted"),
+    theme("line"),
+  ];
   const picture = pictureOf(store).value;
   const importance = store.importance.value;
   const scale = importanceScale(importance);
@@ -82,6 +58,7 @@ export function paintHeads(
   const { rows, high: shared } = headRows(store);
   const own = store.headScale.value === "own";
   for (const { layer, head, row } of rows) {
+    if (layer < layers[0] || layer >= layers[1] || head < heads[0] || head >= heads[1]) continue;
     const x = layout.left + layer * layout.cellWidth;
     const y = layout.top + head * layout.cellHeight;
     const pruned = store.pruned.value.has(layer, head);
@@ -107,8 +84,9 @@ export function paintHeads(
     const value = importanceAt(importance, layer, head);
     const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
     const bar = (share: number, colour: string) => {
+      const { above, height } = layout.bar;
       context.fillStyle = colour;
-      context.fillRect(x, y + box.height + 2, Math.max(1, share * box.width), BAR);
+      context.fillRect(x, y + box.height + above, Math.max(1, share * box.width), height);
     };
     if (pruned) cross(context, box, hurts);
     else if (Number.isFinite(value)) bar(Math.abs(value) / scale, value >= 0 ? hurts : helps);
@@ -116,11 +94,12 @@ export function paintHeads(
       context.globalAlpha = 0.35; // not known yet: the gradient's estimate, on its own scale
       bar(guess / guessScale, hurts);
       context.globalAlpha = 1;
-    }
+    } else if (layout.cellWidth < SMALLEST_WITH_MARK && info.metrics.length > 0) bar(1, line);
     if (store.brush.has(layer, head)) {
       context.strokeStyle = theme("accent");
-      context.lineWidth = 3;
-      context.strokeRect(box.x + 1.5, box.y + 1.5, box.width - 3, box.height - 3);
+      const thick = Math.min(3, layout.cellWidth / 8);
+      context.lineWidth = thick;
+      context.strokeRect(x + thick / 2, y + thick / 2, box.width - thick, box.height - thick);
     }
   }
 }

@@ -5,7 +5,13 @@ import type { Store } from "../../state/store";
 import { counted, headName, percent } from "../../state/words";
 import { SaveModel } from "./save_model";
 
-export function PruneTools({ store }: { store: Store }) {
+interface Props {
+  store: Store;
+  /** Whether each head has a mark that prunes it. */
+  marks: boolean;
+}
+
+export function PruneTools({ store, marks }: Props) {
   const count = store.traits.pruned_heads.value.length;
   const brushed = store.brush.heads.value.length;
   const { selected_layer, selected_head } = store.traits;
@@ -46,7 +52,10 @@ export function PruneTools({ store }: { store: Store }) {
       )}
       {count > 0 && <SaveModel store={store} />}
       {brushed === 0 && head < 0 && count === 0 && (
-        <span class="vaw-muted">× prunes a head; drag over several to choose them</span>
+        <span class="vaw-muted">
+          {marks ? "× prunes a head" : "choose a head to prune it"}; drag over several to choose
+          them
+        </span>
       )}
     </div>
   );

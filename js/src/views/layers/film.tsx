@@ -1,5 +1,6 @@
 // A film of the maps as they stand after each layer, depth from left to right.
 
+import { useSignalEffect } from "@preact/signals";
 import { useCallback, useEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import { layerShares, mapsShown } from "../../state/maps";
@@ -7,7 +8,9 @@ import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { Canvas } from "../../ui/canvas";
 import { consume } from "../../ui/keys";
+import { NARROWEST, WIDEST } from "../../ui/layer_columns";
 import { moved } from "../../ui/roving";
+import { scrolledTo } from "../../ui/scrolled_to";
 import { paintLayer } from "./map_paint";
 
 function Frame(props: { store: Store; info: ModelInfo; layer: number; share: number }) {
@@ -60,6 +63,10 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
   const root = useRef<HTMLDivElement>(null);
   const all = mapsShown(store);
   const shares = all ? layerShares(all, info.num_layers) : [];
+  useSignalEffect(() => {
+    const frame = root.current?.children[store.traits.selected_layer.value];
+    if (root.current && frame) scrolledTo(root.current, frame as HTMLElement);
+  });
   useEffect(
     () => () => {
       store.hoveredLayer.value = null;
@@ -82,7 +89,9 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
       aria-orientation="horizontal"
       aria-label="maps after each layer"
       tabIndex={-1}
-      style={{ gridTemplateColumns: `repeat(${info.num_layers}, minmax(24px, 132px))` }}
+      style={{
+        gridTemplateColumns: `repeat(${info.num_layers}, minmax(${NARROWEST}px, ${WIDEST}px))`,
+      }}
       onKeyDown={onKey}
     >
       {info.num_heads.map((_, layer) => (

@@ -9,6 +9,7 @@ const KEYS: [string, string][] = [
   [", and .", "head before, head after"],
   ["drag over heads, Shift with arrows or click", "choose several heads"],
   ["drag on the map of patterns", "draw a lasso around heads"],
+  ["Ctrl and wheel on small heads, +, − and 0", "larger, smaller, all of them"],
   ["Ctrl and wheel on the map, + and −", "zoom; a double click shows all of it"],
   ["p", "prune the chosen heads, or put them back"],
   ["o", "the picture with what lies on it, or plain"],
