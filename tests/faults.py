@@ -86,6 +86,12 @@ def _accuracy(model: nn.Module, data: Any, **more: Any) -> Any:
     return vaw.accuracy(model, pairs if isinstance(data, Iterator) else list(pairs), **more)
 
 
+def _prune_to(model: nn.Module, data: Any, **more: Any) -> Any:
+    pairs = _labeled(data)
+    pairs = pairs if isinstance(data, Iterator) else list(pairs)
+    return vaw.prune_to(model, pairs, heads=3, **more)
+
+
 def _rows_of_patterns(patterns: Any) -> Tensor:
     """The map, or what it would be learned from."""
     if isinstance(patterns, vaw.AttentionPatterns):
@@ -98,6 +104,12 @@ FUNCTIONS: dict[str, Function] = {
         partial(vaw.head_importance, metric=["probability", "jsd"], max_batch=4),
         7,
         lambda r: torch.cat([r["probability"], r["jsd"]], -1),
+        at_once=2,
+    ),
+    "head_interactions": Function(
+        partial(vaw.head_interactions, metric="jsd", heads=[(0, 1), (2, 0)], max_batch=4),
+        5,
+        lambda r: r.values,
         at_once=2,
     ),
     "evaluate": Function(
@@ -122,6 +134,7 @@ FUNCTIONS: dict[str, Function] = {
     "pruning_curve, greedy": Function(
         partial(vaw.pruning_curve, order="greedy"), 4, lambda r: r.values, reads_first=True
     ),
+    "prune_to": Function(_prune_to, 12, lambda r: r.curve.values, reads_first=True),
     "compare": Function(
         partial(vaw.compare, methods=["rollout", "daam", "legrad"]),
         4,

@@ -21,9 +21,16 @@ from tests.faults import FUNCTIONS, TINY, images, whole
 from vit_attention_widget.errors import ImageError, ParameterError
 from vit_attention_widget.patterns.collecting import CollectedHeads, collect_heads
 from vit_attention_widget.runs import elsewhere, sent_model
-from vit_attention_widget.runs.kept import Kept
+from vit_attention_widget.runs.long_run import How, long_run
 
-NAMES = ("head_importance", "evaluate", "attention_strength", "image_overview", "MemoryBank.fit")
+NAMES = (
+    "head_importance",
+    "head_interactions",
+    "evaluate",
+    "attention_strength",
+    "image_overview",
+    "MemoryBank.fit",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +78,9 @@ def test_threads_compute_the_same(name: str) -> None:
 
 def test_heads_are_pooled_the_same() -> None:
     def collected(executor: Executor | None) -> CollectedHeads:
-        kept = Kept(lambda parts: CollectedHeads.joined(parts, 20))
-        return kept.after(collect_heads(TINY.build(), images(20), kept, lambda *_: None, executor))
+        vit, how = vaw.describe(TINY.build()), How(executor=executor)
+        with long_run("", vit, CollectedHeads, CollectedHeads.joined, [], how, 20) as run:
+            return run.kept.after(collect_heads(vit, images(20), run, run.report))
 
     with ThreadPoolExecutor(2) as threads:
         there, here = collected(threads), collected(None)

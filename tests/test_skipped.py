@@ -19,7 +19,9 @@ from PIL import Image
 
 import vit_attention_widget as vaw
 from tests.faults import FUNCTIONS, TINY, _rows_of_patterns, images
+from vit_attention_widget.comparison.result import MapOf
 from vit_attention_widget.errors import ImageError, ParameterError
+from vit_attention_widget.results.unfinished import warn_if_skipped
 from vit_attention_widget.runs import folder
 
 NAMES = ("head_importance", "evaluate", "attention_strength", "image_overview", "MemoryBank.fit")
@@ -95,6 +97,15 @@ def test_skipped_images_are_warned_of_and_numbered(tmp_path: Path) -> None:
     importance = run("head_importance", some_bad(7), on_error="skip")
     importance.save(tmp_path / "importance")
     assert vaw.HeadImportance.load(tmp_path / "importance").skipped == importance.skipped
+
+
+def test_methods_that_do_not_work_are_no_images() -> None:
+    item = MapOf("rollout", "cat", 0, 0, "model")
+    compared = vaw.Comparison.of(torch.rand(1, 2, 2), [item], {"daam": "no classifier"})
+    assert compared.how_far == "1 map"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_if_skipped(compared)
 
 
 def test_without_being_asked_it_ends_there() -> None:

@@ -18,13 +18,10 @@ from ..explainers.by_name import Explainer, MethodsLike, are_methods, explain, e
 from ..models import VisionTransformer
 from ..models.head_index import layer_index
 from ..results.unfinished import warn_if_stopped
-from ..runs.folder import kept_in
-from ..runs.kept import Kept, measured
-from ..runs.manifest import manifest
+from ..runs.long_run import How, LongRun, long_run
 from ..support.deprecation import renamed_keywords, reordered_arguments
-from ..support.progress import Progress, ProgressLike, part_of, reporting
+from ..support.progress import Progress, ProgressLike, part_of
 from ..support.steps import last_known
-from ..support.stopped import keeping
 from ..targets.user_target import TargetLike, resolve
 from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
@@ -129,29 +126,32 @@ def compare(
     models = sources(model_or_trace, images)
     layers = [_layers(model.vit, layer) for model in models]
     by_method = sum(len(m) * len(some) for m, some in zip(models, layers, strict=True))
-    kept = kept_in(
-        store,
-        Maps,
-        partial(joined, methods=list(explainers), by_method=by_method * len(targets)),
-        parts_of(
-            start,
-            {model.name: (len(model), model.together) for model in models},
-            {index for some in layers for index in some},
-            explainers,
-            len(targets),
-        ),
-        lambda: manifest(
+    parts = parts_of(
+        start,
+        {model.name: (len(model), model.together) for model in models},
+        {index for some in layers for index in some},
+        explainers,
+        len(targets),
+    )
+    asked = _Asked(explainers, targets, layer, methods is not None)
+
+    def steps() -> Iterator[Comparison]:
+        with long_run(
             "compare",
             {model.name: model.vit for model in models},
+            Maps,
+            partial(joined, methods=list(explainers), by_method=by_method * len(targets)),
+            parts,
+            How(store=store, progress=progress),
+            sum(map(len, models)),
             methods=methods if isinstance(methods, Mapping) else list(explainers),
             target=targets,
             layer=layers,
             head_mask=masks_of(model_or_trace),
-        ),
-    )
-    with reporting(progress) as report:
-        asked = _Asked(explainers, targets, layer, methods is not None)
-        comparison = last_known(_steps(models, asked, kept, report))
+        ) as run:
+            yield run.kept.after(_run(models, asked, run))
+
+    comparison = last_known(steps())
     warn_if_stopped(comparison, "The comparison")
     return comparison
 
@@ -167,26 +167,16 @@ class _Asked:
     """Whether methods were asked for by name: one that does not work is an error then."""
 
 
-def _steps(
-    models: Sequence[Source], asked: _Asked, kept: Kept[Maps, Comparison], report: Progress
-) -> Iterator[Comparison]:
-    """The comparison in one step; what ends it early has the maps that there were by then."""
-    with keeping(kept.gained):
-        yield kept.after(_run(models, asked, kept, report))
-
-
-def _run(
-    models: Sequence[Source], asked: _Asked, kept: Kept[Maps, Comparison], report: Progress
-) -> Iterator[None]:
+def _run(models: Sequence[Source], asked: _Asked, run: LongRun[Maps, Comparison]) -> Iterator[None]:
     """Make the maps that are not kept yet; yields after each step."""
     total, done = sum(map(len, models)), 0
     skipped: dict[str, str] = {}
     for model in models:
         for first, inputs, make_trace in model.traces():
-            progress = part_of(report, done / total, (done + len(inputs)) / total)
+            progress = part_of(run.report, done / total, (done + len(inputs)) / total)
             maps = partial(_maps, asked, model.name, first, make_trace, skipped, progress)
-            yield from measured(maps, done, inputs, kept)
-            part = kept.get(done, inputs)
+            yield from run.once(maps, inputs, done)
+            part = run.kept.get(done, inputs)
             skipped = {**skipped, **part.skipped} if isinstance(part, Maps) else skipped
             done += len(inputs)
 

@@ -15,7 +15,7 @@ from ..errors import JobCancelled, ParameterError, VitAttentionError
 from ..explainers.by_name import Explainer, explain
 from ..models import VisionTransformer
 from ..models.head_index import Heads
-from ..support.progress import Progress, no_progress, over_images, part_of
+from ..support.progress import Progress, part_of
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .baselines import BASELINES, center, random
@@ -39,7 +39,7 @@ class OfBatches:
         self, vit: VisionTransformer, report: Progress, batch: Batch, before: Evaluation | None
     ) -> Iterator[Evaluation]:
         """Evaluate a batch."""
-        return self.evaluator.evaluate_batch(vit, self.head_mask, batch, before)
+        return self.evaluator.evaluate_batch(vit, self.head_mask, report, batch, before)
 
     def alone(self, batch: Batch) -> OfBatches:
         """The same for one batch, elsewhere."""
@@ -60,10 +60,6 @@ class Evaluator:
     ignore : int, optional
     seed : int
     max_batch : int, optional
-    total : int, optional
-        Number of all images, where it is known.
-    progress : callable
-        Over all images.
     """
 
     def __init__(
@@ -76,13 +72,10 @@ class Evaluator:
         ignore: int | None,
         seed: int,
         max_batch: int | None,
-        total: int | None,
-        progress: Progress,
     ) -> None:
         self.methods, self.columns, self.masks = methods, columns, masks
         self.interpolation, self.ignore = interpolation, ignore
         self.seed, self.max_batch = seed, max_batch
-        self.total, self.progress = total, progress
         self.names = (*methods, *BASELINES)
         self._masks_taken = 0
 
@@ -92,9 +85,7 @@ class Evaluator:
         for evaluation in parts:
             failed = {**evaluation.failed, **failed}
         several = tuple(part for evaluation in parts for part in evaluation.parts)
-        count = sum(len(part.values) for part in several)
-        ongoing = self.total is None or count < self.total or not parts[-1].complete
-        return self._evaluation(several, failed, self.total, ongoing=ongoing)
+        return self._evaluation(several, failed)
 
     def parts_of(self, start: Evaluation | None) -> list[Evaluation]:
         """What ``start`` holds, in parts of which only the last may lack some methods.
@@ -116,7 +107,7 @@ class Evaluator:
                     f"{', '.join(here[what])} were asked for: go on with the same."
                 )
         return [
-            self._evaluation((part,), start.failed, None, ongoing=part.methods_left > 0)
+            self._evaluation((part,), start.failed, ongoing=part.methods_left > 0)
             for part in start.parts
         ]
 
@@ -128,9 +119,8 @@ class Evaluator:
         self,
         parts: tuple[Part, ...],
         failed: Mapping[str, Exception],
-        total: int | None,
         *,
-        ongoing: bool,
+        ongoing: bool = False,
     ) -> Evaluation:
         return Evaluation(
             parts,
@@ -140,22 +130,27 @@ class Evaluator:
             {column.name: column.fractions for column in self.columns if column.fractions},
             None,
             dict(failed),
-            total,
-            ongoing,
+            ongoing=ongoing,
         )
 
     def evaluate_batch(
-        self, vit: VisionTransformer, head_mask: Heads, batch: Batch, before: Evaluation | None
+        self,
+        vit: VisionTransformer,
+        head_mask: Heads,
+        report: Progress,
+        batch: Batch,
+        before: Evaluation | None,
     ) -> Iterator[Evaluation]:
         """Evaluate a batch, in halves where memory is short."""
         for traced, part in traced_batch(vit, batch, head_mask=head_mask):
             whole = before if len(part) == len(batch) else None
-            yield from self.evaluate_trace(traced, part.images, part.first, whole)
+            yield from self.evaluate_trace(traced, part.images, report, part.first, whole)
 
     def evaluate_trace(
         self,
         trace: Trace,
         images: Sequence[object] | Tensor,
+        report: Progress,
         first: int = 0,
         before: Evaluation | None = None,
     ) -> Iterator[Evaluation]:
@@ -166,12 +161,13 @@ class Evaluator:
         trace : Trace
         images : sequence or Tensor
             What each of the trace's images was made from, which tells how its mask is preprocessed.
+        report : callable
+            Progress over these images.
         first : int
             Number of the first image among all.
         before : Evaluation, optional
             What is known of these images already.
         """
-        report = over_images(self.progress, first, trace.batch_size, self.total)
         located = self._placed_masks(trace, images, first)
         occluder = Occluder(
             trace,
@@ -208,7 +204,7 @@ class Evaluator:
             if all(any(curve is not None for curve in each) for each in curves.values()):
                 stacked = {name: _stacked(each, left) for name, each in curves.items()}
                 part = Part(values.clone(), stacked, left)
-                yield self._evaluation((part,), failed, None, ongoing=left > 0)
+                yield self._evaluation((part,), failed, ongoing=left > 0)
             report((row + 1) / len(self.names), name)  # localization alone hides no patches
 
     def _placed_masks(
@@ -239,7 +235,6 @@ class Evaluator:
     def alone(self, batch: Batch) -> Evaluator:
         """What evaluates one batch elsewhere, with its masks; they are used up here."""
         other = copy.copy(self)
-        other.progress = no_progress
         if self.masks is not None:
             other.masks = self._masks_of(self.masks, batch.first, len(batch))
             other._masks_taken = batch.first

@@ -9,27 +9,21 @@ from pathlib import Path
 
 from torch import nn
 
-from ..data.items import ImagesLike, count_images
-from ..data.labels import with_names_of
+from ..data.items import ImagesLike
 from ..data.masks import MaskLike, masks_in_order
-from ..data.reader import batches
 from ..errors import ImageError
 from ..explainers.by_name import MethodsLike
-from ..models import VisionTransformer, describe
-from ..models.head_index import HeadsLike, check_mask
+from ..models import VisionTransformer
+from ..models.head_index import HeadsLike
 from ..results.unfinished import warn_if_skipped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.kept import measured
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords, reordered_arguments
-from ..support.progress import ProgressLike, reporting
+from ..support.progress import ProgressLike
 from ..support.steps import last_of
-from ..support.stopped import keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.model_or_trace import check_nothing_beside_trace
+from ..tracing.model_or_trace import Source
 from ..tracing.trace import Trace
 from .baselines import methods_without_baselines
 from .batch import Evaluator, OfBatches
@@ -87,63 +81,51 @@ def evaluate_steps(
     """
     columns = requested_columns(metrics, fill, steps, unit, have_masks=masks is not None)
     explainers = methods_without_baselines(methods)
-    if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, head_mask=head_mask, executor=executor)
-        images = model_or_trace.inputs
-    elif images is None:
+    if isinstance(model_or_trace, Trace) and target is not None:
+        model_or_trace, target = model_or_trace.retarget(target), None
+    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
+    shown = images if source.trace is None else source.trace.inputs
+    if shown is None:
         raise ImageError("There are no images: give evaluate(model, images), or a trace.")
-    following_masks = None if masks is None else masks_in_order(masks, images)
-    with reporting(progress) as report:
-        evaluator = Evaluator(
-            explainers,
-            columns,
-            following_masks,
-            interpolation=interpolation,
-            ignore=ignore,
-            seed=seed,
-            max_batch=max_batch,
-            total=count_images(images),
-            progress=report,
-        )
-        vit = describe(
-            model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace
-        )
-        kept = kept_in(
-            store,
-            Evaluation,
-            evaluator.joined,
-            evaluator.parts_of(start),
-            lambda: manifest(
-                "evaluate",
-                vit,
-                **evaluator.joined_about(),
-                functions=methods if isinstance(methods, Mapping) else None,
-                target=target,
-                fill=fill,
-                steps=steps,
-                unit=unit,
-                interpolation=interpolation,
-                ignore=ignore,
-                head_mask=None if isinstance(head_mask, Iterator) else head_mask,
-                with_masks=masks is not None,
-                seed=seed,
-            ),
-            None if start is None else start.skipped,
-        )
-        with keeping(kept.gained):
-            if isinstance(model_or_trace, Trace):
-                trace = model_or_trace if target is None else model_or_trace.retarget(target)
-                measure = partial(evaluator.evaluate_trace, trace, trace.inputs, 0)
-                run = measured(measure, 0, trace.inputs, kept)
-            else:
-                vit = with_names_of(images, vit)
-                size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
-                of_batches = OfBatches(evaluator, check_mask(vit, head_mask))
-                read, total = batches(images, target, size), count_images(images)
-                run = in_batches(read, of_batches, kept, vit, report, executor, total, on_error)
-            for evaluation in kept.each(run):
-                if not evaluation.parts[-1].methods_left:
-                    yield evaluation
+    evaluator = Evaluator(
+        explainers,
+        columns,
+        None if masks is None else masks_in_order(masks, shown),
+        interpolation=interpolation,
+        ignore=ignore,
+        seed=seed,
+        max_batch=max_batch,
+    )
+    with long_run(
+        "evaluate",
+        source.vit,
+        Evaluation,
+        evaluator.joined,
+        evaluator.parts_of(start),
+        How(start, store, executor, on_error, progress),
+        source.total,
+        **evaluator.joined_about(),
+        functions=methods if isinstance(methods, Mapping) else None,
+        target=source.target,
+        fill=fill,
+        steps=steps,
+        unit=unit,
+        interpolation=interpolation,
+        ignore=ignore,
+        head_mask=source.head_mask,
+        with_masks=masks is not None,
+        seed=seed,
+    ) as run:
+        if source.trace is not None:
+            inputs = source.trace.inputs
+            measure = partial(evaluator.evaluate_trace, source.trace, inputs, run.report, 0)
+            scored = run.once(measure, inputs)
+        else:
+            size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
+            scored = run.over(source.batches(size), OfBatches(evaluator, source.head_mask))
+        for evaluation in run.kept.each(scored):
+            if not evaluation.parts[-1].methods_left:
+                yield evaluation
 
 
 @_old_names

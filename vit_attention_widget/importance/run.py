@@ -9,28 +9,24 @@ from pathlib import Path
 
 from torch import nn
 
-from ..data.items import ImagesLike, count_images
-from ..data.labels import with_names_of
-from ..data.reader import Batch, batches
+from ..data.items import ImagesLike
+from ..data.reader import Batch
 from ..errors import ParameterError
-from ..models import VisionTransformer, describe
-from ..models.head_index import Heads, HeadsLike, check_mask
+from ..models import VisionTransformer
+from ..models.head_index import Heads, HeadsLike
 from ..results.unfinished import warn_if_skipped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.kept import Kept, measured
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_choice, renamed_keywords, reordered_arguments
-from ..support.progress import Progress, ProgressLike, no_progress, over_images, reporting
+from ..support.progress import Progress, ProgressLike, no_progress
 from ..support.steps import last_of
-from ..support.stopped import keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.model_or_trace import check_nothing_beside_trace
+from ..tracing.model_or_trace import Source
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .metrics import METRICS, OLD_METRICS, Metric
+from .of_images import check_max_batch, common_target, images_at_once
 from .of_trace import steps_of_trace
 from .result import HeadImportance
 
@@ -85,72 +81,38 @@ def head_importance_steps(
     torch.Size([6, 4])
     """
     metrics = _checked_metrics(metric)
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(
-            images=images, target=target, head_mask=head_mask, executor=executor
-        )
-        vit, count = model_or_trace.model, model_or_trace.batch_size
-        total: int | None = count
-        mask = model_or_trace.head_mask
-        aim: TargetLike = model_or_trace.target.name
-    else:
-        vit = describe(model_or_trace)
-        vit = vit if images is None else with_names_of(images, vit)
-        mask, total, aim = check_mask(vit, head_mask), count_images(images), target
-    kept = kept_in(
-        store,
+    check_max_batch(max_batch)
+    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
+    with long_run(
+        "head_importance",
+        source.vit,
         HeadImportance,
-        lambda parts: _joined(parts, metrics, total),
-        _parts_to_go_on_from(start, metrics, vit),
-        lambda: manifest(
-            "head_importance", vit, metric=metrics, target=aim, head_mask=mask, total=total
-        ),
-        None if start is None else start.skipped,
-    )
-    with reporting(progress) as report, keeping(kept.gained):
-        if isinstance(model_or_trace, Trace):
-            measure = partial(steps_of_trace, model_or_trace, metrics, max_batch, report)
-            run = measured(measure, 0, model_or_trace.inputs, kept)
+        partial(_joined, metrics),
+        _parts_to_go_on_from(start, metrics, source.vit),
+        How(start, store, executor, on_error, progress),
+        source.total,
+        metric=metrics,
+        target=source.target,
+        head_mask=source.head_mask,
+    ) as run:
+        if source.trace is not None:
+            measure = partial(steps_of_trace, source.trace, metrics, max_batch, run.report)
+            steps = run.once(measure, source.trace.inputs)
         else:
-            run = _of_images(
-                vit, images, target, metrics, mask, max_batch, report, kept, executor, on_error
-            )
-        yield from kept.each(run)
-
-
-def _of_images(
-    vit: VisionTransformer,
-    images: ImagesLike | None,
-    target: TargetLike,
-    metrics: tuple[Metric, ...],
-    mask: Heads,
-    max_batch: int | None,
-    progress: Progress,
-    kept: Kept[HeadImportance, HeadImportance],
-    executor: Executor | None,
-    on_error: OnError | None,
-) -> Iterator[None]:
-    """A few images at a time."""
-    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    total = count_images(images)
-    measure = partial(_of_batch, metrics, mask, max_batch, total)
-    read = batches(images, target, at_once)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
+            of_batch = partial(_of_batch, metrics, source.head_mask, max_batch)
+            steps = run.over(source.batches(images_at_once(source.vit, max_batch)), of_batch)
+        yield from run.kept.each(steps)
 
 
 def _of_batch(
     metrics: tuple[Metric, ...],
     mask: Heads,
     max_batch: int | None,
-    total: int | None,
     vit: VisionTransformer,
-    progress: Progress,
+    report: Progress,
     batch: Batch,
     before: HeadImportance | None,
 ) -> Iterator[HeadImportance]:
-    report = over_images(progress, batch.first, len(batch), total)
     for trace, part in traced_batch(
         vit,
         batch,
@@ -162,18 +124,9 @@ def _of_batch(
         yield from steps_of_trace(trace, metrics, max_batch, report, whole)
 
 
-def _joined(
-    parts: Sequence[HeadImportance], metrics: tuple[Metric, ...], total: int | None
-) -> HeadImportance:
+def _joined(metrics: tuple[Metric, ...], parts: Sequence[HeadImportance]) -> HeadImportance:
     several = tuple(part for importance in parts for part in importance.parts)
-    count = sum(len(part.baseline) for part in several)
-    return HeadImportance(
-        several,
-        metrics,
-        _explained(dict.fromkeys(part.target for part in parts)),
-        total=total,
-        ongoing=total is None or count < total or not parts[-1].complete,
-    )
+    return HeadImportance(several, metrics, common_target(parts))
 
 
 def _parts_to_go_on_from(
@@ -205,14 +158,6 @@ def _parts_to_go_on_from(
         HeadImportance((part,), metrics, start.target, ongoing=part.heads_left > 0)
         for part in start.parts
     ]
-
-
-def _explained(names: dict[str, None]) -> str:
-    return next(iter(names)) if len(names) == 1 else "each image's own class"
-
-
-_IMAGES_AND_HEADS = 64
-"""As many images are traced together as make so many variants of a layer."""
 
 
 def _checked_metrics(metric: Metric | Sequence[Metric]) -> tuple[Metric, ...]:

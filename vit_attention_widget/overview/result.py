@@ -99,8 +99,10 @@ class ImageOverview(Unfinished, NamedValues):
     def _ended(self) -> ImageOverview:
         return replace(self, importance=self.importance._ended())
 
-    def _without(self, skipped: Mapping[int, str]) -> ImageOverview:
-        return replace(self, importance=self.importance._without(skipped))
+    def _so_far(
+        self, total: int | None, ongoing: bool, skipped: Mapping[int, str]
+    ) -> ImageOverview:
+        return replace(self, importance=self.importance._so_far(total, ongoing, skipped))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """A point for each image, in the color of its label, or else of the predicted class.

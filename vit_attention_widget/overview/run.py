@@ -11,26 +11,24 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data.items import ImagesLike, count_images
-from ..data.labels import with_names_of
-from ..data.reader import Batch, batches
+from ..data.items import ImagesLike
+from ..data.reader import Batch
 from ..errors import ParameterError
 from ..importance.metrics import METRICS, OLD_METRICS, Metric
+from ..importance.of_images import check_max_batch, common_target
 from ..importance.result import HeadImportance
 from ..importance.run import head_importance_steps
-from ..models import VisionTransformer, describe
+from ..models import VisionTransformer
 from ..results.unfinished import warn_if_skipped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.kept import Kept
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_choice, reordered_arguments
-from ..support.progress import Progress, ProgressLike, no_progress, over_images, part_of, reporting
+from ..support.progress import Progress, ProgressLike, no_progress, part_of
 from ..support.steps import last_of, last_step
 from ..support.stopped import is_stop, keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
+from ..tracing.model_or_trace import Source
 from ..tracing.traced_batch import traced_batch
 from .layout import arrange, in_order, vectors
 from .result import ImageOverview
@@ -83,72 +81,40 @@ def image_overview_steps(
     metric = renamed_choice("metric", metric, OLD_METRICS)
     if metric not in METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    vit = with_names_of(images, describe(model))
-    if not vit.has_classes:
+    check_max_batch(max_batch)
+    source = Source.of(model, images, target)
+    if not source.vit.has_classes:
         raise ParameterError(
-            f"{vit.name} has no classes, so no head matters for a decision: give a model with a "
-            "classifier."
+            f"{source.vit.name} has no classes, so no head matters for a decision: give a model "
+            "with a classifier."
         )
-    total = count_images(images)
-    kept = kept_in(
-        store,
-        ImageOverview,
-        lambda parts: _together(parts, metric, total),
-        _checked(start, metric),
-        lambda: manifest("image_overview", vit, metric=metric, target=target),
-        None if start is None else start.skipped,
-    )
     laid_out: list[ImageOverview] = []
     with (
-        reporting(progress) as report,
-        keeping(lambda: laid_out[0] if laid_out else kept.gained()),
+        long_run(
+            "image_overview",
+            source.vit,
+            ImageOverview,
+            partial(_together, metric),
+            _checked(start, metric),
+            How(start, store, executor, on_error, progress),
+            source.total,
+            metric=metric,
+            target=target,
+        ) as run,
+        keeping(lambda: laid_out[0] if laid_out else run.kept.gained()),
     ):
+        measuring = part_of(run.report, 0.0, _MEASURING)
+        measure = partial(_of_batch, metric, max_batch)
         try:
-            yield from kept.each(
-                _of_images(vit, images, target, metric, max_batch, report, kept, executor, on_error)
-            )
+            yield from run.kept.each(run.over(source.batches(_AT_ONCE), measure, measuring))
         except Exception as error:
-            overview = kept.gained()
+            overview = run.kept.gained()
             if overview is not None and not is_stop(error):
                 laid_out.append(_laid_out(overview, seed, no_progress))
             raise
-        report(_MEASURING, "laying the images out")
-        overview = kept.result()._ended()
-        yield _laid_out(overview, seed, part_of(report, _MEASURING, 1.0))
-
-
-def _of_images(
-    vit: VisionTransformer,
-    images: ImagesLike,
-    target: TargetLike,
-    metric: Metric,
-    max_batch: int | None,
-    progress: Progress,
-    kept: Kept[ImageOverview, ImageOverview],
-    executor: Executor | None,
-    on_error: OnError | None,
-) -> Iterator[None]:
-    """A few images at a time."""
-    total = count_images(images)
-    progress = part_of(progress, 0.0, _MEASURING)
-    measure = partial(_of_batch, metric, max_batch, total)
-    read = batches(images, target, _AT_ONCE)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
-
-
-def _of_batch(
-    metric: Metric,
-    max_batch: int | None,
-    total: int | None,
-    vit: VisionTransformer,
-    progress: Progress,
-    batch: Batch,
-    before: ImageOverview | None,
-) -> Iterator[ImageOverview]:
-    report = over_images(progress, batch.first, _AT_ONCE, total)
-    yield from _measured(vit, batch, metric, max_batch, report)
+        run.report(_MEASURING, "laying the images out")
+        overview = run.kept.result()._ended()
+        yield _laid_out(overview, seed, part_of(run.report, _MEASURING, 1.0))
 
 
 def _checked(start: ImageOverview | None, metric: Metric) -> list[ImageOverview]:
@@ -180,8 +146,13 @@ def _laid_out(overview: ImageOverview, seed: int, progress: Progress) -> ImageOv
     return replace(overview, points=torch.from_numpy(points), layout=layout)
 
 
-def _measured(
-    vit: VisionTransformer, batch: Batch, metric: Metric, max_batch: int | None, report: Progress
+def _of_batch(
+    metric: Metric,
+    max_batch: int | None,
+    vit: VisionTransformer,
+    report: Progress,
+    batch: Batch,
+    before: ImageOverview | None,
 ) -> Iterator[ImageOverview]:
     report(0.0, "looking at images")
     for trace, part in traced_batch(vit, batch, gradients=metric == "taylor"):
@@ -202,16 +173,10 @@ def _measured(
         )
 
 
-def _together(parts: Sequence[ImageOverview], metric: Metric, total: int | None) -> ImageOverview:
-    names = {part.importance.target for part in parts}
-    count = sum(map(len, parts))
-    importance = HeadImportance(
-        tuple(part for few in parts for part in few.importance.parts),
-        (metric,),
-        names.pop() if len(names) == 1 else "each image's own class",
-        total=total,
-        ongoing=total is None or count < total,
-    )
+def _together(metric: Metric, parts: Sequence[ImageOverview]) -> ImageOverview:
+    several = tuple(part for few in parts for part in few.importance.parts)
+    target = common_target(few.importance for few in parts)
+    importance = HeadImportance(several, (metric,), target)
     labels = [few.labels for few in parts if few.labels is not None]
     return ImageOverview(
         torch.from_numpy(in_order(len(importance))),

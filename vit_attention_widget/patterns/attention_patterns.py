@@ -16,11 +16,10 @@ from ..models import VisionTransformer
 from ..models.fingerprint import ModelFingerprint
 from ..results.html import block
 from ..results.unfinished import Unfinished, warn_if_stopped
-from ..runs.folder import kept_in
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
-from ..support.progress import Progress, ProgressLike, part_of, reporting
+from ..support.progress import Progress, ProgressLike, part_of
 from ..support.stopped import free_frames, is_stop, raised_remembered
 from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
@@ -188,25 +187,24 @@ class AttentionPatterns(Unfinished):
             :func:`~vit_attention_widget.kept_result` returns the heads that were collected.
         """
         total = count_in(model_or_trace, images)
-        kept = kept_in(
-            store,
-            CollectedHeads,
-            lambda parts: CollectedHeads.joined(parts, total),
-            _checked(start),
-            lambda: manifest(
+        with (
+            long_run(
                 "AttentionPatterns.fit",
                 model_of(model_or_trace),
+                CollectedHeads,
+                CollectedHeads.joined,
+                _checked(start),
+                How(start, store, executor, on_error, progress),
+                total,
                 head_mask=masks_of(model_or_trace),
-            ),
-            None if start is None else start.skipped,
-        )
-        with reporting(progress) as report, raised_remembered(kept.gained):
-            collecting = part_of(report, 0, _COLLECTING)
+            ) as run,
+            raised_remembered(run.kept.gained),
+        ):
+            report, kept = run.report, run.kept
             error: Exception | None = None
             try:
-                collected = kept.after(
-                    collect_heads(model_or_trace, images, kept, collecting, executor, on_error)
-                )
+                collecting = part_of(report, 0, _COLLECTING)
+                collected = kept.after(collect_heads(model_or_trace, images, run, collecting))
             except Exception as stopped:
                 if is_stop(stopped) or kept.gained() is None:
                     raise

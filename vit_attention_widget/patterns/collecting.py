@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,9 +17,7 @@ from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.named_values import Variable
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
-from ..runs.batches import in_batches
-from ..runs.kept import Kept, measured
-from ..runs.skipped import OnError
+from ..runs.long_run import LongRun
 from ..support.progress import Progress
 from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
@@ -107,7 +104,7 @@ class CollectedHeads(Unfinished):
         return cls(fingerprint(trace.model), families, trace.batch_size)
 
     @classmethod
-    def joined(cls, parts: Sequence[CollectedHeads], total: int | None) -> CollectedHeads:
+    def joined(cls, parts: Sequence[CollectedHeads]) -> CollectedHeads:
         """The heads of all images of some parts."""
         several: dict[FamilyName, list[PooledHeads]] = {}
         first = 0
@@ -125,47 +122,38 @@ class CollectedHeads(Unfinished):
             )
             for name, pooled_heads in several.items()
         }
-        ongoing = total is None or first < total
-        return cls(parts[0].fingerprint, families, first, total=total, ongoing=ongoing)
+        return cls(parts[0].fingerprint, families, first)
 
 
 def collect_heads(
     model_or_traces: nn.Module | VisionTransformer | Trace | list[Trace] | tuple[Trace, ...],
     images: ImagesLike | None,
-    kept: Kept[CollectedHeads, CollectedHeads],
+    run: LongRun[CollectedHeads, CollectedHeads],
     progress: Progress,
-    executor: Executor | None = None,
-    on_error: OnError | None = None,
 ) -> Iterator[None]:
     """Collect the heads of all images that are not kept yet; yields after every few."""
     traces = [model_or_traces] if isinstance(model_or_traces, Trace) else model_or_traces
     if isinstance(traces, list | tuple):
-        check_nothing_beside_trace(executor=executor)
+        check_nothing_beside_trace(executor=run.how.executor)
         if images is not None:
             raise ParameterError("Images were given beside traces, which have their own.")
-        yield from _of_traces(traces, kept, progress)
-        return
-    vit, total = describe(traces), count_images(images)
-    read, measure = batches(images, None, _AT_ONCE), partial(_of_batch, total)
-    yield from in_batches(read, measure, kept, vit, progress, executor, total, on_error)
+        yield from _of_traces(traces, run, progress)
+    else:
+        yield from run.over(batches(images, None, _AT_ONCE), _of_batch, progress)
 
 
 def _of_batch(
-    total: int | None,
-    vit: VisionTransformer,
-    progress: Progress,
-    batch: Batch,
-    before: CollectedHeads | None,
+    vit: VisionTransformer, progress: Progress, batch: Batch, before: CollectedHeads | None
 ) -> Iterator[CollectedHeads]:
-    first = batch.first
+    done = 0
     for inputs in batch.inputs_by_size(vit):
-        progress(first / total if total else 0.0, f"looking at image {first}")
+        progress(done / len(batch), "looking at images")
         yield CollectedHeads.of_trace(trace(vit, inputs, gradients=False))
-        first += len(inputs)
+        done += len(inputs)
 
 
 def _of_traces(
-    traces: Sequence[Trace], kept: Kept[CollectedHeads, CollectedHeads], progress: Progress
+    traces: Sequence[Trace], run: LongRun[CollectedHeads, CollectedHeads], progress: Progress
 ) -> Iterator[None]:
     if not traces:
         raise ImageError("There are no images: give at least one.")
@@ -174,7 +162,7 @@ def _of_traces(
     for number, each in enumerate(traces):
         progress(number / len(traces), f"looking at image {first}")
         of_model.check(each.model)
-        yield from measured(partial(_once, each), first, each.inputs, kept)
+        yield from run.once(partial(_once, each), each.inputs, first)
         first += each.batch_size
 
 

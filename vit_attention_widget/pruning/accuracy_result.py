@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,14 +68,16 @@ class Accuracy(Unfinished, float):
         return new
 
     @classmethod
-    def of(cls, parts: Sequence[Decided], total: int | None) -> Accuracy:
+    def of(cls, parts: Sequence[Decided]) -> Accuracy:
         """The share of all images of some parts."""
         right, count = 0.0, 0
         for part in parts:
             right += part.right
             count += part.count
-        ongoing = total is None or count < total
-        return cls(right / count, count, total, ongoing=ongoing, right=right)
+        return cls(right / count, count, right=right)
+
+    def _so_far(self, total: int | None, ongoing: bool, skipped: Mapping[int, str]) -> Accuracy:
+        return Accuracy(float(self), self.done, total, ongoing=ongoing, right=self._right)
 
     def parts(self) -> list[Decided]:
         """What it is the share of, to go on from."""

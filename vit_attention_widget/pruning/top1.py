@@ -19,12 +19,9 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import HeadsLike, check_mask
 from ..models.output_kind import picks
 from ..results.unfinished import warn_if_stopped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.manifest import manifest
-from ..support.progress import Progress, ProgressLike, reporting
+from ..runs.long_run import How, long_run
+from ..support.progress import Progress, ProgressLike
 from ..support.steps import last_known
-from ..support.stopped import keeping
 from ..tracing.checks.classes import classes_as_seen
 from ..tracing.masking import masked_heads
 from ..tracing.run import check_logits
@@ -102,18 +99,20 @@ def _steps(
 ) -> Iterator[Accuracy]:
     vit = with_names_of(images, describe(model))
     mask = check_mask(vit, head_mask)
-    total = count_images(images)
+    total, asked = count_images(images), labels
     if labels is not None and has_one_each(labels) and not in_memory(images):
         images, labels = with_labels(images, labels), None
-    asked = labels
-    kept = kept_in(
-        store,
+    with long_run(
+        "accuracy",
+        vit,
         Decided,
-        lambda parts: Accuracy.of(parts, total),
+        Accuracy.of,
         _parts_to_go_on_from(start),
-        lambda: manifest("accuracy", describe(model), labels=asked, head_mask=mask),
-    )
-    with reporting(progress) as report, keeping(kept.gained):
+        How(start, store, progress=progress),
+        total,
+        labels=asked,
+        head_mask=mask,
+    ) as run:
 
         def measure(
             _: VisionTransformer, report: Progress, batch: Batch, before: Decided | None
@@ -125,11 +124,9 @@ def _steps(
             check_logits(logits, vit, len(inputs))
             vit = classes_as_seen(vit, logits)
             yield Decided(_right(batch, target, logits, vit), len(inputs))
-            done = batch.first + len(inputs)
-            report(min(1.0, done / total) if total else 0.0, f"deciding on {done} images")
+            report(1.0, "deciding on images")
 
-        read = batches(images, labels, _AT_ONCE)
-        yield kept.after(in_batches(read, measure, kept, vit, report))
+        yield run.kept.after(run.over(batches(images, labels, _AT_ONCE), measure))
 
 
 def _parts_to_go_on_from(start: Accuracy | None) -> list[Decided]:

@@ -66,8 +66,12 @@ class Unfinished:
         """What is here, in words: ``"8 of 50 images"``."""
         return counted(self.done, self.total, self.unit) + self._and_skipped(", ")
 
+    def _images_skipped(self) -> Mapping[int, str]:
+        return self.skipped if self.unit == "image" else {}  # else they are methods, say
+
     def _and_skipped(self, before: str) -> str:
-        return f"{before}{len(self.skipped)} skipped" if self.skipped else ""
+        skipped = self._images_skipped()
+        return f"{before}{len(skipped)} skipped" if skipped else ""
 
     def _shortfall(self) -> str:
         """What a title says of a result that is not complete, after its size."""
@@ -85,26 +89,27 @@ class Unfinished:
         """The same, to which nothing will come: all there is."""
         if not self.ongoing:
             return self
-        ended: _Result = _changed(self, total=self.done + len(self.skipped), ongoing=False)
+        ended: _Result = _changed(
+            self, total=self.done + len(self._images_skipped()), ongoing=False
+        )
         return ended
 
-    def _without(self: _Result, skipped: Mapping[int, str]) -> _Result:
-        """The same, whose images are all of a set but these."""
-        left = self.total is None or self.done + len(skipped) < self.total
-        few: _Result = _changed(self, skipped=dict(skipped), ongoing=self.ongoing and left)
-        return few
+    def _so_far(
+        self: _Result, total: int | None, ongoing: bool, skipped: Mapping[int, str]
+    ) -> _Result:
+        """The same, as what there is of so many images, of which some are skipped."""
+        more: dict[str, object] = {"skipped": skipped} if skipped else {}
+        so_far: _Result = _changed(self, total=total, ongoing=ongoing, **more)
+        return so_far
 
     def _about_extent(self) -> JsonObject:
         """What a file says of it."""
+        skipped = self._images_skipped()
         return {
             "error": error_text(self.error),
             "total": self.total,
             "ongoing": self.ongoing,
-            **(
-                {"skipped": {str(n): why for n, why in self.skipped.items()}}
-                if self.skipped
-                else {}
-            ),
+            **({"skipped": {str(n): why for n, why in skipped.items()}} if skipped else {}),
         }
 
 
@@ -127,11 +132,12 @@ def skipped_from(about: JsonObject) -> dict[int, str]:
 
 def warn_if_skipped(result: Unfinished) -> None:
     """Warn if images are missing: how many, and the first with why."""
-    if result.skipped:
-        first, why = next(iter(result.skipped.items()))
+    skipped = result._images_skipped()
+    if skipped:
+        first, why = next(iter(skipped.items()))
         warn_caller(
-            f"{counted(len(result.skipped), None, 'image')} could not be computed and "
-            f"{'is' if len(result.skipped) == 1 else 'are'} skipped, such as image {first}: {why} "
+            f"{counted(len(skipped), None, 'image')} could not be computed and "
+            f"{'is' if len(skipped) == 1 else 'are'} skipped, such as image {first}: {why} "
             "All are in `.skipped`."
         )
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..support.progress import Counted, Progress
+from ..support.progress import Counted, Progress, over_images
 from .elsewhere import computed
 from .kept import Kept, Measure, Part, measured, unknown
 from .skipped import Failures, OnError, checked_on_error, is_of_an_image
@@ -43,7 +43,7 @@ def in_batches(
         Progress over all images; its labels will also say how many a second are computed.
     executor : Executor, optional
     total : int, optional
-        Number of images, for the progress of an executor.
+        Number of images, where that is known.
     on_error : {"raise", "skip", "retry"}, optional
         What becomes of an image that cannot be computed; see :data:`.OnError`.
 
@@ -66,10 +66,13 @@ def in_batches(
         todo = unknown(read, kept)
         yield from computed(executor, vit, measure, todo, kept, counted, total, skips)
     else:
-        here = partial(measure, vit, counted)
         for batch in unknown(read, kept):
-            yield from [None] if batch is None else _computed_here(here, batch, kept, skips)
-            counted.computed(0 if batch is None else len(batch))
+            if batch is None:
+                yield
+                continue
+            here = partial(measure, vit, over_images(counted, batch.first, len(batch), total))
+            yield from _computed_here(here, batch, kept, skips)
+            counted.computed(len(batch))
     failures.ended(kept.holds(0))
 
 

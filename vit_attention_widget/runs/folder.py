@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from .kept import Kept
 from .manifest import check_manifest, digest_of_images, say_skipped
 from .skipped import Skipped
 
-__all__ = ["StoredResult", "kept_in"]
+__all__ = ["StoredPart", "StoredResult", "kept_in"]
 
 _EVERY = 1.0
 """Parts that are not complete are written at most so often, in seconds."""
@@ -33,7 +34,8 @@ class StoredPart(Protocol):
     def __len__(self) -> int: ...
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether all is known of its images."""
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]: ...
 
@@ -51,7 +53,8 @@ def kept_in(
     join: Callable[[Sequence[_P]], _R],
     start: Sequence[_P],
     about: Callable[[], dict[str, Any]],
-    skipped: Mapping[int, str] | None = None,
+    skipped: Mapping[int, str] = MappingProxyType({}),
+    total: int | None = None,
 ) -> Kept[_P, _R]:
     """Parts in memory, or in a folder.
 
@@ -69,6 +72,8 @@ def kept_in(
         Makes the run's :func:`.manifest`.
     skipped : mapping, optional
         Images that none of the parts to go on from is of.
+    total : int, optional
+        Number of all images, where that is known.
 
     Raises
     ------
@@ -76,12 +81,12 @@ def kept_in(
         If the folder is of another run, or there is something to start from beside it.
     """
     if store is None:
-        return Kept(join, start, skipped or {})
+        return Kept(join, start, skipped, total)
     if start:
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)
     check_manifest(folder, {**about(), "images of a chunk": _CHUNK})
-    return _InFolder(folder, of, join)
+    return _InFolder(folder, of, join, total)
 
 
 class _InFolder(Kept[_P, _R]):
@@ -91,8 +96,10 @@ class _InFolder(Kept[_P, _R]):
     In memory are the parts of one chunk, and of the one that was read last.
     """
 
-    def __init__(self, folder: Path, of: type[_P], join: Callable[[Sequence[_P]], _R]) -> None:
-        super().__init__(join)
+    def __init__(
+        self, folder: Path, of: type[_P], join: Callable[[Sequence[_P]], _R], total: int | None
+    ) -> None:
+        super().__init__(join, total=total)
         self._of, self._parts_in, self._chunks_in = of, folder / "parts", folder / "chunks"
         self.folder = folder
         try:

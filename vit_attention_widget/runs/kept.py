@@ -43,8 +43,8 @@ class Measure(Protocol[_P]):
         """Yield parts of a batch in order.
 
         An incomplete one any number of times, then the complete one. ``before`` is an incomplete
-        part that is known of all its images, or None; ``report`` is over all images. One that
-        is not the same for every batch has a method ``alone(batch)``, which gives what is sent
+        part that is known of all its images, or None; ``report`` is over the batch. One that is
+        not the same for every batch has a method ``alone(batch)``, which gives what is sent
         elsewhere.
         """
 
@@ -60,6 +60,8 @@ class Kept(Generic[_P, _R]):
         Those of the first images, to go on from.
     skipped : mapping of int to str, optional
         Why an image of these is in none of the parts, by its number.
+    total : int, optional
+        Number of all images, where that is known.
     """
 
     folder: Path | None = None
@@ -73,7 +75,9 @@ class Kept(Generic[_P, _R]):
         join: Callable[[Sequence[_P]], _R],
         parts: Sequence[_P] = (),
         skipped: Mapping[int, str] = MappingProxyType({}),
+        total: int | None = None,
     ) -> None:
+        self._total = total
         self._join, self._parts = join, dict[int, _P | Skipped]()
         self._between = dict(skipped)  # of images inside a part, or before one
         first = 0
@@ -156,10 +160,12 @@ class Kept(Generic[_P, _R]):
             else:
                 parts.append(part)
             first = self._end(first, part)
-        result = self._join(parts) if parts else None
-        if result is not None and skipped:
-            result = result._without(dict(sorted(skipped.items())))  # type: ignore[attr-defined]
-        return result
+        if not parts:
+            return None
+        result, skipped = self._join(parts), dict(sorted(skipped.items()))
+        more = not parts[-1].complete or self._total is None or first < self._total
+        extends = getattr(result, "_so_far", None)
+        return result if extends is None else extends(self._total, more, skipped)
 
     def _first_parts(self) -> Iterator[_P | Skipped]:
         first = 0

@@ -12,21 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.items import ImagesLike, count_images
-from ..data.reader import Batch, batches
+from ..data.items import ImagesLike
+from ..data.reader import Batch
 from ..errors import ImageError, ParameterError
-from ..models import VisionTransformer, describe
+from ..models import VisionTransformer
 from ..results.unfinished import warn_if_stopped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.kept import measured
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords
-from ..support.progress import Progress, ProgressLike, reporting
+from ..support.progress import Progress, ProgressLike
 from ..support.steps import last_of
-from ..support.stopped import keeping
-from ..tracing.model_or_trace import check_nothing_beside_trace, masks_of
+from ..tracing.model_or_trace import Source
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .offset_sums import OffsetSums
@@ -55,47 +51,36 @@ def attention_strength_steps(
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
-    total = model_or_trace.batch_size if isinstance(model_or_trace, Trace) else None
-    if total is None:
-        total = count_images(images)
-    vit = describe(model_or_trace.model if isinstance(model_or_trace, Trace) else model_or_trace)
-    kept = kept_in(
-        store,
+    source = Source.of(model_or_trace, images, executor=executor)
+    with long_run(
+        "attention_strength",
+        source.vit,
         AttentionStrength,
-        lambda parts: _joined(parts, total),
+        _joined,
         _checked(start),
-        lambda: manifest(
-            "attention_strength", vit, renormalize=renormalize, head_mask=masks_of(model_or_trace)
-        ),
-        None if start is None else start.skipped,
-    )
-    with reporting(progress) as report, keeping(kept.gained):
-        if isinstance(model_or_trace, Trace):
-            check_nothing_beside_trace(images=images, executor=executor)
-            one = partial(_once, model_or_trace, renormalize)
-            run = measured(one, 0, model_or_trace.inputs, kept)
+        How(start, store, executor, on_error, progress),
+        source.total,
+        renormalize=renormalize,
+        head_mask=source.head_mask,
+    ) as run:
+        if source.trace is not None:
+            one = partial(_once, source.trace, renormalize)
+            steps = run.once(one, source.trace.inputs)
         else:
-            if images is None:
-                raise ImageError("There are no images: give a model and images, or a trace alone.")
-
-            measure = partial(_of_batch, renormalize, total)
-            read = batches(images, None, _AT_ONCE)
-            run = in_batches(read, measure, kept, vit, report, executor, total, on_error)
-        yield kept.after(run)
+            steps = run.over(source.batches(_AT_ONCE), partial(_of_batch, renormalize))
+        yield run.kept.after(steps)
 
 
 def _of_batch(
     renormalize: bool,
-    total: int | None,
     vit: VisionTransformer,
     report: Progress,
     batch: Batch,
     before: AttentionStrength | None,
 ) -> Iterator[AttentionStrength]:
-    for trace, part in traced_batch(vit, replace(batch, target=None), gradients=False):
+    for trace, _ in traced_batch(vit, replace(batch, target=None), gradients=False):
         yield _of_trace(trace, renormalize)
-        done = part.first + len(part)
-        report(min(1.0, done / total) if total else 0.0, f"measured {done} images")
+    report(1.0, "measuring attention")
 
 
 def _once(
@@ -112,7 +97,7 @@ def _checked(start: AttentionStrength | None) -> list[AttentionStrength]:
     return [replace(start, error=None, ongoing=False, skipped={})]
 
 
-def _joined(parts: Sequence[AttentionStrength], total: int | None) -> AttentionStrength:
+def _joined(parts: Sequence[AttentionStrength]) -> AttentionStrength:
     names = [each.name for each in fields(AttentionStrength) if each.name not in _NOT_BY_IMAGE]
     columns = {name: [getattr(part, name) for part in parts] for name in names}
     if len({(part.profile.shape[1:], part.class_to_class is None) for part in parts}) > 1:
@@ -124,9 +109,7 @@ def _joined(parts: Sequence[AttentionStrength], total: int | None) -> AttentionS
     joined: dict[str, Any] = {
         name: None if values[0] is None else torch.cat(values) for name, values in columns.items()
     }
-    count = sum(map(len, parts))
-    ongoing = total is None or count < total
-    return AttentionStrength(**joined, pairs=parts[0].pairs, total=total, ongoing=ongoing)
+    return AttentionStrength(**joined, pairs=parts[0].pairs)
 
 
 _NOT_BY_IMAGE = ("pairs", "error", "total", "ongoing", "skipped")

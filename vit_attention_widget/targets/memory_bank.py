@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,15 +19,11 @@ from ..models.class_names import ClassNamesLike, class_names_of, read_class_name
 from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.files import reading
 from ..results.unfinished import Unfinished, warn_if_stopped
-from ..runs.batches import in_batches
-from ..runs.folder import kept_in
-from ..runs.kept import Kept
-from ..runs.manifest import manifest
+from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
-from ..support.progress import Progress, ProgressLike, reporting
+from ..support.progress import Progress, ProgressLike
 from ..support.steps import last_known
-from ..support.stopped import keeping
 from . import bank_file
 from .of_features import check_features, whole
 from .remembered import Remembered, remembered
@@ -123,8 +118,8 @@ class MemoryBank(Unfinished):
         self.error = error
         return self
 
-    def _without(self, skipped: Mapping[int, str]) -> MemoryBank:
-        self.skipped = dict(skipped)
+    def _so_far(self, total: int | None, ongoing: bool, skipped: Mapping[int, str]) -> MemoryBank:
+        self.total, self.skipped = total, skipped
         return self
 
     def __len__(self) -> int:
@@ -232,21 +227,25 @@ class MemoryBank(Unfinished):
             index, names = number_classes(all_labels, said)
             features = torch.cat([part.features for part in parts])
             new = cls(features, index, names, fingerprint(vit), k=k, temperature=temperature)
-            new.total, new._by_name = total, isinstance(all_labels[0], str)
+            new._by_name = isinstance(all_labels[0], str)
             return new
 
         before = [] if start is None else [Remembered(start.features, start._labels())]
-        kept = kept_in(
-            store,
-            Remembered,
-            bank,
-            before,
-            lambda: manifest("MemoryBank.fit", vit, labels=labels),
-            None if start is None else start.skipped,
-        )
-        fitted = last_known(
-            _steps(vit, pairs, batch_size, total, kept, progress, executor, on_error)
-        )
+
+        def steps() -> Iterator[MemoryBank]:
+            with long_run(
+                "MemoryBank.fit",
+                vit,
+                Remembered,
+                bank,
+                before,
+                How(start, store, executor, on_error, progress),
+                total,
+                labels=labels,
+            ) as run:
+                yield run.kept.after(run.over(batches(pairs, None, batch_size), _of_batch))
+
+        fitted = last_known(steps())
         warn_if_stopped(fitted, "The memory bank")
         return fitted
 
@@ -396,29 +395,8 @@ class MemoryBank(Unfinished):
         return index
 
 
-def _steps(
-    vit: VisionTransformer,
-    pairs: ImagesLike,
-    batch_size: int,
-    total: int | None,
-    kept: Kept[Remembered, MemoryBank],
-    progress: ProgressLike,
-    executor: Executor | None,
-    on_error: OnError | None,
-) -> Iterator[MemoryBank]:
-    """The bank in one step; what ends it early has what there was by then."""
-    read, measure = batches(pairs, None, batch_size), partial(_of_batch, total)
-    with reporting(progress) as report, keeping(kept.gained):
-        yield kept.after(in_batches(read, measure, kept, vit, report, executor, total, on_error))
-
-
 def _of_batch(
-    total: int | None,
-    vit: VisionTransformer,
-    report: Progress,
-    batch: Batch,
-    before: Remembered | None,
+    vit: VisionTransformer, report: Progress, batch: Batch, before: Remembered | None
 ) -> Iterator[Remembered]:
     yield remembered(vit, batch)
-    done = batch.first + len(batch)
-    report(done / total if total else 0.0, "remembering images")
+    report(1.0, "remembering images")

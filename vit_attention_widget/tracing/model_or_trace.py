@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from torch import nn
 
+from ..data.items import ImagesLike, count_images
+from ..data.labels import with_names_of
+from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
-from ..models import VisionTransformer
-from ..models.head_index import Heads, HeadsLike
+from ..models import VisionTransformer, describe
+from ..models.head_index import Heads, HeadsLike, check_mask
 from ..models.images import ImageLike
 from ..support.progress import ProgressLike
 from ..targets.user_target import TargetLike
 from .run import trace
 from .trace import Trace
 
-__all__ = ["as_trace", "check_nothing_beside_trace", "masks_of"]
+__all__ = ["Source", "as_trace", "check_nothing_beside_trace", "masks_of"]
 
 
 def as_trace(
@@ -61,6 +66,64 @@ def check_nothing_beside_trace(**arguments: object) -> None:
             f"{', '.join(extra)} was given beside a trace, which has its own: give the model "
             "instead of the trace, or options by name (metric=..., layer=...)."
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a long function measures: the images of a trace, or images and the model to run.
+
+    Attributes
+    ----------
+    vit : VisionTransformer
+    trace : Trace or None
+    images : ImagesLike or None
+    target : TargetLike
+        As it was given; of a trace the name of its own.
+    head_mask : dict
+        Heads that are masked.
+    total : int or None
+        Number of images, where that is known.
+    """
+
+    vit: VisionTransformer
+    trace: Trace | None
+    images: ImagesLike | None
+    target: TargetLike
+    head_mask: Heads
+    total: int | None
+
+    @classmethod
+    def of(
+        cls,
+        model_or_trace: nn.Module | VisionTransformer | Trace,
+        images: ImagesLike | None = None,
+        target: TargetLike = None,
+        head_mask: HeadsLike | None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Source:
+        """From the arguments of a function.
+
+        Raises
+        ------
+        ParameterError
+            If something is given beside a trace that it has already.
+        """
+        if isinstance(model_or_trace, Trace):
+            trace = model_or_trace
+            check_nothing_beside_trace(
+                images=images, target=target, head_mask=head_mask, executor=executor
+            )
+            aim, count = trace.target.name, trace.batch_size
+            return cls(trace.model, trace, None, aim, trace.head_mask, count)
+        vit = describe(model_or_trace)
+        vit = vit if images is None else with_names_of(images, vit)
+        mask = check_mask(vit, head_mask)
+        return cls(vit, None, images, target, mask, count_images(images))
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """The images with their targets, at most so many at a time."""
+        return batches(self.images, self.target, size)
 
 
 def masks_of(model_or_traces: object) -> list[Heads]:

@@ -16,7 +16,7 @@ from ...results.heat_map import heat_map
 from ...results.html import block, notes
 from ...results.named_values import NamedValues, Variable
 from ...results.storage import JsonObject
-from ...results.unfinished import Unfinished, counted, extent_from
+from ...results.unfinished import Unfinished, counted, extent_from, skipped_from
 from ...statistics.intervals import normal_interval
 from ..metrics import Metric
 
@@ -89,6 +89,8 @@ class HeadInteractions(Unfinished, NamedValues):
         Number of images that were to be measured, where that is known.
     ongoing : bool
         Whether more may come.
+    skipped : mapping of int to str
+        Why an image of the set is not among these, by its number in the set: see ``on_error``.
     """
 
     kind = "head interactions"
@@ -102,6 +104,7 @@ class HeadInteractions(Unfinished, NamedValues):
     error: Exception | None = None
     total: int | None = None
     ongoing: bool = False
+    skipped: Mapping[int, str] = field(default_factory=dict)
 
     def _title(self) -> str:
         images, gone = counted(len(self), None, "image"), counted(len(self.gone), None, "head")
@@ -132,7 +135,7 @@ class HeadInteractions(Unfinished, NamedValues):
             for part in self.parts
             if part.gone_left
         ]
-        images = counted(self.done, self.total, "image")
+        images = super().how_far
         if not heads:
             return images
         return heads[0] if not self.done else f"{images}, and {heads[0]} of the next"
@@ -239,7 +242,8 @@ class HeadInteractions(Unfinished, NamedValues):
         first = InteractionPart(values[:count], importance[:count])
         last = InteractionPart(values[count:], importance[count:], left)
         parts = (first, last) if count else (last,)
-        return cls(parts, gone, about["metric"], about["target"], *extent_from(about))
+        extent = *extent_from(about), skipped_from(about)
+        return cls(parts, gone, about["metric"], about["target"], *extent)
 
     def _repr_html_(self) -> str:
         picture = heat_map(

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
 from torch import nn
 
-from ...data.items import ImagesLike, count_images
-from ...data.labels import with_names_of
-from ...data.reader import Batch, batches
+from ...data.items import ImagesLike
+from ...data.reader import Batch
 from ...errors import ParameterError
-from ...models import VisionTransformer, describe
-from ...models.head_index import Heads, HeadsLike, check_mask, check_pairs, head_pairs
+from ...models import VisionTransformer
+from ...models.head_index import Heads, HeadsLike, check_pairs, head_pairs
 from ...results.unfinished import warn_if_stopped
-from ...runs.batches import in_batches
-from ...runs.folder import kept_in
-from ...runs.kept import Kept, measured
-from ...runs.manifest import manifest
-from ...support.progress import Progress, ProgressLike, over_images, reporting
+from ...runs.long_run import How, long_run
+from ...runs.skipped import OnError
+from ...support.progress import Progress, ProgressLike
 from ...support.steps import last_of
-from ...support.stopped import keeping
 from ...targets.user_target import TargetLike
-from ...tracing.model_or_trace import check_nothing_beside_trace
+from ...tracing.model_or_trace import Source
 from ...tracing.trace import Trace
 from ...tracing.traced_batch import traced_batch
 from ..metrics import METRICS, Metric
+from ..of_images import check_max_batch, common_target, images_at_once
 from .of_trace import interactions_of_trace
 from .result import HeadInteractions
 
 __all__ = ["head_interactions", "head_interactions_steps"]
 
 Head = tuple[int, int]
-
-_IMAGES_AND_HEADS = 64
-"""As many images are traced together as make so many variants of a layer."""
 
 
 def head_interactions_steps(
@@ -49,59 +44,38 @@ def head_interactions_steps(
     max_batch: int | None = None,
     start: HeadInteractions | None = None,
     store: str | Path | None = None,
+    executor: Executor | None = None,
+    on_error: OnError | None = None,
     progress: ProgressLike = None,
 ) -> Iterator[HeadInteractions]:
     """:func:`head_interactions`, step by step: yields what is known after each head."""
     if metric not in METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}: at least 1 image must run at once.")
-    if isinstance(model_or_trace, Trace):
-        check_nothing_beside_trace(images=images, target=target, head_mask=head_mask)
-        vit, mask = model_or_trace.model, model_or_trace.head_mask
-        total: int | None = model_or_trace.batch_size
-        aim: TargetLike = model_or_trace.target.name
-    else:
-        vit = describe(model_or_trace)
-        vit = vit if images is None else with_names_of(images, vit)
-        mask, total, aim = check_mask(vit, head_mask), count_images(images), target
-    gone = _gone(vit, heads, mask)
-    kept = kept_in(
-        store,
+    check_max_batch(max_batch)
+    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
+    gone = _gone(source.vit, heads, source.head_mask)
+    with long_run(
+        "head_interactions",
+        source.vit,
         HeadInteractions,
-        lambda parts: _joined(parts, total),
+        _joined,
         _parts_to_go_on_from(start, gone, metric),
-        lambda: manifest(
-            "head_interactions", vit, metric=metric, heads=gone, target=aim, head_mask=mask,
-            total=total,
-        ),
-    )  # fmt: skip
-    with reporting(progress) as report, keeping(kept.gained):
-        if isinstance(model_or_trace, Trace):
+        How(start, store, executor, on_error, progress),
+        source.total,
+        metric=metric,
+        heads=gone,
+        target=source.target,
+        head_mask=source.head_mask,
+    ) as run:
+        if source.trace is not None:
             measure = partial(
-                interactions_of_trace, model_or_trace, gone, metric, max_batch, report
+                interactions_of_trace, source.trace, gone, metric, max_batch, run.report
             )
-            run = measured(measure, 0, model_or_trace.inputs, kept)
+            steps = run.once(measure, source.trace.inputs)
         else:
-            run = _of_images(vit, images, target, gone, metric, mask, max_batch, report, kept)
-        yield from kept.each(run)
-
-
-def _of_images(
-    vit: VisionTransformer,
-    images: ImagesLike | None,
-    target: TargetLike,
-    gone: Sequence[Head],
-    metric: Metric,
-    mask: Heads,
-    max_batch: int | None,
-    progress: Progress,
-    kept: Kept[HeadInteractions, HeadInteractions],
-) -> Iterator[None]:
-    """A few images at a time."""
-    at_once = max(1, (max_batch or _IMAGES_AND_HEADS) // max(1, *vit.num_heads))
-    measure = partial(_of_batch, gone, metric, mask, max_batch, count_images(images))
-    yield from in_batches(batches(images, target, at_once), measure, kept, vit, progress)
+            of_batch = partial(_of_batch, gone, metric, source.head_mask, max_batch)
+            steps = run.over(source.batches(images_at_once(source.vit, max_batch)), of_batch)
+        yield from run.kept.each(steps)
 
 
 def _of_batch(
@@ -109,15 +83,12 @@ def _of_batch(
     metric: Metric,
     mask: Heads,
     max_batch: int | None,
-    total: int | None,
     vit: VisionTransformer,
-    progress: Progress,
+    report: Progress,
     batch: Batch,
     before: HeadInteractions | None,
 ) -> Iterator[HeadInteractions]:
-    report = over_images(progress, batch.first, len(batch), total)
-    gradients = metric == "taylor"
-    for trace, part in traced_batch(vit, batch, head_mask=mask, gradients=gradients):
+    for trace, part in traced_batch(vit, batch, head_mask=mask, gradients=metric == "taylor"):
         whole = before if len(part) == len(batch) else None
         yield from interactions_of_trace(trace, gone, metric, max_batch, report, whole)
 
@@ -137,14 +108,10 @@ def _gone(vit: VisionTransformer, heads: HeadsLike | None, mask: Heads) -> list[
     return chosen
 
 
-def _joined(parts: Sequence[HeadInteractions], total: int | None) -> HeadInteractions:
+def _joined(parts: Sequence[HeadInteractions]) -> HeadInteractions:
     several = tuple(part for each in parts for part in each.parts)
-    count = sum(map(len, several))
-    names = dict.fromkeys(each.target for each in parts)
-    target = next(iter(names)) if len(names) == 1 else "each image's own class"
-    ongoing = total is None or count < total or not parts[-1].complete
     first = parts[0]
-    return HeadInteractions(several, first.gone, first.metric, target, total=total, ongoing=ongoing)
+    return HeadInteractions(several, first.gone, first.metric, common_target(parts))
 
 
 def _parts_to_go_on_from(
@@ -202,6 +169,11 @@ def head_interactions(interactions: HeadInteractions) -> HeadInteractions:
     store : str or Path, optional
         A folder, in which what is computed is written as it is computed; the same call goes on
         from it.
+    executor : Executor, optional
+        What computes the batches; as for :func:`~vit_attention_widget.head_importance`.
+    on_error : {"raise", "skip", "retry"}, optional
+        What becomes of an image that cannot be computed; as for
+        :func:`~vit_attention_widget.head_importance`.
     progress : callable or bool, optional
         Called with (fraction, label[, seconds left]); True shows a progress bar.
 
