@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
+from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import ParameterError
@@ -16,10 +18,10 @@ from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
 from .for_readers import ForReaders
 from .kept import Kept
-from .manifest import check_manifest, digest_of_images, say_skipped
+from .manifest import check_manifest, digest_of_images, file_of, say_skipped
 from .skipped import Skipped
 
-__all__ = ["StoredPart", "StoredResult", "kept_in"]
+__all__ = ["StoredPart", "StoredResult", "files_of_chunk", "kept_in"]
 
 _EVERY = 1.0
 """Parts that are not complete are written at most so often, in seconds."""
@@ -85,7 +87,8 @@ def kept_in(
     if start:
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)
-    check_manifest(folder, {**about(), "images of a chunk": _CHUNK})
+    extent = {} if total is None else {"total": total}
+    check_manifest(folder, {**about(), **extent, "images of a chunk": _CHUNK})
     return _InFolder(folder, of, join, total)
 
 
@@ -108,6 +111,7 @@ class _InFolder(Kept[_P, _R]):
         except OSError as error:
             raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
         self._for_readers = ForReaders(folder, _CHUNK)
+        self._files: dict[int, str] = {}  # that images of a chunk to come were read from
         self._written = time.monotonic()
         self._looked_at: tuple[int, list[_P | Skipped], list[str]] = -1, [], []  # a chunk
 
@@ -154,6 +158,7 @@ class _InFolder(Kept[_P, _R]):
         if isinstance(read[0], Skipped):
             return read[0]
         self._check_same(first, read[1], images)
+        self._take_files(first, images[: len(read[0])])
         super().put(first, read[0], images)
         return read[0]
 
@@ -164,6 +169,7 @@ class _InFolder(Kept[_P, _R]):
         if not part.complete and now - self._written < _EVERY:
             return
         self._written = now
+        self._take_files(first, images[: len(part)])
         digests = [digest_of_images(images[i : i + 1]) for i in range(len(part))]
         self._write(self._part_file(first), [part], digests)
         in_chunk = first % _CHUNK < len(self._chunk_with(first)[1])  # it was skipped before
@@ -230,7 +236,10 @@ class _InFolder(Kept[_P, _R]):
         # Another run may have gathered them meanwhile: it wrote its file before it removed them.
         beside = self._read_chunk(number)
         if changed or len(digests) > max(count, 0 if beside is None else len(beside[1])):
-            self._write(self._chunk_file(number), parts, digests)
+            known = files_of_chunk(self.folder, number) or [""] * len(digests)
+            known += [""] * (len(digests) - len(known))
+            files = [self._files.pop(first + n, file) for n, file in enumerate(known)]
+            self._write(self._chunk_file(number), parts, digests, files)
             self._looked_at = -1, [], []
         for at in gathered:
             self._part_file(at).unlink(missing_ok=True)
@@ -288,7 +297,13 @@ class _InFolder(Kept[_P, _R]):
             return None
         return parts, digests
 
-    def _write(self, file: Path, parts: Sequence[_P | Skipped], digests: Sequence[str]) -> None:
+    def _write(
+        self,
+        file: Path,
+        parts: Sequence[_P | Skipped],
+        digests: Sequence[str],
+        files: Sequence[str] = (),
+    ) -> None:
         tensors: dict[str, Tensor] = {}
         about = []
         for number, part in enumerate(parts):
@@ -298,7 +313,12 @@ class _InFolder(Kept[_P, _R]):
             of_part, said = part._to_parts()
             tensors |= {f"{number} {name}": values for name, values in of_part.items()}
             about.append(said)
-        write_tensors(file, _kind(self._of), tensors, {"parts": about, "digests": list(digests)})
+        of_images = {"digests": list(digests), "files": list(files)}
+        write_tensors(file, _kind(self._of), tensors, {"parts": about, **of_images})
+
+    def _take_files(self, first: int, images: Sequence[object] | Tensor) -> None:
+        files = ((first + number, file_of(image)) for number, image in enumerate(images))
+        self._files.update({number: file for number, file in files if file})
 
     def _check_same(
         self, first: int, before: Sequence[str], images: Sequence[object] | Tensor
@@ -341,6 +361,20 @@ class StoredResult:
         if now or result.complete or time_now - self._written >= _EVERY:
             self._written = time_now
             result.save(self._file)
+
+
+def files_of_chunk(folder: Path, number: int) -> list[str]:
+    """Of the images of a chunk the files that they were read from, "" where one has none.
+
+    Empty where that is not known. Their numbers are not read.
+    """
+    try:
+        with safe_open(folder / "chunks" / f"{number:06d}.safetensors", "np") as file:
+            header = file.metadata() or {}
+        about = next(json.loads(text) for name, text in header.items() if "parts" in name)
+        return [str(name) for name in about["files"]]
+    except Exception:  # a damaged file makes a parser raise anything
+        return []
 
 
 def _kind(of: type[Any]) -> str:

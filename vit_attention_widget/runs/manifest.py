@@ -23,7 +23,7 @@ from ..results.files import replaced
 from ..support.warn import warn_caller
 from .told import Teller, digest
 
-__all__ = ["check_manifest", "digest_of_images", "manifest", "say_skipped"]
+__all__ = ["check_manifest", "digest_of_images", "file_of", "manifest", "say_skipped"]
 
 _FILE = "manifest.json"
 _SKIPPED = "skipped"
@@ -133,6 +133,14 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
             together.update(some)
         together.update(b";")
     return together.hexdigest()
+
+
+def file_of(image: object) -> str:
+    """The file that an image was read from, "" where it is not known to have one."""
+    path = getattr(image, "filename", image)
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        return ""
+    return os.path.abspath(os.path.expanduser(os.fsdecode(path)))
 
 
 def _content(image: object) -> Iterator[bytes | bytearray | memoryview]:
