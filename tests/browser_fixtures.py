@@ -8,13 +8,19 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import load
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import vit_attention_widget as vaw
+from tests.stored_images import Filling
 from vit_attention_widget.protocol.tensors import encode
+from vit_attention_widget.session.stored_payloads import Box
 from vit_attention_widget.session.traits import RESULTS, SELECTIONS
 
 OUTPUT = Path(__file__).parents[1] / "js" / "test" / "fixtures" / "session.ts"
@@ -80,6 +86,30 @@ def sent() -> tuple[dict[str, Any], dict[str, Any]]:
         "pattern_at": patterns.point("class", 0),
     }
     session.close()
+    of_store, stored_replies = _of_a_store()
+    return traits | of_store, replies | stored_replies
+
+
+def _of_a_store() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a session says of a folder of 300 images."""
+    vit = vaw.describe(vaw.demo.load_model())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "store"
+        Filling(folder, vit, 300).fill(300)
+        session = vaw.Session(vit, vaw.demo.scene(seed=1).image, image_set=folder)
+        session.look_at_store()
+        session.wait()
+        session.studies.stored_images.show("taylor", 3)
+        session.wait()
+        traits = {name: getattr(session, name) for name in RESULTS if name.startswith("_stored")}
+        traits["_stored"] = {**traits["_stored"], "folder": "store", "last": 0}
+        stored = session.studies.stored_images
+        replies = {
+            "stored_image": stored.image(7),
+            "stored_points": stored.points(Box(-1, 1, -1, 1)),
+            "stored_pictures": stored.pictures([7]),
+        }
+        session.close()
     return traits, replies
 
 

@@ -18,9 +18,22 @@ from typing import (
 
 from safetensors.numpy import load
 
-from vit_attention_widget.protocol.schema.binary import Encoded, Float, Float32, Uint8
+from vit_attention_widget.protocol.schema.binary import (
+    Encoded,
+    Float,
+    Float32,
+    Uint8,
+    Uint16,
+    Uint32,
+)
 
-DTYPES = {Uint8: ("uint8",), Float32: ("float32",), Float: ("float32", "float16")}
+DTYPES = {
+    Uint8: ("uint8",),
+    Uint16: ("uint16",),
+    Uint32: ("uint32",),
+    Float32: ("float32",),
+    Float: ("float32", "float16"),
+}
 
 
 def problems(value: Any, of: Any, where: str = "") -> list[str]:

@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--panels", default="", help="of the Explorer, e.g. picture,heads,strength")
     parser.add_argument("--patterns", help="a saved map of attention patterns")
     parser.add_argument("--set", help="how many scenes, or a manifest of labelled photographs")
+    parser.add_argument("--store", help="a folder that head_importance(..., store=) has filled")
     parser.add_argument("--lay-out", help="the images of the set by a metric, e.g. taylor")
     parser.add_argument("--compare", help="methods, classes, layers or images")
     parser.add_argument("--score", action="store_true", help="score the map, and compared ones")
@@ -103,7 +104,7 @@ def main() -> None:
     session = vaw.Session(
         *load(options),
         pruned_heads=pruned,
-        image_set=images(options.set),
+        image_set=options.store or images(options.set),
         selected_image=options.open,
     )
     session.wait()
@@ -117,6 +118,9 @@ def main() -> None:
         session.wait()
     session.measure_importance_before()
     session.wait()
+    if options.store:
+        session.look_at_store()
+        session.wait()
     if options.set:
         session.show_images()
         if options.lay_out:

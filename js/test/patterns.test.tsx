@@ -10,8 +10,9 @@ import {
   type PatternMap,
   pointsOf,
 } from "../src/state/patterns";
+import { projection, WHOLE } from "../src/ui/use_zoom";
 import { PatternMapView } from "../src/views/patterns/pattern_map";
-import { density, projection, WHOLE } from "../src/views/patterns/pattern_paint";
+import { density } from "../src/views/patterns/pattern_paint";
 import { layersOf } from "../src/views/patterns/pattern_side";
 import { encode, type FakeModel, settle } from "./fake";
 import { find, root, showView } from "./show";

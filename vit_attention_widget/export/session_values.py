@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypedDict
 
 from ..errors import VitAttentionError
@@ -83,6 +84,7 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
         "status": _IDLE,
         "_saved_model": {},  # where a file lies is nobody else's business
         "_history": {"pruned": session.pruned_heads, "undo": [], "redo": []},
+        "_stored": _of_store(session),
         "_brought": {"names": [], "shown": -1},
         "_brought_thumbnails": b"",
     }
@@ -95,6 +97,15 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
     values |= explained[_key(session.target)]["values"]
     answers = {"comparisons": comparisons, **dict(_answers(session, attention))}
     return SessionValues(values, explained, answers)
+
+
+def _of_store(session: Session) -> dict[str, object]:
+    """What was read of a folder; where it lies is nobody else's business, nor are its pictures."""
+    stored = session._stored
+    if "folder" not in stored:
+        return {}
+    name = Path(stored["folder"]).name
+    return {**stored, "folder": name, "has_files": False, "rate": 0.0, "problem": ""}
 
 
 def _key(target: int | None) -> str:

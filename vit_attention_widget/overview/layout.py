@@ -13,12 +13,12 @@ from torch import Tensor
 from ..patterns.layout import lay_out
 from .result import Layout
 
-__all__ = ["arrange", "in_order", "vectors"]
+__all__ = ["NOISE", "arrange", "in_order", "vectors"]
 
 _FEW = 12
 """Fewer vectors are shown by their principal components: t-SNE needs neighbors."""
 
-_NOISE = 1e-5
+NOISE = 1e-5
 """A head that varies less, as a share of the largest value, varies by rounding only."""
 
 Floats = NDArray[np.float32]
@@ -32,7 +32,7 @@ def vectors(values: Tensor) -> Floats:
     """
     flat = values.detach().flatten(1).cpu().numpy().astype(np.float64)
     flat = np.nan_to_num(flat[:, ~np.isnan(flat).all(0)])  # NaN where a layer has fewer heads
-    flat = flat[:, flat.std(0) > _NOISE * np.abs(flat).max(initial=0)]
+    flat = flat[:, flat.std(0) > NOISE * np.abs(flat).max(initial=0)]
     flat = np.sign(flat) * np.sqrt(np.abs(flat))
     flat = flat - flat.mean(0)
     spread = flat.std(0)

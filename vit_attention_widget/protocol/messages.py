@@ -38,6 +38,15 @@ class Request:
             )
         return value
 
+    def number(self, name: str) -> float:
+        """A finite number among the parameters."""
+        value = self.params.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > 1e300:
+            raise ProtocolError(
+                f"{self.method} got {name} = {shown(value)}; a number was expected."
+            )
+        return float(value)
+
     def text(self, name: str) -> str:
         """A text among the parameters, cut where it is long."""
         value = self.params.get(name)

@@ -43,7 +43,8 @@ _NAMES = {
     "Html": "DataView",
     "Jpeg": "DataView",
 }
-_ARRAYS = {"Uint8": ("uint8", "Uint8Array"), "Float32": ("float32", "Float32Array"),
+_ARRAYS = {"Uint8": ("uint8", "Uint8Array"), "Uint16": ("uint16", "Uint16Array"),
+           "Uint32": ("uint32", "Uint32Array"), "Float32": ("float32", "Float32Array"),
            "Float": ("float32 or float16", "Float32Array")}  # fmt: skip
 _WIDTH = 100
 

@@ -236,7 +236,7 @@ class _InFolder(Kept[_P, _R]):
         # Another run may have gathered them meanwhile: it wrote its file before it removed them.
         beside = self._read_chunk(number)
         if changed or len(digests) > max(count, 0 if beside is None else len(beside[1])):
-            known = files_of_chunk(self.folder, number) or [""] * len(digests)
+            known = files_of_chunk(self._chunks_in.parent, number) or [""] * len(digests)
             known += [""] * (len(digests) - len(known))
             files = [self._files.pop(first + n, file) for n, file in enumerate(known)]
             self._write(self._chunk_file(number), parts, digests, files)

@@ -15,6 +15,7 @@ import torch
 from ..errors import ParameterError, ProtocolError, StaleTraceError, VitAttentionError
 from ..models import VisionTransformer
 from ..models.images import ImageLike
+from ..overview.stored.images import StoredImages
 from ..protocol.schema.results import Problem
 from ..support.progress import Progress
 from ..tracing.trace import Trace
@@ -59,6 +60,8 @@ class Context:
         Selections and results, which views observe.
     subject : Subject
     image_set : ImageSet, optional
+    stored : StoredImages, optional
+        Images that a long run measures, beside which there is no image set.
     other_models : mapping, optional
         Models to compare with, by name.
 
@@ -84,10 +87,11 @@ class Context:
         subject: Subject,
         image_set: ImageSet | None = None,
         other_models: Mapping[str, VisionTransformer] | None = None,
+        stored: StoredImages | None = None,
     ) -> None:
         self.traits = traits
         self.subject = subject
-        self.image_set = image_set
+        self.image_set, self.stored = image_set, stored
         self.other_models = dict(other_models or {})
         self.own_image, self.opened = subject.image, -1
         self.explained = Explained()
@@ -143,9 +147,28 @@ class Context:
 
     def images(self) -> ImageSet:
         """The image set; raises :class:`ParameterError` without one."""
+        if self.stored is not None:
+            raise ParameterError(
+                f"{self.stored.folder} holds numbers of images: to compute on images give the "
+                "session image_set=[...]."
+            )
         if self.image_set is None:
             raise ParameterError("There is no set of images: give the session image_set=[...].")
         return self.image_set
+
+    @property
+    def openable(self) -> ImageSet | StoredImages | None:
+        """Images that can be looked at by their number."""
+        return self.image_set if self.stored is None else self.stored
+
+    def as_input(self, index: int) -> ImageLike:
+        """What the model is given of an image that can be looked at; -1 is the one given."""
+        if index < 0:
+            return self.own_image
+        return self._openable().as_input(index)
+
+    def _openable(self) -> ImageSet | StoredImages:
+        return self.images() if self.stored is None else self.stored
 
     @property
     def labels(self) -> list[int] | None:
@@ -167,12 +190,12 @@ class Context:
         """What the image is called."""
         if self.opened < 0:
             return self.subject.image_name
-        return self.images().name(self.opened)
+        return self._openable().name(self.opened)
 
     @property
     def raw_image(self) -> ImageLike:
         """What is looked at before any model's own preparation, as each model has its own."""
-        return self.own_image if self.opened < 0 else self.images().raw(self.opened)
+        return self.own_image if self.opened < 0 else self._openable().raw(self.opened)
 
     # Selections without a user's choice ----------------------------------------------------------
 

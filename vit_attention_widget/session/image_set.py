@@ -74,6 +74,10 @@ class ImageSet:
         names = self.names
         return (names[index] if names else "") or f"image {index}"
 
+    def as_input(self, index: int) -> ImageLike:
+        """What the model is given of an image."""
+        return self.inputs[index]
+
     def raw(self, index: int) -> ImageLike:
         """An image as it was given, before any model's preparation; see ``raw_image``."""
         return raw_image(self.given, index, len(self))

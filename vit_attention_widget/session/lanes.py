@@ -249,19 +249,21 @@ class Lane:
 
 
 class Lanes:
-    """Three lanes, so that what is waited for never waits for what takes long.
+    """Four lanes, so that what is waited for never waits for what takes long.
 
     ``quick`` does what is waited for (traces, rows), ``long`` what takes time (maps, ablating
-    heads), ``longest`` what was asked for and may take minutes (curves, sets, scores).
+    heads), ``longest`` what was asked for and may take minutes (curves, sets, scores). ``reading``
+    reads what others compute (a store that fills), and runs no model.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self.quick = Lane("vaw-quick", on_change)
         self.long = Lane("vaw-long", on_change)
         self.longest = Lane("vaw-longest", on_change)
+        self.reading = Lane("vaw-reading", on_change)
 
     def __iter__(self) -> Iterator[Lane]:
-        return iter((self.quick, self.long, self.longest))
+        return iter((self.quick, self.long, self.longest, self.reading))
 
     def cancel(self, *, but: Sequence[str] = ()) -> None:
         """Cancel all work, except in some slots."""

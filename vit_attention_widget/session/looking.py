@@ -20,6 +20,7 @@ from .studies import Studies
 from .studies.comparison import COMPARE_IMAGES_SLOT
 from .studies.images import IMAGES_SLOT
 from .studies.patterns import PATTERNS_SLOT
+from .studies.stored_images import STORED_SLOT
 from .subject import Subject
 from .traces import Traces
 
@@ -27,7 +28,7 @@ __all__ = ["PROMPTS_SLOT", "SLOTS_OF_THE_SET", "Looking"]
 
 PROMPTS_SLOT = "prompts"
 
-SLOTS_OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT)
+SLOTS_OF_THE_SET = (IMAGES_SLOT, PATTERNS_SLOT, COMPARE_IMAGES_SLOT, STORED_SLOT)
 """Work on all images, which does not follow the one that is looked at."""
 
 _STAYS = (*SLOTS_OF_THE_SET, PROMPTS_SLOT)
@@ -61,7 +62,7 @@ class Looking:
         index = context.traits.selected_image
         if index >= 0:
             context.opened = index
-            context.turn_to(Subject.of(context.vit, context.images().inputs[index]))
+            context.turn_to(Subject.of(context.vit, context.as_input(index)))
             self._into_range()
         context.report()
         self._start()
@@ -84,11 +85,16 @@ class Looking:
         with context.lock:
             now, index = context.subject.image, context.opened if image is None else -1
         images = context.image_set
+        if model is not None and context.stored is not None:
+            model = describe(model)
+            context.stored.check(model)
         if model is not None and images is not None:
             model = with_names_of(images.given, describe(model))
             images = images.for_model(model)
+        if image is None and images is not None and index >= 0:
+            image = images.inputs[index]
         if image is None:
-            image = now if index < 0 or images is None else images.inputs[index]
+            image = now if index < 0 else context.as_input(index)
         vit = context.vit
         subject = Subject.of(vit if model is None else model, image)
         with context.lock:
@@ -116,7 +122,7 @@ class Looking:
                     return
             image = context.own_image
             if context.opened >= 0:
-                image = context.images().raw(context.opened)
+                image = context.raw_image
             subject = Subject.of(vit, image)
             self._studies.forget_set()
             self.turn_to(subject, context.opened, context.image_set)
@@ -128,9 +134,8 @@ class Looking:
             index = context.traits.selected_image
             if index == context.opened:
                 return
-            image = context.own_image if index < 0 else context.images().inputs[index]
             try:
-                subject = Subject.of(context.vit, image)
+                subject = Subject.of(context.vit, context.as_input(index))
             except VitAttentionError:
                 with context.quietly():
                     context.traits.selected_image = context.opened

@@ -10,7 +10,7 @@ from ..models.text_prompts import ZeroShot
 from ..support.progress import Progress
 from .context import Context
 from .looking import PROMPTS_SLOT, SLOTS_OF_THE_SET, Looking
-from .studies.images import ImageStudy
+from .studies import Studies
 from .subject import Subject
 
 __all__ = ["Prompts"]
@@ -24,14 +24,14 @@ class Prompts:
     context : Context
     looking : Looking
         Turns to the model as it is described with the prompts.
-    images : ImageStudy
-        What was said of the image set is about the classes of before.
+    studies : Studies
+        What they said of the image set is about the classes of before.
     """
 
-    def __init__(self, context: Context, looking: Looking, images: ImageStudy) -> None:
+    def __init__(self, context: Context, looking: Looking, studies: Studies) -> None:
         self._context = context
         self._looking = looking
-        self._images = images
+        self._studies = studies
 
     @property
     def texts(self) -> list[str]:
@@ -75,7 +75,8 @@ class Prompts:
             kept = texts.index(name) if name in texts else None
         subject = Subject.of(vit, context.subject.image)
         for slot in SLOTS_OF_THE_SET:  # it was about other classes
-            context.lanes.longest.cancel(slot)
+            for lane in (context.lanes.longest, context.lanes.reading):
+                lane.cancel(slot)
         context.explained.follows_prediction, context.explained.other = kept is None, None
         images = context.image_set
         if images is not None:
@@ -86,4 +87,5 @@ class Prompts:
                 traits.method = "daam"
             self._looking.turn_to(subject, context.opened, images)
             traits.target = kept
-        self._images.forget()
+        self._studies.images.forget()
+        self._studies.stored_images.check_model()

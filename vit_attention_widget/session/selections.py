@@ -85,12 +85,13 @@ class CheckedSelections(SessionTraits):
     @traitlets.validate("selected_image")
     def _check_image(self, proposal: Bunch) -> int:
         value = proposal["value"]
-        if self._context.image_set is None and value != -1:
+        images = self._context.openable
+        if images is None and value != -1:
             raise ParameterError(
                 f"There is no image {shown(value)} without a set of images: give the session "
                 "image_set=[...], or look at an image by session.image = ..."
             )
-        return _whole("image", value, -1, len(self._context.image_set or ()) - 1)
+        return _whole("image", value, -1, (0 if images is None else len(images)) - 1)
 
     @traitlets.validate("pruned_heads")
     def _check_pruned(self, proposal: Bunch) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from ..models.head_index import head_pairs
 from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
 from ..overview.result import ImageOverview
+from ..overview.stored.images import StoredImages, is_store
 from ..patterns import AttentionPatterns
 from ..protocol.schema.results import Compared as Kind
 from ..protocol.schema.results import ModelFormat
@@ -72,7 +73,9 @@ class Session(CheckedSelections):
     image_set : optional
         Further images for what is said of many: a list of images or of (image, label), or a data
         set. With labels the accuracy is counted, with and without the pruned heads. What it yields
-        is kept as model input.
+        is kept as model input. Or a folder that ``store=`` of
+        :func:`~vit_attention_widget.head_importance`, ``image_overview`` or ``attention_strength``
+        fills, or has filled: what it says of its images is shown as far as it is there.
     patterns : AttentionPatterns, optional
         A map of attention patterns that was made of this model; see also :meth:`learn_patterns`.
     models : dict, optional
@@ -127,17 +130,20 @@ class Session(CheckedSelections):
             )
         others = {name: describe(other) for name, other in (models or {}).items()}
         vit = describe(model, class_names=class_names, output=output)
+        folder = image_set if is_store(image_set) else None
+        image_set = None if is_store(image_set) else image_set
         vit = vit if image_set is None else with_names_of(image_set, vit)
         vit = vit if class_names is not None else without_misfit_names(vit)
         subject = Subject.of(vit, image)
         images = None if image_set is None else ImageSet.read(subject.vit, image_set)
-        self._context = context = Context(self, subject, images, others)
+        stored = None if folder is None else StoredImages(folder, subject.vit)
+        self._context = context = Context(self, subject, images, others, stored)
         self._studies = Studies(context)
         self._traces = Traces(context, self._studies.follow_trace)
         self._brought_pictures = BroughtPictures(context)
         self._looking = Looking(context, self._traces, self._studies, self._brought_pictures)
         context.look_again = self._looking.again
-        self._prompts = Prompts(context, self._looking, self._studies.images)
+        self._prompts = Prompts(context, self._looking, self._studies)
         self._attention = AttentionPayloads(context)
         explained = context.explained
         is_class = target is None or isinstance(target, int | str)
@@ -167,6 +173,12 @@ class Session(CheckedSelections):
     @model.setter
     def model(self, model: nn.Module) -> None:
         self.look_at(model=model)
+
+    @property
+    def number_of_images(self) -> int:
+        """How many images can be looked at by ``selected_image``; 0 without a set of images."""
+        images = self._context.openable
+        return 0 if images is None else len(images)
 
     @property
     def described(self) -> VisionTransformer:
@@ -566,6 +578,16 @@ class Session(CheckedSelections):
             If there is no such metric, no set of images, or no class that a head could matter for.
         """
         self._studies.images.lay_out(metric)
+
+    def look_at_store(self) -> None:
+        """Read what has come into the folder since the last look; widgets do so by themselves.
+
+        Raises
+        ------
+        ParameterError
+            If the session's ``image_set`` is no folder.
+        """
+        self._studies.stored_images.look()
 
     # Work ----------------------------------------------------------------------------------------
 

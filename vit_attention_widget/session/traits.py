@@ -30,6 +30,7 @@ from ..protocol.schema.results import (
     PatternsInfo,
     SavedModel,
     Status,
+    StoredInfo,
 )
 from ..protocol.schema.selections import (
     Colormap,
@@ -199,6 +200,15 @@ class ResultTraits(traitlets.HasTraits):
 
     _thumbnails = traitlets.Bytes(b"").tag(sync=True)
     """Small pictures [image, row, col, 3] of the set; none where there are too many."""
+
+    _stored: TraitType[StoredInfo, StoredInfo | Empty] = _dict()
+    """A folder that a long run fills with numbers of images, as far as it is by now."""
+
+    _stored_heads = traitlets.Bytes(b"").tag(sync=True)
+    """Mean and histogram of every head over its images."""
+
+    _stored_points = traitlets.Bytes(b"").tag(sync=True)
+    """Its images as points."""
 
     _brought: TraitType[Brought, Brought] = _checked({"names": [], "shown": -1})
     """Pictures that were looked at beside those of the set: given, and brought in the browser."""

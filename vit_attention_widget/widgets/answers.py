@@ -13,6 +13,7 @@ from ..pruning.curve import ORDERS
 from ..session import Session
 from ..session.brought import MOST_PARTS
 from ..session.selections import DIRECTIONS, IMAGE_METRICS
+from ..session.stored_payloads import MOST_PICTURES, Box
 from ..session.studies.compared import KINDS
 from ..session.studies.comparison import MOST_CLASSES
 from ..session.studies.saved_model import FORMATS
@@ -88,8 +89,41 @@ def _save_model(session: Session, request: Request) -> Work:
 
 
 def _image(session: Session, request: Request) -> Work:
-    index = request.integer("index", 0, session._model_info["set_size"] - 1)
+    index = _openable(session, request)
     return lambda: session.studies.images.picture(index)
+
+
+def _openable(session: Session, request: Request) -> int:
+    return request.integer("index", 0, session.number_of_images - 1)
+
+
+def _stored_show(session: Session, request: Request) -> Work:
+    of_class = request.integer("of_class", -1, 2**31)
+    return _started(session.studies.stored_images.show, request.text("quantity"), of_class)
+
+
+def _stored_points(session: Session, request: Request) -> Work:
+    box = Box(*(request.number(name) for name in Box._fields))
+    return lambda: session.studies.stored_images.points(box)
+
+
+def _stored_image(session: Session, request: Request) -> Work:
+    index = _openable(session, request)
+    return lambda: session.studies.stored_images.image(index)
+
+
+def _stored_pictures(session: Session, request: Request) -> Work:
+    images, count = request.params.get("images"), session.number_of_images
+    if (
+        not isinstance(images, list)
+        or len(images) > MOST_PICTURES
+        or not all(type(image) is int and 0 <= image < count for image in images)
+    ):
+        raise ProtocolError(
+            f"stored_pictures got images = {shown(images)}; a list of at most {MOST_PICTURES} "
+            f"numbers below {count} was expected."
+        )
+    return lambda: session.studies.stored_images.pictures(images)
 
 
 def _compare(session: Session, request: Request) -> Work:
@@ -166,6 +200,11 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "images": lambda s, _: _started(s.show_images),
     "overview": lambda s, r: _started(s.lay_out_images, r.choice("metric", IMAGE_METRICS)),
     "image": _image,
+    "stored_look": lambda s, _: _started(s.look_at_store),
+    "stored_show": _stored_show,
+    "stored_points": _stored_points,
+    "stored_image": _stored_image,
+    "stored_pictures": _stored_pictures,
     "compare": _compare,
     "bring_picture": _bring_picture,
     "brought_picture": _brought_picture,

@@ -1,6 +1,6 @@
 // Reads safetensors: eight bytes of header length, a JSON header, then the raw tensors.
 
-type Values = Float32Array | Uint8Array;
+type Values = Float32Array | Uint8Array | Uint16Array | Uint32Array;
 
 export interface Tensor<V extends Values = Values> {
   dtype: string;
@@ -59,9 +59,13 @@ export function namesIn(view: DataView | undefined): string[] {
 
 function widen(dtype: string, bytes: ArrayBuffer): Values {
   if (dtype === "U8") return new Uint8Array(bytes);
+  if (dtype === "U16") return new Uint16Array(bytes);
+  if (dtype === "U32") return new Uint32Array(bytes);
   if (dtype === "F32") return new Float32Array(bytes);
   if (dtype === "F16") return Float32Array.from(new Uint16Array(bytes), half);
-  throw new Error(`A tensor of type ${dtype} came from the kernel; U8, F16 and F32 are known.`);
+  throw new Error(
+    `A tensor of type ${dtype} came from the kernel; U8, U16, U32, F16 and F32 are known.`,
+  );
 }
 
 function half(bits: number): number {

@@ -240,6 +240,93 @@ export interface Thumbnails {
   thumbnails: Tensor<Uint8Array>;
 }
 
+/** Every head over all images of a folder. */
+export interface StoredOfHeads {
+  /** float32 [layer, head]. NaN where a layer has no such head. */
+  mean: Tensor<Float32Array>;
+  /**
+   * float32 [layer, head, bin]. How many images have a value in each bin; even bins of its square
+   * root, sign kept.
+   */
+  bins: Tensor<Float32Array>;
+}
+
+/** The same, and over the images of one class. */
+export interface StoredHeads extends StoredOfHeads {
+  /** float32 [layer, head]. */
+  class_mean?: Tensor<Float32Array>;
+  /** float32 [layer, head, bin]. */
+  class_bins?: Tensor<Float32Array>;
+}
+
+/** What the values are, and where the bins lie. */
+export interface StoredHeadsMetadata {
+  quantity: string;
+  /** -1 is none. */
+  of_class: number;
+  /** How many they are of. */
+  images: number;
+  /** Square root, sign kept, where the first bin begins. */
+  low: number;
+  /** The same where the last bin ends. */
+  high: number;
+}
+
+/** Images of a folder as points: all in order, or of very many a fixed choice. */
+export interface StoredPlaces {
+  /** uint16 [point, xy]. From 0 to 65535 within the box of the metadata, y upwards. */
+  places: Tensor<Uint16Array>;
+  /** uint16 [point]. 65535 is none. */
+  classes: Tensor<Uint16Array>;
+}
+
+/** The same, and which images they are where they are not all. */
+export interface StoredPoints extends StoredPlaces {
+  /** uint32 [point]. Number of each point's image. */
+  images?: Tensor<Uint32Array>;
+}
+
+/** Where the points lie: all of them, and those shown at first. */
+export interface StoredPointsMetadata {
+  left: number;
+  right: number;
+  bottom: number;
+  top: number;
+  home_left: number;
+  home_right: number;
+  home_bottom: number;
+  home_top: number;
+  /** Of the variance among images that the plane shows, 0 to 1. */
+  share: number;
+  /** Images that were laid out. */
+  total: number;
+}
+
+/** One image of a folder. */
+export interface StoredImage {
+  /** float32 [layer, head]. */
+  values: Tensor<Float32Array>;
+}
+
+/** What it is. */
+export interface StoredImageMetadata {
+  name: string;
+  /** -1 is none. */
+  of_class: number;
+  /** Of that class, or the value of the target; NaN where it is not known. */
+  probability: number;
+  /** Why it cannot be looked at; "" where it can. */
+  why_not: string;
+}
+
+/** Small pictures of images of a folder, of those whose files can be read. */
+export interface StoredPictures {
+  /** uint8 [picture, row, col, channel]. RGB. */
+  thumbnails: Tensor<Uint8Array>;
+  /** uint32 [picture]. */
+  images: Tensor<Uint32Array>;
+}
+
 /** Compared maps, not normalized. */
 export interface ComparedMaps {
   /** float32 or float16 [item, row, col]. */
@@ -458,6 +545,39 @@ export interface Overview {
   done: number;
 }
 
+/** A folder that a long run fills with numbers of images, as far as it is by now. */
+export interface StoredInfo {
+  folder: string;
+  /** What fills it. */
+  function: string;
+  /** What was asked of that beside its defaults, in words. */
+  options: string;
+  /** Images that are there. */
+  count: number;
+  /** How many there will be, where that is known. */
+  total: number | null;
+  /** Images a second lately; 0 where no more come, and where it is not known. */
+  rate: number;
+  /** When the last images came, in seconds since the epoch; 0 where there are none. */
+  last: number;
+  /** What is known of every image and head: metrics of importance, or how far heads attend. */
+  quantities: string[];
+  /** That which is shown; "" until something was read. */
+  quantity: string;
+  /** The class that is shown by itself; -1 is none. */
+  of_class: number;
+  /** Images that were read by that quantity. */
+  read: number;
+  /** Of those images, how many could not be computed. */
+  skipped: number;
+  /** Whether it names the files of its images, which can then be looked at. */
+  has_files: boolean;
+  /** Classes, and how many images are of each, the most first; at most a thousand of them. */
+  classes: readonly [number, number][];
+  /** Why it cannot be read, or is not shown; "" while it can. */
+  problem: string;
+}
+
 /** In what the maps of a comparison may differ. */
 export type Compared = "methods" | "classes" | "layers" | "images" | "models";
 
@@ -624,6 +744,12 @@ export interface Results {
   _overview: Overview | Empty;
   /** Empty until asked for, and where there are too many images. */
   _thumbnails: Encoded<Thumbnails>;
+  /** Empty unless the image set is a folder that a long run fills. */
+  _stored: StoredInfo | Empty;
+  /** Every head over all its images; empty until something was read. */
+  _stored_heads: Encoded<StoredHeads, StoredHeadsMetadata>;
+  /** Its images as points; empty until something was read. */
+  _stored_points: Encoded<StoredPoints, StoredPointsMetadata>;
   _brought: Brought;
   /** Of those pictures, in their order. */
   _brought_thumbnails: Encoded<Thumbnails>;
@@ -655,6 +781,9 @@ export const RESULTS = [
   "_layer_decisions",
   "_overview",
   "_thumbnails",
+  "_stored",
+  "_stored_heads",
+  "_stored_points",
   "_brought",
   "_brought_thumbnails",
   "_comparison",
@@ -778,6 +907,26 @@ export interface ImageParams {
   index: number;
 }
 
+/** What to show of a folder. */
+export interface StoredParams {
+  quantity: string;
+  /** A class by itself; -1 is none. */
+  of_class: number;
+}
+
+/** Which part of the plane. */
+export interface BoxParams {
+  left: number;
+  right: number;
+  bottom: number;
+  top: number;
+}
+
+/** Which images, at most 16. */
+export interface PicturesParams {
+  images: number[];
+}
+
 /** In what the maps differ. */
 export interface ComparisonKind {
   of: Compared;
@@ -846,6 +995,16 @@ export interface Requests {
   overview: { params: MetricParams; buffer: null };
   /** An image of the set as the model sees it. */
   image: { params: ImageParams; buffer: DataView };
+  /** `_stored`, and what belongs to it, as far as the folder is filled by now. */
+  stored_look: { params: Empty; buffer: null };
+  /** `_stored_heads` and `_stored_points` by another quantity, or with a class. */
+  stored_show: { params: StoredParams; buffer: null };
+  /** Points of a part of the plane, where not all of them are drawn. */
+  stored_points: { params: BoxParams; buffer: Encoded<StoredPoints, StoredPointsMetadata> };
+  /** What a folder says of one of its images. */
+  stored_image: { params: ImageParams; buffer: Encoded<StoredImage, StoredImageMetadata> };
+  /** Small pictures of some of its images. */
+  stored_pictures: { params: PicturesParams; buffer: Encoded<StoredPictures> };
   /** `_comparison` and `_comparison_maps`. */
   compare: { params: CompareParams; buffer: null };
   /** Look at a picture that was brought along, once all parts are there. */

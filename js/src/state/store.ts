@@ -29,6 +29,7 @@ import {
   type Rows,
   rowsOf,
 } from "./results";
+import { meanImportance } from "./stored";
 
 /** Selections that only the kernel can follow. */
 const KERNELS: readonly (keyof Selected)[] = ["target", "pruned_heads", "selected_image"];
@@ -81,13 +82,20 @@ export class Store {
   readonly decision: ReadonlySignal<Decision | null>;
   readonly status: ReadonlySignal<Status>;
   readonly maps: ReadonlySignal<Maps>;
+  /** Importance of the heads that is shown: for this image, or over the images of a folder. */
   readonly importance: ReadonlySignal<Importance | null>;
+  /** For this image, whatever is shown. */
+  readonly importanceHere: ReadonlySignal<Importance | null>;
+  /** Of what the importance of heads is shown. */
+  readonly importanceOf: Signal<"image" | "images"> = signal("image");
   /** With every head in place, while some are pruned; null where it is not known. */
   readonly importanceBefore: ReadonlySignal<Importance | null>;
   readonly strengthTensors: ReadonlySignal<Inside<"_strength_data">>;
   readonly strengthSet: ReadonlySignal<Inside<"_strength_set">>;
   readonly layerDecisions: ReadonlySignal<Inside<"_layer_decisions">>;
   readonly thumbnails: ReadonlySignal<Inside<"_thumbnails">>;
+  readonly storedHeads: ReadonlySignal<Inside<"_stored_heads">>;
+  readonly storedPoints: ReadonlySignal<Inside<"_stored_points">>;
   readonly broughtThumbnails: ReadonlySignal<Inside<"_brought_thumbnails">>;
   readonly comparisonMaps: ReadonlySignal<Inside<"_comparison_maps">>;
   readonly patternsHere: ReadonlySignal<Inside<"_patterns_here">>;
@@ -157,9 +165,15 @@ export class Store {
     this.comparisonMaps = inside("_comparison_maps");
     this.patternsHere = inside("_patterns_here");
     this.importances = inside("_importance_data");
-    this.importance = computed(() =>
+    this.importanceHere = computed(() =>
       importanceOf(this.importances.value, this.traits.metric.value, this.info.value?.output),
     );
+    this.storedHeads = inside("_stored_heads");
+    this.storedPoints = inside("_stored_points");
+    this.importance = computed(() => {
+      const overImages = this.importanceOf.value === "images";
+      return (overImages && meanImportance(this.storedHeads.value)) || this.importanceHere.value;
+    });
     const wholeImportances = inside("_importance_before");
     this.importanceBefore = computed(() =>
       importanceOf(wholeImportances.value, this.traits.metric.value, this.info.value?.output),

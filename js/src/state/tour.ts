@@ -50,7 +50,7 @@ export function filled(store: Store, text: string, sinks: string | null): string
 }
 
 function mostImportant(store: Store) {
-  const importance = store.importance.value;
+  const importance = store.importanceHere.value;
   if (!importance) return null;
   let best = -1;
   importance.values.forEach((value, i) => {

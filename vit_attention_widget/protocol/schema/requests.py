@@ -11,7 +11,16 @@ from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar
 from .binary import Encoded, Html, Jpeg
 from .results import Compared, Empty, FamilyName, ModelFormat
 from .selections import Direction
-from .tensors import AttentionLayer, PatternMap, PatternPictures
+from .tensors import (
+    AttentionLayer,
+    PatternMap,
+    PatternPictures,
+    StoredImage,
+    StoredImageMetadata,
+    StoredPictures,
+    StoredPoints,
+    StoredPointsMetadata,
+)
 
 __all__ = [
     "MOST_BYTES",
@@ -150,6 +159,30 @@ class ImageParams(TypedDict):
     index: int
 
 
+class StoredParams(TypedDict):
+    """What to show of a folder."""
+
+    quantity: str
+
+    of_class: int
+    """A class by itself; -1 is none."""
+
+
+class BoxParams(TypedDict):
+    """Which part of the plane."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+class PicturesParams(TypedDict):
+    """Which images, at most 16."""
+
+    images: list[int]
+
+
 class ComparisonKind(TypedDict):
     """In what the maps differ."""
 
@@ -251,6 +284,21 @@ class Requests(TypedDict):
 
     image: Asks[ImageParams, Jpeg]
     """An image of the set as the model sees it."""
+
+    stored_look: Asks[Empty, None]
+    """``_stored``, and what belongs to it, as far as the folder is filled by now."""
+
+    stored_show: Asks[StoredParams, None]
+    """``_stored_heads`` and ``_stored_points`` by another quantity, or with a class."""
+
+    stored_points: Asks[BoxParams, Encoded[StoredPoints, StoredPointsMetadata]]
+    """Points of a part of the plane, where not all of them are drawn."""
+
+    stored_image: Asks[ImageParams, Encoded[StoredImage, StoredImageMetadata]]
+    """What a folder says of one of its images."""
+
+    stored_pictures: Asks[PicturesParams, Encoded[StoredPictures, None]]
+    """Small pictures of some of its images."""
 
     compare: Asks[CompareParams, None]
     """``_comparison`` and ``_comparison_maps``."""

@@ -17,6 +17,10 @@ from .tensors import (
     PatternsHere,
     RowsMetadata,
     StampMetadata,
+    StoredHeads,
+    StoredHeadsMetadata,
+    StoredPoints,
+    StoredPointsMetadata,
     StrengthOfSet,
     StrengthTensors,
     Thumbnails,
@@ -51,6 +55,7 @@ __all__ = [
     "Results",
     "SavedModel",
     "Status",
+    "StoredInfo",
     "WidgetTraits",
 ]
 
@@ -299,6 +304,54 @@ class Overview(TypedDict):
     """Images measured so far."""
 
 
+class StoredInfo(TypedDict):
+    """A folder that a long run fills with numbers of images, as far as it is by now."""
+
+    folder: str
+
+    function: str
+    """What fills it."""
+
+    options: str
+    """What was asked of that beside its defaults, in words."""
+
+    count: int
+    """Images that are there."""
+
+    total: int | None
+    """How many there will be, where that is known."""
+
+    rate: float
+    """Images a second lately; 0 where no more come, and where it is not known."""
+
+    last: float
+    """When the last images came, in seconds since the epoch; 0 where there are none."""
+
+    quantities: list[str]
+    """What is known of every image and head: metrics of importance, or how far heads attend."""
+
+    quantity: str
+    """That which is shown; "" until something was read."""
+
+    of_class: int
+    """The class that is shown by itself; -1 is none."""
+
+    read: int
+    """Images that were read by that quantity."""
+
+    skipped: int
+    """Of those images, how many could not be computed."""
+
+    has_files: bool
+    """Whether it names the files of its images, which can then be looked at."""
+
+    classes: list[tuple[int, int]]
+    """Classes, and how many images are of each, the most first; at most a thousand of them."""
+
+    problem: str
+    """Why it cannot be read, or is not shown; "" while it can."""
+
+
 # Maps beside each other --------------------------------------------------------------------------
 
 Compared: TypeAlias = Literal["methods", "classes", "layers", "images", "models"]
@@ -544,6 +597,15 @@ class Results(TypedDict):
 
     _thumbnails: Encoded[Thumbnails, None]
     """Empty until asked for, and where there are too many images."""
+
+    _stored: StoredInfo | Empty
+    """Empty unless the image set is a folder that a long run fills."""
+
+    _stored_heads: Encoded[StoredHeads, StoredHeadsMetadata]
+    """Every head over all its images; empty until something was read."""
+
+    _stored_points: Encoded[StoredPoints, StoredPointsMetadata]
+    """Its images as points; empty until something was read."""
 
     _brought: Brought
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias, TypedDict
 
-from .binary import Float, Float32, Uint8
+from .binary import Float, Float32, Uint8, Uint16, Uint32
 from .selections import Direction
 
 __all__ = [
@@ -21,6 +21,13 @@ __all__ = [
     "PatternsHere",
     "RowsMetadata",
     "StampMetadata",
+    "StoredHeads",
+    "StoredHeadsMetadata",
+    "StoredImage",
+    "StoredImageMetadata",
+    "StoredPictures",
+    "StoredPoints",
+    "StoredPointsMetadata",
     "StrengthOfSet",
     "StrengthTensors",
     "Thumbnails",
@@ -155,6 +162,107 @@ class Thumbnails(TypedDict):
 
     thumbnails: Annotated[Uint8, "image, row, col, channel"]
     """RGB."""
+
+
+class StoredOfHeads(TypedDict):
+    """Every head over all images of a folder."""
+
+    mean: Annotated[Float32, "layer, head"]
+    """NaN where a layer has no such head."""
+
+    bins: Annotated[Float32, "layer, head, bin"]
+    """How many images have a value in each bin; even bins of its square root, sign kept."""
+
+
+class StoredHeads(StoredOfHeads, total=False):
+    """The same, and over the images of one class."""
+
+    class_mean: Annotated[Float32, "layer, head"]
+    class_bins: Annotated[Float32, "layer, head, bin"]
+
+
+class StoredHeadsMetadata(TypedDict):
+    """What the values are, and where the bins lie."""
+
+    quantity: str
+
+    of_class: int
+    """-1 is none."""
+
+    images: int
+    """How many they are of."""
+
+    low: float
+    """Square root, sign kept, where the first bin begins."""
+
+    high: float
+    """The same where the last bin ends."""
+
+
+class StoredPlaces(TypedDict):
+    """Images of a folder as points: all in order, or of very many a fixed choice."""
+
+    places: Annotated[Uint16, "point, xy"]
+    """From 0 to 65535 within the box of the metadata, y upwards."""
+
+    classes: Annotated[Uint16, "point"]
+    """65535 is none."""
+
+
+class StoredPoints(StoredPlaces, total=False):
+    """The same, and which images they are where they are not all."""
+
+    images: Annotated[Uint32, "point"]
+    """Number of each point's image."""
+
+
+class StoredPointsMetadata(TypedDict):
+    """Where the points lie: all of them, and those shown at first."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+    home_left: float
+    home_right: float
+    home_bottom: float
+    home_top: float
+
+    share: float
+    """Of the variance among images that the plane shows, 0 to 1."""
+
+    total: int
+    """Images that were laid out."""
+
+
+class StoredImage(TypedDict):
+    """One image of a folder."""
+
+    values: Annotated[Float32, "layer, head"]
+
+
+class StoredImageMetadata(TypedDict):
+    """What it is."""
+
+    name: str
+
+    of_class: int
+    """-1 is none."""
+
+    probability: float
+    """Of that class, or the value of the target; NaN where it is not known."""
+
+    why_not: str
+    """Why it cannot be looked at; "" where it can."""
+
+
+class StoredPictures(TypedDict):
+    """Small pictures of images of a folder, of those whose files can be read."""
+
+    thumbnails: Annotated[Uint8, "picture, row, col, channel"]
+    """RGB."""
+
+    images: Annotated[Uint32, "picture"]
 
 
 class ComparedMaps(TypedDict):

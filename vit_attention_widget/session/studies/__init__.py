@@ -16,6 +16,7 @@ from .maps import MapsStudy
 from .partial import PartialStudy
 from .patterns import PatternStudy
 from .saved_model import SavedModelStudy
+from .stored_images import StoredImagesStudy
 from .strength import StrengthStudy
 from .study import Study
 
@@ -41,6 +42,7 @@ class Studies:
         self.comparison = ComparisonStudy(context, self.maps)
         self.faithfulness = FaithfulnessStudy(context, self.maps, self.comparison)
         self.images = ImageStudy(context)
+        self.stored_images = StoredImagesStudy(context)
 
     def __iter__(self) -> Iterator[Study]:
         return iter(vars(self).values())
@@ -53,4 +55,5 @@ class Studies:
     def forget_set(self) -> None:
         """Another model sees other images; what was said of the image set no longer holds."""
         self.images.forget()
+        self.stored_images.check_model()
         self.strength.forget_set()

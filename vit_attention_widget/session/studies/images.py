@@ -148,7 +148,8 @@ class ImageStudy(Study):
 
     def picture(self, index: int) -> bytes:
         """An image of the set as a JPEG of what the model sees."""
-        (picture,) = self._context.vit.picture(self._context.images().inputs[index][None])
+        vit, image = self._context.vit, self._context.as_input(index)
+        (picture,) = vit.picture(vit.prepare(image))
         return picture_bytes(picture)
 
     def _do(

@@ -1,14 +1,14 @@
 // Head importance grid: layers x heads, what each sees, how much it matters, and pruning by click.
 
-import { useCallback } from "preact/hooks";
-import type { ModelInfo } from "../../protocol/schema";
+import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
 import { headRows } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
+import { storedOf } from "../../state/stored";
 import { importanceTable } from "../../state/tables";
-import { directionWords, number, tokenName } from "../../state/words";
+import { className, counted, directionWords, number, tokenName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
-import { Fold, Panel, Segmented, Select } from "../../ui/controls";
+import { Fold, Panel, Segmented } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
 import { SinkNote } from "../../ui/sink_note";
 import { explained } from "../../ui/tips";
@@ -16,6 +16,7 @@ import { CurvePanel } from "./curve_panel";
 import { HeadChart } from "./head_chart";
 import { importanceScale } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
+import { HeadsOf } from "./heads_of";
 import { HeadsStage } from "./heads_stage";
 import { PartialPanel } from "./partial_panel";
 
@@ -49,11 +50,24 @@ function Legend({ store }: { store: Store }) {
 }
 
 function Readout({ store }: { store: Store }) {
+  const stored = storedOf(store.traits._stored.value);
+  const over = store.importanceOf.value === "images" && stored ? overWhat(store, stored) : "";
   return (
     <p class="vaw-says" data-testid="readout">
       {headSays(store, ...store.shownHead.value)}
+      {over}
     </p>
   );
+}
+
+/** ", the mean over 12,288 images", or over those of a class. */
+function overWhat(store: Store, { read, classes, of_class }: StoredInfo): string {
+  const info = store.info.value;
+  const [, count = 0] = classes.find(([index]) => index === of_class) ?? [];
+  const of = info && of_class >= 0 ? ` of ${className(info, of_class)}` : "";
+  return read === 0
+    ? ". The folder is being read …"
+    : `, the mean over ${counted(of ? count : read, "image")}${of}`;
 }
 
 const VIEWS = [
@@ -89,7 +103,6 @@ function GridColors({ store }: { store: Store }) {
 
 export function HeadGrid({ store }: { store: Store }) {
   const info = store.info.value;
-  const select = useCallback((metric: string) => store.set({ metric }), [store]);
   if (!info) return null;
   const grid = store.headView.value === "grid";
   return (
@@ -100,13 +113,7 @@ export function HeadGrid({ store }: { store: Store }) {
       table={() => importanceTable(info, store.importance.peek())}
       controls={
         <>
-          <Select
-            label="metric"
-            testid="metric"
-            options={info.metrics}
-            value={store.traits.metric.value}
-            onChange={select}
-          />
+          <HeadsOf store={store} info={info} />
           <Segmented
             label="how to show the heads"
             testid="head-view"

@@ -14,13 +14,15 @@ import {
   says,
 } from "../../state/overview";
 import type { Store } from "../../state/store";
-import { imageTable } from "../../state/tables";
+import { meanImportance, storedOf } from "../../state/stored";
+import { imageTable, importanceTable } from "../../state/tables";
 import { counted } from "../../state/words";
 import { Panel, Segmented } from "../../ui/controls";
 import { ImageCard } from "./image_card";
 import { ImageLegend } from "./image_legend";
 import { ImageMap } from "./image_map";
 import { atlasOf } from "./image_paint";
+import { StoredImages } from "./stored_images";
 
 const SEES =
   "All pictures of the set. Two are near each other where the same heads matter for them.";
@@ -165,11 +167,25 @@ function Images(props: { store: Store; info: ModelInfo; overview: Overview }) {
 export function ImageOverview({ store }: { store: Store }) {
   const info = store.info.value;
   const overview = overviewOf(store.traits._overview.value);
+  const stored = storedOf(store.traits._stored.value);
   const asks = info !== null && info.set_size > 0 && overview === null;
   useEffect(() => {
     if (asks) store.request("images", {});
   }, [store, asks]);
   if (!info) return null;
+  if (stored) {
+    return (
+      <Panel
+        title="Images by what their heads do"
+        sees={SEES}
+        name="images"
+        table={() => importanceTable(info, meanImportance(store.storedHeads.peek()))}
+        controls={stored.has_files && <OpenByNumber store={store} total={stored.count} />}
+      >
+        <StoredImages store={store} info={info} stored={stored} />
+      </Panel>
+    );
+  }
   const set = info.set_size > 0;
   return (
     <Panel

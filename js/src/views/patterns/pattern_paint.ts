@@ -2,28 +2,7 @@
 
 import { colourAt } from "../../draw/colormaps";
 import type { Pictures } from "../../state/patterns";
-
-/** What part of a map is shown: a place in the middle, and how far it is enlarged. */
-export interface Window {
-  x: number;
-  y: number;
-  zoom: number;
-}
-
-export const WHOLE: Window = { x: 0, y: 0, zoom: 1 };
-const MARGIN = 1.06;
-
-/** From the map (-1 to 1) to the canvas and back. */
-export function projection(window: Window, width: number, height: number) {
-  const scale = (Math.min(width, height) / 2 / MARGIN) * window.zoom;
-  return {
-    scale,
-    x: (value: number) => width / 2 + (value - window.x) * scale,
-    y: (value: number) => height / 2 - (value - window.y) * scale,
-    mapX: (pixel: number) => window.x + (pixel - width / 2) / scale,
-    mapY: (pixel: number) => window.y - (pixel - height / 2) / scale,
-  };
-}
+import { projection, type Window } from "../../ui/use_zoom";
 
 /** How many points lie in each pixel of a grid of `width` x `height`, spread over their neighbours. */
 export function density(

@@ -15,9 +15,9 @@ import {
 import type { Store } from "../../state/store";
 import { Canvas } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
+import { useZoom, type Zoom } from "../../ui/use_zoom";
 import { paintScatter } from "./pattern_scatter_paint";
 import { ScatterTools } from "./scatter_tools";
-import { useZoom, type Zoom } from "./use_zoom";
 
 interface Props {
   store: Store;

@@ -3,7 +3,8 @@
 import { themeOf } from "../../draw/theme";
 import type { Head } from "../../protocol/schema";
 import type { HeadSet } from "../../state/heads";
-import { density, layerColour, paintDensity, projection, type Window } from "./pattern_paint";
+import { projection, type Window } from "../../ui/use_zoom";
+import { density, layerColour, paintDensity } from "./pattern_paint";
 
 /** Pixels of the canvas to one of the grey ground, along each side. */
 const GRAIN = 2;

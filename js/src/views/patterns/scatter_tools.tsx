@@ -4,8 +4,8 @@ import type { Head } from "../../protocol/schema";
 import { placeAmong } from "../../state/heads";
 import type { Here } from "../../state/patterns";
 import type { Store } from "../../state/store";
+import type { Zoom } from "../../ui/use_zoom";
 import { layerColour } from "./pattern_paint";
-import type { Zoom } from "./use_zoom";
 
 interface Props {
   store: Store;

@@ -71,7 +71,7 @@ function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
 function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
   const { store, info, decision } = props;
   const problem = useSignal("");
-  const [before, after] = [store.importanceBefore.value, store.importance.value];
+  const [before, after] = [store.importanceBefore.value, store.importanceHere.value];
   const version = store.traits._version.value;
   const ask = async () => {
     problem.value = await store.request("importance_before", {});
@@ -116,7 +116,7 @@ export function WhatChanged({ store }: { store: Store }) {
   const decision = store.decision.value;
   if (!info) return null;
   const pruned = decision && decision.pruned.length > 0;
-  const [before, after] = [store.importanceBefore.value, store.importance.value];
+  const [before, after] = [store.importanceBefore.value, store.importanceHere.value];
   const measured = decision && before && after;
   const waits = store.traits.pruned_heads.value.length > 0;
   const stale = decision && `${decision.pruned}` !== `${store.traits.pruned_heads.value}`;

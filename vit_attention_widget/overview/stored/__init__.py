@@ -1,0 +1,1 @@
+"""Images by the folder that a long run fills: read chunk by chunk, never all at once."""
