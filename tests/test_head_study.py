@@ -283,6 +283,7 @@ def test_heads_are_pruned_until_too_little_is_left(
     drawn = session.curves["taylor"]["values"]
     assert drawn == pytest.approx(values[: len(drawn)])
     assert len(drawn) == min(len(values), allowed + 2)
+    assert session.curves["taylor"]["total"] == len(drawn) - 1  # it is finished
     if allowed:
         session.undo()
         assert session.pruned_heads == []

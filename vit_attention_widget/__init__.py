@@ -17,6 +17,7 @@ from .comparison.result import Comparison
 from .comparison.run import compare
 from .data.items import ImagesLike
 from .data.readable import ReadableImages, readable_images
+from .data.tar_shards import TarShards
 from .importance.interactions import (
     HeadInteractions,
     head_interactions,
@@ -88,6 +89,7 @@ __all__ = [
     "ReadableImages",
     "Session",
     "Step",
+    "TarShards",
     "TokenLayout",
     "Trace",
     "WindowAttention",

@@ -24,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
 from ..support.words import said, shorten
+from .archived_picture import ArchivedPicture
 from .picture_limits import ACCEPTED, PIXEL_LIMIT, check_size, limit_advice, out_of_memory
 from .pixel_arrays import from_array, from_tensor
 
@@ -107,6 +108,8 @@ def _load(source: object) -> Image.Image:
         return _load_path(os.fspath(source))
     if isinstance(source, torch.Tensor):
         return _to_rgb(from_tensor(source), "the tensor")
+    if isinstance(source, ArchivedPicture):
+        return _decode(io.BytesIO(source.content()), str(source))
     if _is_file(source):
         return _load_stream(source)
     if hasattr(source, "__array__"):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
+from ..models.archived_picture import ArchivedPicture
 from ..models.fingerprint import fingerprint
 from ..models.images import load_image
 from ..results.files import replaced
@@ -156,6 +157,8 @@ def _content(image: object) -> Iterator[bytes | bytearray | memoryview]:
         yield np.ascontiguousarray(image).tobytes()
     elif isinstance(image, bytes | bytearray | memoryview):
         yield image
+    elif isinstance(image, ArchivedPicture):
+        yield from _content_or_name(image)
     elif isinstance(image, str | os.PathLike):
         path = Path(os.path.expanduser(os.fsdecode(image)))
         yield path.read_bytes() if path.is_file() else os.fsencode(image)
@@ -164,6 +167,13 @@ def _content(image: object) -> Iterator[bytes | bytearray | memoryview]:
             yield from _content(load_image(image))
         except ImageError:
             yield type(image).__name__.encode()
+
+
+def _content_or_name(image: ArchivedPicture) -> Iterator[bytes]:
+    try:
+        yield image.content()
+    except ImageError:
+        yield str(image).encode()
 
 
 def _short(value: object) -> str:

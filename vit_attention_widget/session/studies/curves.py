@@ -80,18 +80,19 @@ class CurveStudy(Study):
             return heads_within(curve.values.tolist(), keep or 1.0, either_way=is_value)
 
         def prune(_: None) -> None:
-            show()
+            show(ended=True)
             if keep is None or work.latest is None or context.image_set is not images:
                 return
             count = within(work.latest)
             gone = work.latest.order if count is None else work.latest.order[:count]
             self._traits.pruned_heads = sorted(gone)
 
-        def show() -> None:
+        def show(*, ended: bool = False) -> None:
             with context.lock:
                 other_target = images is None and self._target_index != index
                 if context.image_set is images and not other_target and work.latest is not None:
-                    drawn = {**self._traits.curves, str(order): _payload(work.latest, total)}
+                    count = len(work.latest.order) if ended else total
+                    drawn = {**self._traits.curves, str(order): _payload(work.latest, count)}
                     self._traits.curves = drawn
 
         def take(curve: PruningCurve) -> None:
