@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import builtins
 import io
+import re
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
-from ipywidgets import Output
+from ipywidgets import Output, Widget
+from nbconvert.nbconvertapp import NbConvertApp
 from PIL import Image
 from traitlets.config import Config
 
@@ -24,6 +28,7 @@ from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.export.picture import picture_of
 from vit_attention_widget.widgets import still
 
+SHARING = Path(__file__).parent.parent / "docs" / "sharing.md"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STEMS = (
     "explorer", "head_grid", "attention_inspector", "daam_scrubber", "compare_view",
@@ -155,6 +160,32 @@ def test_a_picture_is_sent_once_its_result_is_there(published: Published) -> Non
     explorer.wait()
     assert len(published) == count + 1
     explorer.close()
+
+
+def test_the_documented_line_shows_the_picture_where_widget_state_was_saved(
+    session: vaw.Session, published: Published, tmp_path: Path
+) -> None:
+    """Else the page has the widget alone, for which Jupyter asks the network."""
+    grid = vaw.HeadImportanceGrid(session=session)
+    grid._ipython_display_()
+    state = {"application/vnd.jupyter.widget-state+json": Widget.get_manager_state(widgets=[grid])}
+    data = published[0]["data"]
+    cell = nbformat.v4.new_code_cell(
+        "grid", outputs=[nbformat.v4.new_output("display_data", data=data)]
+    )
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": state})
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    [line] = re.findall(r"^jupyter nbconvert (.*--Clear.*)$", SHARING.read_text(), re.MULTILINE)
+    pictures = []
+    for flags in (["--to", "html", "notebook.ipynb"], line.split()):
+        app = NbConvertApp()
+        app.initialize([*flags[:-1], str(tmp_path / flags[-1])])
+        app.start()
+        page = (tmp_path / "notebook.html").read_text("utf-8")
+        pictures.append(data["image/png"] in page.replace("\n", ""))
+        assert ("widget-view+json" in page.split("<body")[1]) is not pictures[-1]
+    assert pictures == [False, True]
+    grid.close()
 
 
 def test_without_matplotlib_the_widget_is_displayed_alone(
