@@ -8,11 +8,13 @@ import io
 import re
 import sys
 import time
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import nbformat
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from traitlets.config import Config
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.export.picture import picture_of
-from vit_attention_widget.widgets import still
+from vit_attention_widget.widgets import bundle, still
 
 SHARING = Path(__file__).parent.parent / "docs" / "sharing.md"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -51,7 +53,7 @@ class Published(list[dict[str, Any]]):
     """What was displayed, and sent again."""
 
     def __call__(self, data: Any, metadata: Any, **how: Any) -> None:
-        self.append({"data": data, **how})
+        self.append({"data": data, "metadata": metadata, **how})
 
 
 @pytest.fixture
@@ -160,6 +162,36 @@ def test_a_picture_is_sent_once_its_result_is_there(published: Published) -> Non
     explorer.wait()
     assert len(published) == count + 1
     explorer.close()
+
+
+def test_in_colab_a_widget_says_how_it_is_shown_and_has_all_its_code(
+    session: vaw.Session, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks on runs nothing first; each cell has a page that reaches no other."""
+    enabled: list[bool] = []
+    colab = types.ModuleType("google.colab.output")
+    colab.__dict__.update(
+        enable_custom_widget_manager=lambda: enabled.append(True),
+        _widgets=types.SimpleNamespace(_installed_url="https://ssl.gstatic.com/manager.js"),
+    )
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    anywidget._util.enable_custom_widget_manager_once.cache_clear()
+
+    kernel = type("Kernel", (), {"__module__": "ipykernel.ipkernel"})()
+    monkeypatch.setattr(bundle, "get_ipython", lambda: types.SimpleNamespace(kernel=kernel))
+
+    class InColab(vaw.HeadImportanceGrid):
+        pass
+
+    grid = InColab(session=session)
+    grid._ipython_display_()
+    assert enabled
+    assert published[0]["metadata"][WIDGET]["colab"]["custom_widget_manager"]["url"]
+    assert "image/png" in published[0]["data"]
+    assert grid._bundle is None
+    assert len(grid._esm) > 50_000
+    grid.close()
 
 
 def test_the_documented_line_shows_the_picture_where_widget_state_was_saved(

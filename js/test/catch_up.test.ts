@@ -70,6 +70,26 @@ describe("a host that loses messages, or keeps them back", () => {
     expect(new Set(layers.map(({ params }) => JSON.stringify(params))).size).toBe(layers.length);
   });
 
+  it("may hand on bytes in any form, and nothing where there are none", async () => {
+    const forms: ((bytes: ArrayBuffer) => unknown)[] = [
+      (bytes) => new Uint8Array(bytes),
+      (bytes) => new DataView(bytes),
+      (bytes) => bytes,
+    ];
+    for (const form of forms) {
+      const { model, store } = elsewhere();
+      const { emit } = model;
+      model.emit = (event, ...values) => {
+        const [, buffers] = values as [unknown, DataView<ArrayBuffer>[] | undefined];
+        if (event !== "msg:custom") return emit.call(model, event, ...values);
+        const handed = buffers?.map((one) => form(one.buffer.slice(one.byteOffset)));
+        emit.call(model, event, values[0], handed);
+      };
+      await vi.advanceTimersByTimeAsync(500);
+      expect(store.attention.has(0)).toBe(true);
+    }
+  });
+
   it("is asked again where an answer was lost", async () => {
     const { model, asked } = elsewhere({}, false);
     await vi.advanceTimersByTimeAsync(3000);

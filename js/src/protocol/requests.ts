@@ -25,6 +25,16 @@ export type Params<M extends Method> = Schema[M]["params"];
 /** The kernel dropped a question because something newer took its place: no fault. */
 export class Dropped extends Error {}
 
+/** What hosts hand on of a message's bytes: Jupyter a DataView, Colab a Uint8Array. */
+type Bytes = ArrayBufferView | ArrayBuffer;
+
+function viewOf(bytes: Bytes | undefined): DataView | null {
+  if (bytes === undefined) return null;
+  if (bytes instanceof DataView) return bytes; // its type says what it holds
+  if (!ArrayBuffer.isView(bytes)) return new DataView(bytes);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 interface Waiting {
   method: Method;
   resolve: (reply: Reply<Method>) => void;
@@ -45,7 +55,7 @@ export class Requests {
     /** Told when a message could not be sent. */
     private readonly onLost: () => void = () => undefined,
   ) {
-    const listener = (message: ReplyMessage, buffers?: DataView[]) => this.answer(message, buffers);
+    const listener = (message: ReplyMessage, buffers?: Bytes[]) => this.answer(message, buffers);
     model.on("msg:custom", listener);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", listener);
@@ -128,11 +138,11 @@ export class Requests {
     });
   }
 
-  private answer(message: ReplyMessage, buffers?: DataView[]): void {
+  private answer(message: ReplyMessage, buffers: Bytes[] = []): void {
     const waiting = message.id === null ? undefined : this.waiting.get(message.id);
     if (waiting === undefined || message.id === null) return;
     this.waiting.delete(message.id);
-    if ("ok" in message) waiting.resolve({ meta: message.meta, buffer: buffers?.[0] ?? null });
+    if ("ok" in message) waiting.resolve({ meta: message.meta, buffer: viewOf(buffers[0]) });
     else if ("error" in message) waiting.reject(new Error(message.error.message));
     else waiting.reject(new Dropped("Cancelled."));
   }
