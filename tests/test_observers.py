@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -12,8 +13,16 @@ import pytest
 import vit_attention_widget as vaw
 
 SCRIPT = """
-import torch, vit_attention_widget as vaw
-session = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=1).image{more})
+import os, torch, vit_attention_widget as vaw
+model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
+for more in 3 * [{}, {"pruned_heads": [(0, 0)]}]:
+    child = os.fork()  # nothing was computed yet: as good as a process that is started anew
+    if not child:
+        session = vaw.Session(model, scene, **more)
+        break
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    print("six ended well")
 """
 
 
@@ -77,9 +86,7 @@ def test_an_observer_that_waits_does_not_wait_for_itself(session: vaw.Session) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", ["", ", pruned_heads=[(0, 0)]"])
-def test_a_process_that_ends_while_something_is_computed_ends_well(more: str) -> None:
-    for _ in range(3):
-        script = SCRIPT.format(more=more)
-        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-        assert (ended.returncode, ended.stderr) == (0, "")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_process_that_ends_while_something_is_computed_ends_well() -> None:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "six ended well\n")

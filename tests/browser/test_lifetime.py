@@ -78,7 +78,7 @@ def run_again(lab: Lab) -> None:
     )
     lab.wait_idle()
     assert lab.python("print(explorer.wait(60))") == "True"
-    lab.page.wait_for_timeout(500)
+    lab.page.wait_for_timeout(100)
 
 
 def test_a_cell_that_is_run_twenty_times_keeps_one_widget(lab: Lab, devtools: CDPSession) -> None:
