@@ -24,6 +24,7 @@ from vit_attention_widget.errors import (
     TargetError,
     UnsupportedModelError,
 )
+from vit_attention_widget.tracing.gradients import token_gradients
 
 SOME = ["vit", "vit-explicit", "deit-distilled", "beit", "eva02", "dinov3", "siglip", "relpos"]
 
@@ -600,3 +601,26 @@ def test_naflexvit_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
     assert torch.equal(found.logits, plain)
     assert (found.tokens.rows, found.tokens.cols) == (size[0] // 16, size[1] // 16)
     assert vaw.explainers.daam(found).final.shape[1:] == (size[0] // 16, size[1] // 16)
+
+
+def test_gradients_of_tokens_come_with_those_of_the_heads(
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one backward pass, but for the last block: equal to those of a pass of their own."""
+    trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
+    expected = token_gradients(trace.forward_pass, trace.target)
+    trace.output_gradient(0)
+    if trace._beside_them is not None:
+        last, whole = trace.layers[-1].output, torch.autograd.grad
+
+        def of_last(start: Tensor, *more: object, **options: object) -> object:
+            assert start is last
+            return whole(start, *more, **options)
+
+        monkeypatch.setattr(torch.autograd, "grad", of_last)
+    for layer, (tokens, normed) in enumerate(expected):
+        torch.testing.assert_close(trace.token_gradient(layer), tokens, rtol=1e-9, atol=1e-12)
+        if normed is None:
+            assert trace.normed_gradient(layer) is None
+        else:
+            torch.testing.assert_close(trace.normed_gradient(layer), normed, rtol=1e-9, atol=1e-12)

@@ -412,6 +412,21 @@ def test_sharp_attention_in_half_precision_is_not_rounded_further(fused: bool) -
             torch.testing.assert_close(maps, record.weights.double())
 
 
+def test_whoever_writes_into_attention_changes_no_record() -> None:
+    """Also where the model's own weights were recorded, since its scores say less."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scores = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).square()
+        return (scores / scores.sum(-1, keepdim=True)) @ v
+
+    trace = traced(attend)
+    assert any(record.weights is not None for record in trace.layers)
+    attention = trace.attention(0)
+    expected = attention.clone()
+    attention.zero_()
+    assert torch.equal(trace.attention(0), expected)
+
+
 def test_as_many_images_as_heads_are_told_apart_or_refused() -> None:
     trace, same = traced(by_einsum, HEADS), traced(fused(), HEADS)
     whole = slice(None)

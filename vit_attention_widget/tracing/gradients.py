@@ -15,6 +15,7 @@ from ..support.interrupts import interrupts_deferred
 from ..targets import Target
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
+from .layer_record import LayerRecord
 from .readout import Readout
 
 __all__ = [
@@ -35,15 +36,21 @@ _WAY_OUT = (
 )
 
 
+_SMALL = 2**26
+"""Gradients of all tokens that take at most so many bytes come with those of the heads."""
+
+
 def output_gradients(
     recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
-) -> list[Tensor]:
+) -> tuple[list[Tensor], list[Tensor | None] | None]:
     """Gradient of the target with respect to each layer's head outputs.
 
     Returns
     -------
-    list of Tensor
+    of_heads : list of Tensor
         One [batch, head, token, head_dim] per layer; 0 for masked heads.
+    of_tokens : list of (Tensor or None), or None
+        What the same pass yields for :func:`token_gradients`: nothing where that would be large.
 
     Raises
     ------
@@ -53,24 +60,39 @@ def output_gradients(
         If the model has changed since.
     """
     check_graph(recorded)
-    outputs = [record.out for record in recorded.layers]
+    outputs, tokens = [record.out for record in recorded.layers], _tokens(recorded.layers[:-1])
+    if sum(each.numel() * each.element_size() for each in tokens) > _SMALL:
+        tokens = []
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         last = _last_block_gradients(recorded, block_rows, readout, target)
         starts: list[tuple[Tensor, Tensor | None]]  # where the backward pass starts, and with what
         if last is None:
-            starts = [(target.score(recorded.logits).sum(), None)]
+            starts, tokens = [(target.score(recorded.logits).sum(), None)], []
         else:
-            of_last = zip((outputs[-1], recorded.layers[-1].input), last, strict=True)
+            of_last = zip((outputs[-1], recorded.layers[-1].input), last[:2], strict=True)
             starts = [(tensor, gradient) for tensor, gradient in of_last if tensor.requires_grad]
         tensors, upstream = zip(*starts, strict=True)
         gradients = torch.autograd.grad(
-            tensors, outputs, upstream, retain_graph=True, allow_unused=True
+            tensors, [*outputs, *tokens], upstream, retain_graph=True, allow_unused=True
         )
-        return [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(gradients)]
+        of_heads, of_tokens = gradients[: len(outputs)], gradients[len(outputs) :]
+        return (
+            [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
+            [*of_tokens, last[2]] if last is not None and tokens else None,
+        )
 
 
-def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor, Tensor | None]]:
+def token_gradients(
+    recorded: ForwardPass, target: Target, of_tokens: Sequence[Tensor | None] | None = None
+) -> list[tuple[Tensor, Tensor | None]]:
     """Gradient of the target with respect to each layer's tokens.
+
+    Parameters
+    ----------
+    recorded : ForwardPass
+    target : Target
+    of_tokens : sequence of (Tensor or None), optional
+        What :func:`output_gradients` has of these: it spares all but the last block's pass.
 
     Returns
     -------
@@ -87,29 +109,44 @@ def token_gradients(recorded: ForwardPass, target: Target) -> list[tuple[Tensor,
         If the model has changed since.
     """
     check_graph(recorded)
-    after = [record.output for record in recorded.layers]
-    normed = [record.block.normed for record in recorded.layers]
-    tensors = [*after, *(tokens for tokens in normed if tokens is not None)]
+    records, below = recorded.layers, recorded.num_layers - 1
+    gradients: Sequence[Tensor | None]
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
-        score = target.score(recorded.logits).sum()
-        gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
-    of_after, of_normed = gradients[: len(after)], iter(gradients[len(after) :])
+        if of_tokens is None:
+            score = target.score(recorded.logits).sum()
+            tensors = _tokens(records)
+            gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+        else:
+            after, of_last = records[-1].output, of_tokens[-1]
+            inside = _tokens(records[-1:])[1:]  # of the norm, if there is one
+            gradients = [*of_tokens[:below], of_last, *of_tokens[below:-1]]
+            if inside:
+                gradients += torch.autograd.grad(
+                    after, inside, of_last, retain_graph=True, allow_unused=True
+                )
+    of_after, of_normed = gradients[: len(records)], iter(gradients[len(records) :])
     pairs = []
-    for layer, (gradient, tokens) in enumerate(zip(of_after, normed, strict=True)):
+    for layer, (gradient, record) in enumerate(zip(of_after, records, strict=True)):
         if gradient is None:
             raise CaptureError(
                 f"The logits of {recorded.model.name} do not depend on the tokens that layer "
                 f"{layer} returned, so there is no gradient with respect to these: use a method "
                 "that needs only the gradient of the attention (daam, gmar, relevance)."
             )
-        pairs.append((gradient, None if tokens is None else next(of_normed)))
+        pairs.append((gradient, None if record.block.normed is None else next(of_normed)))
     return pairs
+
+
+def _tokens(records: Sequence[LayerRecord]) -> list[Tensor]:
+    """The tokens after each block; then, where there is one, the output of its first norm."""
+    normed = [record.block.normed for record in records]
+    return [*(record.output for record in records), *(x for x in normed if x is not None)]
 
 
 def _last_block_gradients(
     recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
-) -> tuple[Tensor, Tensor] | None:
-    """Gradient of the target with respect to the last block's head outputs and its input.
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Gradient of the target with respect to the last block's head outputs, input and output.
 
     If only a few tokens are read out, the part of the last block after its attention is computed
     again for these alone, and the backward pass does not go through its MLP for all others. The
@@ -129,11 +166,16 @@ def _last_block_gradients(
             return None
         inputs = record.input.detach()[:, rows].requires_grad_()
         out = record.out.detach()[:, :, rows].requires_grad_()
-        score = target.score(model.readout(block_rows.finish(last, inputs, out))).sum()
-    of_out, of_inputs = differentiate(recorded, score, (out, inputs))
-    all_out, all_inputs = torch.zeros_like(record.out), torch.zeros_like(record.input)
-    all_out[:, :, rows], all_inputs[:, rows] = of_out, of_inputs
-    return all_out.detach(), all_inputs.detach()
+        after = block_rows.finish(last, inputs, out)
+        score = target.score(model.readout(after)).sum()
+    of_out, of_inputs, of_after = differentiate(recorded, score, (out, inputs, after))
+    with torch.no_grad():
+        all_out, all_inputs, all_after = (
+            torch.zeros_like(tensor) for tensor in (record.out, record.input, record.output)
+        )
+        all_out[:, :, rows], all_inputs[:, rows] = of_out, of_inputs
+        all_after[:, rows] = of_after
+    return all_out, all_inputs, all_after
 
 
 def _of_heads(recorded: ForwardPass, layer: int, gradient: Tensor | None) -> Tensor:

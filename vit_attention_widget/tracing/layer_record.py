@@ -60,7 +60,8 @@ class LayerRecord:
     @cached_property
     def masked(self) -> Tensor:
         """Masked heads, recognized by an output of all zeros: [batch, head, 1, 1] bool."""
-        return (self.out.detach() == 0).all(-1, keepdim=True).all(-2, keepdim=True)
+        largest = torch.linalg.vector_norm(self.out.detach(), torch.inf, (-2, -1), keepdim=True)
+        return torch.eq(largest, 0)
 
     @property
     def rows_at_once(self) -> int:
@@ -69,10 +70,13 @@ class LayerRecord:
         return max(1, 2**24 // max(1, batch * heads * tokens))
 
     def attention(self, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
-        """Attention after the softmax, [batch, head, query, key], in at least float32."""
+        """Attention after the softmax, [batch, head, query, key], in at least float32.
+
+        In memory of its own, whoever writes into it.
+        """
         if self.weights is not None:
-            kept = self.weights[:, heads][:, :, queries].detach()
-            return kept.float() if kept.dtype in (torch.float16, torch.bfloat16) else kept
+            weights = self.weights[:, heads][:, :, queries].detach()
+            return weights.to(torch.promote_types(weights.dtype, torch.float32), copy=True)
         q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
         scores = scores_of(q, k, self.scale)
         if self.change is not None:

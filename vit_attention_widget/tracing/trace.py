@@ -8,7 +8,7 @@ tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import SupportsIndex, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..capture.calls import AttentionCall
+from ..errors import CaptureError
 from ..models import VisionTransformer
 from ..models.head_index import Heads, head_index, layer_index
 from ..models.output_kind import probabilities
@@ -76,6 +77,7 @@ class Trace:
         self.block_rows = block_rows or BlockRows(forward_pass)
         self.readout = readout or Readout(forward_pass)
         self._output_gradients: list[Tensor] | None = None
+        self._beside_them: list[Tensor | None] | None = None  # what that pass gave of tokens
         self._token_gradients: list[tuple[Tensor, Tensor | None]] | None = None
 
     def __repr__(self) -> str:
@@ -291,7 +293,7 @@ class Trace:
         """
         layer = layer_index(self.model, layer)
         if self._output_gradients is None:
-            self._output_gradients = output_gradients(
+            self._output_gradients, self._beside_them = output_gradients(
                 self.forward_pass, self.block_rows, self.readout, self.target
             )
         return self._output_gradients[layer]
@@ -330,7 +332,12 @@ class Trace:
 
     def _by_tokens(self) -> list[tuple[Tensor, Tensor | None]]:
         if self._token_gradients is None:
-            self._token_gradients = token_gradients(self.forward_pass, self.target)
+            with suppress(CaptureError):  # of the heads alone
+                self.output_gradient(0)  # first, so that numbers do not depend on what was asked
+            self._token_gradients = token_gradients(
+                self.forward_pass, self.target, self._beside_them
+            )
+            self._beside_them = None
         return self._token_gradients
 
     def _select(

@@ -90,10 +90,10 @@ def head_weights(trace: Trace, layer: int, norm: GradientNorm = "l1") -> Tensor:
     gradient = trace.output_gradient(layer)
     record = trace.layers[layer]
     v = record.v.detach().transpose(-2, -1)
-    score = gradient.new_zeros(gradient.shape[:2])
+    score, power = gradient.new_zeros(gradient.shape[:2]), int(norm.removeprefix("l"))
     for part in gradient.split(record.rows_at_once, dim=2):
         piece = part @ v
-        score += (piece.abs() if norm == "l1" else piece.square()).sum((-2, -1))
+        score += torch.linalg.vector_norm(piece, power, (-2, -1)) ** power
     if norm == "l2":
         score = score.sqrt()
     total = score.sum(-1, keepdim=True)
