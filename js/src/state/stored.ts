@@ -112,6 +112,9 @@ export function nearestIn({ places }: Cloud, x: number, y: number, reach: number
 
 const many = (count: number) => count.toLocaleString("en");
 
+/** "1 image", "12,288 images". */
+export const imagesOf = (count: number) => counted(count, "image").replace(/^\d+/, many(count));
+
 /** What a quantity of a folder is called. */
 export function quantityName(info: ModelInfo, quantity: string): string {
   const metric = info.metrics.find(({ key }) => key === quantity);
@@ -122,9 +125,10 @@ export function quantityName(info: ModelInfo, quantity: string): string {
 export function howFar(stored: StoredInfo, now: number | null = Date.now() / 1000): string {
   const { count, total, rate, last } = stored;
   if (count === 0) return "No images yet: they come 256 at a time.";
-  const images = counted(count, "image").replace(/^\d+/, many(count));
-  if (count === total || now === null) return images;
+  const images = imagesOf(count);
+  if (count === total) return images;
   const there = total === null ? `${images} so far` : `${many(count)} of ${many(total)} images`;
+  if (now === null) return there;
   if (rate > 0) {
     const left = total === null ? "" : `, ${duration((total - count) / rate)} left`;
     return `${there}, ${rate < 10 ? rate.toFixed(1) : many(Math.round(rate))} images a second${left}`;

@@ -4,9 +4,9 @@ import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { headSays } from "../../state/describe_head";
 import { headRows } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
-import { storedOf } from "../../state/stored";
+import { imagesOf, storedOf } from "../../state/stored";
 import { importanceTable } from "../../state/tables";
-import { className, counted, directionWords, number, tokenName } from "../../state/words";
+import { className, directionWords, number, tokenName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
@@ -67,7 +67,7 @@ function overWhat(store: Store, { read, classes, of_class }: StoredInfo): string
   const of = info && of_class >= 0 ? ` of ${className(info, of_class)}` : "";
   return read === 0
     ? ". The folder is being read …"
-    : `, the mean over ${counted(of ? count : read, "image")}${of}`;
+    : `, the mean over ${imagesOf(of ? count : read)}${of}`;
 }
 
 const VIEWS = [

@@ -5,8 +5,8 @@ import { tick } from "../../draw/scale";
 import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { headKey, headsInOrder, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
-import { quantityName, type StoredHeadsData } from "../../state/stored";
-import { className, counted, headName, number } from "../../state/words";
+import { imagesOf, quantityName, type StoredHeadsData } from "../../state/stored";
+import { className, headName, number } from "../../state/words";
 import { BOTTOM, LEFT, PlumbLine, RIGHT, TOP, XAxis } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
@@ -158,7 +158,7 @@ function Large({ store, info, stored, heads }: Props) {
     <div class="vaw-stack">
       <p class="vaw-reads" data-testid="stored-head-says">
         {headName(layer, head)}: mean {name} {number(mean)} over{" "}
-        {counted(Number(heads.metadata.images), "image")}
+        {imagesOf(Number(heads.metadata.images))}
         {classBins && (
           <>
             ,{" "}

@@ -6,7 +6,7 @@ import { useMemo } from "preact/hooks";
 import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { COLOURS } from "../../state/overview";
 import type { Store } from "../../state/store";
-import { howFar, quantityName } from "../../state/stored";
+import { howFar, imagesOf, quantityName } from "../../state/stored";
 import { className, counted, percent } from "../../state/words";
 import { Select } from "../../ui/controls";
 import { useLooking } from "../../ui/use_looking";
@@ -113,17 +113,19 @@ export function StoredImages({ store, info, stored }: Props) {
       {stored.problem && <p role="alert">{stored.problem}</p>}
       {points && heads && (
         <>
-          <Choose store={store} info={info} stored={stored} />
+          {!store.saved && <Choose store={store} info={info} stored={stored} />}
           <p class="vaw-muted">
             Near each other where the same heads matter: two principal components with{" "}
             {percent(Number(points.metadata.share))} of the variance.
-            {stored.skipped > 0 && ` ${counted(stored.skipped, "image")} could not be computed.`}
+            {stored.skipped > 0 && ` ${imagesOf(stored.skipped)} could not be computed.`}
             {stored.read < stored.count && ` Shown: ${stored.read.toLocaleString("en")} images.`}
           </p>
           <div class="vaw-images-body">
             <StoredMap {...{ store, stored, points, coloured, lit }} />
             <div class="vaw-stack">
-              <StoredCard store={store} info={info} stored={stored} image={shown} />
+              {!store.saved && (
+                <StoredCard store={store} info={info} stored={stored} image={shown} />
+              )}
               <Legend info={info} stored={stored} coloured={coloured} />
             </div>
           </div>
