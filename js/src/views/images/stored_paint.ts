@@ -32,6 +32,9 @@ export interface Painted {
   size: number;
 }
 
+/** So many times as wide as a dot is its picture. */
+const PICTURE = 3;
+
 /** Points within the canvas; of more than so many only their number counts. */
 const LISTED = 4000;
 
@@ -76,7 +79,8 @@ export function paintCloud(
   const size = Math.max(SMALLEST, Math.min(LARGEST, room));
   if (within <= DISCS) paintDiscs(context, to, size, scene, shown);
   else paintPixels(context, width, height, size, scene);
-  const marked = (image: number, ring: "fg" | "accent", radius: number) => {
+  const marked = (image: number, ring: "fg" | "accent") => {
+    const radius = scene.pictures.has(image) ? size * PICTURE * 0.75 : size / 2 + 4;
     const point = pointOf(scene.cloud, image);
     if (point < 0) return;
     const theme = themeOf(context.canvas);
@@ -91,8 +95,8 @@ export function paintCloud(
       context.stroke();
     }
   };
-  marked(scene.open, "fg", size / 2 + 4);
-  marked(scene.lit, "accent", size / 2 + 4);
+  marked(scene.open, "fg");
+  marked(scene.lit, "accent");
   return { shown: within <= LISTED ? shown : [], size };
 }
 
@@ -103,7 +107,6 @@ export function pointOf({ images }: Cloud, image: number): number {
   return images.indexOf(image);
 }
 
-const PICTURE = 3;
 /** So many pixels of the frame around a picture are in the colour of its class. */
 const FRAME = 2.5;
 
