@@ -283,9 +283,14 @@ def test_a_page_is_written_without_a_server(
 ) -> None:
     monkeypatch.setitem(sys.modules, "voila", None)  # as if it were not installed
     files = tmp_path / "page.html", tmp_path / "page.ipynb"
-    assert main(["--html", str(files[0]), "--save", str(files[1])]) == 0
-    assert files[0].read_text("utf-8").startswith("<!doctype html>")
-    assert "two_objects" in files[1].read_text("utf-8")
+    options = ["--theme", "dark", "--device", "cpu"]
+    assert main(["--html", str(files[0]), "--save", str(files[1]), *options]) == 0
+    page = files[0].read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert 'data-vaw-theme="dark"' in page[:2000]
+    [cell] = nbformat.read(files[1], 4).cells
+    assert "two_objects" in cell.source
+    assert "load_model().to('cpu')" in cell.source
     assert "page.html (" in capsys.readouterr().out
 
 
@@ -331,6 +336,8 @@ def test_without_the_server_the_command_says_what_to_install(
         (["--weights", "some.pth"], "name it by --model"),
         (["--class-names", "none.txt"], "no file 'none.txt'"),
         (["--save", "page.html"], "ends in .ipynb"),
+        (["--device", "abacus"], "--device abacus: RuntimeError"),
+        (["--device", "meta"], "--device meta"),
         (["--html", "page.pdf"], "ends in .html"),
         (["--model", "swin_tiny_patch4_window7_224", "--weights", __file__], "cannot be read"),
     ],
@@ -350,7 +357,8 @@ def test_the_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--model", "--library", "--weights", "--class-names", "--save", "--port"):
+    options = ("--model", "--library", "--weights", "--class-names", "--save", "--port")
+    for option in (*options, "--device", "--theme"):
         assert option in text
     with pytest.raises(SystemExit):
         main(["--port", "70000"])

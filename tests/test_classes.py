@@ -302,3 +302,20 @@ def test_kinds_of_output_that_are_refused() -> None:
         vaw.trace(timm_model(1), IMAGE, output="softmax")
     with pytest.raises(ParameterError, match="output is 'logits': choose from softmax"):
         vaw.describe(timm_model(7), output="logits")  # type: ignore[arg-type]
+
+
+def test_what_is_no_letter_goes_neither_to_a_browser_nor_to_a_file(tmp_path: Path) -> None:
+    """Half of a surrogate pair, as JSON may hold and a wrong encoding leaves; UTF-8 has none."""
+    file = tmp_path / "names.json"
+    file.write_text(r'["ant", "b\ud83dee", "\udcff", "d\u00f6g", "eel", "fox", "gnu"]')
+    clean = ["ant", "b?ee", "?", "d\u00f6g", "eel", "fox", "gnu"]
+    given = json.loads(file.read_text())
+    described = vaw.describe(timm_model(7))
+    described.class_names = given
+    for vit in (described, vaw.describe(timm_model(7), class_names=file)):
+        assert vit.class_names == clean
+        assert [vit.class_name(i) for i in range(7)] == clean
+    session = vaw.Session(described, IMAGE)
+    session.wait()
+    json.dumps([session._model_info, session.decision], ensure_ascii=False).encode("utf-8")
+    session.close()

@@ -96,6 +96,12 @@ class Values(nn.Module):
         return output if isinstance(output, Tensor) else output[0]
 
 
+@pytest.mark.parametrize("name", ["hf-vit", "torchvision", "open-clip"])
+def test_it_says_its_own_heads_before_it_is_run(name: str) -> None:
+    model = next(t for t in TINY if t.name == name).build(torch.float32)
+    assert describe(vaw.prune_heads(model, HEADS)).num_heads == (1, 2, 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["hf-vit", "hf-dinov2", "torchvision", "open-clip", "own"])
 def test_it_becomes_an_onnx_file(name: str) -> None:

@@ -131,14 +131,16 @@ class Host:
             yield lab
         finally:
             context.close()
-            self.end_kernels()
+            self.end_kernels(folder)
 
-    def end_kernels(self) -> None:
-        """End what runs the notebooks that were open."""
+    def end_kernels(self, folder: Path) -> None:
+        """End what runs the notebooks of a folder, and no others."""
         sessions = f"{self.address}/api/sessions"
         with urllib.request.urlopen(sessions) as answer:
             open_ones = json.load(answer)
         for session in open_ones:
+            if not session["path"].startswith(f"{folder.name}/"):
+                continue
             end = urllib.request.Request(f"{sessions}/{session['id']}", method="DELETE")
             urllib.request.urlopen(end).close()
 

@@ -34,7 +34,14 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     folder = tmp_path_factory.mktemp("pictures")
     Image.new("RGB", (90, 80), "teal").save(folder / ".cat.png")  # a hidden file
     process = subprocess.Popen(
-        [sys.executable, "-m", "vit_attention_widget", ".cat.png", "--no-browser"],
+        [
+            sys.executable,
+            "-m",
+            "vit_attention_widget",
+            ".cat.png",
+            "--no-browser",
+            *("--theme", "dark"),
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
@@ -78,6 +85,9 @@ def test_it_shows_the_picture_and_ends_with_ctrl_c(chromium: Browser, command: C
         page.get_by_text("cat.png").first.wait_for(timeout=60_000)
         page.locator("[data-testid=heads-canvas]").first.wait_for(timeout=60_000)
         assert page.title() == "cat"
+        ground = "(root) => getComputedStyle(root).backgroundColor"
+        red, *_ = page.locator(".vaw-root").evaluate(ground)[4:].split(",")
+        assert int(red) < 50  # it is dark
         assert not [
             u for u in answered if not u.startswith(("http://127.0.0.1:", "data:", "blob:"))
         ]

@@ -55,7 +55,7 @@ def _opened(name: str, host: Host, folders: pytest.TempPathFactory) -> Iterator[
             folder = folders.mktemp(name)
             shutil.copytree(notebook.parent, host.folder / folder.name)
             page.goto(f"{host.address}/{JUPYTER[name]}/{folder.name}/{notebook.name}")
-            stack.callback(host.end_kernels)
+            stack.callback(host.end_kernels, folder)
         if name == "notebook":
             page.wait_for_function(f"() => {KERNEL}?.status === 'idle'")
             page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")

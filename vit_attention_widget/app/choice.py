@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from ..errors import ParameterError
 from ..models import VisionTransformer, describe
 from ..models.images import load_image
+from ..support.words import said
 from .loading import load_model
 from .which_library import Library
 
@@ -35,6 +37,8 @@ class Choice:
         As :func:`~.loading.load_model` takes them.
     class_names : str or None
         A file with the names of the classes.
+    device : str or None
+        Where the model runs; None for the CPU.
     """
 
     image: str | None = None
@@ -42,6 +46,7 @@ class Choice:
     library: Library | None = None
     weights: str | None = None
     class_names: str | None = None
+    device: str | None = None
 
     def check_files(self) -> None:
         """Refuse what can be told to be wrong without the model.
@@ -49,10 +54,13 @@ class Choice:
         Raises
         ------
         ParameterError, ImageError
-            If a file is not there, the picture cannot be read, or weights come without a model.
+            If a file is not there, the picture cannot be read, weights come without a model, or
+            there is no such device.
         """
         if self.model is None and (self.library or self.weights):
             raise ParameterError("--library and --weights are about a model: name it by --model.")
+        if self.device is not None:
+            _check_device(self.device)
         if self.image is not None:
             load_image(self.image)
         if self.class_names is not None and not Path(self.class_names).expanduser().is_file():
@@ -73,6 +81,8 @@ class Choice:
             model = bundled()
         else:
             model = load_model(self.model, library=self.library, weights=self.weights)
+        if self.device is not None:
+            model = model.to(self.device)
         return describe(model, class_names=self.class_names)
 
     def explorer(self) -> Explorer:
@@ -84,3 +94,13 @@ class Choice:
         explorer = Explorer(self.described(), image)
         explorer.wait()
         return explorer
+
+
+def _check_device(device: str) -> None:
+    """Refuse what PyTorch cannot compute on, here and now."""
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ParameterError(
+            f"Nothing can be computed on --device {device}: {said(error)} Try cpu, cuda or mps."
+        ) from error

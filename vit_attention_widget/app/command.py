@@ -7,8 +7,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from ..errors import ParameterError, VitAttentionError
+from ..export.document import Theme
 from .choice import Choice
 from .notebook import save_notebook
 from .server import LOCAL, USUAL_PORT, check_installed, free_port, serve
@@ -46,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
         help="weights as .safetensors or a state_dict of torch.save; "
         "no code in it is run; by default the library's own")  # fmt: skip
     add("--class-names", metavar="FILE", help="a .txt with a class a line, or a .json")
+    add("--device", metavar="DEVICE",
+        help="where the model runs, as PyTorch says it: cpu, cuda, cuda:1, mps; "
+        "by default the CPU")  # fmt: skip
+    add("--theme", choices=get_args(Theme), default="auto",
+        help="light or dark; by default a file follows its reader's system, and the page that "
+        "is opened is light")  # fmt: skip
     add("--html", metavar="FILE",
         help="write one file that needs no Python, instead of opening the page")  # fmt: skip
     add("--save", metavar="FILE", help="also write the notebook that the page is made of (.ipynb)")
@@ -78,8 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     choice = Choice(
-        options.image, options.model, options.library, options.weights, options.class_names
-    )
+        options.image, options.model, options.library, options.weights, options.class_names,
+        options.device,
+    )  # fmt: skip
     choice.check_files()
     if options.save is not None:
         _refuse_other(options.save, "--save", ".ipynb")
@@ -93,30 +102,30 @@ def _run(options: argparse.Namespace) -> None:
     elif choice.image is not None:
         _say("The bundled model knows ten kinds of drawn objects; --model names another.")
     if options.html is not None:
-        _write_page(choice, options.html)
+        _write_page(choice, options.html, options.theme)
     elif choice.model is not None:
         choice.described()  # what the page will load: what is wrong with it is said here
     if options.save is not None:
         save_notebook(choice, Path(options.save).expanduser())
         _say(f"The notebook is {options.save}")
     if options.html is None:
-        _open(choice, options.host, port, not options.no_browser)
+        _open(choice, options.host, port, not options.no_browser, options.theme)
 
 
-def _write_page(choice: Choice, path: str) -> None:
+def _write_page(choice: Choice, path: str, theme: Theme) -> None:
     explorer = choice.explorer()
     try:
-        page = explorer.to_html(Path(path).expanduser())
+        page = explorer.to_html(Path(path).expanduser(), theme=theme)
     finally:
         explorer.close()
     _say(f"The page is {path} ({page.megabytes:.1f} MB); it needs neither Python nor a network.")
 
 
-def _open(choice: Choice, host: str, port: int, browser: bool) -> None:
+def _open(choice: Choice, host: str, port: int, browser: bool, theme: Theme) -> None:
     with tempfile.TemporaryDirectory(prefix="vaw-", ignore_cleanup_errors=True) as folder:
         page = Path(folder, f"{_title(choice.image)}.ipynb")
         save_notebook(choice, page)
-        serve(page, host, port, browser, _say)
+        serve(page, host, port, browser, _say, dark=theme == "dark")
 
 
 def _title(image: str | None) -> str:

@@ -16,13 +16,14 @@ __all__ = ["save_notebook", "source"]
 def source(choice: Choice) -> str:
     """Python that makes the Explorer; with whole paths, as a notebook may lie anywhere."""
     lines = ["import vit_attention_widget as vaw"]
+    placed = "" if choice.device is None else f".to({choice.device!r})"
     if choice.model is None:
-        lines += ["", "model = vaw.demo.load_model()"]
+        lines += ["", f"model = vaw.demo.load_model(){placed}"]
     else:
         options = {"library": choice.library, "weights": _whole(choice.weights)}
         named = "".join(f", {name}={value!r}" for name, value in options.items() if value)
         lines += ["from vit_attention_widget.app import load_model", ""]
-        lines += [f"model = load_model({_whole(choice.model)!r}{named})"]
+        lines += [f"model = load_model({_whole(choice.model)!r}{named}){placed}"]
     scene = f"vaw.demo.two_objects{FIRST_SCENE}.image"
     image = scene if choice.image is None else repr(_whole(choice.image))
     names = f", class_names={_whole(choice.class_names)!r}" if choice.class_names else ""

@@ -65,7 +65,8 @@ def free_port(host: str, port: int | None) -> int:
         try:
             family, kind, _, _, address = socket.getaddrinfo(host, each, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if os.name == "posix":  # on Windows it would let two listen at one port
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -75,7 +76,14 @@ def free_port(host: str, port: int | None) -> int:
     raise ParameterError(f"Nothing can listen at {host}, {ports}: {reason}. Try another --port.")
 
 
-def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[str], None]) -> None:
+def serve(
+    notebook: Path,
+    host: str,
+    port: int,
+    browser: bool,
+    say: Callable[[str], None],
+    dark: bool = False,
+) -> None:
     """Serve a notebook as a page until Ctrl-C; its kernels end with it.
 
     Parameters
@@ -88,11 +96,15 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
         Whether to open the page in the user's browser.
     say : callable
         Is given the lines for the user.
+    dark : bool
+        Whether the page is dark.
     """
     from traitlets.config import Config
     from voila.app import Voila
 
     logging.getLogger("tornado").setLevel(logging.ERROR)
+    config = Config(_CONFIGURED)
+    config.VoilaConfiguration.theme = "dark" if dark else "light"
     token = secrets.token_urlsafe(24)
     seen_as = socket.gethostname() if host in ("", "0.0.0.0", "::") else host
     address = f"http://{f'[{seen_as}]' if ':' in seen_as else seen_as}:{port}/?token={token}"
@@ -112,7 +124,7 @@ def serve(notebook: Path, host: str, port: int, browser: bool, say: Callable[[st
             ip=host, port=port, port_retries=0, token=token, notebook_path=str(notebook),
             root_dir=str(notebook.parent), config_file_paths=[], log_level=logging.ERROR,
             tornado_settings={"headers": {"Content-Security-Policy": _OWN_ONLY}},
-            config=Config(_CONFIGURED),
+            config=config,
         )  # fmt: skip
         page.initialize([])
         page.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import SupportsInt, TypeAlias, TypeGuard
 
 from ..errors import ParameterError
+from ..support.words import sendable
 
 __all__ = [
     "LABEL_COLUMNS",
@@ -30,6 +31,9 @@ ClassNamesLike: TypeAlias = (
 
 def read_class_names(given: ClassNamesLike) -> list[str]:
     """The name of each class, in order.
+
+    A ``?`` stands for what is no letter: half of a surrogate pair, which a file may hold that was
+    read in the wrong encoding, and which can be neither sent to a browser nor written to a file.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def read_class_names(given: ClassNamesLike) -> list[str]:
             f"class_names is {str(names)[:80]!r}: a list of names, {{index: name}}, or the path of "
             "a .txt or .json file of these was expected."
         )
-    return [str(name) for name in names]
+    return [sendable(str(name)) for name in names]
 
 
 def class_names_of(images: object) -> list[str] | None:

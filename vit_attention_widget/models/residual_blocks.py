@@ -30,15 +30,21 @@ def heads_of(block: nn.Module) -> int:
         If no module of the block says it.
     """
     for module in block.modules():
-        for name in _HEADS:
-            if isinstance(getattr(module, name, None), int):
-                return int(getattr(module, name))
+        said = _said_heads(module)
+        if said is not None:  # what is inside it knows better: it may have been cut
+            inside = [_said_heads(part) for part in module.modules() if part is not module]
+            return next((heads for heads in inside if heads is not None), said)
         config = getattr(module, "config", None)
         if isinstance(getattr(config, "num_attention_heads", None), int):
             return int(config.num_attention_heads)  # type: ignore[union-attr]
     raise UnsupportedModelError(
         f"{type(block).__name__} does not say how many heads it has: give num_heads=..."
     )
+
+
+def _said_heads(module: nn.Module) -> int | None:
+    said = (getattr(module, name, None) for name in _HEADS)
+    return next((int(heads) for heads in said if isinstance(heads, int)), None)
 
 
 def finish_block(block: nn.Module, inputs: Tensor, head_outputs: Tensor) -> Tensor | None:

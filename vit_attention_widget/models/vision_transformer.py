@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from ..support.words import sendable
 from .image_input import ImageInput
 from .output_kind import OutputKind
 from .token_layout import TokenLayout
@@ -72,9 +73,14 @@ class VisionTransformer(ImageInput):
 
     @property
     def class_names(self) -> list[str] | None:
-        """What the classes are called; None where that is not known of this many."""
+        """What the classes are called; None where that is not known of this many.
+
+        A ``?`` stands for what is no letter (half of a surrogate pair), whoever gave the names.
+        """
         names = self.names
-        return list(names) if names and len(names) == self.num_classes else None
+        if not names or len(names) != self.num_classes:
+            return None
+        return [sendable(name) for name in names]
 
     @class_names.setter
     def class_names(self, names: Sequence[str] | None) -> None:
@@ -162,7 +168,7 @@ class VisionTransformer(ImageInput):
         """Name of a class (or value), or ``"class 3"`` where names are not known."""
         names = self.names
         if names and len(names) == self.num_classes:
-            return names[index]
+            return sendable(names[index])
         if self.output == "value":
             return "value" if self.num_classes == 1 else f"value {index}"
         return f"class {index}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..errors import ProtocolError
-from ..support.words import shorten, shown
+from ..support.words import sendable, shorten, shown
 from .schema.requests import AnswerMessage, AnswerMeta, CancelledMessage, FailureMessage
 
 __all__ = ["Cancel", "Request", "answer", "cancelled", "failure", "id_of", "parse"]
@@ -52,7 +52,7 @@ class Request:
         value = self.params.get(name)
         if not isinstance(value, str):
             raise ProtocolError(f"{self.method} got {name} = {shown(value)}; a text was expected.")
-        return value[:_MOST_LETTERS].encode("utf-8", "replace").decode()
+        return sendable(value[:_MOST_LETTERS])
 
     def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
         """One of some words among the parameters."""
@@ -114,7 +114,7 @@ def answer(request: Request, meta: AnswerMeta) -> AnswerMessage:
 def failure(request_id: str | None, error: BaseException) -> FailureMessage:
     """The reply to a request that could not be answered."""
     try:
-        message = shorten(str(error), 1000).encode("utf-8", "replace").decode()
+        message = sendable(shorten(str(error), 1000))
     except Exception:
         message = ""
     return {"id": request_id, "error": {"message": message or type(error).__name__}}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..models import VisionTransformer, describe
 from ..models.images import ImageLike
 from ..models.token_layout import TokenLayout
+from ..support.words import sendable
 
 __all__ = ["Subject", "image_name"]
 
@@ -65,4 +66,4 @@ def image_name(image: object) -> str:
     if not isinstance(name, str | os.PathLike):
         return "image"
     last = os.fsdecode(name).replace("\\", "/").rsplit("/", 1)[-1]
-    return last.encode("utf-8", "replace").decode() or "image"
+    return sendable(last) or "image"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-__all__ = ["said", "shorten", "shown"]
+__all__ = ["said", "sendable", "shorten", "shown"]
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 80
@@ -14,6 +14,11 @@ _brief.maxlong = 30
 def shorten(text: str, limit: int = 120) -> str:
     """The beginning and the end of a text that is too long for a message."""
     return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-12:]}"
+
+
+def sendable(text: str) -> str:
+    """A text in letters that UTF-8 has: ``?`` for half of a surrogate pair, as bad files have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def said(error: BaseException) -> str:

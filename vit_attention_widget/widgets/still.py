@@ -58,8 +58,8 @@ class Stills:
     def __init__(self, widget: Displayed) -> None:
         self._widget = weakref.ref(widget)
         self._bundle: Bundle | None = None
-        self._waiting: list[str] = []
-        self._there: list[str] = []
+        self._sent: dict[str, str | None] = {}
+        """By display id, the picture that was sent; None where it lacks."""
         self._lock = threading.RLock()
         self._awaited = 0
         self._draw = weakly(self._draw_apart)
@@ -82,7 +82,7 @@ class Stills:
         shown = uuid.uuid4().hex
         picture = _picture(widget)
         with self._lock:
-            (self._there if picture else self._waiting).append(shown)
+            self._sent[shown] = picture
         _publish(bundle, picture, shown)
         session = widget.shown_session()
         if picture is None and session is not None and self._watched is not session:
@@ -104,7 +104,7 @@ class Stills:
         self.refresh()
 
     def refresh(self) -> None:
-        """Send the picture wherever it lacks, and anew where no page shows the widget."""
+        """Send the picture where it lacks, and one that changed where no page shows the widget."""
         with self._lock:
             self._refresh()
 
@@ -112,14 +112,15 @@ class Stills:
         widget = self._widget()
         if widget is None:
             return
-        there = [] if widget._view_count else list(self._there)
-        shown = [*there, *self._waiting]
+        seen = bool(widget._view_count)
+        shown = [each for each, sent in self._sent.items() if sent is None or not seen]
         picture = _picture(widget) if shown else None
         if picture is None or self._bundle is None:
             return
         for each in shown:
-            _publish(self._bundle, picture, each, update=True)
-        self._there, self._waiting = [*self._there, *self._waiting], []
+            if self._sent[each] != picture:
+                self._sent[each] = picture
+                _publish(self._bundle, picture, each, update=True)
 
     def _draw_apart(self, *_: object) -> None:
         """Draw in a thread of its own: the session's have other work."""
