@@ -98,6 +98,19 @@ globalThis.measure = (() => {
   const layers = (root, count, total, selector) =>
     times((i) => find(`${root} [data-testid=frame-${i % (total - 1)}]`).click(), count, selector, 1);
 
+  /** Clicks on heads of one layer after another. */
+  const heads = (root, count, total, selector) =>
+    times(
+      (i) => find(`${root} [data-testid=head-${i % (total - 1)}-${i % 4}]`).click(),
+      count,
+      selector,
+      1,
+    );
+
+  /** Presses a button. */
+  const presses = (button, count, selector) =>
+    times(() => find(button).click(), count, selector, 1);
+
   /** Moves a slider by a step every frame; when each frame began. */
   const scrub = async (selector, milliseconds, canvas) => {
     const slider = find(selector);
@@ -115,5 +128,5 @@ globalThis.measure = (() => {
     return began;
   };
 
-  return { watch, patches, layers, scrub };
+  return { watch, patches, layers, heads, presses, scrub };
 })();

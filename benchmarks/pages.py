@@ -92,17 +92,15 @@ def without_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) 
         for stem, path in pages.items():
             WIDGETS[stem](session=session).to_html(path, max_megabytes=50)
         session.close()
-        yield _first_paint(browser, pages["explorer"], info, options.rounds)
-        with _loaded(browser, pages["explorer"], info) as tab:
+        yield first_paint(browser, pages["explorer"], info, options.rounds)
+        with loaded(browser, pages["explorer"], info) as tab:
             yield from _cached_clicks(tab, info, options.clicks)
-        with _loaded(browser, pages["daam_scrubber"], info) as tab:
-            yield _scrubbing(tab, options)
+        with loaded(browser, pages["daam_scrubber"], info) as tab:
+            yield scrubbing(tab, options)
 
 
 @contextmanager
-def _loaded(
-    browser: Browser, path: Path, info: Info, watched: Sequence[str] = ()
-) -> Iterator[Page]:
+def loaded(browser: Browser, path: Path, info: Info, watched: Sequence[str] = ()) -> Iterator[Page]:
     """A fresh load that has settled; ``globalThis.first`` has when watched canvases changed."""
     context = browser.new_context(viewport=WINDOW)
     tab = context.new_page()
@@ -118,16 +116,17 @@ def _loaded(
     context.close()
 
 
-def _first_paint(browser: Browser, path: Path, info: Info, rounds: int) -> Row:
+def first_paint(browser: Browser, path: Path, info: Info, rounds: int, goal: str = "") -> Row:
+    """From displaying a widget to its first paint, in fresh loads of its page."""
     watched, found = seen_first(info["num_layers"]), []
     for _ in range(rounds):
-        with _loaded(browser, path, info, watched) as tab:
+        with loaded(browser, path, info, watched) as tab:
             found.append(
                 tab.evaluate(
                     "first.changes.at(-1) - performance.getEntriesByName('display')[0].startTime"
                 )
             )
-    return Row("first paint, the state being there", spread(found))
+    return Row("first paint, the state being there", spread(found), goal)
 
 
 def _cached_clicks(tab: Page, info: Info, count: int) -> Iterator[Row]:
@@ -143,7 +142,8 @@ def _cached_clicks(tab: Page, info: Info, count: int) -> Iterator[Row]:
         yield Row(f"click on {on}, no kernel: the frame is painted", with_most(painted), "<= 16 ms")
 
 
-def _scrubbing(tab: Page, options: argparse.Namespace) -> Row:
+def scrubbing(tab: Page, options: argparse.Namespace) -> Row:
+    """A slider that is moved by a layer every frame."""
     slider, canvas = (f"{ROOT} [data-testid={name}]" for name in ("layer-slider", "map-canvas"))
     script = f"measure.scrub('{slider}', {options.scrub_ms}, '{canvas}')"
     began = [tab.evaluate(script) for _ in range(options.rounds)]

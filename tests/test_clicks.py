@@ -6,14 +6,17 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load
 from test_session import PICTURE, tiny
 
 import vit_attention_widget as vaw
 from vit_attention_widget.protocol.tensors import metadata_of
+from vit_attention_widget.session import attention as attention_payloads
 from vit_attention_widget.session import payloads, selections
 from vit_attention_widget.session.lanes import Job
+from vit_attention_widget.session.studies import maps as maps_study
 
 
 @pytest.fixture
@@ -65,8 +68,26 @@ def test_rows_are_computed_where_the_browser_asks_for_them_alone(
     assert computed == []
     ask_for_rows(explorer, 11, "attended_by")
     assert len(computed) == 1
-    assert metadata_of(explorer._attention_rows) == {"token": "11", "direction": "attended_by"}
+    said = {"token": "11", "direction": "attended_by", "first_layer": "0"}
+    assert metadata_of(explorer._attention_rows) == said
     assert load(explorer._attention_rows)["rows"].shape == (6, 2, 101)
+
+
+def test_rows_of_a_large_model_come_in_parts_that_make_the_whole(
+    explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attention = explorer.session.attention
+    whole = load(attention.rows(7, "attends_to"))["rows"]
+    per_layer = whole[0].size
+    monkeypatch.setattr(attention_payloads, "_ROWS_AT_ONCE", 4 * per_layer + 1)
+    explorer.selected_layer = 5
+    ask_for_rows(explorer, 7, "attends_to")
+    assert explorer.wait(60)
+    parts = [explorer._attention_rows, attention.rows_with(1, 7, "attends_to")]
+    assert [metadata_of(part)["first_layer"] for part in parts] == ["4", "0"]
+    assert [len(load(part)["rows"]) for part in parts] == [2, 4]
+    joined = np.concatenate([load(part)["rows"] for part in reversed(parts)])
+    assert np.array_equal(joined, whole)
 
 
 @pytest.mark.parametrize(("token", "direction"), [(101, "attends_to"), (1, "sideways"), (None, "")])
@@ -108,3 +129,21 @@ def test_that_the_widget_is_known_is_answered_while_all_is_busy(explorer: vaw.Ex
     assert replies[0]["ok"]
     free.set()
     assert explorer.wait(60)
+
+
+def test_maps_of_a_large_model_are_computed_as_methods_are_selected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(maps_study, "_MAPS_AT_ONCE", 1000)
+    session = vaw.Session(tiny(), PICTURE)
+    try:
+        assert session.wait(60)
+        assert set(session.attributions) == {"daam"}
+        session.method = "rollout"
+        assert session.wait(60)
+        assert set(session.attributions) == {"daam", "rollout"}
+        assert set(load(session._maps)) == {"rollout"}
+        maps = vaw.explainers.rollout(session.trace).values[0].numpy()
+        assert np.array_equal(session.attributions["rollout"], maps)
+    finally:
+        session.close()

@@ -48,18 +48,19 @@ export function layerBytes(layer: number): DataView {
   });
 }
 
-export function rowBytes(token: number): DataView {
-  const bytes = new Uint8Array(4 * TOKENS);
-  for (let l = 0; l < 2; l++)
+export function rowBytes(token: number, layers: readonly number[] = [0, 1]): DataView {
+  const bytes = new Uint8Array(2 * layers.length * TOKENS);
+  layers.forEach((l, i) => {
     for (let h = 0; h < 2; h++)
       for (let k = 0; k < TOKENS; k++)
-        bytes[(l * 2 + h) * TOKENS + k] = Math.round((attention(l, h, token, k) / 0.25) * 255);
+        bytes[(i * 2 + h) * TOKENS + k] = Math.round((attention(l, h, token, k) / 0.25) * 255);
+  });
   return encode(
     {
-      rows: { shape: [2, 2, TOKENS], data: bytes },
-      scale: { shape: [2, 2], data: new Float32Array(4).fill(0.25) },
+      rows: { shape: [layers.length, 2, TOKENS], data: bytes },
+      scale: { shape: [layers.length, 2], data: new Float32Array(2 * layers.length).fill(0.25) },
     },
-    { token: String(token), direction: "attends_to" },
+    { token: String(token), direction: "attends_to", first_layer: String(layers[0]) },
   );
 }
 

@@ -97,6 +97,25 @@ describe("attention", () => {
     expect(streamed.model.sent.filter((message) => message.method === "rows")).toEqual([]);
   });
 
+  it("asks for the layers that did not come at first, and reads each where it came", async () => {
+    const { store, model } = storeOf({}, false);
+    model.kernel("_attention_rows", rowBytes(4, [1]));
+    expect([read(store, 0, 0, 4), store.attention.has(4)]).toEqual([null, true]);
+    const more = () => model.sent.filter((message) => message.method === "more_rows");
+    expect(more()).toEqual([]); // another token is selected
+    store.set({ selected_token: 4 });
+    const [asked] = more();
+    expect(asked?.params).toEqual({ token: 4, direction: "attends_to", layer: 0 });
+    const answer = { id: asked?.id, ok: true, meta: { version: 1 } };
+    model.emit("msg:custom", answer, [rowBytes(4, [0])]);
+    await settle();
+    for (const layer of [0, 1]) {
+      const found = read(store, layer, 1, 4);
+      for (const [i, value] of row(layer, 1, 4).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+    }
+    expect(more().length).toBe(1);
+  });
+
   it("shows the token that it has, where no kernel can be asked for another", () => {
     const { store, model } = storeOf({}, false);
     const manager: { kernel: unknown } = { kernel: null };

@@ -95,6 +95,10 @@ def values_of(session: Session, classes: Iterable[int | str], attention: bool) -
         explained[_key(index)] = _explained(other, compared)
         comparisons |= compared
     values |= explained[_key(session.target)]["values"]
+    if session._attention_rows:  # all of them: the browser may have been sent some
+        values["_attention_rows"] = session.attention.rows(
+            session.selected_token, session.direction
+        )
     answers = {"comparisons": comparisons, **dict(_answers(session, attention))}
     return SessionValues(values, explained, answers)
 

@@ -14,6 +14,10 @@ __all__ = ["MOST_STREAMED_TOKENS", "AttentionPayloads"]
 MOST_STREAMED_TOKENS = 600
 """Above this length whole matrices are too heavy for the browser, which does not ask for them."""
 
+_ROWS_AT_ONCE = 600_000
+"""So many bytes of rows are sent at once: of a large model those of the selected layer come first,
+and the browser asks for the others."""
+
 
 class AttentionPayloads:
     """Rows of the selected token and whole layers, each on request.
@@ -38,12 +42,20 @@ class AttentionPayloads:
         """Attention of a token in every head."""
         return payloads.attention_rows(self._context.shown(), token, direction)
 
+    def rows_with(self, layer: int, token: int, direction: Direction) -> bytes:
+        """Those of a layer, and of as many layers beside it as are sent at once."""
+        trace = self._context.shown()
+        at_once = max(1, _ROWS_AT_ONCE // (max(trace.num_heads) * trace.tokens.num_tokens))
+        first = layer // at_once * at_once
+        layers = range(first, min(trace.num_layers, first + at_once))
+        return payloads.attention_rows(trace, token, direction, layers)
+
     def publish_rows(self, token: int, direction: Direction) -> None:
         """Send the rows of a token."""
         context, traits = self._context, self._context.traits
 
         def work(_: Progress) -> bytes:
-            return self.rows(token, direction)
+            return self.rows_with(traits.selected_layer, token, direction)
 
         def show(rows: bytes) -> None:
             traits._attention_rows = rows
@@ -56,5 +68,9 @@ class AttentionPayloads:
         with context.lock:
             token, direction = traits.selected_token, traits.direction
             wanted = {"token": str(token), "direction": direction}
-            if traits._attention_rows and metadata_of(traits._attention_rows) != wanted:
-                traits._attention_rows = self.rows(token, direction)
+            if traits._attention_rows and not wanted.items() <= self._metadata.items():
+                traits._attention_rows = self.rows_with(traits.selected_layer, token, direction)
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        return metadata_of(self._context.traits._attention_rows)

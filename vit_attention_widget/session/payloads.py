@@ -156,15 +156,25 @@ def picture_bytes(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def attention_rows(trace: Trace, token: int, direction: Direction) -> bytes:
-    """Attention of one token in every head: ``rows`` [layer, head, token], ``scale``."""
+def attention_rows(
+    trace: Trace, token: int, direction: Direction, layers: range | None = None
+) -> bytes:
+    """Attention of one token in every head: ``rows`` [layer, head, token], ``scale``.
+
+    Of all layers, or of some that follow each other.
+    """
+    layers = range(trace.num_layers) if layers is None else layers
     widest = max(trace.num_heads)
-    rows = np.zeros((trace.num_layers, widest, trace.tokens.num_tokens), np.float32)
-    for layer, heads in enumerate(trace.num_heads):
-        rows[layer, :heads] = _row(trace, layer, token, direction)
+    rows = np.zeros((len(layers), widest, trace.tokens.num_tokens), np.float32)
+    for i, layer in enumerate(layers):
+        rows[i, : trace.num_heads[layer]] = _row(trace, layer, token, direction)
     quantized, scale = quantize(rows)
     tensors: AttentionRows = {"rows": quantized, "scale": scale}
-    metadata: RowsMetadata = {"token": token, "direction": direction}
+    metadata: RowsMetadata = {
+        "token": token,
+        "direction": direction,
+        "first_layer": layers.start,
+    }
     return encode(tensors, metadata)
 
 

@@ -139,12 +139,12 @@ class Session(CheckedSelections):
         stored = None if folder is None else StoredImages(folder, subject.vit)
         self._context = context = Context(self, subject, images, others, stored)
         self._studies = Studies(context)
-        self._traces = Traces(context, self._studies.follow_trace)
+        self._attention = AttentionPayloads(context)
+        self._traces = Traces(context, self._attention, self._studies.follow_trace)
         self._brought_pictures = BroughtPictures(context)
         self._looking = Looking(context, self._traces, self._studies, self._brought_pictures)
         context.look_again = self._looking.again
         self._prompts = Prompts(context, self._looking, self._studies)
-        self._attention = AttentionPayloads(context)
         explained = context.explained
         is_class = target is None or isinstance(target, int | str)
         explained.other = None if is_class else target
@@ -339,7 +339,10 @@ class Session(CheckedSelections):
 
     @property
     def attributions(self) -> Mapping[str, NDArray[np.float32]]:
-        """Maps by method, each [layer, row, col]; ``"daam.before"`` is without pruning."""
+        """Maps by method, each [layer, row, col]; ``"daam.before"`` is without pruning.
+
+        Of a large model (many layers and patches) those of the methods that were selected.
+        """
         return dict(self._studies.maps.maps)
 
     def pruned_model(self) -> nn.Module:

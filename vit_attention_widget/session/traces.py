@@ -13,6 +13,7 @@ from ..targets.user_target import TargetLike
 from ..tracing.run import first_difference, remask, trace
 from ..tracing.trace import Trace
 from . import payloads
+from .attention import AttentionPayloads
 from .context import Context
 from .description import describe_subject
 
@@ -41,12 +42,17 @@ class Traces:
     Parameters
     ----------
     context : Context
+    attention : AttentionPayloads
+        Whose rows of the selected token come with a new trace.
     then : callable
         Called with the lock held when new traces are there.
     """
 
-    def __init__(self, context: Context, then: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, attention: AttentionPayloads, then: Callable[[], None]
+    ) -> None:
         self._context = context
+        self._attention = attention
         self._then = then
 
     def start(self, label: str) -> None:
@@ -125,7 +131,9 @@ class Traces:
         if context.explains:
             follows = traced.follows_prediction and traced.other is None
             decision = payloads.decision(traced.whole, traced.pruned, masked, follows)
-        rows = payloads.attention_rows(shown, traits.selected_token, traits.direction)
+        rows = self._attention.rows_with(
+            traits.selected_layer, traits.selected_token, traits.direction
+        )
         self.show_target()
         traits.decision, traits._attention_rows = decision, rows
         traits._version += 1

@@ -72,6 +72,12 @@ def _rows(session: Session, request: Request) -> Work:
     return _started(session.attention.publish_rows, token, direction)
 
 
+def _more_rows(session: Session, request: Request) -> Work:
+    token = request.integer("token", 0, session._model_info["num_tokens"] - 1)
+    direction, layer = request.choice("direction", DIRECTIONS), _layer(session, request)
+    return lambda: session.attention.rows_with(layer, token, direction)
+
+
 def _partial(session: Session, request: Request) -> Work:
     layer = _layer(session, request)
     head = request.integer("head", 0, session._model_info["num_heads"][layer] - 1)
@@ -187,6 +193,7 @@ def _pattern_at(session: Session, request: Request) -> Work:
 _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "attention": _attention,
     "rows": _rows,
+    "more_rows": _more_rows,
     "partial": _partial,
     "curve": lambda s, r: _started(s.draw_curve, r.choice("order", ORDERS)),
     "prune_to": _prune_to,

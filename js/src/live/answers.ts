@@ -51,6 +51,7 @@ export function answersOf(
       const trace = await session.ready();
       return publish({ _attention_rows: attentionRows(trace, token, direction) });
     },
+    more_rows: nothing,
     image: ({ index }) => png(scenePicture(session.scenes, index)),
     strength: async () => {
       const trace = await session.ready();

@@ -22,7 +22,7 @@ export function attentionRows(trace: Trace, token: number, direction: Direction)
     rows: bytes([layers, heads, tokens], data),
     scale: floats([layers, heads], scale),
   };
-  return encode<AttentionRows, RowsMetadata>(tensors, { token, direction });
+  return encode<AttentionRows, RowsMetadata>(tensors, { token, direction, first_layer: 0 });
 }
 
 /** Of every head of a layer. */

@@ -130,7 +130,10 @@ export interface ExplorerResults {
 
 export const EXPLORER_RESULTS = ["_tour"] as const;
 
-/** Attention of one token in every head: its row or column, `rows / 255 * scale`. */
+/**
+ * Attention of one token in every head: its row or column, `rows / 255 * scale`. Of all layers, or
+ * of some that follow each other where all would be too much at once.
+ */
 export interface AttentionRows {
   /** uint8 [layer, head, token]. Heads that a layer lacks are 0. */
   rows: Tensor<Uint8Array>;
@@ -142,6 +145,8 @@ export interface AttentionRows {
 export interface RowsMetadata {
   token: number;
   direction: Direction;
+  /** The first of their layers. */
+  first_layer: number;
 }
 
 /** Attention of every head of a layer: `attention / 255 * scale`. */
@@ -872,6 +877,11 @@ export interface RowsParams {
   direction: Direction;
 }
 
+/** And in which layer. */
+export interface MoreRowsParams extends RowsParams {
+  layer: number;
+}
+
 /** Which head. */
 export interface HeadParams {
   layer: number;
@@ -973,6 +983,8 @@ export interface Requests {
   attention: { params: LayerParams; buffer: Encoded<AttentionLayer> };
   /** `_attention_rows` of the selected token, where the browser does not hold them. */
   rows: { params: RowsParams; buffer: null };
+  /** Those of a layer, and of others that come with it, where all were too much at once. */
+  more_rows: { params: MoreRowsParams; buffer: Encoded<AttentionRows, RowsMetadata> };
   /** `partial`: the decision without parts of a head's attention. */
   partial: { params: HeadParams; buffer: null };
   /** `curves`: the decision as ever more heads are masked. */

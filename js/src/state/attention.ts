@@ -7,7 +7,7 @@ import { decode } from "../protocol/safetensors";
 import type { ModelInfo } from "../protocol/schema";
 import type { Traits } from "../protocol/traits";
 import type { Matrix } from "./matrix";
-import type { Rows } from "./results";
+import { type Rows, rowsOf } from "./results";
 import { drawn, sinksOf } from "./sinks";
 
 interface Layer {
@@ -30,7 +30,9 @@ export interface Source {
   readonly info: ReadonlySignal<ModelInfo | null>;
   readonly kernelRows: ReadonlySignal<Rows | null>;
   readonly traits: {
-    [K in "direction" | "selected_layer" | "_version"]: ReadonlySignal<Traits[K]>;
+    [K in "direction" | "selected_layer" | "selected_token" | "_version"]: ReadonlySignal<
+      Traits[K]
+    >;
   };
   readonly requests: Requests;
 }
@@ -46,8 +48,10 @@ export class AttentionCache {
     const twice = (sink: number) => layers.filter(([, l]) => l.sinks.includes(sink)).length > 1;
     return new Map(layers.map(([layer, { sinks }]) => [layer, sinks.filter(twice)]));
   });
-  /** By token and direction, the longest unused first. */
-  private readonly rows = new Map<string, Rows>();
+  /** By token and direction, the longest unused first: of all layers, or in parts that come one by one. */
+  private readonly rows = new Map<string, Rows[]>();
+  /** Which part was asked for last. */
+  private asked = "";
   private abort = new AbortController();
 
   constructor(
@@ -62,19 +66,24 @@ export class AttentionCache {
       if (rows) this.keep(rows);
       else this.drop(); // another image or model is being looked at
     });
+    const stopMore = effect(() => {
+      this.filled.value;
+      this.askForMore(source.traits.selected_token.value);
+    });
     signal_.addEventListener("abort", () => {
       stop();
+      stopMore();
       stopRows();
       this.abort.abort();
     });
   }
 
-  /** Whether the attention of a token is at hand in every layer without asking the kernel. */
+  /** Whether the attention of a token is at hand without asking the kernel; layers may still come. */
   has(token: number): boolean {
     this.filled.value;
     const info = this.source.info.value;
     if (!info) return false;
-    return this.complete() || this.rowsOf(token) !== undefined;
+    return this.complete() || this.partsOf(token).length > 0;
   }
 
   /** Whether the attention of all layers is at hand. */
@@ -119,9 +128,9 @@ export class AttentionCache {
       }
       return true;
     }
-    const rows = this.rowsOf(token);
+    const rows = this.partsOf(token).find((part) => holds(part, layer));
     if (!rows || rows.tokens !== tokens) return false; // or of the image before
-    const at = layer * rows.heads + head;
+    const at = (layer - rows.firstLayer) * rows.heads + head;
     const factor = (rows.scale[at] ?? 0) / 255;
     for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[at * tokens + i] ?? 0) * factor;
     return true;
@@ -160,18 +169,52 @@ export class AttentionCache {
     return true;
   }
 
-  private rowsOf(token: number): Rows | undefined {
+  private partsOf(token: number): readonly Rows[] {
     const direction = this.source.traits.direction.value;
     const now = this.source.kernelRows.value;
-    if (now?.token === token && now.direction === direction) return now;
-    return this.rows.get(`${token} ${direction}`);
+    const kept = this.rows.get(`${token} ${direction}`) ?? [];
+    const isKept = now?.token !== token || now.direction !== direction || kept.includes(now);
+    return isKept ? kept : [now, ...kept];
+  }
+
+  /** Asks for the layers that did not come with a token's rows, those next to the selected one first. */
+  private async askForMore(token: number): Promise<void> {
+    const { info, traits, requests } = this.source;
+    const [direction, version] = [traits.direction.value, traits._version.value];
+    const parts = this.partsOf(token);
+    const layers = info.peek()?.num_layers ?? 0;
+    if (parts.length === 0 || this.complete()) return;
+    const [layer] = Array.from({ length: layers }, (_, i) => i)
+      .filter((i) => !parts.some((part) => holds(part, i)))
+      .sort(
+        (a, b) =>
+          Math.abs(a - traits.selected_layer.peek()) - Math.abs(b - traits.selected_layer.peek()),
+      );
+    const asked = `${version} ${token} ${direction} ${layer}`;
+    if (layer === undefined || asked === this.asked) return;
+    this.asked = asked;
+    try {
+      const { buffer, meta } = await requests.ask(
+        "more_rows",
+        { token, direction, layer },
+        this.abort.signal,
+      );
+      const rows = meta.version === traits._version.peek() ? rowsOf(decode(buffer)) : null;
+      if (!rows) return;
+      this.keep(rows);
+      this.filled.value = this.filled.peek() + 1;
+    } catch {
+      return; // stale, closed or refused: these layers stay empty
+    }
   }
 
   private keep(rows: Rows): void {
     const key = `${rows.token} ${rows.direction}`;
+    const others = (this.rows.get(key) ?? []).filter((part) => !holds(part, rows.firstLayer));
     this.rows.delete(key);
-    this.rows.set(key, rows);
-    const most = Math.max(1, Math.floor(KEPT_BYTES / rows.bytes.length));
+    this.rows.set(key, [...others, rows]);
+    const whole = (rows.bytes.length / rows.layers) * (this.source.info.peek()?.num_layers ?? 1);
+    const most = Math.max(1, Math.floor(KEPT_BYTES / whole));
     for (const oldest of this.rows.keys()) {
       if (this.rows.size <= most) break;
       this.rows.delete(oldest);
@@ -214,3 +257,6 @@ export class AttentionCache {
     }
   }
 }
+
+const holds = ({ firstLayer, layers }: Rows, layer: number) =>
+  layer >= firstLayer && layer < firstLayer + layers;

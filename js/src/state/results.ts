@@ -40,6 +40,9 @@ export interface Importance {
 export interface Rows {
   token: number;
   direction: Direction;
+  /** The first of the layers that follow. */
+  firstLayer: number;
+  layers: number;
   /** [layer, head, token] flat. */
   bytes: Uint8Array;
   /** [layer, head] flat. */
@@ -90,6 +93,8 @@ export function rowsOf(decoded: Decoded<AttentionRows, RowsMetadata> | null): Ro
   return {
     token: Number(decoded.metadata.token),
     direction: decoded.metadata.direction as Direction,
+    firstLayer: Number(decoded.metadata.first_layer ?? 0),
+    layers: rows.shape[0] ?? 0,
     bytes: rows.data,
     scale: scale.data,
     heads: rows.shape[1] ?? 0,

@@ -13,8 +13,10 @@ from .results import Compared, Empty, FamilyName, ModelFormat
 from .selections import Direction
 from .tensors import (
     AttentionLayer,
+    AttentionRows,
     PatternMap,
     PatternPictures,
+    RowsMetadata,
     StoredImage,
     StoredImageMetadata,
     StoredPictures,
@@ -115,6 +117,12 @@ class RowsParams(TypedDict):
 
     token: int
     direction: Direction
+
+
+class MoreRowsParams(RowsParams):
+    """And in which layer."""
+
+    layer: int
 
 
 class HeadParams(TypedDict):
@@ -251,6 +259,9 @@ class Requests(TypedDict):
 
     rows: Asks[RowsParams, None]
     """``_attention_rows`` of the selected token, where the browser does not hold them."""
+
+    more_rows: Asks[MoreRowsParams, Encoded[AttentionRows, RowsMetadata]]
+    """Those of a layer, and of others that come with it, where all were too much at once."""
 
     partial: Asks[HeadParams, None]
     """``partial``: the decision without parts of a head's attention."""

@@ -35,7 +35,10 @@ __all__ = [
 
 
 class AttentionRows(TypedDict):
-    """Attention of one token in every head: its row or column, ``rows / 255 * scale``."""
+    """Attention of one token in every head: its row or column, ``rows / 255 * scale``.
+
+    Of all layers, or of some that follow each other where all would be too much at once.
+    """
 
     rows: Annotated[Uint8, "layer, head, token"]
     """Heads that a layer lacks are 0."""
@@ -49,6 +52,9 @@ class RowsMetadata(TypedDict):
 
     token: int
     direction: Direction
+
+    first_layer: int
+    """The first of their layers."""
 
 
 class AttentionLayer(TypedDict):

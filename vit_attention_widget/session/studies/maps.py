@@ -25,7 +25,7 @@ LayerMaps = NDArray[np.float32]
 _SLOT = "maps"
 _LONG_SLOT = "long map"
 _MAPS_AT_ONCE = 400_000
-"""Bytes of maps that are sent together; above it only the selected method's."""
+"""Bytes of maps that are computed and sent together; above it only the selected method's."""
 _POLL = 0.02
 """Seconds between two looks at whether a map that is being computed is there."""
 
@@ -36,15 +36,17 @@ class MapsStudy(Study):
     def reset(self) -> None:
         self.maps: dict[str, LayerMaps] = {}
         self._traits._maps = b""
+        self._soon: list[str] = []
 
     def follow_trace(self) -> None:
         self.maps = {}
+        self._soon = self._with_a_trace()
         context = self._context
         context.do(context.lanes.long, _SLOT, "explaining the decision", self._compute)
         self._follow_long()
 
     def follow_method(self) -> None:
-        """Another method is selected: one that takes long runs only now, beside everything else."""
+        """Another method is selected: one that was not computed with the trace runs only now."""
         self.publish()
         self._follow_long()
 
@@ -80,9 +82,7 @@ class MapsStudy(Study):
         shown = context.trace
         assert shown is not None
         traces = self._traces(shown)
-        methods = [m["key"] for m in self._traits._model_info["methods"]]
-        methods = [name for name in methods if name not in LONG_METHODS]
-        methods.sort(key=lambda name: name != self._traits.method)
+        methods = self._soon
         maps: dict[str, LayerMaps] = {}
         refused: VitAttentionError | None = None
         for i, method in enumerate(methods):
@@ -101,6 +101,17 @@ class MapsStudy(Study):
         if refused is not None:
             raise refused
 
+    def _with_a_trace(self) -> list[str]:
+        """Methods whose maps are computed with each trace: the selected one first, or it alone."""
+        context, selected = self._context, self._traits.method
+        methods = [m["key"] for m in self._traits._model_info["methods"]]
+        methods = [name for name in methods if name not in LONG_METHODS]
+        tokens, layers = context.subject.tokens, context.vit.num_layers
+        size = len(methods) * layers * tokens.rows * tokens.cols * np.float32().nbytes
+        if size > _MAPS_AT_ONCE:
+            return [name for name in methods if name == selected] or methods[:1]
+        return sorted(methods, key=lambda name: name != selected)
+
     def _traces(self, shown: Trace) -> dict[str, Trace]:
         """What there are maps of, by what a method's name ends in."""
         context = self._context
@@ -109,11 +120,13 @@ class MapsStudy(Study):
         return {"": shown}
 
     def _follow_long(self) -> None:
-        """Compute the selected method's maps if it takes long; stop one that is not selected."""
+        """Compute the selected method's maps if nothing else does; stop another's."""
         context, method = self._context, self._traits.method
         context.lanes.longest.cancel(_LONG_SLOT)
         shown = context.trace
-        if method not in LONG_METHODS or shown is None or method in self.maps:
+        offered = [choice["key"] for choice in self._traits._model_info["methods"]]
+        apart = method in (*offered, *LONG_METHODS) and method not in self._soon
+        if not apart or shown is None or method in self.maps:
             return
         traces = self._traces(shown)
 

@@ -2,7 +2,7 @@
 // picture.
 
 import { effect, type ReadonlySignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { sharp } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
@@ -18,7 +18,7 @@ interface Props {
 
 export function HeadsCanvas({ store, info, layout, inView }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(
+  useLayoutEffect(
     () =>
       effect(() => {
         const element = canvas.current;
