@@ -9,6 +9,7 @@ import math
 import os
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from vit_attention_widget.export.answers import key_of
 from vit_attention_widget.export.parts import part
 from vit_attention_widget.export.picture import picture_of
 from vit_attention_widget.protocol.tensors import quantize
+from vit_attention_widget.widgets import base
 
 
 def opened(text: str) -> Any:
@@ -234,3 +236,78 @@ def test_a_click_that_comes_meanwhile_does_not_mix_two_decisions(
         explorer.to_html(tmp_path / "page.html")
     session.pruned_heads = []
     session.wait()
+
+
+class Asked:
+    """A browser that asks a widget for its page; the page's job waits until it is let go on."""
+
+    def __init__(self, explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._explorer = explorer
+        self.go_on, self.begun = threading.Event(), threading.Semaphore(0)
+        self.replies: list[tuple[str, Any]] = []
+        build = base.page_bytes
+
+        def page_bytes(*args: Any, **kwargs: Any) -> Any:
+            self.begun.release()
+            self.go_on.wait(30)
+            return build(*args, **kwargs)
+
+        monkeypatch.setattr(base, "page_bytes", page_bytes)
+        monkeypatch.setattr(explorer, "send", self._take)
+
+    def _take(self, content: Any, buffers: Any = None) -> None:
+        said = next(key for key in ("ok", "error", "cancelled") if key in content)
+        self.replies.append((f"{content['id']} {said}", buffers))
+
+    def __call__(self, name: str, method: str = "page") -> None:
+        self._explorer._handle_custom_msg({"id": name, "method": method, "params": {}}, [])
+
+    def answered(self) -> list[str]:
+        assert self._explorer.wait(60)
+        return [said for said, _ in self.replies]
+
+
+def test_pages_are_written_one_at_a_time_and_the_last_that_was_asked_for(
+    explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Asked(explorer, monkeypatch)
+    threads = threading.active_count()
+    ask("first")
+    assert ask.begun.acquire(timeout=30)
+    assert explorer.status["label"] == "saving the page"
+    assert explorer.status["state"] == "computing"
+    ask("second")
+    ask("third")
+    ask.go_on.set()
+    assert sorted(ask.answered()) == ["first cancelled", "second cancelled", "third ok"]
+    _, [page] = ask.replies[-1]
+    assert page.startswith(b"<!doctype html>")
+    assert explorer.status["state"] == "idle"
+    assert threading.active_count() <= threads + 1
+
+
+def test_a_page_is_cancelled_as_all_that_takes_long(
+    explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Asked(explorer, monkeypatch)
+    ask("page")
+    assert ask.begun.acquire(timeout=30)
+    ask("stop", "cancel_job")
+    ask.go_on.set()
+    assert sorted(ask.answered()) == ["page cancelled", "stop ok"]
+    assert explorer.status["state"] == "idle"
+
+
+def test_a_page_waits_for_what_is_being_computed(
+    explorer: vaw.Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Asked(explorer, monkeypatch)
+    ask.go_on.set()
+    explorer.pruned_heads = [(3, 1)]
+    ask("page")
+    assert ask.answered() == ["page ok"]
+    text = bytes(ask.replies[0][1][0]).decode()
+    [first, *_] = re.findall(r'data-vaw-part="0">([^<]*)<', text)
+    assert opened(first)["sessions"][0]["values"]["decision"]["pruned"] == [[3, 1]]
+    explorer.pruned_heads = []
+    explorer.wait()

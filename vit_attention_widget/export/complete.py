@@ -7,9 +7,13 @@ from typing import ClassVar, Protocol
 
 from ..errors import ParameterError
 from ..session import Session
+from ..support.progress import Progress, no_progress
 from .session_values import SessionValues, values_of
 
-__all__ = ["Exportable", "held_by"]
+__all__ = ["SAYS", "Exportable", "held_by"]
+
+SAYS = "saving the page"
+"""What progress says."""
 
 _TRIES = 5
 
@@ -32,6 +36,7 @@ def held_by(
     widgets: Sequence[Exportable],
     classes: Sequence[int | str],
     attention: bool,
+    progress: Progress = no_progress,
 ) -> SessionValues:
     """All that a session knows, and that belongs together: a click may come meanwhile."""
 
@@ -40,6 +45,7 @@ def held_by(
 
     for _ in range(_TRIES):
         _complete(session, widgets)
+        progress(0.3, SAYS)
         before = looked_at()
         held = values_of(session, classes, attention)
         if looked_at() == before:

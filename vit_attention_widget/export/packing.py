@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
+from ..support.progress import Progress, no_progress
 from .answers import Recorded
+from .complete import SAYS
 from .parts import part
 from .session_values import SessionValues
 
@@ -36,7 +38,7 @@ class SessionPart:
 
 
 def packed_within(
-    sessions: Sequence[SessionPart], room: int
+    sessions: Sequence[SessionPart], room: int, progress: Progress = no_progress
 ) -> tuple[dict[int, str], tuple[str, ...]]:
     """Parts that take at most so many characters, and what is not in them, in words.
 
@@ -45,7 +47,9 @@ def packed_within(
     number = count(1)
     parts: dict[int, str] = {}
     dropped: dict[str, None] = {}
-    for session, what, answers in _by_want(sessions):
+    wanted = list(_by_want(sessions))
+    for i, (session, what, answers) in enumerate(wanted):
+        progress(0.5 + 0.5 * i / len(wanted), SAYS)
         new, where = _packed(answers, number)
         size = sum(len(text) + _AROUND for text in new.values()) + _A_KEY * len(where)
         if size > room:

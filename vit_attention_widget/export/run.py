@@ -10,9 +10,10 @@ from typing import get_args
 from ..errors import ParameterError
 from ..results.files import replaced
 from ..session import Session
+from ..support.progress import Progress, no_progress
 from ..support.warn import warn_caller
 from ..support.words import shown
-from .complete import Exportable, held_by
+from .complete import SAYS, Exportable, held_by
 from .document import Theme, document
 from .packing import SessionPart, packed_within
 from .parts import part
@@ -113,13 +114,14 @@ def page_bytes(
     classes: int | str | Iterable[int | str] = (),
     theme: Theme = "auto",
     title: str | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[bytes, tuple[str, ...]]:
     """The page as bytes, and what it has no room for."""
     _check(widgets, theme, max_megabytes)
     sessions = list({id(widget.session): widget.session for widget in widgets}.values())
     wanted = [classes] if isinstance(classes, int | str) else list(classes)
     held = [
-        held_by(session, [w for w in widgets if w.session is session], wanted, attention)
+        held_by(session, [w for w in widgets if w.session is session], wanted, attention, progress)
         for session in sessions
     ]
     title = title or ", ".join(dict.fromkeys(_title(session) for session in sessions))
@@ -141,7 +143,8 @@ def page_bytes(
             f"The page takes {size / 1e6:.2f} MB without attention matrices, more than "
             f"max_megabytes={max_megabytes:g}: give it at least {size / 1e6 + 0.1:.1f}."
         )
-    parts, dropped = packed_within(first, int(most - size))
+    parts, dropped = packed_within(first, int(most - size), progress)
+    progress(1.0, SAYS)
     return built(parts), dropped
 
 

@@ -249,11 +249,12 @@ class Lane:
 
 
 class Lanes:
-    """Four lanes, so that what is waited for never waits for what takes long.
+    """Five lanes, so that what is waited for never waits for what takes long.
 
     ``quick`` does what is waited for (traces, rows), ``long`` what takes time (maps, ablating
     heads), ``longest`` what was asked for and may take minutes (curves, sets, scores). ``reading``
-    reads what others compute (a store that fills), and runs no model.
+    reads what others compute (a store that fills), and runs no model. ``pages`` writes down what
+    the other lanes compute, and may wait for them.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -261,29 +262,34 @@ class Lanes:
         self.long = Lane("vaw-long", on_change)
         self.longest = Lane("vaw-longest", on_change)
         self.reading = Lane("vaw-reading", on_change)
+        self.pages = Lane("vaw-pages", on_change)
 
     def __iter__(self) -> Iterator[Lane]:
-        return iter((self.quick, self.long, self.longest, self.reading))
+        return iter((self.quick, self.long, self.longest, self.reading, self.pages))
 
     def cancel(self, *, but: Sequence[str] = ()) -> None:
-        """Cancel all work, except in some slots."""
+        """Cancel all work, except in some slots; a page is of what is computed next."""
         for lane in self:
-            lane.cancel(but=but)
+            if lane is not self.pages:
+                lane.cancel(but=but)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing waits or runs; False after ``timeout`` seconds.
 
-        False at once from a job, which would wait for itself.
+        False at once from a job, which would wait for itself; one that writes a page waits for the
+        other lanes.
         """
-        if in_lane():
+        here: Lane | None = getattr(_here, "lane", None)
+        if here not in (None, self.pages):
             return False
         until = None if timeout is None else time.monotonic() + timeout
+        awaited = [lane for lane in self if lane is not here]
         while True:  # work in one lane may lead to work in another
-            for lane in self:
+            for lane in awaited:
                 left = None if until is None else max(0.0, until - time.monotonic())
                 if not lane.wait(left):
                     return False
-            if all(lane.wait(0) for lane in self):
+            if all(lane.wait(0) for lane in awaited):
                 return True
 
     def close(self, timeout: float = 0.0) -> None:

@@ -605,6 +605,7 @@ class Session(CheckedSelections):
         """
         context, lanes = self._context, self._context.lanes
         context.pause()
+        lanes.pages.cancel()
         lanes.quick.cancel(PROMPTS_SLOT)
         lanes.quick.cancel(LAYER_DECISIONS_SLOT)
         with context.lock:
@@ -689,6 +690,21 @@ class Session(CheckedSelections):
                 context.take_change(error)
 
         context.lanes.quick.submit(Job(_request(slot), "", checked, done, told, cancelled))
+
+    def ask_for_page(
+        self,
+        slot: str,
+        work: Callable[[Progress], bytes],
+        done: Callable[[bytes], None],
+        failed: Callable[[BaseException], None],
+        cancelled: Callable[[], None],
+    ) -> None:
+        """Answer a browser's request by what waits for all else, by exactly one of the last three.
+
+        One at a time; the status says how far it is, and :meth:`cancel` stops it.
+        """
+        job = Job(_request(slot), "saving the page", work, done, failed, cancelled)
+        self._context.lanes.pages.submit(job)
 
     def forget(self, slot: str) -> None:
         """Cancel a request of :meth:`ask`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import threading
 import uuid
@@ -32,6 +31,7 @@ from ..protocol.messages import Cancel, Request, answer, cancelled, failure, id_
 from ..protocol.schema.requests import ReplyMessage
 from ..session import Session
 from ..session.traits import RESULTS, SELECTIONS, ResultTraits, Selections, SelectionTraits
+from ..support.progress import Progress
 from ..targets.user_target import TargetLike
 from .answers import nothing, work_of
 from .bundle import Bundle, bundle_of, send_more
@@ -345,7 +345,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             return
         version = session._version
         if message.method == "page":
-            self._answer_with_page(message)
+            self._answer_with_page(session, message)
             return
         if message.method in _SENT_AGAIN:
             self.send_state(_SENT_AGAIN[message.method](self))
@@ -360,20 +360,23 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             lambda: self._reply(cancelled(message)),
         )
 
-    def _answer_with_page(self, message: Request) -> None:
-        """In a thread of its own: it waits for what the session is computing."""
+    def _answer_with_page(self, session: Session, message: Request) -> None:
+        """The next one takes the place of one that is being written."""
 
-        def build() -> None:
-            try:
-                page, _ = page_bytes([self])
-            except Exception as error:  # who asked waits for an answer
-                log.warning("The page could not be built", exc_info=error)
-                self._reply(failure(message.id, error))
-            else:
-                self._reply(answer(message, {"version": self._version}), page)
+        def work(progress: Progress) -> bytes:
+            return page_bytes([self], progress=progress)[0]
 
-        here = contextvars.copy_context()  # some hosts know by it whose page an answer is for
-        threading.Thread(target=here.run, args=(build,), name="export", daemon=True).start()
+        def failed(error: BaseException) -> None:
+            log.warning("The page could not be built", exc_info=error)
+            self._reply(failure(message.id, error))
+
+        session.ask_for_page(
+            self._slot("page"),
+            work,
+            lambda page: self._reply(answer(message, {"version": self._version}), page),
+            failed,
+            lambda: self._reply(cancelled(message)),
+        )
 
     def _slot(self, request_id: str) -> str:
         """Where a request waits: widgets of one session may use the same ids."""

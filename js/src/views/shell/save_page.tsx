@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { download } from "../../draw/figures";
+import { Dropped } from "../../protocol/requests";
 import type { Store } from "../../state/store";
 
 export function SavePage({ store }: { store: Store }) {
@@ -15,7 +16,8 @@ export function SavePage({ store }: { store: Store }) {
       const name = `${store.info.peek()?.image_name ?? "page"}`.replace(/\.\w+$/, "");
       download(`${name}.html`, new Blob([buffer as DataView<ArrayBuffer>]));
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      const cancelled = error instanceof Dropped; // by the status, which says so
+      problem.value = cancelled ? "" : error instanceof Error ? error.message : String(error);
     }
     busy.value = false;
   };
