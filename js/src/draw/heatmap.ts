@@ -30,26 +30,30 @@ export interface MapStyle {
   see_through?: boolean;
 }
 
-/** Writes a map as RGBA into `pixels`, one pixel a value. */
+/** Writes a map as RGBA into a picture `width` wide, one pixel a value, from pixel `start` on. */
 function colour(
   { values, offset, rows, cols, low, high }: Heatmap,
-  style: MapStyle,
+  style: Pick<MapStyle, "colormap" | "see_through">,
   pixels: Uint8ClampedArray,
+  width = cols,
+  start = 0,
 ): void {
   const table = colormap(style.colormap);
   const factor = high > low ? 255 / (high - low) : 0;
   for (let i = 0; i < rows * cols; i++) {
     const level = ((values[offset + i] ?? 0) - low) * factor;
     const entry = Math.max(0, Math.min(255, Math.round(level))) * 3;
-    pixels[i * 4] = table[entry] ?? 0;
-    pixels[i * 4 + 1] = table[entry + 1] ?? 0;
-    pixels[i * 4 + 2] = table[entry + 2] ?? 0;
-    pixels[i * 4 + 3] = style.see_through ? Math.min(255, level * 1.6) : 255;
+    const to = (start + Math.floor(i / cols) * width + (i % cols)) * 4;
+    pixels[to] = table[entry] ?? 0;
+    pixels[to + 1] = table[entry + 1] ?? 0;
+    pixels[to + 2] = table[entry + 2] ?? 0;
+    pixels[to + 3] = style.see_through ? Math.min(255, level * 1.6) : 255;
   }
 }
 
-/** The map in means of so many values a side; itself where it is no smaller than its picture. */
-function shrunk(map: Heatmap, by: number): Heatmap {
+/** The map in means where it is larger than its picture, which is so many units wide. */
+function shrunk(map: Heatmap, boxWidth: number): Heatmap {
+  const by = Math.floor(map.cols / (boxWidth * (globalThis.devicePixelRatio || 1)));
   if (by < 2) return map;
   const [rows, cols] = [Math.ceil(map.rows / by), Math.ceil(map.cols / by)];
   const values = new Float32Array(rows * cols);
@@ -92,8 +96,7 @@ export function paintMap(
   style: MapStyle,
   box: Box,
 ): void {
-  const pixels = box.width * (globalThis.devicePixelRatio || 1);
-  const map = shrunk(whole, Math.floor(whole.cols / pixels));
+  const map = shrunk(whole, box.width);
   const { canvas, image } = scratchOf(map.rows, map.cols);
   colour(map, style, image.data);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
@@ -107,10 +110,69 @@ export function paintMap(
     context.globalCompositeOperation = "source-over";
   }
   context.globalAlpha = style.opacity;
-  context.imageSmoothingEnabled = style.interpolation === "bilinear";
-  const simple = box.width <= THUMBNAIL && box.width >= map.cols / 2;
-  context.imageSmoothingQuality = simple ? "low" : "high";
+  smooth(context, style.interpolation, map.cols, box.width);
   context.drawImage(canvas, box.x, box.y, box.width, box.height);
+  context.restore();
+}
+
+function smooth(
+  context: CanvasRenderingContext2D,
+  interpolation: Interpolation,
+  cols: number,
+  width: number,
+): void {
+  context.imageSmoothingEnabled = interpolation === "bilinear";
+  const simple = width <= THUMBNAIL && width >= cols / 2;
+  context.imageSmoothingQuality = simple ? "low" : "high";
+}
+
+/** Repeats the edge of a map around it, so that none is smoothed into its neighbor. */
+function extend(
+  pixels: Uint32Array,
+  width: number,
+  start: number,
+  rows: number,
+  cols: number,
+): void {
+  for (let row = start; row < start + rows * width; row += width) {
+    pixels[row - 1] = pixels[row] ?? 0;
+    pixels[row + cols] = pixels[row + cols - 1] ?? 0;
+  }
+  const last = start + (rows - 1) * width;
+  pixels.copyWithin(start - width - 1, start - 1, start + cols + 1);
+  pixels.copyWithin(last + width - 1, last - 1, last + cols + 1);
+}
+
+/**
+ * Paints many maps of one size into boxes of one size. They are written into one picture, from which
+ * each is enlarged: where each had a picture of its own, that would be copied each time.
+ */
+export function paintMaps(
+  context: CanvasRenderingContext2D,
+  maps: readonly { map: Heatmap; box: Box; opacity: number }[],
+  style: Pick<MapStyle, "colormap" | "interpolation">,
+): void {
+  const first = maps[0];
+  if (!first) return;
+  const { rows, cols } = shrunk(first.map, first.box.width);
+  const across = Math.ceil(Math.sqrt(maps.length));
+  const width = across * (cols + 2);
+  const { canvas, image } = scratchOf(Math.ceil(maps.length / across) * (rows + 2), width);
+  const place = (i: number) =>
+    [(i % across) * (cols + 2) + 1, Math.floor(i / across) * (rows + 2) + 1] as const;
+  maps.forEach(({ map, box }, i) => {
+    const [left, top] = place(i);
+    colour(shrunk(map, box.width), style, image.data, width, top * width + left);
+    extend(new Uint32Array(image.data.buffer), width, top * width + left, rows, cols);
+  });
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  context.save();
+  smooth(context, style.interpolation, cols, first.box.width);
+  maps.forEach(({ box, opacity }, i) => {
+    const [left, top] = place(i);
+    context.globalAlpha = opacity;
+    context.drawImage(canvas, left, top, cols, rows, box.x, box.y, box.width, box.height);
+  });
   context.restore();
 }
 

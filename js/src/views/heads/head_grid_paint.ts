@@ -1,13 +1,13 @@
 // All heads of all layers on one canvas: what each sees, and below it how much it matters.
 
-import { type Box, limits } from "../../draw/heatmap";
+import { type Box, limits, paintMaps } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/schema";
 import { pictureOf } from "../../state/pictures";
 import { type Importance, importanceAt } from "../../state/results";
-import { headRows, highOf, patchMap } from "../../state/shown_attention";
+import { type HeadRow, headRows, highOf, patchMap } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
-import { paintPlain } from "../../ui/paint_overlay";
+import { layFaint } from "./faint_picture";
 import { type HeadsInView, type Layout, SMALLEST_WITH_MARK } from "./head_grid_layout";
 
 /** Largest |importance| that is known, at least a thousandth. */
@@ -16,25 +16,12 @@ export function importanceScale(importance: Importance | null): number {
   return Math.max(Math.abs(low), Math.abs(high), 1e-3);
 }
 
-/** The picture in grey, to be laid over heads so that one sees where in it they look. */
-function faint(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
-  const known = faintPictures.get(picture);
-  if (known?.width === Math.ceil(width) && known.height === Math.ceil(height)) return known;
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.ceil(width);
-  canvas.height = Math.ceil(height);
-  const context = canvas.getContext("2d");
-  if (context) {
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    context.globalCompositeOperation = "saturation";
-    context.fillStyle = "gray";
-    context.fillRect(0, 0, canvas.width, canvas.height);
-  }
-  faintPictures.set(picture, canvas);
-  return canvas;
+interface Cell extends HeadRow {
+  box: Box;
+  /** Top of its colors. */
+  high: number;
+  pruned: boolean;
 }
-
-const faintPictures = new WeakMap<ImageBitmap, HTMLCanvasElement>();
 
 /** The heads that are in view; the context's origin is that of the whole grid. */
 export function paintHeads(
@@ -42,45 +29,82 @@ export function paintHeads(
   store: Store,
   info: ModelInfo,
   layout: Layout,
+  inView: HeadsInView,
+): void {
+  const cells = cellsOf(store, info, layout, inView);
+  paintAttention(context, store, info, cells);
+  paintImportance(context, store, info, layout, cells);
+}
+
+function cellsOf(
+  store: Store,
+  info: ModelInfo,
+  layout: Layout,
   { layers, heads }: HeadsInView,
+): Cell[] {
+  const { rows, high: shared } = headRows(store);
+  const own = store.headScale.value === "own";
+  const inView = rows.filter(
+    ({ layer, head }) =>
+      layer >= layers[0] && layer < layers[1] && head >= heads[0] && head < heads[1],
+  );
+  return inView.map(({ layer, head, row }) => ({
+    layer,
+    head,
+    row,
+    high: row && own ? highOf(store, info, layer, row) : shared,
+    pruned: store.pruned.value.has(layer, head),
+    box: {
+      x: layout.left + layer * layout.cellWidth,
+      y: layout.top + head * layout.cellHeight,
+      ...layout.thumbnail,
+    },
+  }));
+}
+
+/** What each head attends to, and the picture in grey over it. */
+function paintAttention(
+  context: CanvasRenderingContext2D,
+  store: Store,
+  info: ModelInfo,
+  cells: readonly Cell[],
+): void {
+  context.fillStyle = themeOf(context.canvas)("muted");
+  context.globalAlpha = 0.15;
+  for (const { row, pruned, box } of cells) {
+    if (!row || pruned) context.fillRect(box.x, box.y, box.width, box.height);
+  }
+  context.globalAlpha = 1;
+  const maps = cells.flatMap(({ row, high, pruned, box }) =>
+    row ? [{ map: patchMap(info, { values: row, high }), box, opacity: pruned ? 0.2 : 1 }] : [],
+  );
+  const { colormap, interpolation } = store.traits;
+  paintMaps(context, maps, { colormap: colormap.value, interpolation: interpolation.value });
+  const picture = pictureOf(store).value;
+  const boxes = maps.map(({ box }) => box);
+  if (picture) layFaint(context, picture, boxes);
+  for (const { layer, row, high, box } of cells) {
+    for (const sink of row ? store.attention.sinks(layer) : []) {
+      if ((row?.[sink] ?? 0) > high) ring(context, box, info, sink - info.prefix.length);
+    }
+  }
+}
+
+/** Below each head how much it matters; which are pruned, and which are chosen. */
+function paintImportance(
+  context: CanvasRenderingContext2D,
+  store: Store,
+  info: ModelInfo,
+  layout: Layout,
+  cells: readonly Cell[],
 ): void {
   const theme = themeOf(context.canvas);
-  const [hurts, helps, muted, line] = [
-    theme("hurts"),
-    theme("helps"),
-    theme("muted"),
-    theme("line"),
-  ];
-  const picture = pictureOf(store).value;
+  const [hurts, helps, line] = [theme("hurts"), theme("helps"), theme("line")];
   const importance = store.importance.value;
   const scale = importanceScale(importance);
   const guessScale = limits(importance?.estimate ?? new Float32Array())[1] || 1;
-  const { rows, high: shared } = headRows(store);
-  const own = store.headScale.value === "own";
-  for (const { layer, head, row } of rows) {
-    if (layer < layers[0] || layer >= layers[1] || head < heads[0] || head >= heads[1]) continue;
-    const x = layout.left + layer * layout.cellWidth;
-    const y = layout.top + head * layout.cellHeight;
-    const pruned = store.pruned.value.has(layer, head);
-    const box = { x, y, ...layout.thumbnail };
-    context.fillStyle = muted;
-    context.globalAlpha = 0.15;
-    context.fillRect(box.x, box.y, box.width, box.height);
-    context.globalAlpha = 1;
-    if (row) {
-      const high = own ? highOf(store, info, layer, row) : shared;
-      paintPlain(context, box, store, patchMap(info, { values: row, high }), pruned ? 0.2 : 1);
-      if (picture) {
-        context.globalCompositeOperation = "screen";
-        context.globalAlpha = 0.3;
-        context.drawImage(faint(picture, box.width, box.height), x, y, box.width, box.height);
-        context.globalCompositeOperation = "source-over";
-        context.globalAlpha = 1;
-      }
-      for (const sink of store.attention.sinks(layer)) {
-        if ((row[sink] ?? 0) > high) ring(context, box, info, sink - info.prefix.length);
-      }
-    }
+  for (const { layer, head, pruned, box } of cells) {
+    const { x, y } = box;
     const value = importanceAt(importance, layer, head);
     const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
     const bar = (share: number, colour: string) => {

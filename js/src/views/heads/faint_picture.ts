@@ -1,0 +1,70 @@
+// The picture in grey over every head, so that one sees where in it they look.
+
+import type { Box } from "../../draw/heatmap";
+
+/** It stays as it is from click to click: all of it is made once, and laid over in one piece. */
+interface Laid {
+  key: string;
+  canvas: HTMLCanvasElement;
+}
+
+const laid = new WeakMap<ImageBitmap, Laid>();
+
+/** Lays the picture over these boxes, which are of one size. */
+export function layFaint(
+  context: CanvasRenderingContext2D,
+  picture: ImageBitmap,
+  boxes: readonly Box[],
+): void {
+  const { width, height } = context.canvas;
+  const placed = context.getTransform();
+  const key = JSON.stringify([width, height, placed, boxes.length, boxes[0], boxes.at(-1)]);
+  let known = laid.get(picture);
+  if (known?.key !== key) {
+    known = { key, canvas: overlay(picture, boxes, width, height, placed) };
+    laid.set(picture, known);
+  }
+  context.save();
+  context.resetTransform();
+  context.globalCompositeOperation = "screen";
+  context.globalAlpha = 0.3;
+  context.drawImage(known.canvas, 0, 0);
+  context.restore();
+}
+
+function overlay(
+  picture: ImageBitmap,
+  boxes: readonly Box[],
+  width: number,
+  height: number,
+  placed: DOMMatrix,
+): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  context?.setTransform(placed);
+  for (const { x, y, width, height } of boxes) {
+    context?.drawImage(inGrey(picture, width, height), x, y, width, height);
+  }
+  return canvas;
+}
+
+const grey = new WeakMap<ImageBitmap, HTMLCanvasElement>();
+
+function inGrey(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
+  const known = grey.get(picture);
+  if (known?.width === Math.ceil(width) && known.height === Math.ceil(height)) return known;
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.ceil(width);
+  canvas.height = Math.ceil(height);
+  const context = canvas.getContext("2d");
+  if (context) {
+    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "saturation";
+    context.fillStyle = "gray";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+  grey.set(picture, canvas);
+  return canvas;
+}
