@@ -55,17 +55,18 @@ globalThis.measure = (() => {
    * `changes`-th new look of a canvas, or the last one where several came in one frame.
    */
   const times = async (act, count, selector, changes) => {
+    const selectors = [selector].flat();
     const found = [];
     for (let i = 0; i < count; i++) {
       await pause(50);
-      let last = look([selector]);
+      let last = look(selectors);
       const start = performance.now();
       act(i);
       const done = performance.now() - start;
       let [seen, shown] = [0, 0];
       while (seen < changes) {
         await frame();
-        const now = look([selector]);
+        const now = look(selectors);
         const passed = (await after()) - start;
         if (now !== last) [seen, shown, last] = [seen + 1, passed, now];
         else if (seen > 0 && passed - shown > TOGETHER) break; // both came in one frame
@@ -92,6 +93,26 @@ globalThis.measure = (() => {
         canvas.dispatchEvent(new PointerEvent(type, at));
     };
     return times(click, count, selector, changes);
+  };
+
+  /**
+   * What a click takes that changes a few pixels and nothing else: the browser's own share, and that
+   * of looking at a canvas.
+   */
+  const nothing = async (selector, count) => {
+    const canvas = document.createElement("canvas");
+    canvas.id = "nothing";
+    canvas.width = canvas.height = 8;
+    canvas.style = "position: fixed; left: 0; top: 0; z-index: 9";
+    document.body.append(canvas);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const paint = (i) => {
+      context.fillStyle = `rgb(${(i * 7 + 9) % 256} 9 9)`;
+      context.fillRect(0, 0, 8, 8);
+    };
+    const found = await times(paint, count, ["#nothing", selector], 1);
+    canvas.remove();
+    return found;
   };
 
   /** Clicks on one layer of the film after another. */
@@ -128,5 +149,5 @@ globalThis.measure = (() => {
     return began;
   };
 
-  return { watch, patches, layers, heads, presses, scrub };
+  return { watch, patches, nothing, layers, heads, presses, scrub };
 })();

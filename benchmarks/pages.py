@@ -74,6 +74,25 @@ def with_most(values: Sequence[float]) -> str:
     return f"{spread(values)}, at most {max(values):.0f}"
 
 
+@contextmanager
+def busy(tab: Page, found: list[float], count: int) -> Iterator[None]:
+    """Milliseconds of the page's main thread, its painting with them, for each of some clicks.
+
+    It is the thread's own time, so that a busy machine does not count.
+    """
+    devtools = tab.context.new_cdp_session(tab)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def so_far() -> float:
+        metrics = devtools.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+
+    before = so_far()
+    yield
+    found.append((so_far() - before) / count)
+    devtools.detach()
+
+
 def seen_first(layers: int) -> list[str]:
     """Canvases of a complete first paint: the attention, and the map of the last layer."""
     return [PATCHES, f"{ROOT} [data-testid=frame-{layers - 1}] canvas"]

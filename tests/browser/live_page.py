@@ -20,9 +20,9 @@ PAGE = "project/live"
 
 PRUNE = """async (heads) => {
   const times = [];
+  const { traits } = live.session;
   const beat = () => new Promise((resolve) => setTimeout(resolve));
   for (const head of heads) {
-    const { traits } = live.session;
     const version = traits._version;
     const history = { pruned: [head], undo: [], redo: [] };
     const started = performance.now();
@@ -31,8 +31,11 @@ PRUNE = """async (heads) => {
     live.model.save_changes();
     while (traits._version === version) await beat();
     times.push([performance.now() - started, live.network.milliseconds]);
-    while (traits.status.state !== "idle") await beat();
+    await live.kernel.answer("cancel_job", {}); // the rest of it would take seconds
+    while (live.network.busy) await beat();
   }
+  await live.kernel.answer("go_on", {});
+  while (traits.status.state !== "idle") await beat();
   return times;
 }"""
 """Prunes heads one by one: milliseconds to each decision, and those of the model's own run."""

@@ -54,6 +54,11 @@ export class Network {
     worker.addEventListener("error", ({ message }) => this.fail(message));
   }
 
+  /** Whether it was asked for more than it has answered. */
+  get busy(): boolean {
+    return this.waiting.size > 0;
+  }
+
   /** Runs a graph: tensors by name, or why not. */
   run(
     graph: Graph,
