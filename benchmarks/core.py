@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from functools import partial
 from unittest.mock import patch
 
 import timm
@@ -15,6 +16,7 @@ import torch
 import vit_attention_widget as vaw
 from vit_attention_widget.tracing import run as tracing
 
+from .counted import multiplications
 from .measure import Row, in_fresh_process, side_by_side, write_table
 
 METHODS = ("rollout", "gmar", "daam", "legrad")
@@ -38,8 +40,8 @@ def explainers(name: str, rounds: int) -> list[Row]:
     kept = vaw.trace(model, images)
     candidates = {
         "forward": forward,
-        "rollout + GMAR + DAAM + LeGrad": lambda: ask(*METHODS),
-        f"all {len(EVERY)} methods": lambda: ask(*EVERY),
+        label(METHODS): lambda: ask(*METHODS),
+        label(EVERY): lambda: ask(*EVERY),
         "DAAM": lambda: ask("daam"),
         "attention strength": lambda: vaw.attention_strength(
             vaw.trace(model, images, gradients=False)
@@ -52,16 +54,46 @@ def explainers(name: str, rounds: int) -> list[Row]:
     }
     found = side_by_side(candidates, "forward", rounds)
     goals = {
-        "rollout + GMAR + DAAM + LeGrad": "<= 2.3",
-        f"all {len(EVERY)} methods": "<= 3.2",
+        label(METHODS): "<= 2.3",
+        label(EVERY): "<= 3.2",
         "DAAM": "<= 2.3",
         "attention strength": "<= 1.5",
     }
     return [
-        Row(f"{name}: {label}", f"{ratio} x forward", goals.get(label, ""))
-        for label, ratio in found.items()
-        if label != "forward"
+        Row(f"{name}: {question}", f"{ratio} x forward", goals.get(question, ""))
+        for question, ratio in found.items()
+        if question != "forward"
     ]
+
+
+def counted(name: str, side: int, *asked: tuple[str, ...]) -> list[Row]:
+    """Multiplications of some methods against a forward pass's, on images of ``side`` pixels."""
+    model = timm.create_model(name, img_size=side).eval()
+    images = torch.randn(1, 3, side, side)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(images)
+
+    def ask(methods: tuple[str, ...]) -> None:
+        trace = vaw.trace(model, images)
+        for method in methods:
+            vaw.explainers.METHODS[method](trace)
+
+    whole, tokens = multiplications(forward), (side // 16) ** 2 + 1
+    return [
+        Row(
+            f"{name}, {tokens:,} tokens: multiplications of {label(methods)}, counted",
+            f"{multiplications(partial(ask, methods)) / whole:.2f} x forward",
+        )
+        for methods in asked
+    ]
+
+
+def label(methods: tuple[str, ...]) -> str:
+    """How a table names some methods."""
+    names = {METHODS: "rollout + GMAR + DAAM + LeGrad", EVERY: f"all {len(EVERY)} methods"}
+    return names.get(methods, "DAAM")
 
 
 def checks(name: str, rounds: int) -> list[Row]:
@@ -97,12 +129,12 @@ def memory() -> list[Row]:
         "strength": "attention strength",
     }
     goals = {("click", 4096): "<= 1.8 GiB", ("strength", 4096): "<= 1.5 GiB"}
-    for question, label in asked.items():
+    for question, words in asked.items():
         for patches in (196, 1024, 4096):
             found = in_fresh_process("benchmarks.memory", question, str(patches))
             rows.append(
                 Row(
-                    f"ViT-S/16, {patches + 1:,} tokens: {label}",
+                    f"ViT-S/16, {patches + 1:,} tokens: {words}",
                     f"{found['extra'] / 1024:.2f} GiB extra",
                     goals.get((question, patches), ""),
                 )
@@ -119,6 +151,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     rows = explainers("vit_base_patch16_224", options.rounds)
+    rows += counted("vit_base_patch16_224", 224, ("daam",), METHODS, EVERY)
+    rows += counted("vit_small_patch16_224", 1024, ("daam",))
     for name in ("vit_base_patch16_224", "vit_tiny_patch16_224"):
         rows += checks(name, options.rounds)
     rows += memory()

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import vit_attention_widget as vaw
-from benchmarks import growth, peers, plots, pruning
+from benchmarks import core, growth, peers, plots, pruning
+from benchmarks.counted import multiplications
 
 
 def options(**changed: object) -> argparse.Namespace:
@@ -51,6 +53,22 @@ def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert len(growth.rows(found)) == 3
     growth.draw(found, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 5_000
+
+
+def test_multiplications_are_counted() -> None:
+    """Of fused attention too: two products in a forward pass, five in a backward pass."""
+    q, k = torch.randn(1, 2, 5, 8, requires_grad=True), torch.randn(1, 2, 7, 8, requires_grad=True)
+    of_pass = 2 * 2 * 5 * 7 * 8
+    assert multiplications(lambda: scaled_dot_product_attention(q, k, k)) == of_pass
+    out = scaled_dot_product_attention(q, k, k)
+    assert multiplications(lambda: out.sum().backward()) == 5 * of_pass // 2
+    assert multiplications(lambda: torch.ones(3, 4) @ torch.ones(4, 5)) == 60
+
+
+def test_no_method_needs_more_multiplications_than_its_gradients() -> None:
+    rows = core.counted("test_vit", 64, ("daam",), core.METHODS, core.EVERY)
+    ratios = [float(row.measured.split()[0]) for row in rows]
+    assert 1.5 < ratios[0] < ratios[1] < ratios[2] < 3
 
 
 def test_pruning_by_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
