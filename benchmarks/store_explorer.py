@@ -20,6 +20,8 @@ import torch
 
 import vit_attention_widget as vaw
 from vit_attention_widget.models import VisionTransformer
+from vit_attention_widget.overview.stored.images import StoredImages
+from vit_attention_widget.overview.stored.summary import Summary
 from vit_attention_widget.results.zarr_folder import ZarrFolder
 from vit_attention_widget.runs.manifest import manifest
 
@@ -105,17 +107,43 @@ _DRAG = """async (frames) => {
 
 
 def panned(page: Any, zooms: int) -> dict[str, float]:
-    """Frame times while the map is dragged, in milliseconds, and what painting takes of each."""
+    """Frame times while the map is dragged, in milliseconds, and what each frame takes."""
     for _ in range(zooms):
         page.get_by_test_id("stored-zoom-in").click()
+    browser = page.context.browser
+    browser.start_tracing(page=page, categories=["toplevel", "viz", "cc", "gpu"])
     measured = page.evaluate(_DRAG, FRAMES)
+    trace = json.loads(browser.stop_tracing())
     frames = np.diff(measured["times"])[5:]
     page.get_by_test_id("stored-whole").click()
     return {
         "frames a second": 1000 / float(np.mean(frames)),
         "95th percentile of a frame, ms": float(np.quantile(frames, 0.95)),
-        "painting of a frame, ms": statistics.median(measured["painting"]),
+        "painting, ms": statistics.median(measured["painting"]),
+        "page's thread, ms": _busy(trace, "CrRendererMain") / FRAMES,
+        "composing in software, ms": _busy(trace, "VizCompositorThread") / FRAMES,
     }
+
+
+def _busy(trace: dict[str, Any], thread: str) -> float:
+    """Milliseconds of CPU that tasks of a thread took, those inside others not counted again."""
+    names = {
+        (event["pid"], event["tid"])
+        for event in trace["traceEvents"]
+        if event["name"] == "thread_name" and event["args"]["name"] == thread
+    }
+    tasks = [
+        event
+        for event in trace["traceEvents"]
+        if (event["pid"], event["tid"]) in names and event.get("ph") == "X"
+    ]
+    total, until = 0.0, dict.fromkeys(names, 0.0)
+    for task in sorted(tasks, key=lambda event: event["ts"]):
+        where = task["pid"], task["tid"]
+        if task["ts"] >= until[where]:
+            until[where] = task["ts"] + task.get("dur", 0)
+            total += task.get("tdur", task.get("dur", 0))
+    return total / 1000
 
 
 def main() -> None:
@@ -133,6 +161,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "store"
         write(folder, vit, options.images)
+        began = time.thread_time()
+        Summary(StoredImages(folder, vit), "probability").update(lambda *_: None)
+        print(f"reading it takes {time.thread_time() - began:.2f} s of one core")
         widget, there, read = opened(folder, vit)
         session = widget.session
         sent = len(session._stored_points) + len(session._stored_heads)

@@ -56,6 +56,7 @@ def asked_for_everything() -> vaw.Session:
     for ask in (
         lambda: session.prune_partly(2, 1),
         lambda: session.draw_curve("taylor"),
+        session.measure_interactions,
         session.measure_strength,
         session.measure_strength_of_set,
         session.read_out_layers,

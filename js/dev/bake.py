@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--panels", default="", help="of the Explorer, e.g. picture,heads,strength")
     parser.add_argument("--patterns", help="a saved map of attention patterns")
     parser.add_argument("--set", help="how many scenes, or a manifest of labelled photographs")
+    parser.add_argument("--backups", action="store_true", help="find backup heads")
     parser.add_argument("--store", help="a folder that head_importance(..., store=) has filled")
     parser.add_argument("--lay-out", help="the images of the set by a metric, e.g. taylor")
     parser.add_argument("--compare", help="methods, classes, layers or images")
@@ -118,6 +119,9 @@ def main() -> None:
         session.wait()
     session.measure_importance_before()
     session.wait()
+    if options.backups:
+        session.measure_interactions()
+        session.wait()
     if options.store:
         session.look_at_store()
         session.wait()

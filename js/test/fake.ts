@@ -134,6 +134,7 @@ export const STATE: Record<string, unknown> = {
   _importance_before: new DataView(new ArrayBuffer(0)),
   accuracy: {},
   partial: {},
+  _interactions: {},
   curves: {},
   _saved_model: {},
   _strength_data: new DataView(new ArrayBuffer(0)),

@@ -100,3 +100,47 @@ describe("what changed", () => {
     expect(find("change-grid").querySelectorAll(".vaw-change")).toHaveLength(24);
   });
 });
+
+describe("backup heads", () => {
+  const BACKUPS = {
+    metric: "probability",
+    target: "heart",
+    images: 1,
+    of_image: true,
+    done: 4,
+    total: 4,
+    asks: false,
+    backups: [{ gone: [0, 0], backup: [1, 0], importance: 0.04, change: 0.18 }],
+  };
+
+  it("are asked for, with what that costs, and can be stopped", async () => {
+    const { model } = await show();
+    expect(root.textContent).toContain("Masks each of 4 heads in turn");
+    expect(root.textContent).toContain("6 pairs");
+    await click(find("find-backups"));
+    expect(model.sent.map(({ method }) => method)).toContain("interactions");
+    await act(() => model.kernel("_interactions", { ...BACKUPS, asks: true, done: 1 }));
+    expect(find("backups-say").textContent).toBe("Masking one head after the other: 1 of 4 heads.");
+    expect((find("find-backups") as HTMLButtonElement).disabled).toBe(true);
+    await click(find("cancel-backups"));
+    expect(model.sent.map(({ method }) => method)).toContain("cancel_job");
+  });
+
+  it("are named, tried by a click, and marked among those that take over", async () => {
+    const { model } = await show({ ...KNOWN, _interactions: BACKUPS });
+    expect(find("take-over").textContent).toBe(
+      "takes over:layer 1, head 0, 0.0400 → 0.220, a backup",
+    );
+    expect(find("backups").textContent).toBe(
+      "without layer 0, head 0: layer 1, head 0, 0.0400 → 0.220",
+    );
+    await click(find("backups").querySelector("button"));
+    expect(model.values.pruned_heads).toEqual([[0, 0]]);
+    expect([model.values.selected_layer, model.values.selected_head]).toEqual([1, 0]);
+    const given = { ...BACKUPS, of_image: false, images: 200, backups: [] };
+    await act(() => model.kernel("_interactions", given));
+    expect(find("backups-say").textContent).toBe(
+      "No head takes over from another over 200 images (heart).",
+    );
+  });
+});

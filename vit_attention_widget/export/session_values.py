@@ -21,6 +21,7 @@ __all__ = ["Explained", "SessionValues", "values_of"]
 _OF_CLASS = (
     "decision",
     "partial",
+    "_interactions",
     "curves",
     "faithfulness",
     "_comparison",

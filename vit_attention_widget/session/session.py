@@ -15,6 +15,7 @@ from ..comparison.result import Comparison
 from ..data.items import ImagesLike
 from ..data.labels import with_names_of
 from ..errors import ParameterError, StaleTraceError
+from ..importance.interactions import HeadInteractions
 from ..importance.metrics import Metric
 from ..lens.result import LogitLens
 from ..models import VisionTransformer, describe
@@ -436,6 +437,34 @@ class Session(CheckedSelections):
     def measure_importance_before(self) -> None:
         """Measure ``importance_before``, where heads were pruned before all were measured."""
         self._studies.importance.measure_before()
+
+    @property
+    def interactions(self) -> HeadInteractions | None:
+        """How heads depend on each other; None until it was measured.
+
+        What :func:`~vit_attention_widget.head_interactions` found on many images may be assigned:
+        it stays while other images are looked at. :meth:`measure_interactions` measures this one.
+        """
+        return self._studies.interactions.interactions
+
+    @interactions.setter
+    def interactions(self, interactions: HeadInteractions | None) -> None:
+        self._studies.interactions.interactions = interactions
+
+    def measure_interactions(self, metric: Metric | None = None) -> None:
+        """Mask each head of the whole model in turn, and measure the others again.
+
+        Parameters
+        ----------
+        metric : str, optional
+            By default the selected one.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such metric for what is explained.
+        """
+        self._studies.interactions.measure(metric)
 
     @property
     def strength(self) -> AttentionStrength | None:

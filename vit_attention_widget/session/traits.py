@@ -24,6 +24,7 @@ from ..protocol.schema.results import (
     Decision,
     Empty,
     Faithfulness,
+    Interactions,
     ModelInfo,
     Overview,
     PartialPruning,
@@ -185,6 +186,9 @@ class ResultTraits(traitlets.HasTraits):
 
     _importance_before = traitlets.Bytes(b"").tag(sync=True)
     """The same with every head in place, while some are pruned."""
+
+    _interactions: TraitType[Interactions, Interactions | Empty] = _dict()
+    """Which heads take over from which."""
 
     _strength_data = traitlets.Bytes(b"").tag(sync=True)
     """Entropy, distance and strength by distance of every head, on the image as it is shown."""

@@ -200,6 +200,7 @@ _ANSWERS: dict[str, Callable[[Session, Request], Work]] = {
     "save_model": lambda s, r: _started(
         s.save_pruned_model, file_format=r.choice("format", FORMATS)
     ),
+    "interactions": lambda s, _: _started(s.measure_interactions),
     "importance_before": lambda s, _: _started(s.measure_importance_before),
     "strength": lambda s, _: _started(s.measure_strength),
     "strength_set": lambda s, _: _started(s.measure_strength_of_set),

@@ -78,7 +78,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     session : Session, optional
         A session to share. Widgets that share one are linked.
     image_set : optional
-        Further images, with labels or without, see the session.
+        Further images, with labels or without, or the folder of a long run, see the session.
     patterns : AttentionPatterns, optional
         A map of attention patterns that was made of this model.
     models : dict, optional

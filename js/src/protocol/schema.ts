@@ -479,6 +479,33 @@ export interface Accuracy {
   count: number;
 }
 
+/** A head that matters more once another is gone: means over the images. */
+export interface BackupHead {
+  gone: Head;
+  backup: Head;
+  /** Of the backup while the other is in place. */
+  importance: number;
+  /** How much more it matters once the other is gone. */
+  change: number;
+}
+
+/** Which heads take over from which, as far as it was measured. */
+export interface Interactions {
+  metric: string;
+  target: string;
+  images: number;
+  /** Whether it was measured on the image that is looked at; else it was given. */
+  of_image: boolean;
+  /** Heads that were gone so far. */
+  done: number;
+  /** Heads that will have been. */
+  total: number;
+  /** Whether it is being measured. */
+  asks: boolean;
+  /** Those that gain most first. */
+  backups: BackupHead[];
+}
+
 /** The decision with one part of a head's attention set to zero. */
 export interface PartialRow {
   mode: string;
@@ -716,6 +743,8 @@ export interface Results {
   decision: Decision | Empty;
   /** Empty without labels. */
   accuracy: Accuracy | Empty;
+  /** Empty until asked for, or given. */
+  _interactions: Interactions | Empty;
   /** Empty until asked for. */
   partial: PartialPruning | Empty;
   /** By order; those that were asked for. */
@@ -769,6 +798,7 @@ export interface Results {
 export const RESULTS = [
   "decision",
   "accuracy",
+  "_interactions",
   "partial",
   "curves",
   "_saved_model",
@@ -993,6 +1023,8 @@ export interface Requests {
   prune_to: { params: PruneToParams; buffer: null };
   /** `_saved_model`: the model without the pruned heads. */
   save_model: { params: SaveModelParams; buffer: null };
+  /** `_interactions` of the whole model on the image, by the selected metric. */
+  interactions: { params: Empty; buffer: null };
   /** `_importance_before`, where heads were pruned before all were measured. */
   importance_before: { params: Empty; buffer: null };
   /** `_strength_data`: how far the heads attend on the image as it is shown. */

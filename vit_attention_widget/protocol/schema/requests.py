@@ -275,6 +275,9 @@ class Requests(TypedDict):
     save_model: Asks[SaveModelParams, None]
     """``_saved_model``: the model without the pruned heads."""
 
+    interactions: Asks[Empty, None]
+    """``_interactions`` of the whole model on the image, by the selected metric."""
+
     importance_before: Asks[Empty, None]
     """``_importance_before``, where heads were pruned before all were measured."""
 

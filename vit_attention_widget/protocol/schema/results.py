@@ -29,6 +29,7 @@ from .tensors import (
 __all__ = [
     "Accuracy",
     "Areas",
+    "BackupHead",
     "Brought",
     "Choice",
     "ClusterInfo",
@@ -44,6 +45,7 @@ __all__ = [
     "Faithfulness",
     "FamilyInfo",
     "FamilyName",
+    "Interactions",
     "MapScores",
     "ModelFormat",
     "ModelInfo",
@@ -202,6 +204,45 @@ class Accuracy(TypedDict):
 
     count: int
     """Labeled images."""
+
+
+class BackupHead(TypedDict):
+    """A head that matters more once another is gone: means over the images."""
+
+    gone: Head
+
+    backup: Head
+
+    importance: float
+    """Of the backup while the other is in place."""
+
+    change: float
+    """How much more it matters once the other is gone."""
+
+
+class Interactions(TypedDict):
+    """Which heads take over from which, as far as it was measured."""
+
+    metric: str
+
+    target: str
+
+    images: int
+
+    of_image: bool
+    """Whether it was measured on the image that is looked at; else it was given."""
+
+    done: int
+    """Heads that were gone so far."""
+
+    total: int
+    """Heads that will have been."""
+
+    asks: bool
+    """Whether it is being measured."""
+
+    backups: list[BackupHead]
+    """Those that gain most first."""
 
 
 class PartialRow(TypedDict):
@@ -549,6 +590,9 @@ class Results(TypedDict):
 
     accuracy: Accuracy | Empty
     """Empty without labels."""
+
+    _interactions: Interactions | Empty
+    """Empty until asked for, or given."""
 
     partial: PartialPruning | Empty
     """Empty until asked for."""

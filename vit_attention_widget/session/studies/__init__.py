@@ -11,6 +11,7 @@ from .curves import CurveStudy
 from .faithfulness import FaithfulnessStudy
 from .images import ImageStudy
 from .importance import ImportanceStudy
+from .interactions import InteractionsStudy
 from .layer_decisions import LayerDecisionsStudy
 from .maps import MapsStudy
 from .partial import PartialStudy
@@ -33,6 +34,7 @@ class Studies:
         self.maps = MapsStudy(context)
         self.accuracy = AccuracyStudy(context)
         self.importance = ImportanceStudy(context)
+        self.interactions = InteractionsStudy(context)
         self.partial = PartialStudy(context)
         self.curves = CurveStudy(context)
         self.saved_model = SavedModelStudy(context)
@@ -56,4 +58,5 @@ class Studies:
         """Another model sees other images; what was said of the image set no longer holds."""
         self.images.forget()
         self.stored_images.check_model()
+        self.interactions.forget()
         self.strength.forget_set()

@@ -4,11 +4,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Decision, ModelInfo } from "../../protocol/schema";
 import { type Changes, changesOf, changeTable } from "../../state/changes";
-import { headKey } from "../../state/heads";
+import { headKey, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { counted, headName, number, output } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Panel, Select } from "../../ui/controls";
+import { BackupHeads, expectedFrom, interactionsOf } from "./backup_heads";
 import { ChangeGrid } from "./change_grid";
 
 const SEES =
@@ -51,6 +52,8 @@ export function changesSay(info: ModelInfo, decision: Decision, changes: Changes
 }
 
 function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
+  const known = interactionsOf(store.traits._interactions.value);
+  const expected = expectedFrom(known, store.decision.value?.pruned ?? []);
   return (
     <div class="vaw-chips vaw-layer-values" data-testid="take-over">
       <span class="vaw-muted">takes over:</span>
@@ -62,6 +65,7 @@ function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
           onClick={() => store.set({ selected_layer: head[0], selected_head: head[1] })}
         >
           {headName(...head)}, {number(before)} → <b>{number(after)}</b>
+          {expected.some((backup) => isHead(backup, head)) && ", a backup"}
         </button>
       ))}
     </div>
@@ -147,6 +151,7 @@ export function WhatChanged({ store }: { store: Store }) {
           <Shown store={store} info={info} decision={decision} />
         </div>
       )}
+      <BackupHeads store={store} info={info} />
       <p class="vaw-muted">{WHY}</p>
     </Panel>
   );
