@@ -41,7 +41,7 @@ def _opened(name: str, host: Host, folders: pytest.TempPathFactory) -> Iterator[
     context = host.browser.new_context(viewport={"width": 1280, "height": 1600})
     page = context.new_page()
     page.set_default_timeout(30_000)
-    answer = Route.abort if name in OFFLINE else _as_installed
+    answer = _nothing if name in OFFLINE else _as_installed
     page.route(lambda url: not url.startswith("http://127.0.0.1"), answer)
     with contextlib.ExitStack() as stack:
         stack.callback(context.close)
@@ -61,6 +61,10 @@ def _opened(name: str, host: Host, folders: pytest.TempPathFactory) -> Iterator[
             page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.get_by_test_id("heads-canvas").first.wait_for()
         yield page
+
+
+def _nothing(route: Route) -> None:
+    route.abort()
 
 
 def _as_installed(route: Route) -> None:
