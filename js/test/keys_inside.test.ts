@@ -36,3 +36,30 @@ it("goes on in the view that takes the place of the one that was used", () => {
   expect(host).toHaveBeenCalledTimes(1);
   life.abort();
 });
+
+it("leaves nothing of a view that is closed, and hands on what was pressed in it", () => {
+  vi.useFakeTimers();
+  const [used, other, later] = [view(), view(), view()];
+  const lives = [used, other, later].map(() => new AbortController());
+  [used, other, later].forEach(({ el }, i) => {
+    keepKeys(el, (lives[i] as AbortController).signal, () => later.el);
+  });
+  const inside = vi.fn();
+  later.root.addEventListener("keydown", inside);
+  used.root.focus();
+  used.el.remove();
+  for (const life of lives.slice(0, 2)) life.abort();
+  const press = () =>
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "x", bubbles: true }));
+  press(); // the host has not drawn anything yet that was pressed
+  vi.advanceTimersByTime(3000);
+  later.root.blur();
+  press();
+  expect(inside).toHaveBeenCalledTimes(2);
+  lives[2]?.abort();
+  vi.advanceTimersByTime(3000);
+  later.root.blur();
+  press();
+  expect(inside).toHaveBeenCalledTimes(2);
+  vi.useRealTimers();
+});

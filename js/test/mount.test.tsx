@@ -97,6 +97,24 @@ describe("mounting", () => {
     expect(stores).toHaveLength(2);
   });
 
+  it("leaves nothing of a view that is closed: no key of the window is listened to", async () => {
+    const { model, view, initialize } = hosted();
+    initialize();
+    const live: AbortSignal[] = [];
+    const add = vi.spyOn(window, "addEventListener").mockImplementation((...[, , how]) => {
+      if (typeof how === "object" && how.signal) live.push(how.signal);
+    });
+    const { signal } = new AbortController(); // of the model, which lives on
+    let close = () => {};
+    await act(() => {
+      close = view.render({ model, el: document.createElement("div"), signal });
+    });
+    expect(live.filter(({ aborted }) => !aborted).length).toBeGreaterThan(4);
+    await act(() => close());
+    expect(live.filter(({ aborted }) => !aborted)).toEqual([]);
+    add.mockRestore();
+  });
+
   it("counts views anew on a page that is loaded again, as those of the former stay counted", () => {
     const { model, initialize } = hosted();
     model.values._view_count = 1;

@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { mapOnPicture } from "../src/state/overlay";
 import { attentionMap, shownAttention } from "../src/state/shown_attention";
 import { drawn, sinksOf } from "../src/state/sinks";
+import type { Store } from "../src/state/store";
 import { followed } from "../src/views/explorer/use_follow";
+import { Scrubber } from "../src/views/layers/scrubber";
 import { Picture } from "../src/views/picture/picture";
 import { find, root, showView } from "./show";
 
@@ -101,3 +103,18 @@ describe("the column of the picture", () => {
     expect(followed(-300, 400, 500, 40)).toBe(0); // higher than the rest
   });
 });
+
+it("says where a method is refused, in place of what it would show", async () => {
+  const error = { message: "LeGrad needs a readout by patches.", hint: "", details: "" };
+  const status = { state: "error", label: "", progress: null, error, milliseconds: 1, paused: [] };
+  await showView(Both, { method: "legrad", overlay: "explanation", status });
+  expect(find("picture-says").textContent).toMatch(/ is refused for this model$/);
+  expect(find("method-refused").textContent).toMatch(/ is refused: LeGrad needs a readout/);
+});
+
+const Both = ({ store }: { store: Store }) => (
+  <>
+    <Picture store={store} />
+    <Scrubber store={store} compact />
+  </>
+);

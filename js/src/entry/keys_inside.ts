@@ -7,18 +7,24 @@ function goesOut(event: KeyboardEvent): boolean {
   return (event.ctrlKey || event.metaKey || event.altKey) && event.key !== "Enter";
 }
 
+/** So long may a host take to draw a view anew that it has closed. */
+const ANEW_MS = 3000;
+
+/** Whether a view is what was focused or pressed last. */
+const within = new WeakMap<HTMLElement, boolean>();
+
 /**
  * Keeps the keys pressed in `el`, which holds the widget's `.vaw-root`. What was focused may be
  * gone, as a button that is disabled by its click, or the whole view, which its host drew anew:
- * then keys still belong to the widget, or to the `heir`, the view that stands now.
+ * then keys still belong to the widget, or to the `heir`, the view that stands now. Once the signal
+ * says that the view is closed, nothing is left of it, but a moment later where it was in use.
  */
 export function keepKeys(
   el: HTMLElement,
   signal: AbortSignal,
   heir: () => HTMLElement | undefined = () => undefined,
 ): void {
-  /** Whether the widget is what was focused or pressed last. */
-  let within = false;
+  const end = new AbortController();
   // Lumino's hosts skip what is inside, also where they listen before it does.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   const stop = (event: KeyboardEvent) => {
@@ -27,7 +33,7 @@ export function keepKeys(
   const bringBack = (event: KeyboardEvent) => {
     const lost = event.target === document.body || event.target === document.documentElement;
     const view = el.isConnected ? el : heir();
-    if (!within || !lost || !view || goesOut(event)) return;
+    if (!within.get(el) || !lost || !view || goesOut(event)) return;
     event.stopImmediatePropagation();
     const root = (view.shadowRoot ?? view).querySelector<HTMLElement>(".vaw-root");
     root?.focus({ preventScroll: true });
@@ -35,14 +41,23 @@ export function keepKeys(
     if (root?.dispatchEvent(again) === false) event.preventDefault();
   };
   const look = (event: Event) => {
-    within = event.composedPath().includes(el);
+    within.set(el, event.composedPath().includes(el));
   };
   for (const kind of KINDS) {
-    el.addEventListener(kind, stop, { signal });
-    window.addEventListener(kind, bringBack, { signal, capture: true });
+    el.addEventListener(kind, stop, { signal: end.signal });
+    window.addEventListener(kind, bringBack, { signal: end.signal, capture: true });
   }
   for (const kind of ["focusin", "pointerdown"])
-    window.addEventListener(kind, look, { signal, capture: true });
+    window.addEventListener(kind, look, { signal: end.signal, capture: true });
+  const leave = () => {
+    const next = heir();
+    if (within.get(el) && next) within.set(next, true);
+    end.abort();
+  };
+  signal.addEventListener("abort", () => {
+    if (within.get(el)) setTimeout(leave, ANEW_MS);
+    else leave();
+  });
 }
 
 function init({ key, code, shiftKey, repeat }: KeyboardEvent): KeyboardEventInit {

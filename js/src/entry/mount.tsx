@@ -27,9 +27,10 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
       model.save_changes();
     },
     render({ model, el, signal }: Host) {
-      const store = stores.find(model) ?? new Store(model, signal); // then for this view alone
+      const life = new AbortController();
+      const store = stores.find(model) ?? new Store(model, life.signal); // then for this view alone
       el.classList.add("vaw");
-      const home = isolated(el, model, signal);
+      const home = isolated(el, model, life.signal);
       draw(
         <Shell store={store} title={title}>
           <View store={store} />
@@ -38,13 +39,14 @@ export function widget(View: ComponentType<ViewProps>, title: string) {
       );
       const views = viewsOf.get(store) ?? new Views();
       viewsOf.set(store, views);
-      keepKeys(el, signal, () => views.standing());
+      keepKeys(el, life.signal, () => views.standing());
       const close = () => {
         closed();
         draw(null, home);
+        life.abort();
       };
       const closed = views.add(el, close);
-      signal.addEventListener("abort", close);
+      signal.addEventListener("abort", close, { signal: life.signal });
       return close;
     },
   };

@@ -51,6 +51,12 @@ export function mapsShown(store: Store): Float32Array | null {
   return (store.showBefore.value && maps[`${method}.before`]) || maps[method] || null;
 }
 
+/** Why there is no map of the selected method, where it was refused; "" else. */
+export function mapsRefused(store: Store): string {
+  const { state, error } = store.status.value;
+  return state === "error" && error && !mapsShown(store) ? error.message : "";
+}
+
 /** The selected method's map up to a layer, on the scale that was chosen; null until it is there. */
 export function explanationMap(store: Store, info: ModelInfo, layer: number): Heatmap | null {
   const maps = mapsShown(store);

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useRef } from "preact/hooks";
 import { consume } from "./keys";
 import { SaveMenu } from "./save_menu";
 
@@ -69,6 +69,8 @@ export function Select(props: {
   onChange: (value: string) => void;
   testid?: string;
 }) {
+  const shown = useRef(props.value);
+  shown.current = props.value;
   return (
     <label class="vaw-field">
       <span>{props.label}</span>
@@ -76,7 +78,14 @@ export function Select(props: {
         value={props.value}
         data-testid={props.testid}
         data-tip={props.options.find(({ key }) => key === props.value)?.hint}
-        onChange={(event) => props.onChange(event.currentTarget.value)}
+        onChange={(event) => {
+          const select = event.currentTarget;
+          props.onChange(select.value);
+          // What could not be chosen is not shown as if it were.
+          queueMicrotask(() => {
+            select.value = shown.current;
+          });
+        }}
       >
         {props.options.map((option) => (
           <option key={option.key} value={option.key}>

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
 import type { ModelInfo, Scale } from "../../protocol/schema";
-import { explanationMap, mapsShown, shownMap } from "../../state/maps";
+import { explanationMap, mapsRefused, mapsShown, shownMap } from "../../state/maps";
 import { pictureOf } from "../../state/pictures";
 import type { Store } from "../../state/store";
 import { mapTable } from "../../state/tables";
@@ -115,6 +115,11 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
         </>
       }
     >
+      {mapsRefused(store) && (
+        <p data-testid="method-refused">
+          {methodName(info, method.value)} is refused: {mapsRefused(store)}
+        </p>
+      )}
       <Film store={store} info={info} />
       <div class={compact ? "vaw-stack" : "vaw-scrub"}>
         {!compact && <BigPicture store={store} info={info} />}

@@ -2,6 +2,7 @@
 // the pointer is over elsewhere (a head, a layer, a compared map) is shown here meanwhile.
 
 import type { ModelInfo, Overlay } from "../../protocol/schema";
+import { mapsRefused } from "../../state/maps";
 import { mapOnPicture, type OnPicture, overlayShown } from "../../state/overlay";
 import type { Store } from "../../state/store";
 import { mapTable } from "../../state/tables";
@@ -40,6 +41,7 @@ export function pictureSays(store: Store, info: ModelInfo, shown: OnPicture): st
     return `the picture as the model sees it: ${info.rows} × ${info.cols} patches`;
   }
   const method = store.traits.method.value;
+  if (mapsRefused(store)) return `${methodName(info, method)} is refused for this model`;
   const by = `up to layer ${shown.layer}, by ${methodName(info, method)}`;
   const target = store.decision.value?.target_name;
   if (!target) return `what the output draws on, ${by}`;
