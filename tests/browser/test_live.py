@@ -83,6 +83,7 @@ def _compared(live: Live, session: vaw.Session, name: str) -> None:
 
 def test_tour_opens_on_the_first_visit(live: Live) -> None:
     assert live.page.locator("[data-testid=tour]").is_visible()
+    assert live.page.evaluate("scrollY") == 0  # below the page's title, which says what it is
     live.page.reload()
     live.ready()
     assert live.page.locator("[data-testid=tour]").count() == 0

@@ -40,6 +40,15 @@ function firstVisit(): boolean {
   }
 }
 
+/** The page's title stays in sight until somebody does something. */
+function keepTitle(): void {
+  const { dataset } = document.documentElement;
+  dataset.new = "";
+  for (const event of ["pointerdown", "keydown", "wheel"]) {
+    addEventListener(event, () => delete dataset.new, { capture: true, once: true, passive: true });
+  }
+}
+
 function follow(dark: MediaQueryList): void {
   const paint = () => {
     document.documentElement.dataset.jpThemeLight = String(!dark.matches);
@@ -71,6 +80,7 @@ async function open(): Promise<void> {
   });
   const style = document.querySelector("style[data-vaw-style]")?.textContent;
   const tour_step = firstVisit() ? 0 : -1;
+  if (tour_step === 0) keepTitle();
   const model = session.model({ ...own, tour_step, _css: style, _widget_id: "live" });
   const { signal } = new AbortController();
   const host = { model, el: element("explorer"), signal };
