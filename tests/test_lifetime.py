@@ -234,6 +234,24 @@ class TestCells:
         notebook.run("grid", "b")
         assert notebook.alive() == "[[False, True], [False, True]]"
 
+    def test_what_a_callback_makes_goes_once_no_page_shows_it(self, notebook: Notebook) -> None:
+        """A button that shows another model in an ``Output`` in place of the one before."""
+        notebook.run(
+            "from IPython.display import display\nimport ipywidgets\n"
+            "def show(_):\n    with out:\n        out.clear_output()\n        display(make())\n"
+            "button, out = ipywidgets.Button(), ipywidgets.Output()\nbutton.on_click(show)",
+            "callbacks",
+        )
+        button = notebook.run("print(button.model_id)")
+        for number in range(4):
+            data = {"method": "custom", "content": {"event": "click"}}
+            notebook._send("comm_msg", {"comm_id": button, "data": data})
+            notebook.views(number, 1)
+            if number:
+                notebook.views(number - 1, 0)
+        expected = [False] * 3 + [True]
+        assert notebook.alive() == str([expected, expected])
+
     def test_a_page_that_is_left_ends_nothing(self, notebook: Notebook) -> None:
         notebook.run("make()", "a")
         notebook.views(0, 1)
