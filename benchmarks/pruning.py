@@ -69,10 +69,11 @@ def measured(small: nn.Module, whole: nn.Module, held_out: Data) -> str:
     return f"accuracy {right_of}, parameters {size:.2f} x, FLOPs {work:.2f} x"
 
 
-def ours(model: nn.Module, choosing: Data, order: str, count: int, seed: int = 0) -> nn.Module:
-    """Without ``count`` heads, by one of our orders."""
-    curve = vaw.pruning_curve(model, choosing, order=order, steps=count, seed=seed)
-    return vaw.prune_heads(model, curve.order)
+def first_gone(
+    model: nn.Module, choosing: Data, order: str, count: int, seed: int = 0
+) -> list[tuple[int, int]]:
+    """The first ``count`` heads of one of our orders; fewer heads are its beginning."""
+    return vaw.pruning_curve(model, choosing, order=order, steps=count, seed=seed).order
 
 
 def by_torch_pruning(model: nn.Module, choosing: Data, name: str, count: int) -> nn.Module:
@@ -136,9 +137,15 @@ def orders(
 ) -> list[Row]:
     """The same numbers of heads, chosen by everyone."""
     total, rows = sum(vaw.describe(model).num_heads), []
+    most = total - min(options.left)
+    gone_by = {order: first_gone(model, choosing, order, most) for order in ORDERS}
+    by_chance = [first_gone(model, choosing, "random", most, seed) for seed in range(options.seeds)]
     for left in options.left:
         gone, where = total - left, f"{left} of {total} heads left"
-        runs = {f"ours, {order}": partial(ours, model, choosing, order, gone) for order in ORDERS}
+        runs = {
+            f"ours, {order}": partial(vaw.prune_heads, model, heads[:gone])
+            for order, heads in gone_by.items()
+        }
         for name in PEERS:
             runs[f"Torch-Pruning, {name}"] = partial(by_torch_pruning, model, choosing, name, gone)
         for name, run in runs.items():
@@ -149,7 +156,7 @@ def orders(
             except NoHeadsLeftError as error:
                 text = f"not measured: {error}"
             rows.append(said(Row(f"{where}: {name}", text)))
-        small = [ours(model, choosing, "random", gone, seed) for seed in range(options.seeds)]
+        small = [vaw.prune_heads(model, heads[:gone]) for heads in by_chance]
         shares = [right(each, held_out) / len(held_out) for each in small]
         mean, low, high = sum(shares) / len(shares), min(shares), max(shares)
         text = f"accuracy {mean:.3f} ({low:.3f} to {high:.3f} of {len(shares)} seeds)"

@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import vit_attention_widget as vaw
-from benchmarks import core, growth, peers, plots, pruning
+from benchmarks import core, growth, peers, plots, pruning, workers
 from benchmarks.counted import multiplications
 
 
@@ -81,3 +81,14 @@ def test_pruning_by_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = importlib.util.find_spec("torch_pruning") is None
     expected = "torch_pruning is not installed" if absent else "parameters 0.97 x"
     assert all(expected in row.measured for row in rows if "Torch-Pruning" in row.question)
+
+
+@pytest.mark.slow
+def test_workers_and_a_client_that_are_killed_change_no_number(tmp_path: Path) -> None:
+    workers.draw(tmp_path, 48, per_shard=20)
+    torch.set_num_threads(1)
+    expected = workers.importance(tmp_path, 48, 16)
+    faulty = workers.with_faults(tmp_path, 48, 16, expected)
+    assert faulty.images == 48
+    assert faulty.computed_by_second <= 36
+    assert faulty.largest_difference == 0
