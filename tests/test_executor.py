@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import distributed
@@ -133,6 +134,19 @@ class TestDask:
         assert not pids
         assert not list(tmp_path.glob("model-*"))
 
+    def test_a_package_that_workers_lack_is_named(
+        self, dask: distributed.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = ModuleType("only_here")
+        exec("import torch\nclass Extra(torch.nn.Module): pass", module.__dict__)
+        monkeypatch.setitem(sys.modules, "only_here", module)
+        model = TINY.build()
+        model.extra = module.Extra()
+        with pytest.raises(ParameterError, match=r"process \d+\) cannot make .*'only_here'"):
+            vaw.attention_strength(model, images(8), executor=on_dask(dask))
+        with pytest.raises(ParameterError, match=r"client.get_executor\(pure=False"):
+            vaw.attention_strength(model, images(8), executor=dask)  # type: ignore[arg-type]
+
     def test_an_image_that_kills_each_worker_is_left_out(
         self, dask: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -181,6 +195,16 @@ class Counting(Executor):
                 return task(*args, **kwargs)
 
         return Late()
+
+
+def test_without_dask_executors_of_threads_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in ("dask", "distributed"):
+            monkeypatch.delitem(sys.modules, name)
+    for name in ("dask", "distributed"):
+        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as threads:
+        same("attention_strength", run("attention_strength", threads))
 
 
 def test_only_some_batches_are_given_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,16 +286,18 @@ def test_what_cannot_be_sent_is_refused() -> None:
     with pytest.raises(ParameterError, match="executor was given beside a trace"):
         vaw.attention_strength(vaw.trace(model, images(1)), executor=Counting())
     lost = sent_model.SentModel.__new__(sent_model.SentModel)
+    lost.__setstate__("/nowhere/model.pickle")
     with pytest.raises(ParameterError, match="folder that all workers see"):
-        lost.__setstate__("/nowhere/model.pickle")
+        lost.vit.forward(torch.zeros(1))
 
 
 def test_a_worker_loads_no_other_file_than_what_was_sent(tmp_path: Path) -> None:
     state = sent_model.SentModel(vaw.describe(TINY.build()), tmp_path).__getstate__()
     Path(state).write_bytes(pickle.dumps(Written(tmp_path / "it ran")))
     worker = sent_model.SentModel.__new__(sent_model.SentModel)
+    worker.__setstate__(state)
     with pytest.raises(ParameterError, match="is not the model that was sent"):
-        worker.__setstate__(state)
+        worker.vit.forward(torch.zeros(1))
     assert not (tmp_path / "it ran").exists()
 
 

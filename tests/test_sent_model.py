@@ -125,7 +125,7 @@ def test_a_worker_without_a_package_says_which(
     sent = pickle.dumps(SentModel(vaw.describe(model), tmp_path))
     monkeypatch.delitem(sys.modules, "only_here")
     with pytest.raises(ParameterError, match=r"process \d+\) cannot .* named 'only_here'"):
-        pickle.loads(sent)
+        pickle.loads(sent).vit.forward(torch.zeros(1))
 
 
 def test_a_package_that_is_missing_is_no_images_fault() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -207,6 +208,30 @@ def test_a_full_disk_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(stopped.value.partial) == 4  # type: ignore[attr-defined]
     monkeypatch.setattr(folder, "write_tensors", write)
     same("head_importance", run("head_importance", tmp_path))
+
+
+def test_a_disk_that_is_full_at_any_write_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts, chunks, the manifest and what others read are each written whole or not at all."""
+    written, until = 0, sys.maxsize
+
+    def full(descriptor: int) -> None:
+        nonlocal written
+        written += 1
+        if written > until:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("vit_attention_widget.results.files.os.fsync", full)
+    same("attention_strength", run("attention_strength", tmp_path / "whole"))
+    for until in range(0, written, max(1, written // 12)):
+        written, store = 0, tmp_path / str(until)
+        with pytest.raises(ParameterError, match=r"cannot be written: .*No space left"):
+            run("attention_strength", store)
+        written, until = 0, sys.maxsize
+        same("attention_strength", run("attention_strength", store))
+        assert xarray.open_zarr(store).sizes["image"] == 20
+        assert not list(store.rglob(".*.part"))
 
 
 def test_the_manifest_says_what_was_run(tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def in_batches(
     skips = failures if on_error != "raise" else None
     counted = Counted(report)
     if executor is not None:
-        if not hasattr(executor, "submit"):
+        if not hasattr(executor, "submit") or hasattr(executor, "get_executor"):
             raise ParameterError(
                 f"executor is a {type(executor).__name__}: give one of concurrent.futures, or "
-                "Dask's client.get_executor()."
+                "Dask's client.get_executor(pure=False, retries=2)."
             )
         todo = unknown(read, kept)
         yield from computed(executor, vit, measure, todo, kept, counted, total, skips)

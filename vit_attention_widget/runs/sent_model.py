@@ -46,8 +46,20 @@ class SentModel:
     """
 
     def __init__(self, vit: VisionTransformer, folder: Path) -> None:
-        self.vit, self._folder = vit, folder
+        self._vit: VisionTransformer | None = vit
+        self._folder = folder
         self._file: Path | None = None
+
+    @property
+    def vit(self) -> VisionTransformer:
+        """The model; read when it is first needed, which is where an error reaches the caller.
+
+        What only passes it on, such as Dask's scheduler, never reads it.
+        """
+        if self._vit is None:
+            assert self._file is not None
+            self._vit = _loaded_from(self._file)
+        return self._vit
 
     def remove(self) -> None:
         """Take the files away."""
@@ -61,32 +73,20 @@ class SentModel:
         return str(self._file)
 
     def __setstate__(self, state: str) -> None:
-        name = Path(state).name
-        if name not in _loaded:
-            try:
-                data = Path(state).read_bytes()
-            except OSError as error:
-                raise ParameterError(
-                    f"A worker cannot read the model from {state} ({error}): give store=, a folder "
-                    "that all workers see."
-                ) from error
-            if _name_of(data) != name:  # others may write there, and a pickle is code
-                raise ParameterError(f"{state} is not the model that was sent.")
-            _loaded.clear()
-            _loaded[name] = _read(data, Path(state).with_suffix(_WEIGHTS))
-        self.vit, self._file = _loaded[name], Path(state)  # an engine may send it on
+        self._vit, self._file = None, Path(state)
 
     def _written(self) -> Path:
-        factory = self.vit.factory
-        names = {} if factory is None else _names_in(self.vit.model)
+        vit = self.vit
+        factory = vit.factory
+        names = {} if factory is None else _names_in(vit.model)
         structure = io.BytesIO()
         try:
             writer = _Writer(structure, names)
-            writer.dump(self.vit)
-            header = pickle.dumps((factory, _digest_of(self.vit.model)))
+            writer.dump(vit)
+            header = pickle.dumps((factory, _digest_of(vit.model)))
         except Exception as error:
             raise ParameterError(
-                f"{self.vit.name} cannot be sent to other processes ({error}): define its "
+                f"{vit.name} cannot be sent to other processes ({error}): define its "
                 "classes in a module, say which function makes it (vaw.made_by), or give an "
                 "executor of threads."
             ) from error
@@ -97,6 +97,23 @@ class SentModel:
         with replaced(file) as temporary:
             temporary.write_bytes(data)
         return file
+
+
+def _loaded_from(file: Path) -> VisionTransformer:
+    """The model in a file; the one that was read last is kept."""
+    if file.name not in _loaded:
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise ParameterError(
+                f"A worker ({_this_process()}) cannot read the model from {file} ({error}): give "
+                "store=, a folder that all workers see."
+            ) from error
+        if _name_of(data) != file.name:  # others may write there, and a pickle is code
+            raise ParameterError(f"{file} is not the model that was sent.")
+        _loaded.clear()
+        _loaded[file.name] = _read(data, file.with_suffix(_WEIGHTS))
+    return _loaded[file.name]
 
 
 def _name_of(data: bytes) -> str:
