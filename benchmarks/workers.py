@@ -93,9 +93,11 @@ def importance(folder: Path, count: int, max_batch: int | None, **how: Any) -> v
 @contextmanager
 def cluster(workers: int) -> Iterator[Any]:
     """A client of so many worker processes of one thread each."""
+    import dask
     import distributed
 
     os.environ["OMP_NUM_THREADS"] = "1"
+    dask.config.set({"distributed.worker.profile.enabled": False})  # it looks 100 times a second
     with (
         distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0

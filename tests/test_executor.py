@@ -139,11 +139,15 @@ class TestDask:
     ) -> None:
         module = ModuleType("only_here")
         exec("import torch\nclass Extra(torch.nn.Module): pass", module.__dict__)
+        exec("class Picture: read = lambda self, n: b''", module.__dict__)
         monkeypatch.setitem(sys.modules, "only_here", module)
         model = TINY.build()
         model.extra = module.Extra()
         with pytest.raises(ParameterError, match=r"process \d+\) cannot make .*'only_here'"):
             vaw.attention_strength(model, images(8), executor=on_dask(dask))
+        pictures = [module.Picture() for _ in range(8)]
+        with pytest.raises(ParameterError, match="A worker cannot import only_here"):
+            vaw.attention_strength(TINY.build(), pictures, executor=on_dask(dask))
         with pytest.raises(ParameterError, match=r"client.get_executor\(pure=False"):
             vaw.attention_strength(model, images(8), executor=dask)  # type: ignore[arg-type]
 

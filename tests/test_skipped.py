@@ -199,7 +199,7 @@ class Tasks(Executor):
         self.given += 1
         future: Future[Any] = Future()
         try:
-            if (error := self._error(args[2])) is not None:
+            if (error := self._error(args[0].what[2])) is not None:
                 raise error
             future.set_result(task(*args, **kwargs))
         except Exception as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..data.reader import Batch
 from ..errors import ParameterError
@@ -46,7 +48,7 @@ def computed(
 
     def submit(batch: Batch, measure: Measure[_P]) -> _Task[_P]:
         alone = measure.alone(batch) if hasattr(measure, "alone") else measure
-        return _Task(batch, alone, executor.submit(_work, model, alone, batch))
+        return _Task(batch, alone, executor.submit(_work, _Sent(model, alone, batch)))
 
     def take() -> None:
         task = pending[0]
@@ -150,6 +152,28 @@ def _is_killed(error: BaseException | None) -> bool:
     )
 
 
-def _work(model: SentModel, measure: Measure[_P], batch: Batch) -> list[_P]:
+class _Sent:
+    """What a worker is given, opened where an error reaches the caller."""
+
+    def __init__(self, *what: object) -> None:
+        self.what: Any = what
+
+    def __getstate__(self) -> bytes:
+        if isinstance(self.what, bytes):  # an engine sends it on
+            return self.what
+        try:
+            by = importlib.import_module("cloudpickle")  # comes with Dask, and takes lambdas
+        except ImportError:
+            by = pickle
+        data: bytes = by.dumps(self.what)
+        return data
+
+    def __setstate__(self, state: bytes) -> None:
+        self.what = state
+
+
+def _work(sent: _Sent) -> list[Any]:
     """What a worker does: the complete parts of a batch, in order."""
+    what = sent.what
+    model, measure, batch = pickle.loads(what) if isinstance(what, bytes) else what
     return [part for part in measure(model.vit, no_progress, batch, None) if part.complete]
