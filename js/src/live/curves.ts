@@ -64,6 +64,12 @@ export function drawing(
 ): Job {
   const curve = new Growing(session, studies, order);
   const within = () => (keep === null ? null : headsWithin(curve.values, keep));
+  const show = (total: number) => {
+    const { name, values, removed } = curve;
+    const drawn = { name, metric: "accuracy" as const, values, order: removed, total };
+    const { curves } = session.values;
+    session.publish({ curves: { ...curves, [order]: structuredClone(drawn) } });
+  };
   return {
     slot: `curve ${order}`,
     ofShown: false,
@@ -71,11 +77,9 @@ export function drawing(
       const step = steps(`masking heads by ${order}`);
       while (curve.removed.length < curve.total && within() === null) {
         await curve.grow(step);
-        const { name, values, removed, total } = curve;
-        const drawn = { name, metric: "accuracy" as const, values, order: removed, total };
-        const { curves } = session.values;
-        session.publish({ curves: { ...curves, [order]: structuredClone(drawn) } });
+        show(curve.total);
       }
+      show(curve.removed.length); // one that ends early is finished, too
       if (keep !== null) prune(curve.removed.slice(0, within() ?? curve.total));
     },
   };
