@@ -1,5 +1,6 @@
 // What the class's logit loses when a patch is hidden: one run a patch.
 
+import { withHidden } from "./hidden_patches";
 import type { Network } from "./network";
 import { at } from "./numbers";
 import type { Trace } from "./trace";
@@ -15,13 +16,14 @@ export async function occlusion(
   step: Step,
 ): Promise<Float32Array> {
   const { rows, cols, layers } = trace.size;
+  const mean = new Float32Array(trace.input.length); // the mean color is 0
   const falls = new Float32Array(rows * cols);
   for (let start = 0; start < falls.length; start += AT_ONCE) {
     step(start / falls.length);
     const patches = Array.from({ length: Math.min(AT_ONCE, falls.length - start) }, (_, i) => i);
     const outcomes = await network.outcomes(
       patches.map((i) => ({
-        input: hidden(trace.input, start + i, rows, cols),
+        input: withHidden(trace.input, [start + i], mean, trace.size),
         masked: trace.masked,
       })),
     );
@@ -37,18 +39,4 @@ export function ofWholeModel(map: ArrayLike<number>, layers: number): Float32Arr
   const maps = new Float32Array(layers * map.length);
   for (let layer = 0; layer < layers; layer++) maps.set(map, layer * map.length);
   return maps;
-}
-
-/** The picture with one patch of the mean color, which is 0. */
-function hidden(input: Float32Array, patch: number, rows: number, cols: number): Float32Array {
-  const without = input.slice();
-  const side = Math.sqrt(input.length / 3);
-  const [height, width] = [side / rows, side / cols];
-  const [top, left] = [Math.floor(patch / cols) * height, (patch % cols) * width];
-  for (let line = 0; line < 3 * height; line++) {
-    const channel = Math.floor(line / height);
-    const start = (channel * side + top + (line % height)) * side + left;
-    without.fill(0, start, start + width);
-  }
-  return without;
 }
