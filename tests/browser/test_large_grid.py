@@ -128,6 +128,11 @@ def test_keys_zoom_and_walk_to_heads_that_are_out_of_view(page: Page) -> None:
     assert x + width <= left + room + 1
 
 
+def test_one_finger_scrolls_what_is_zoomed(page: Page) -> None:
+    page.click("[data-testid=heads-larger]")
+    assert view(page).evaluate("e => getComputedStyle(e).touchAction") == "auto"
+
+
 def test_zoom_is_remembered(page: Page) -> None:
     for _ in range(3):
         page.click("[data-testid=heads-larger]")
