@@ -18,7 +18,8 @@ interface Props {
   only: Signal<number | null>;
 }
 
-const more = (classes: number) => (classes === 1 ? "one more class" : `${classes} more classes`);
+export const moreClasses = (classes: number) =>
+  classes === 1 ? "one more class" : `${classes} more classes`;
 
 export function ImageLegend({ info, groups, others, classes, wrong, mark, only }: Props) {
   const entry = (slot: number, name: string, count: number) => (
@@ -39,7 +40,7 @@ export function ImageLegend({ info, groups, others, classes, wrong, mark, only }
   return (
     <div class="vaw-chips" data-testid="image-legend">
       {groups.map(({ index, count }, slot) => entry(slot, className(info, index), count))}
-      {others > 0 && groups.length > 0 && entry(-1, more(classes), others)}
+      {others > 0 && groups.length > 0 && entry(-1, moreClasses(classes), others)}
       {others > 0 && groups.length === 0 && (
         <span class="vaw-muted">{classes} classes of one image each: none has a colour</span>
       )}

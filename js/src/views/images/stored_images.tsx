@@ -7,9 +7,10 @@ import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { COLOURS } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { howFar, imagesOf, quantityName } from "../../state/stored";
-import { className, counted, percent } from "../../state/words";
+import { className, percent } from "../../state/words";
 import { Select } from "../../ui/controls";
 import { useLooking } from "../../ui/use_looking";
+import { moreClasses } from "./image_legend";
 import { StoredCard } from "./stored_card";
 import { StoredHeadsView } from "./stored_heads";
 import { StoredMap } from "./stored_map";
@@ -23,7 +24,7 @@ interface Props {
 function HowFar({ stored, saved }: { stored: StoredInfo; saved: boolean }) {
   const { count, total, rate } = stored;
   return (
-    <p class="vaw-row vaw-stored-says" data-testid="stored-far" aria-live="polite">
+    <p class="vaw-row vaw-stored-says" data-testid="stored-far">
       {rate > 0 && <i class="vaw-fills" aria-hidden="true" />}
       <span>{saved ? howFar(stored, null) : howFar(stored)}</span>
       {total !== null && count < total && (
@@ -83,9 +84,7 @@ function Legend({ info, stored, coloured }: Omit<Props, "store"> & { coloured: n
       {more > 0 && (
         <span class="vaw-class">
           <i style={{ background: "var(--vaw-other)" }} />
-          <span class="vaw-muted">
-            {counted(more, "more class", "one").replace("classs", "classes")}
-          </span>
+          <span class="vaw-muted">{moreClasses(more)}</span>
         </span>
       )}
     </div>
