@@ -79,6 +79,27 @@ describe("several heads", () => {
   });
 });
 
+describe("the grid of heads", () => {
+  it("lets go of a head that the focus leaves", async () => {
+    const { store } = await show();
+    await act(() => find("head-1-0").focus());
+    expect(store.hoveredHead.value).toEqual([1, 0]);
+    await act(() => find("head-1-0").blur());
+    expect(store.hoveredHead.value).toBeNull();
+  });
+
+  it("stands as it was left, but whole for a model of other heads", async () => {
+    const { model, store } = await show();
+    const left = { zoom: 3, x: 2, y: 1 };
+    store.headZoom.value = left;
+    const info = STATE._model_info as object;
+    await act(() => model.kernel("_model_info", { ...info, image_name: "another" }));
+    expect(store.headZoom.value).toBe(left);
+    await act(() => model.kernel("_model_info", { ...info, num_heads: [4, 4] }));
+    expect(store.headZoom.value).toEqual({ zoom: 1, x: 0, y: 0 });
+  });
+});
+
 describe("pruning", () => {
   it("means the head whose mark has the focus", async () => {
     const { model } = await show();

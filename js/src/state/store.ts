@@ -41,6 +41,8 @@ export const KERNEL_SAYS: Record<Exclude<KernelState, "alive">, string> = {
   elsewhere: "This kernel does not know the widget, which was saved earlier: run the cell again.",
 };
 
+const WHOLE_GRID = { zoom: 1, x: 0, y: 0 };
+
 type Signals = { [K in keyof Traits]: Signal<Traits[K]> };
 
 /** What a binary trait holds; null while it is empty. */
@@ -62,11 +64,7 @@ export class Store {
   /** Heads as a grid, along the depth of the model, or by importance. */
   readonly headView: Signal<"grid" | "line" | "ranked"> = signal("grid");
   /** How the grid of heads stands: enlarged so many times, scrolled so many cells from its edges. */
-  readonly headZoom: Signal<{ zoom: number; x: number; y: number }> = signal({
-    zoom: 1,
-    x: 0,
-    y: 0,
-  });
+  readonly headZoom: Signal<typeof WHOLE_GRID> = signal(WHOLE_GRID);
   /** Several heads at once, to be pruned together. */
   readonly brush = new Brush();
   /** Show the picture as it was before pruning. */
@@ -208,6 +206,7 @@ export class Store {
       if (heads(before) !== heads(now)) {
         this.brush.clear();
         this.hoveredHead.value = null;
+        this.headZoom.value = WHOLE_GRID;
       }
     }
     (this.traits[name] as Signal<unknown>).value = now;

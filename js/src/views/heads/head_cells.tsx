@@ -66,7 +66,7 @@ export function HeadCells({ store, info, layout, inView }: Props) {
       onPointerLeave={() => {
         store.hoveredHead.value = null;
       }}
-      onBlur={() => {
+      onFocusOut={() => {
         store.hoveredHead.value = null;
       }}
     >
