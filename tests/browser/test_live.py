@@ -25,7 +25,7 @@ PRUNED = [(2, 0), (4, 1), (4, 3)]
 CLOSE = 1e-4
 
 LAYER = 3
-SCENES = scenes(rounds=1)
+SCENES = scenes(rounds=1)[:6]
 
 ARRAYS = (
     "_maps", "_importance_data", "_importance_before", "_strength_data", "_strength_set",
