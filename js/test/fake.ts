@@ -3,14 +3,22 @@
 import type { AnyModel } from "../src/protocol/model";
 import { Store } from "../src/state/store";
 
-type Values = Record<string, { shape: number[]; data: Float32Array | Uint8Array }>;
+type Numbers = Float32Array | Uint8Array | Uint16Array | Uint32Array;
+type Values = Record<string, { shape: number[]; data: Numbers }>;
+
+const DTYPES: Record<string, string> = {
+  Float32Array: "F32",
+  Uint8Array: "U8",
+  Uint16Array: "U16",
+  Uint32Array: "U32",
+};
 
 /** Safetensors bytes, placed at an odd offset in a larger buffer, as comms deliver them. */
 export function encode(tensors: Values, metadata: Record<string, string> = {}): DataView {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
   for (const [name, { shape, data }] of Object.entries(tensors)) {
-    const dtype = data instanceof Uint8Array ? "U8" : "F32";
+    const dtype = DTYPES[data.constructor.name];
     header[name] = { dtype, shape, data_offsets: [at, at + data.byteLength] };
     at += data.byteLength;
   }

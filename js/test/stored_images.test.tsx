@@ -7,7 +7,7 @@ import { projection, WHOLE } from "../src/ui/use_zoom";
 import { HeadGrid } from "../src/views/heads/head_grid";
 import { ImageOverview } from "../src/views/images/image_overview";
 import { paintCloud, pointOf } from "../src/views/images/stored_paint";
-import { FakeModel, STATE, settle, storeOf } from "./fake";
+import { encode, FakeModel, STATE, settle, storeOf } from "./fake";
 import { REPLIES, TRAITS } from "./fixtures/session";
 import { find, root, showView } from "./show";
 
@@ -125,6 +125,42 @@ describe("the view of a folder", () => {
       { quantity: "jsd", of_class: 3 },
       { quantity: "taylor", of_class: 4 },
     ]);
+  });
+
+  it("asks for more points where a choice of very many is enlarged", async () => {
+    vi.useFakeTimers();
+    const { tensors, metadata } = points();
+    const first = 100;
+    const some = encode(
+      {
+        places: { shape: [first, 2], data: tensors.places.data.slice(0, 2 * first) },
+        classes: { shape: [first], data: tensors.classes.data.slice(0, first) },
+        images: { shape: [first], data: Uint32Array.from({ length: first }, (_, i) => i) },
+      },
+      { ...metadata, total: "300" },
+    );
+    const { model } = await showView(ImageOverview, { ...SHOWN, _stored_points: some });
+    const asked = () => model.sent.filter(({ method }) => method === "stored_points");
+    await act(() => void vi.advanceTimersByTime(200));
+    expect(asked()).toHaveLength(0);
+    await act(() => {
+      find("stored-zoom-in").click();
+    });
+    await act(async () => {
+      vi.advanceTimersByTime(200);
+      await settle();
+    });
+    const [request] = asked();
+    const box = request?.params as { left: number; right: number };
+    const wide = Number(metadata.home_right) - Number(metadata.home_left);
+    expect(box.right - box.left).toBeGreaterThan(wide / 2);
+    expect(box.right - box.left).toBeLessThan(wide * 2);
+    await act(async () => {
+      model.emit("msg:custom", { id: request?.id, ok: true, meta: {} }, [REPLIES.stored_points]);
+      await settle();
+      vi.advanceTimersByTime(200);
+    });
+    expect(asked()).toHaveLength(1); // what is in sight is there now
   });
 
   it("says what is wrong with it", async () => {
