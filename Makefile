@@ -95,7 +95,7 @@ clean:
 	@mkdir -p .stamps && touch $@
 
 .stamps/docs: pyproject.toml | .venv build
-	$(BIN)/python -m pip install --quiet torch timm -e '.[docs]'
+	$(BIN)/python -m pip install --quiet torch timm -e '.[docs,patterns]'
 	@mkdir -p .stamps && touch $@
 
 # Not `npm ci`: it refuses a lock file without the binaries of platforms that a mirror leaves out.
