@@ -51,7 +51,7 @@ export function HeadCell({ store, info, layout, layer, head, isStop, focus, orig
       }}
       onPointerDown={(event) => {
         if (event.button !== 0) return;
-        origin.current = [layer, head];
+        if (event.pointerType !== "touch") origin.current = [layer, head]; // a finger may swipe
         (event.target as Element).releasePointerCapture?.(event.pointerId);
         if (!event.shiftKey) store.brush.clear();
       }}

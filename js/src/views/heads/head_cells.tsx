@@ -7,6 +7,7 @@ import type { Store } from "../../state/store";
 import { HeadCell } from "./head_cell";
 import { cellKeys } from "./head_cell_keys";
 import type { HeadsInView, Layout } from "./head_grid_layout";
+import { touchBrush } from "./touch_brush";
 
 interface Props {
   store: Store;
@@ -31,6 +32,10 @@ export function HeadCells({ store, info, layout, inView }: Props) {
     addEventListener("pointerup", release);
     return () => removeEventListener("pointerup", release);
   }, []);
+  useEffect(() => {
+    const spans = (from: Head, to: Head) => store.brush.span(from, to, info.num_heads);
+    if (root.current) return touchBrush(root.current, spans);
+  }, [store, info]);
   const rows = Math.max(...info.num_heads);
   const { layers, heads } = inView.value;
   const isSeen = (head: number) => head >= heads[0] && head < heads[1];

@@ -7,7 +7,10 @@ const KEYS: [string, string][] = [
   ["arrows", "walk over patches, heads or layers"],
   ["[ and ]", "layer before, layer after"],
   [", and .", "head before, head after"],
-  ["drag over heads, Shift with arrows or click", "choose several heads"],
+  [
+    "drag over heads (by touch: hold, then drag), Shift with arrows or click",
+    "choose several heads",
+  ],
   ["drag on the map of patterns", "draw a lasso around heads"],
   ["Ctrl and wheel on small heads, +, − and 0", "larger, smaller, all of them"],
   ["Ctrl and wheel on the map, + and −", "zoom; a double click shows all of it"],
