@@ -190,6 +190,39 @@ describe("the view of a folder", () => {
   });
 });
 
+describe("a folder of more images than are drawn", () => {
+  const { buffer } = TRAITS._stored_points as DataView;
+  const text = String.fromCharCode(...new Uint8Array(buffer)).replace('"300"', '"900"');
+  const more = new DataView(Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer);
+
+  it("is asked for those in sight, and for their pictures once they are there", async () => {
+    vi.useFakeTimers();
+    const { model } = await showView(ImageOverview, {
+      ...SHOWN,
+      _stored: { ...STORED, has_files: true },
+      _stored_points: more,
+    });
+    const asked = (name: string) => model.sent.filter(({ method }) => method === name);
+    const rest = () =>
+      act(async () => {
+        vi.advanceTimersByTime(200);
+        await settle();
+      });
+    await act(() => find("stored-zoom-in").click());
+    await act(() => find("stored-zoom-in").click());
+    await rest();
+    const [closer] = asked("stored_points");
+    expect(asked("stored_pictures")).toHaveLength(1);
+    await act(async () => {
+      const { id } = closer as { id: string };
+      model.emit("msg:custom", { id, ok: true, meta: {} }, [REPLIES.stored_points]);
+      await settle();
+    });
+    await rest();
+    expect(asked("stored_pictures")).toHaveLength(2);
+  });
+});
+
 describe("the heads over the images of a folder", () => {
   it("have the means as their importance once that is chosen", async () => {
     const { store } = await showView(HeadGrid, SHOWN);

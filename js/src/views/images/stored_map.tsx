@@ -42,7 +42,7 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
   const cloud = useCloser(store, whole, zoom, 1 / ASPECT);
   const slots = useMemo(() => slotsOf(cloud, coloured), [cloud, coloured]);
   const painted = useRef<Painted>({ shown: [], size: 2 });
-  const pictures = usePictures(store, stored.has_files, zoom, () => {
+  const pictures = usePictures(store, stored.has_files, cloud, zoom, () => {
     const { shown } = painted.current;
     return shown.map((point) => cloud.images[point] as number);
   });

@@ -7,6 +7,7 @@ import { pixelsOf } from "../../draw/thumbnails";
 import { decode, type Tensor } from "../../protocol/safetensors";
 import type { StoredPictures } from "../../protocol/schema";
 import type { Store } from "../../state/store";
+import type { Cloud } from "../../state/stored";
 import type { Zoom } from "../../ui/use_zoom";
 
 const RESTS = 150;
@@ -22,6 +23,7 @@ export type Pictures = ReadonlyMap<number, HTMLCanvasElement>;
 export function usePictures(
   store: Store,
   wanted: boolean,
+  cloud: Cloud,
   zoom: Zoom,
   inSight: () => number[],
 ): Signal<Pictures> {
@@ -54,7 +56,7 @@ export function usePictures(
       clearTimeout(timer);
       abort.abort();
     };
-  }, [store, wanted, view, pictures]);
+  }, [store, wanted, cloud, view, pictures]);
   return pictures;
 }
 
