@@ -121,6 +121,7 @@ describe("backup heads", () => {
     expect(model.sent.map(({ method }) => method)).toContain("interactions");
     await act(() => model.kernel("_interactions", { ...BACKUPS, asks: true, done: 1 }));
     expect(find("backups-say").textContent).toBe("Masking one head after the other: 1 of 4 heads.");
+    expect(find("backups-say").getAttribute("aria-live")).toBe("off");
     expect((find("find-backups") as HTMLButtonElement).disabled).toBe(true);
     await click(find("cancel-backups"));
     expect(model.sent.map(({ method }) => method)).toContain("cancel_job");

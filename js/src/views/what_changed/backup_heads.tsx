@@ -63,7 +63,7 @@ export function BackupHeads({ store, info }: { store: Store; info: ModelInfo }) 
   return (
     <div class="vaw-stack vaw-backups">
       {known && (
-        <p data-testid="backups-say" aria-live="polite">
+        <p data-testid="backups-say" aria-live={known.asks ? "off" : "polite"}>
           {says(known)}
         </p>
       )}
