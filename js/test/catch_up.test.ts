@@ -57,6 +57,19 @@ describe("a host that loses messages, or keeps them back", () => {
     expect(asked("all_traits")).toBe(1);
   });
 
+  it("is asked seldom where nobody ever answers, and again and again after a choice", async () => {
+    const { model, store, asked } = elsewhere({ status: COMPUTING }, false);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked("alive")).toBe(15);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(asked("alive")).toBeLessThan(27);
+    model.answers = true;
+    store.set({ selected_layer: 1 });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(store.attention.complete()).toBe(true);
+    expect(asked("alive")).toBeGreaterThan(35);
+  });
+
   it("hears no question before it is known to be there, and then each once", async () => {
     const { model, store, asked } = elsewhere({}, false);
     Object.assign(model, { widget_manager: { kernel: { status: "idle", isDisposed: false } } });

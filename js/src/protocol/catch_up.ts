@@ -12,6 +12,9 @@ import type { Requests } from "./requests";
 const BEAT_MS = 250;
 /** An answer that has not come by then was lost. */
 const LOST_MS = 4000;
+/** Where so many were lost one after the other, nobody may be there: it is asked seldom from then on. */
+const MANY = 15;
+const SELDOM_MS = 60_000;
 /** So long after something was chosen its results may begin to come. */
 const SOON_MS = 2000;
 
@@ -20,6 +23,7 @@ export class CatchUp {
   private last: number;
   private count = 0;
   private askedAt = Number.NEGATIVE_INFINITY;
+  private unanswered = 0;
   private soonTill = 0;
 
   constructor(
@@ -47,12 +51,15 @@ export class CatchUp {
   /** Something was chosen, and results will come. */
   soon(): void {
     this.soonTill = performance.now() + SOON_MS;
+    this.unanswered = 0;
   }
 
   /** Ask whether the kernel is there, and for what did not come. */
   async check(): Promise<void> {
     this.askedAt = performance.now();
+    this.unanswered += 1;
     await this.requests.ask("alive", {});
+    this.unanswered = 0;
     this.requests.release();
     if (this.last - this.first > this.count) {
       await this.requests.ask("all_traits", {});
@@ -64,7 +71,7 @@ export class CatchUp {
 
   private beat(): void {
     const now = performance.now();
-    if (now < this.askedAt + LOST_MS) return;
+    if (now < this.askedAt + (this.unanswered < MANY ? LOST_MS : SELDOM_MS)) return;
     if (now < this.soonTill || this.requests.areWaiting || this.awaits()) {
       this.check().catch(() => undefined);
     }
