@@ -25,6 +25,8 @@ export class CatchUp {
   private askedAt = Number.NEGATIVE_INFINITY;
   private unanswered = 0;
   private soonTill = 0;
+  /** All traits, while they are awaited. */
+  private again: Promise<void> | null = null;
 
   constructor(
     model: AnyModel,
@@ -61,12 +63,17 @@ export class CatchUp {
     await this.requests.ask("alive", {});
     this.unanswered = 0;
     this.requests.release();
-    if (this.last - this.first > this.count) {
-      await this.requests.ask("all_traits", {});
+    this.askedAt = Number.NEGATIVE_INFINITY;
+    if (this.last - this.first > this.count) this.again ??= this.takeAll();
+  }
+
+  private async takeAll(): Promise<void> {
+    const taken = await this.requests.ask("all_traits", {}).catch(() => null);
+    if (taken) {
       this.first = this.last;
       this.count = 0;
     }
-    this.askedAt = Number.NEGATIVE_INFINITY;
+    this.again = null;
   }
 
   private beat(): void {
