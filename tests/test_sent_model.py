@@ -92,6 +92,22 @@ def test_a_weight_that_changed_is_another_file(tmp_path: Path) -> None:
     assert SentModel(vit, tmp_path).__getstate__() != before
 
 
+def test_text_features_that_changed_are_another_file(tmp_path: Path) -> None:
+    tower: Any = TINY.build()
+    tower.reset_classifier(0)
+    for features in torch.eye(2, tower.num_features).unflatten(0, (2, 1)):
+        vit = vaw.zero_shot(tower, ["a thing"], features=features)
+        data = torch.stack(images(1))
+        assert torch.equal(there_and_back(vit, tmp_path).forward(data), vit.forward(data))
+
+
+def test_parameters_of_whole_numbers_travel_too(tmp_path: Path) -> None:
+    model = TINY.build()
+    model.norm.table = nn.Parameter(torch.arange(3), requires_grad=False)
+    got: Any = there_and_back(vaw.describe(model), tmp_path).model
+    assert torch.equal(got.norm.table, torch.arange(3)) and not got.norm.table.requires_grad
+
+
 def test_a_factory_goes_instead_of_the_model(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"say which function makes it \(vaw.made_by\)"):
         there_and_back(vaw.describe(seeded(3)), tmp_path)

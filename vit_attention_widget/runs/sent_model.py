@@ -13,7 +13,7 @@ import io
 import os
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ class SentModel:
         try:
             writer = _Writer(structure, names)
             writer.dump(vit)
-            header = pickle.dumps((factory, _digest_of(vit.model)))
+            made = None if factory is None else _digest_of(_named_tensors(vit.model))
+            header = pickle.dumps((factory, made, _digest_of(writer.tensors.items())))
         except Exception as error:
             raise ParameterError(
                 f"{vit.name} cannot be sent to other processes ({error}): define its "
@@ -101,7 +102,8 @@ class SentModel:
 
 def _loaded_from(file: Path) -> VisionTransformer:
     """The model in a file; the one that was read last is kept."""
-    if file.name not in _loaded:
+    vit = _loaded.get(file.name)  # another thread may take it out at any moment
+    if vit is None:
         try:
             data = file.read_bytes()
         except OSError as error:
@@ -112,8 +114,8 @@ def _loaded_from(file: Path) -> VisionTransformer:
         if _name_of(data) != file.name:  # others may write there, and a pickle is code
             raise ParameterError(f"{file} is not the model that was sent.")
         _loaded.clear()
-        _loaded[file.name] = _read(data, file.with_suffix(_WEIGHTS))
-    return _loaded[file.name]
+        vit = _loaded[file.name] = _read(data, file.with_suffix(_WEIGHTS))
+    return vit
 
 
 def _name_of(data: bytes) -> str:
@@ -158,8 +160,9 @@ class _Reader(pickle.Unpickler):
         if key not in self._read:
             with safe_open(self._weights, "pt") as file:
                 tensor = file.get_tensor(key).clone().to(rest[0])  # its file will go
-            self._read[key] = nn.Parameter(tensor) if kind == "parameter" else tensor
-            self._read[key].requires_grad_(rest[1])
+            parameter = kind == "parameter"
+            tensor = nn.Parameter(tensor, rest[1]) if parameter else tensor.requires_grad_(rest[1])
+            self._read[key] = tensor
         return self._read[key]
 
 
@@ -173,7 +176,7 @@ def _read(data: bytes, weights: Path) -> VisionTransformer:
     """
     file = io.BytesIO(data)
     try:
-        factory, digest = pickle.load(file)
+        factory, digest, _ = pickle.load(file)  # the last makes other tensors another file
         made = None if factory is None else describe(factory()).model
         vit: VisionTransformer = _Reader(file, weights, made).load()
     except (ImportError, AttributeError) as error:
@@ -181,7 +184,7 @@ def _read(data: bytes, weights: Path) -> VisionTransformer:
             f"A worker ({_this_process()}) cannot make the model: {said(error)}. Install what is "
             "missing there, in the same version as here."
         ) from error
-    if made is not None and _digest_of(made) != digest:
+    if made is not None and _digest_of(_named_tensors(made)) != digest:
         raise ParameterError(
             f"On a worker ({_this_process()}) the factory of {vit.name} makes a model with other "
             "weights than here: let it take them from a file, and do not change them afterwards."
@@ -204,10 +207,10 @@ def _named_tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 
-def _digest_of(model: nn.Module) -> str:
-    """Differs where a weight does."""
+def _digest_of(named: Iterable[tuple[str, Tensor]]) -> str:
+    """Differs where a tensor does."""
     together = hashlib.blake2b(digest_size=16)
-    for name, tensor in _named_tensors(model):
+    for name, tensor in named:
         together.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         if _is_plain(tensor):
             flat = tensor.detach().cpu().contiguous().flatten()
