@@ -132,6 +132,10 @@ def test_what_is_damaged_is_named(folder: Path, tmp_path: Path) -> None:
         vaw.TarShards(packed)
     with pytest.raises(ImageError, match="There is no tar file"):
         vaw.TarShards(tmp_path / "none.tar")
+    (tmp_path / "folder" / "x.tar").mkdir(parents=True)
+    for nothing in ("folder", "fold*", "folder/x.tar"):
+        with pytest.raises(ImageError, match="There is no tar file"):
+            vaw.TarShards(tmp_path / nothing)
     with pytest.raises(ImageError, match="There is no picture in"):
         vaw.TarShards(write(tmp_path / "text", [("a.txt", b"a")]))
     shards = vaw.TarShards(folder / "a-0.tar")

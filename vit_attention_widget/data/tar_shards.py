@@ -101,8 +101,8 @@ def _files(given: str | os.PathLike[str]) -> list[str]:
     """The tar files that a path, a folder or a pattern names, in order."""
     text = os.path.expanduser(os.fspath(given))
     path = Path(text)
-    files = sorted(path.glob("*.tar")) if path.is_dir() else [path] if path.is_file() else []
-    found = [os.fspath(file) for file in files] or sorted(glob.glob(text))
+    listed = path.glob("*.tar") if path.is_dir() else [path] if path.is_file() else glob.glob(text)
+    found = sorted(os.fspath(file) for file in listed if os.path.isfile(file))
     if not found:
         raise ImageError(
             f"There is no tar file {text!r} (working directory {os.getcwd()!r}): give a tar file, "
@@ -137,8 +137,8 @@ def _samples(path: str, pictures: Sequence[str], label: str | None) -> Iterator[
 
 def _members(path: str) -> Iterator[tarfile.TarInfo]:
     """Files in a tar file that lie there as they are: no links, devices, or files with holes."""
-    end = os.path.getsize(path)
     try:
+        end = os.path.getsize(path)
         with tarfile.open(path, "r:") as shard:
             for member in shard:
                 if member.isreg() and not member.issparse():
@@ -173,6 +173,9 @@ def _class(path: str, member: tarfile.TarInfo) -> int | str:
 
 
 def _is_compressed(path: str) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(6)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+    except OSError:
+        return False
     return start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"))
