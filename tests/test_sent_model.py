@@ -105,7 +105,8 @@ def test_parameters_of_whole_numbers_travel_too(tmp_path: Path) -> None:
     model = TINY.build()
     model.norm.table = nn.Parameter(torch.arange(3), requires_grad=False)
     got: Any = there_and_back(vaw.describe(model), tmp_path).model
-    assert torch.equal(got.norm.table, torch.arange(3)) and not got.norm.table.requires_grad
+    assert torch.equal(got.norm.table, torch.arange(3))
+    assert not got.norm.table.requires_grad
 
 
 def test_a_factory_goes_instead_of_the_model(tmp_path: Path) -> None:

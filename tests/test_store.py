@@ -184,6 +184,36 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
         vaw.head_importance(TINY.build(), data, metric=metric, start=start, **options)
 
 
+def test_a_preparation_of_the_same_name_is_told_by_what_it_does(tmp_path: Path) -> None:
+    model, picture = TINY.build(), vaw.demo.scene(seed=1).image
+    size = TINY.inputs(1).shape[-1]
+
+    def preparing(level: float) -> Any:
+        def transform(image: Image.Image) -> torch.Tensor:
+            pixels = torch.from_numpy(np.array(image.resize((size, size)))).permute(2, 0, 1)
+            return pixels / 255 - level
+
+        return vaw.describe(model, transform=transform)
+
+    before = vaw.attention_strength(preparing(0.5), [picture], store=tmp_path)
+    again = vaw.attention_strength(preparing(0.5 + 1e-6), [picture], store=tmp_path)
+    assert torch.equal(before.entropy, again.entropy)  # rounded elsewhere
+    with pytest.raises(ParameterError, match=r"its prepared picture is \[3, .* Give another"):
+        vaw.attention_strength(preparing(0.4), [picture], store=tmp_path)
+
+
+def test_prompts_are_told_by_their_features_and_scale(tmp_path: Path) -> None:
+    tower: Any = TINY.build()
+    tower.reset_classifier(0)
+    features, names = torch.randn(2, tower.num_features), ["a cat", "a dog"]
+    prompts = partial(vaw.zero_shot, tower, names)
+    vaw.attention_strength(prompts(features=features), images(1), store=tmp_path)
+    vaw.attention_strength(prompts(features=features * 3), images(1), store=tmp_path)  # as long
+    for other in (prompts(features=features.flip(0)), prompts(features=features, scale=1.0)):
+        with pytest.raises(ParameterError, match="its prompts is"):
+            vaw.attention_strength(other, images(1), store=tmp_path)
+
+
 def test_two_runs_at_once_do_not_harm_a_folder(processes: Processes, tmp_path: Path) -> None:
     assert processes("head_importance", tmp_path, 2.0, 2) == [0, 0]
     calls: list[float] = []

@@ -171,6 +171,13 @@ def _prepared_otherwise(folder: Path) -> vaw.Session:
     return vaw.Session(VIT, SCENE, image_set=folder)
 
 
+def _of_another_size(folder: Path) -> vaw.Session:
+    about = json.loads((folder / "manifest.json").read_text())
+    about["prepared picture"][1] += 16
+    (folder / "manifest.json").write_text(json.dumps(about))
+    return vaw.Session(VIT, SCENE, image_set=folder)
+
+
 def _of_another_function(folder: Path) -> vaw.Session:
     about = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**about, "function": "evaluate"}))
@@ -192,6 +199,7 @@ def _empty(folder: Path) -> vaw.Session:
     [
         (_of_other_weights, "is of another model: its weights are others"),
         (_prepared_otherwise, "pictures were prepared by another transform, here timm's"),
+        (_of_another_size, "pictures were prepared in another size"),
         (_of_another_function, "is of evaluate, which knows no number of each image and head"),
         (_damaged_manifest, "manifest.json is damaged"),
         (_empty, r"holds no store: .*head_importance\(..., store=...\)"),

@@ -83,6 +83,14 @@ class ZeroShot(VisionTransformer):
         logits = self._scale * normalize(features, dim=-1) @ texts.T
         return logits if self._bias is None else logits + self._bias
 
+    def told_prompts(self) -> list[float]:
+        """Scale, bias, and how long each prompt's features are along one direction."""
+        texts = self._texts.detach().double().cpu()
+        along = texts @ normalize(
+            torch.arange(1.0, texts.shape[1] + 1, dtype=texts.dtype).cos(), dim=0
+        )
+        return [round(float(x), 5) for x in (self._scale, self._bias or 0.0, *along)]
+
     def check_output(self, output: OutputKind) -> None:
         """Refuse a sigmoid where the tower was not trained with one."""
         if output == "sigmoid" and self._bias is None:

@@ -104,6 +104,10 @@ class VisionTransformer(ImageInput):
         """Whether what the model returns are classes or values, and not features."""
         return self.output != "features"
 
+    def told_prompts(self) -> list[float] | None:
+        """Some values of what the logits depend on beside the model's weights; None of nothing."""
+        return None
+
     def check_output(self, output: OutputKind) -> None:
         """Raise :class:`ParameterError` if the numbers that the model returns cannot be that."""
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.archived_picture import ArchivedPicture
-from ..models.fingerprint import fingerprint
 from ..models.images import load_image
 from ..results.files import replaced
 from ..support.warn import warn_caller
-from .told import Teller, digest
+from .of_model import alike, told_of_model
+from .told import Teller
 
 __all__ = ["check_manifest", "digest_of_images", "file_of", "manifest", "say_skipped"]
 
@@ -56,7 +56,7 @@ def manifest(
         **{
             f"{what} of {name}" if name else what: value
             for name, each in several.items()
-            for what, value in _of_model(each).items()
+            for what, value in told_of_model(each).items()
         },
         **{name: teller.tell(value, name) for name, value in options.items()},
         "versions": {name: _version(name) for name in ("vit-attention-widget", "torch", "timm")},
@@ -68,18 +68,6 @@ def manifest(
             "If it changes, give another folder: this one would not be refused."
         )
     return about
-
-
-def _of_model(vit: VisionTransformer) -> dict[str, Any]:
-    model = fingerprint(vit)
-    return {
-        "model": model.name,
-        "heads": list(model.num_heads),
-        "weights": digest(model.samples.numpy().tobytes()),
-        "preparation": str(getattr(vit, "preparation", None)),
-        "classes": digest(json.dumps(list(vit.class_names or ())).encode()),
-        "output": str(vit.output),
-    }
 
 
 def check_manifest(folder: Path, about: dict[str, Any]) -> None:
@@ -105,7 +93,7 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
     if isinstance(before, dict):
         for name in (name for name in {**about, **before} if name not in _NOT_COMPARED):
             then, now = before.get(name), about.get(name)
-            if then != now:
+            if not alike(name, then, now):
                 raise ParameterError(
                     f"{folder} is of another run: its {name} is {_short(then)}, but here it is "
                     f"{_short(now)}. Give another folder, or the same call."

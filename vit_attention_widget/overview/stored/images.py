@@ -19,7 +19,7 @@ from ...models import VisionTransformer
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
 from ...runs.folder import files_of_chunk
-from ...runs.manifest import manifest
+from ...runs.of_model import PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
 
 __all__ = ["OF_HEADS", "StoredImages", "is_store"]
@@ -32,6 +32,7 @@ _NO_NAMES = digest(b"[]")
 _CLASSES = "label", "predicted"
 """Whichever there is says which class an image is of."""
 
+_OF_MODEL = "model", "heads", "output", "preparation", PREPARED, "weights", "classes", PROMPTS
 _OPTIONS = "target", "head_mask"
 _AT_ONCE = 8
 """Files whose values are given together."""
@@ -166,10 +167,10 @@ class StoredImages:
 
     def check(self, vit: VisionTransformer) -> None:
         """Raise :class:`ParameterError` where the folder is of another model, with what differs."""
-        here = manifest(self.function, vit)
-        for name in ("model", "heads", "output", "preparation", "weights", "classes"):
-            then, now = self._about.get(name), here[name]
-            if then == now or (name == "classes" and _NO_NAMES in (then, now)):
+        here = told_of_model(vit)
+        for name in _OF_MODEL:
+            then, now = self._about.get(name), here.get(name)
+            if alike(name, then, now) or (name == "classes" and _NO_NAMES in (then, now)):
                 continue
             raise ParameterError(f"{self.folder} is of another model: {_differ(name, then, now)}.")
 
@@ -296,5 +297,9 @@ def _differ(name: str, then: object, now: object) -> str:
         return "its weights are others, as of another checkpoint"
     if name == "classes":
         return "its classes have other names"
+    if name == PREPARED:
+        return "pictures were prepared in another size, or by other numbers"
+    if name == PROMPTS:
+        return "its prompts have other features, or another scale"
     what = {"model": "it is", "preparation": "pictures were prepared by"}.get(name, f"its {name}:")
     return f"{what} {then}, here {now}"
