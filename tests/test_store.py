@@ -202,6 +202,18 @@ def test_a_preparation_of_the_same_name_is_told_by_what_it_does(tmp_path: Path) 
         vaw.attention_strength(preparing(0.4), [picture], store=tmp_path)
 
 
+def test_images_are_told_by_their_labels_too(tmp_path: Path) -> None:
+    model, data = TINY.build(), images(3)
+    pairs = [(image, label) for image, label in zip(data, (0, 1, 2), strict=True)]
+    before = vaw.head_importance(model, pairs, store=tmp_path)
+    whole = [(image, np.int64(label)) for image, label in pairs]
+    again = vaw.head_importance(model, whole, store=tmp_path)
+    assert torch.equal(before.values, again.values)
+    for other in (data, [*pairs[:2], (data[2], 0)]):
+        with pytest.raises(ParameterError, match=r"image \d is not .*, or has another label"):
+            vaw.head_importance(model, other, store=tmp_path)
+
+
 def test_prompts_are_told_by_their_features_and_scale(tmp_path: Path) -> None:
     tower: Any = TINY.build()
     tower.reset_classifier(0)

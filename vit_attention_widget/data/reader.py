@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -18,7 +18,14 @@ from .items import ImagesLike, Item, count_images, each_item, in_memory, is_imag
 from .labels_by_name import classes_by_name, names_of_labels
 from .labels_by_output import class_labels
 
-__all__ = ["Batch", "batches", "has_one_each", "samples"]
+__all__ = ["Batch", "Labeled", "batches", "has_one_each", "samples"]
+
+
+class Labeled(NamedTuple):
+    """An image with the label that came with it."""
+
+    image: object
+    label: object
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def told(self) -> Tensor | list[object]:
+        """What these are told from others by: the images, and the labels that came with them."""
+        if not self.is_labeled:
+            return self.images
+        pairs = zip(self.images, self.target, strict=True)  # what cannot be read has no label
+        return [Labeled(x, None if isinstance(x, ImageError) else label) for x, label in pairs]
 
     def inputs(self, vit: VisionTransformer) -> Tensor:
         """Model inputs, [image, 3, height, width] on the model's device and in its dtype.

@@ -54,7 +54,7 @@ def in_batches(
     """
     on_error = checked_on_error(on_error, executor)
     kept.tries_again = on_error != "skip"
-    failures = Failures(lambda image, skipped: kept.put(image.first, skipped, image.images))
+    failures = Failures(lambda image, skipped: kept.put(image.first, skipped, image.told))
     skips = failures if on_error != "raise" else None
     counted = Counted(report)
     if executor is not None:
@@ -84,7 +84,7 @@ def _computed_here(
 ) -> Iterator[None]:
     """Measure a batch; image by image where one of them cannot be computed."""
     try:
-        for _ in measured(partial(measure, batch), batch.first, batch.images, kept):
+        for _ in measured(partial(measure, batch), batch.first, batch.told, kept):
             if skips is not None:
                 skips.computed()
             yield
@@ -95,5 +95,5 @@ def _computed_here(
             skips.add(batch, error)
             return
         for image in batch.one_by_one():
-            if kept.known_until(image.first, image.images) == image.first:
+            if kept.known_until(image.first, image.told) == image.first:
                 yield from _computed_here(measure, image, kept, skips)

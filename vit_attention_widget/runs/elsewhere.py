@@ -121,7 +121,7 @@ class _Task(Generic[_P]):
 def _keep(batch: Batch, parts: list[_P], kept: Kept[_P, _R]) -> None:
     done = 0
     for part in parts:
-        kept.put(batch.first + done, part, batch.images[done:])
+        kept.put(batch.first + done, part, batch.told[done:])
         done += len(part)
 
 

@@ -327,8 +327,8 @@ class _InFolder(Kept[_P, _R]):
             if digest != digest_of_images(images[number : number + 1]):
                 raise ParameterError(
                     f"{self._parts_in.parent} is of other images: image {first + number} is not "
-                    "the one that it was made of. Give another folder, or the same images in the "
-                    "same order."
+                    "the one that it was made of, or has another label. Give another folder, or "
+                    "the same images in the same order."
                 )
 
     def _part_file(self, first: int) -> Path:

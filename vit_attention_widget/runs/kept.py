@@ -189,12 +189,12 @@ def unknown(read: Iterator[Batch], kept: Kept[_P, _R]) -> Iterator[Batch | None]
         there = batch.first + len(batch)
         batch = batch.part(min(len(batch), max(0, known - batch.first)), len(batch))
         while len(batch):
-            known = max(known, kept.known_until(batch.first, batch.images))
+            known = max(known, kept.known_until(batch.first, batch.told))
             if known > batch.first:
                 batch = batch.part(min(known - batch.first, len(batch)), len(batch))
                 yield None
                 continue
-            before = kept.get(batch.first, batch.images)  # incomplete, if there is one
+            before = kept.get(batch.first, batch.told)  # incomplete, if there is one
             count = len(batch) if before is None else min(len(before), len(batch))
             some = batch.part(0, min(count, kept.room(batch.first)))
             yield some

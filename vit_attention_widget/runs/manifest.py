@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..data.reader import Labeled
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..models.archived_picture import ArchivedPicture
@@ -115,7 +116,7 @@ def say_skipped(folder: Path, skipped: Mapping[int, str], *, all_of_them: bool =
 
 
 def digest_of_images(images: Sequence[object] | Tensor) -> str:
-    """What tells images apart: their values, or what their files hold."""
+    """What tells images apart: their values, or what their files hold; and their labels."""
     together = hashlib.blake2b(digest_size=16)
     for image in images:
         for some in _content(image):
@@ -126,6 +127,7 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
 
 def file_of(image: object) -> str:
     """The file that an image was read from, "" where it is not known to have one."""
+    image = image.image if isinstance(image, Labeled) else image
     path = getattr(image, "filename", image)
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         return ""
@@ -133,6 +135,11 @@ def file_of(image: object) -> str:
 
 
 def _content(image: object) -> Iterator[bytes | bytearray | memoryview]:
+    if isinstance(image, Labeled):
+        yield from _content(image.image)
+        label: Any = image.label
+        yield repr(label.tolist() if hasattr(label, "tolist") else label).encode()
+        return
     if isinstance(image, Tensor):
         array = image.detach().cpu()
         image = (array.float() if array.dtype is torch.bfloat16 else array).numpy()

@@ -104,7 +104,7 @@ class Failures:
         self._computed = True
         for image, error in self._waiting:
             reason = str(error) if isinstance(error, VitAttentionError) else said(error)
-            self._put(image, Skipped(reason, digest_of_images(image.images)))
+            self._put(image, Skipped(reason, digest_of_images(image.told)))
         self._waiting.clear()
 
     def ended(self, begun: bool) -> None:
