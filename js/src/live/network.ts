@@ -41,6 +41,8 @@ export interface Variant {
 export class Network {
   private readonly waiting = new Map<number, [(value: never) => void, (reason: Error) => void]>();
   private count = 0;
+  /** Why nothing is answered any more. */
+  private lost: Error | null = null;
   /** That the model itself took for its last run. */
   milliseconds = 0;
 
@@ -65,6 +67,7 @@ export class Network {
     feeds: Record<string, Feed>,
     outputs: string[],
   ): Promise<Record<string, Float32Array>> {
+    if (this.lost) return Promise.reject(this.lost);
     this.count += 1;
     const id = this.count;
     return new Promise((resolve, reject) => {
@@ -141,6 +144,7 @@ export class Network {
 
   private fail(message: string): void {
     const reason = new Error(`The model could not be loaded: ${message || "see the console"}.`);
+    this.lost = reason;
     for (const [, reject] of this.waiting.values()) reject(reason);
     this.waiting.clear();
   }

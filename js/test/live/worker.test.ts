@@ -78,6 +78,8 @@ describe("the network", () => {
     const lost = network.pictureGradient(PICTURE, [], 0);
     worker.dispatchEvent(new ErrorEvent("error", { message: "404" }));
     await expect(lost).rejects.toThrow("The model could not be loaded: 404.");
+    const later = network.pictureGradient(PICTURE, [], 0);
+    await expect(later).rejects.toThrow("The model could not be loaded: 404.");
   });
 });
 
