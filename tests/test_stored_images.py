@@ -158,6 +158,50 @@ def test_of_very_many_images_a_fixed_choice_is_drawn() -> None:
     assert set(chosen(everything[2000:4000], 1000)) >= set(some[(some >= 2000) & (some < 4000)])
 
 
+def test_points_are_asked_for_while_more_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filling = Filling(tmp_path / "store", VIT, 500)
+    filling.fill(400)
+    stored = StoredImages(tmp_path / "store", VIT)
+    summary = Summary(stored, "taylor")
+    summary.update(silent)
+    filling.fill(500)
+    stored.look()
+    concatenate, lengths = np.concatenate, set[int]()
+
+    def meanwhile(*args: Any) -> NDArray[Any]:
+        lengths.add(len(set(map(len, summary.points()))))
+        return concatenate(*args)
+
+    monkeypatch.setattr(np, "concatenate", meanwhile)
+    summary.update(silent)
+    assert lengths == {1}
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        ("taylor/.zarray", "chunks", [0, 6, 4]),
+        ("taylor/.zarray", "dtype", "|O"),
+        ("taylor/.zarray", "dtype", "no type"),
+        (".zattrs", "number of images", -5),
+        (".zattrs", "skipped", {"x": "it has no number"}),
+        (".zattrs", "skipped", ["x"]),
+    ],
+)
+def test_metadata_that_cannot_be_is_damaged(
+    tmp_path: Path, where: str, name: str, value: object
+) -> None:
+    Filling(tmp_path, VIT, 20).fill(20)
+    file = tmp_path / ".zmetadata"
+    told = json.loads(file.read_text())
+    told["metadata"][where][name] = value
+    file.write_text(json.dumps(told))
+    with pytest.raises(ParameterError, match="is damaged"):
+        StoredImages(tmp_path, VIT)
+
+
 def _of_other_weights(folder: Path) -> vaw.Session:
     other = vaw.demo.load_model()
     other.head.weight.data.add_(1)

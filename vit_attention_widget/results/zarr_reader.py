@@ -62,6 +62,8 @@ class ZarrReader:
                 if name.endswith("/.zattrs")
             }
             arrays = {name: dict(metadata[f"{name}/.zarray"]) for name in axes}
+            if count < 0 or not all(map(_is_plain, arrays.values())):
+                raise ValueError("it tells of arrays that cannot be")
         except FileNotFoundError:  # its first chunk is not full yet
             changed, self._seen, self.count = self._seen is not None, None, 0
             self._arrays, self._axes, self.attributes = {}, {}, {}
@@ -109,3 +111,9 @@ class ZarrReader:
     def chunk_size(self, name: str) -> int:
         """How many places of an array lie in one file."""
         return int(self._arrays[name]["chunks"][0])
+
+
+def _is_plain(array: dict[str, Any]) -> bool:
+    """Whether these are chunks of numbers or texts that can be read."""
+    chunks = [int(size) for size in array["chunks"]]
+    return not np.dtype(array["dtype"]).hasobject and chunks[0] > 0 and min(chunks) >= 0

@@ -162,6 +162,10 @@ class StoredImages:
                 f"{self.folder} is of {about['function']}, which knows no number of each image and "
                 f"head: give a folder of {', '.join(OF_HEADS)}."
             )
+        try:
+            self.skipped.keys()
+        except (ValueError, AttributeError) as error:
+            raise ParameterError(f"{self.folder} is damaged: {error}.") from error
         self._about = about
         return changed or about != before
 

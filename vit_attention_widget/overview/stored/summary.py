@@ -94,9 +94,9 @@ class Summary:
         self._moments.add(roots[computed])
         self.histogram.add(roots[computed], there[computed])
         self.by_class.add(values.reshape(len(values), -1)[computed], classes[computed])
+        self._classes = np.concatenate([self._classes, classes])  # first: others read meanwhile
         if self.plane is not None:
             self._places = np.concatenate([self._places, _places(self.plane, values)])
-        self._classes = np.concatenate([self._classes, classes])
         self.count = first + len(values)
 
     def mean(self, of_class: int | None = None) -> Floats:
@@ -106,7 +106,8 @@ class Summary:
 
     def points(self) -> tuple[Floats, NDArray[np.int64]]:
         """Places [image, 2], NaN of those skipped; the class of each, -1 where none is known."""
-        return self._places, self._classes[: len(self._places)]
+        places = self._places
+        return places, self._classes[: len(places)]
 
     def histogram_of_class(self, of_class: int, progress: Progress) -> NDArray[np.int64]:
         """Counts [head, bin] of a class's images, in the used bins of :attr:`histogram`.
