@@ -57,6 +57,27 @@ describe("a host that loses messages, or keeps them back", () => {
     expect(asked("all_traits")).toBe(1);
   });
 
+  it("is asked for all traits again, with the next choice, where these did not come either", async () => {
+    const { model, store, asked } = elsewhere();
+    const { send } = model;
+    let loses = true;
+    model.send = (content, ...more) => {
+      if (loses && content.method === "all_traits") model.sent.push(content);
+      else send.call(model, content, ...more);
+    };
+    model.kernel("_update", 9);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asked("all_traits")).toBe(1);
+    loses = false;
+    await vi.advanceTimersByTimeAsync(15_000);
+    const ended = asked("alive");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked("alive")).toBe(ended);
+    store.set({ selected_layer: 1 });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(asked("all_traits")).toBe(2);
+  });
+
   it("is asked seldom where nobody ever answers, and again and again after a choice", async () => {
     const { model, store, asked } = elsewhere({ status: COMPUTING }, false);
     await vi.advanceTimersByTimeAsync(60_000);

@@ -12,6 +12,8 @@ import type { Requests } from "./requests";
 const BEAT_MS = 250;
 /** An answer that has not come by then was lost. */
 const LOST_MS = 4000;
+/** All traits take longer. */
+const ALL_LOST_MS = 20_000;
 /** Where so many were lost one after the other, nobody may be there: it is asked seldom from then on. */
 const MANY = 15;
 const SELDOM_MS = 60_000;
@@ -68,7 +70,10 @@ export class CatchUp {
   }
 
   private async takeAll(): Promise<void> {
-    const taken = await this.requests.ask("all_traits", {}).catch(() => null);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), ALL_LOST_MS);
+    const taken = await this.requests.ask("all_traits", {}, limit.signal).catch(() => null);
+    clearTimeout(timer);
     if (taken) {
       this.first = this.last;
       this.count = 0;
