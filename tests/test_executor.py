@@ -132,7 +132,7 @@ class TestDask:
         result = run("head_importance", on_dask(dask), progress=kill, store=tmp_path)
         same("head_importance", result)
         assert not pids
-        assert not list(tmp_path.glob("model-*"))
+        assert not list(tmp_path.glob("sent-*"))
 
     def test_a_package_that_workers_lack_is_named(
         self, dask: distributed.Client, monkeypatch: pytest.MonkeyPatch

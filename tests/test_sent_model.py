@@ -80,16 +80,26 @@ def test_weights_travel_as_safetensors_and_the_rest_as_it_is(tmp_path: Path) -> 
     assert torch.equal(got.plain[0], torch.eye(2))
     assert isinstance(got.norm.weight, nn.Parameter)
     sent.remove()
-    assert not list(tmp_path.iterdir())
+    assert not structure.parent.exists()
 
 
 def test_a_weight_that_changed_is_another_file(tmp_path: Path) -> None:
     model = TINY.build()
     vit = vaw.describe(model)
-    before = SentModel(vit, tmp_path).__getstate__()
+    before = Path(SentModel(vit, tmp_path).__getstate__()).name
     with torch.no_grad():
         model.norm.weight[-1] += 1
-    assert SentModel(vit, tmp_path).__getstate__() != before
+    assert Path(SentModel(vit, tmp_path).__getstate__()).name != before
+
+
+def test_runs_of_one_folder_take_away_their_own_files(tmp_path: Path) -> None:
+    ends, goes_on = (SentModel(vaw.describe(TINY.build()), tmp_path) for _ in range(2))
+    ends.__getstate__()
+    sent = pickle.dumps(goes_on)
+    ends.remove()
+    assert pickle.loads(sent).vit.num_layers == goes_on.vit.num_layers
+    goes_on.remove()
+    assert not list(tmp_path.iterdir())
 
 
 def test_text_features_that_changed_are_another_file(tmp_path: Path) -> None:
@@ -117,7 +127,7 @@ def test_a_factory_goes_instead_of_the_model(tmp_path: Path) -> None:
     assert torch.equal(received.model.norm.weight, vit.model.norm.weight)  # type: ignore[arg-type, union-attr]
     assert received.blocks[1] is received.model.blocks[1]  # type: ignore[index, union-attr]
     assert received.class_names == NAMES
-    (weights,) = tmp_path.glob("*.safetensors")
+    (weights,) = tmp_path.rglob("*.safetensors")
     assert weights.stat().st_size < 200
     data = torch.stack(images(1))
     assert torch.equal(received.forward(data), vit.forward(data))

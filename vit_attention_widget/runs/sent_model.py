@@ -13,7 +13,9 @@ import io
 import os
 import pickle
 import platform
+import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,8 @@ class SentModel:
         if self._file is not None:
             for ending in (_STRUCTURE, _WEIGHTS):
                 self._file.with_suffix(ending).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.parent.rmdir()
 
     def __getstate__(self) -> str:
         if self._file is None:
@@ -92,7 +96,9 @@ class SentModel:
                 "executor of threads."
             ) from error
         data = header + structure.getvalue()
-        file = (self._folder / _name_of(data)).resolve()
+        # Another run of the same folder may end, and take its files away, before this one.
+        file = (self._folder / f"sent-{uuid.uuid4().hex}" / _name_of(data)).resolve()
+        file.parent.mkdir(parents=True)
         with replaced(file.with_suffix(_WEIGHTS)) as temporary:
             save_file(writer.tensors, temporary)
         with replaced(file) as temporary:
