@@ -198,6 +198,9 @@ def test_a_preparation_of_the_same_name_is_told_by_what_it_does(tmp_path: Path) 
     before = vaw.attention_strength(preparing(0.5), [picture], store=tmp_path)
     again = vaw.attention_strength(preparing(0.5 + 1e-6), [picture], store=tmp_path)
     assert torch.equal(before.entropy, again.entropy)  # rounded elsewhere
+    crops = vaw.describe(model, transform=lambda image: torch.randn(3, size, size))
+    for _ in range(2):  # it makes other numbers each time: that is no reason to refuse
+        vaw.attention_strength(crops, [picture], store=tmp_path / "random")
     with pytest.raises(ParameterError, match=r"its prepared picture is \[3, .* Give another"):
         vaw.attention_strength(preparing(0.4), [picture], store=tmp_path)
 
