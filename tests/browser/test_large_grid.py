@@ -133,7 +133,12 @@ def test_one_finger_scrolls_what_is_zoomed(page: Page) -> None:
     assert view(page).evaluate("e => getComputedStyle(e).touchAction") == "auto"
 
 
-def test_zoom_is_remembered(page: Page) -> None:
+@pytest.mark.parametrize("viewport", [656, 980])
+def test_zoom_is_remembered(page: Page, viewport: int) -> None:
+    """Also where the view is as wide as it is taken to be until it is measured."""
+    page.set_viewport_size({"width": viewport, "height": 900})
+    if viewport == 656:
+        assert view(page).evaluate("e => e.clientWidth") == 640
     for _ in range(3):
         page.click("[data-testid=heads-larger]")
     view(page).evaluate("e => { e.scrollLeft = 300 }")

@@ -1,6 +1,7 @@
 // The grid of heads as it stands: numbers along its edges, pictures, and the cells over them.
 
 import { useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { useWidth } from "../../ui/canvas";
@@ -19,10 +20,13 @@ export function HeadsStage({ store, info }: { store: Store; info: ModelInfo }) {
   const zoom = useGridZoom(store, info, ref, width);
   const { layout, inView, whole } = zoom;
   const zoomed = layout.width > whole.width;
-  // What is chosen elsewhere comes into view.
+  // What is chosen elsewhere comes into view; at first the grid stands as it was left.
+  const stands = useRef(false);
   useSignalEffect(() => {
     const { selected_layer, selected_head } = store.traits;
-    zoom.reveal(selected_layer.value, Math.max(0, selected_head.value));
+    const [layer, head] = [selected_layer.value, Math.max(0, selected_head.value)];
+    if (stands.current) zoom.reveal(layer, head);
+    stands.current = true;
   });
   return (
     <>
