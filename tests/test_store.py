@@ -625,3 +625,22 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "parts").write_text("a file of the user")
     with pytest.raises(ParameterError, match="cannot be used as a store"):
         vaw.accuracy(TINY.build(), [(images(1)[0], 0)], store=tmp_path)
+
+
+def test_a_store_of_other_masks_is_refused(tmp_path: Path) -> None:
+    images = [vaw.demo.scene(seed=seed) for seed in range(2)]
+    masks, model = [scene.mask for scene in images], vaw.demo.load_model()
+
+    def inside(masks: object, store: Path | None = None) -> np.ndarray:
+        found = vaw.evaluate(
+            model, [scene.image for scene in images], masks=masks, methods="attention",
+            metrics="energy", store=store,
+        )  # fmt: skip
+        return found.values
+
+    np.testing.assert_array_equal(inside(masks, tmp_path), inside(masks))
+    np.testing.assert_array_equal(inside(np.stack(masks[:1] + masks[1:])), inside(masks))
+    with pytest.raises(ParameterError, match="its masks is"):
+        inside([~mask for mask in masks], tmp_path)
+    with pytest.raises(ParameterError, match="as a list"):
+        inside(iter(masks), tmp_path / "other")

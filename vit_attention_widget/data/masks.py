@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import ImageError, ParameterError
 from .items import ImagesLike, count_images, in_memory, is_image
 
-__all__ = ["MaskLike", "masks_in_order", "next_masks"]
+__all__ = ["MaskLike", "masks_in_order", "next_masks", "several_masks"]
 
 MaskLike: TypeAlias = NDArray[np.generic] | Tensor | Image.Image | str | os.PathLike[str] | None
 """A mask of an image or of the model's input, or None for an image without one."""
@@ -29,11 +29,7 @@ def masks_in_order(masks: MaskLike | Iterable[MaskLike], images: ImagesLike) -> 
     ParameterError
         If the masks are not as many as the images, where both can be counted.
     """
-    every: Iterable[MaskLike]
-    if masks is None or isinstance(masks, str | os.PathLike | Image.Image) or _is_flat(masks):
-        every = [masks]
-    else:
-        every = masks
+    every = several_masks(masks)
     if isinstance(every, Sequence | Tensor | np.ndarray) and (
         is_image(images) or in_memory(images)
     ):
@@ -43,6 +39,13 @@ def masks_in_order(masks: MaskLike | Iterable[MaskLike], images: ImagesLike) -> 
                 f"{len(every)} masks were given for {count} images: give one each."
             )
     return iter(every)
+
+
+def several_masks(masks: MaskLike | Iterable[MaskLike]) -> Iterable[MaskLike]:
+    """What was given, or a list of the one mask that was."""
+    if masks is None or isinstance(masks, str | os.PathLike | Image.Image) or _is_flat(masks):
+        return [masks]
+    return masks
 
 
 def _is_flat(masks: object) -> TypeGuard[NDArray[np.generic] | Tensor]:

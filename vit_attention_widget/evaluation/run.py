@@ -7,16 +7,18 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from ..data.items import ImagesLike
-from ..data.masks import MaskLike, masks_in_order
-from ..errors import ImageError
+from ..data.masks import MaskLike, masks_in_order, several_masks
+from ..errors import ImageError, ParameterError
 from ..explainers.by_name import MethodsLike
 from ..models import VisionTransformer
 from ..models.head_index import HeadsLike
 from ..results.unfinished import warn_if_skipped
 from ..runs.long_run import How, long_run
+from ..runs.manifest import digest_of_images
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike
@@ -113,7 +115,7 @@ def evaluate_steps(
         interpolation=interpolation,
         ignore=ignore,
         head_mask=source.head_mask,
-        with_masks=masks is not None,
+        masks=masks is not None if store is None else _told(masks),
         seed=seed,
     ) as run:
         if source.trace is not None:
@@ -126,6 +128,19 @@ def evaluate_steps(
         for evaluation in run.kept.each(scored):
             if not evaluation.parts[-1].methods_left:
                 yield evaluation
+
+
+def _told(masks: MaskLike | Iterable[MaskLike]) -> str | None:
+    """What tells these masks from others, in the manifest of a store."""
+    if masks is None:
+        return None
+    every = several_masks(masks)
+    if not isinstance(every, Sequence | Tensor | np.ndarray):
+        raise ParameterError(
+            "A store has to tell these masks from others before the first is used: give masks= as "
+            "a list (of files, say) or an array, or no store=."
+        )
+    return digest_of_images(["" if mask is None else mask for mask in every])
 
 
 @_old_names
