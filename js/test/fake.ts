@@ -38,6 +38,8 @@ export function encode(tensors: Values, metadata: Record<string, string> = {}): 
 
 export const TOKENS = 7;
 
+const ANSWERED = ["attention", "alive", "all_traits", "stored_look"];
+
 /** Attention that tells layer, head, query and key apart. */
 export function attention(layer: number, head: number, query: number, key: number): number {
   return (1 + ((layer * 5 + head * 3 + query * 2 + key) % 7)) / 28;
@@ -220,8 +222,7 @@ export class FakeModel implements AnyModel {
   send(content: Record<string, unknown>, _: unknown = null, beside: ArrayBuffer[] = []): void {
     this.sent.push(content);
     this.buffers.push(...beside);
-    if (!this.answers || !["attention", "alive", "all_traits"].includes(content.method as string))
-      return;
+    if (!this.answers || !ANSWERED.includes(content.method as string)) return;
     const { layer } = content.params as { layer: number };
     const reply = { id: content.id, ok: true, meta: { version: this.values._version } };
     const buffers = content.method === "attention" ? [layerBytes(layer)] : undefined; // or []

@@ -103,11 +103,23 @@ describe("the view of a folder", () => {
     });
     const looks = () => model.sent.filter(({ method }) => method === "stored_look").length;
     expect(looks()).toBe(1);
-    await act(() => void vi.advanceTimersByTime(4100));
+    await act(async () => void (await vi.advanceTimersByTimeAsync(4100)));
     expect(looks()).toBe(3);
     expect(find("stored-far").textContent).toContain("256 of 300 images");
     expect(find("stored-far").closest("[aria-live]")).toBeNull(); // it changes all the time
     expect(find("stored-head-says").textContent).toContain("over 300 images");
+  });
+
+  it("asks once while the kernel is busy", async () => {
+    vi.useFakeTimers();
+    const { model } = await showView(ImageOverview, {
+      ...SHOWN,
+      _stored: { ...STORED, count: 256, total: 300 },
+    });
+    model.answers = false;
+    await act(async () => void (await vi.advanceTimersByTimeAsync(30_000)));
+    const looks = model.sent.filter(({ method }) => method === "stored_look");
+    expect(looks.length).toBe(2); // one was answered
   });
 
   it("asks for another quantity, and for a class by itself", async () => {

@@ -22,6 +22,7 @@ const ONLY_PYTHON: Partial<Record<Method, string>> = {
   page: "The page is not written as a file here.",
   save_model: "The smaller model is not written here.",
   overview: "Pictures are not laid out here.",
+  interactions: "Which heads take over is not measured here.",
   prompts: "This model knows its own classes only.",
   learn_patterns: "The map of patterns was learned from the scenes of this page.",
 };
