@@ -202,6 +202,24 @@ def test_metadata_that_cannot_be_is_damaged(
         StoredImages(tmp_path, VIT)
 
 
+@pytest.mark.parametrize("size", [0, -256, "many", None])
+def test_a_manifest_that_cannot_be_is_damaged(tmp_path: Path, size: object) -> None:
+    Filling(tmp_path, VIT, 20).fill(20)
+    about = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**about, "images of a chunk": size}))
+    with pytest.raises(ParameterError, match="is damaged"):
+        StoredImages(tmp_path, VIT)
+
+
+@pytest.mark.parametrize("label", [2**40, -100])
+def test_classes_that_cannot_be_are_damaged(tmp_path: Path, label: int) -> None:
+    filling = Filling(tmp_path, VIT, 20)
+    filling.labels[3] = label
+    filling.fill(20)
+    with pytest.raises(ParameterError, match=r"is damaged: images 0 to 19 have classes"):
+        StoredImages(tmp_path, VIT).classes(0, 20)
+
+
 def _of_other_weights(folder: Path) -> vaw.Session:
     other = vaw.demo.load_model()
     other.head.weight.data.add_(1)

@@ -28,12 +28,14 @@ OF_HEADS = ("head_importance", "image_overview", "attention_strength")
 """Functions whose folders hold a number for each image and head."""
 
 _AXES = ("image", "layer", "head")
+_CHUNK = "images of a chunk"
 _NO_NAMES = digest(b"[]")
 _CLASSES = "label", "predicted"
 """Whichever there is says which class an image is of."""
 
 _OF_MODEL = "model", "heads", "output", "preparation", PREPARED, "weights", "classes", PROMPTS
 _OPTIONS = "target", "head_mask"
+_MOST_CLASSES = 2**20
 _AT_ONCE = 8
 """Files whose values are given together."""
 
@@ -202,9 +204,20 @@ class StoredImages:
             first = ends
 
     def classes(self, first: int, last: int) -> NDArray[np.int64]:
-        """Class of each image, its label or else the predicted one; -1 where none is known."""
+        """Class of each image, its label or else the predicted one; -1 where none is known.
+
+        Raises
+        ------
+        ParameterError
+            If their file is damaged.
+        """
         classes = self._column(_CLASSES, first, last, np.int64, -1)
         classes[[n - first for n in self.skipped if first <= n < last]] = -1
+        if len(classes) and not -1 <= classes.min() <= classes.max() < _MOST_CLASSES:
+            raise ParameterError(
+                f"{self.folder} is damaged: images {first:,} to {last - 1:,} have classes "
+                f"{classes.min()} to {classes.max()}."
+            )
         return classes
 
     def probability(self, image: int) -> float:
@@ -266,7 +279,7 @@ class StoredImages:
 
     @property
     def _chunk(self) -> int:
-        return int(self._about.get("images of a chunk", 256))
+        return int(self._about.get(_CHUNK, 256))
 
     def _files_of(self, number: int) -> list[str]:
         if self._files[0] != number or len(self._files[1]) < self._chunk:
@@ -286,7 +299,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         about = json.loads(file.read_text("utf-8"))
         if not isinstance(about, dict) or "function" not in about:
             raise ValueError("it does not say what it is of")
-    except (OSError, ValueError) as error:
+        if not int(about.get(_CHUNK, 1)) > 0:
+            raise ValueError(f"its {_CHUNK} are {about[_CHUNK]}")
+    except (OSError, TypeError, ValueError) as error:
         raise ParameterError(f"{file} is damaged: {error}.") from error
     return about
 
