@@ -20,7 +20,7 @@ from ..runs.long_run import How, long_run
 from ..runs.skipped import OnError
 from ..support.deprecation import renamed_attribute, renamed_keywords
 from ..support.progress import Progress, ProgressLike, part_of
-from ..support.stopped import free_frames, is_stop, raised_remembered
+from ..support.stopped import free_frames, is_stop, remembering
 from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
 from .clusters import Cluster
@@ -188,6 +188,7 @@ class AttentionPatterns(Unfinished):
         """
         total = count_in(model_or_trace, images)
         with (
+            remembering(),
             long_run(
                 "AttentionPatterns.fit",
                 model_of(model_or_trace),
@@ -198,7 +199,6 @@ class AttentionPatterns(Unfinished):
                 total,
                 head_mask=masks_of(model_or_trace),
             ) as run,
-            raised_remembered(run.kept.gained),
         ):
             report, kept = run.report, run.kept
             error: Exception | None = None

@@ -30,8 +30,8 @@ __all__ = [
     "keeping",
     "kept_result",
     "partial_of",
-    "raised_remembered",
     "remember",
+    "remembering",
 ]
 
 _last: Any = None
@@ -50,11 +50,10 @@ def keeping(so_far: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def raised_remembered(so_far: Callable[[], object]) -> Iterator[None]:
-    """As :func:`keeping`, and what is raised is remembered for :func:`kept_result`."""
+def remembering() -> Iterator[None]:
+    """What :func:`keeping` gives to an error inside is remembered for :func:`kept_result`."""
     try:
-        with keeping(so_far):
-            yield
+        yield
     except BaseException as error:
         if partial_of(error) is not None:
             remember(error, partial_of(error))
