@@ -44,7 +44,7 @@ export function PruneUntil({ store, info, orders }: Props) {
       <button
         type="button"
         data-testid="prune-until"
-        data-tip="Of the whole model's. The curve grows meanwhile; the heads before that point are then pruned, in one step that can be undone."
+        data-tip="Of the whole model's. The heads before that point are then pruned, in one step that can be undone."
         onClick={async () => {
           const asked = { order: order.value, fall: Number(fall.value) };
           problem.value = await store.request("prune_to", asked);
