@@ -610,17 +610,28 @@ def test_gradients_of_tokens_come_with_those_of_the_heads(
     trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
     expected = token_gradients(trace.forward_pass, trace.target)
     trace.output_gradient(0)
-    if trace._beside_them is not None:
-        last, whole = trace.layers[-1].output, torch.autograd.grad
+    assert trace._beside_them is not None
+    last, whole = trace.layers[-1].output, torch.autograd.grad
 
-        def of_last(start: Tensor, *more: object, **options: object) -> object:
-            assert start is last
-            return whole(start, *more, **options)
+    def of_last(start: Tensor, *more: object, **options: object) -> object:
+        assert start is last
+        return whole(start, *more, **options)
 
-        monkeypatch.setattr(torch.autograd, "grad", of_last)
+    monkeypatch.setattr(torch.autograd, "grad", of_last)
     for layer, (tokens, normed) in enumerate(expected):
         torch.testing.assert_close(trace.token_gradient(layer), tokens, rtol=1e-9, atol=1e-12)
         if normed is None:
             assert trace.normed_gradient(layer) is None
         else:
             torch.testing.assert_close(trace.normed_gradient(layer), normed, rtol=1e-9, atol=1e-12)
+
+
+def test_large_gradients_of_tokens_take_one_pass(
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vit_attention_widget.tracing.gradients._SMALL", 0)
+    trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
+    trace.token_gradient(0)
+    assert trace._output_gradients is None
+    trace.output_gradient(0)
+    assert trace._beside_them is None

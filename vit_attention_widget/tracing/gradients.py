@@ -25,6 +25,7 @@ __all__ = [
     "gradients_or_why_not",
     "output_gradients",
     "token_gradients",
+    "tokens_are_small",
 ]
 
 _NAMED = 3
@@ -50,7 +51,8 @@ def output_gradients(
     of_heads : list of Tensor
         One [batch, head, token, head_dim] per layer; 0 for masked heads.
     of_tokens : list of (Tensor or None), or None
-        What the same pass yields for :func:`token_gradients`: nothing where that would be large.
+        What the same pass yields for :func:`token_gradients`: None unless
+        :func:`tokens_are_small`.
 
     Raises
     ------
@@ -60,26 +62,33 @@ def output_gradients(
         If the model has changed since.
     """
     check_graph(recorded)
-    outputs, tokens = [record.out for record in recorded.layers], _tokens(recorded.layers[:-1])
-    if sum(each.numel() * each.element_size() for each in tokens) > _SMALL:
-        tokens = []
+    outputs, small = [record.out for record in recorded.layers], tokens_are_small(recorded)
+    tokens = _tokens(recorded.layers[:-1])
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         last = _last_block_gradients(recorded, block_rows, readout, target)
         starts: list[tuple[Tensor, Tensor | None]]  # where the backward pass starts, and with what
         if last is None:
-            starts, tokens = [(target.score(recorded.logits).sum(), None)], []
+            starts = [(target.score(recorded.logits).sum(), None)]
+            tokens.append(recorded.layers[-1].output)
         else:
             of_last = zip((outputs[-1], recorded.layers[-1].input), last[:2], strict=True)
             starts = [(tensor, gradient) for tensor, gradient in of_last if tensor.requires_grad]
         tensors, upstream = zip(*starts, strict=True)
+        wanted = [*outputs, *tokens] if small else outputs
         gradients = torch.autograd.grad(
-            tensors, [*outputs, *tokens], upstream, retain_graph=True, allow_unused=True
+            tensors, wanted, upstream, retain_graph=True, allow_unused=True
         )
         of_heads, of_tokens = gradients[: len(outputs)], gradients[len(outputs) :]
         return (
             [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
-            [*of_tokens, last[2]] if last is not None and tokens else None,
+            [*of_tokens, *([] if last is None else last[2:])] if small else None,
         )
+
+
+def tokens_are_small(recorded: ForwardPass) -> bool:
+    """Whether gradients of tokens come with those of the heads: where they take at most 64 MB."""
+    tokens = _tokens(recorded.layers)
+    return sum(each.numel() * each.element_size() for each in tokens) <= _SMALL
 
 
 def token_gradients(
@@ -120,7 +129,7 @@ def token_gradients(
             after, of_last = records[-1].output, of_tokens[-1]
             inside = _tokens(records[-1:])[1:]  # of the norm, if there is one
             gradients = [*of_tokens[:below], of_last, *of_tokens[below:-1]]
-            if inside:
+            if inside and of_last is not None:
                 gradients += torch.autograd.grad(
                     after, inside, of_last, retain_graph=True, allow_unused=True
                 )

@@ -26,7 +26,7 @@ from ..targets import Target
 from ..targets.user_target import TargetLike, resolve
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
-from .gradients import output_gradients, token_gradients
+from .gradients import output_gradients, token_gradients, tokens_are_small
 from .layer_record import LayerRecord
 from .readout import Readout
 
@@ -332,8 +332,9 @@ class Trace:
 
     def _by_tokens(self) -> list[tuple[Tensor, Tensor | None]]:
         if self._token_gradients is None:
-            with suppress(CaptureError):  # of the heads alone
-                self.output_gradient(0)  # first, so that numbers do not depend on what was asked
+            if tokens_are_small(self.forward_pass):
+                with suppress(CaptureError):  # of the heads alone
+                    self.output_gradient(0)  # first: numbers do not depend on what was asked before
             self._token_gradients = token_gradients(
                 self.forward_pass, self.target, self._beside_them
             )
