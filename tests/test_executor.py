@@ -16,6 +16,7 @@ import distributed
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import vit_attention_widget as vaw
 from tests.faults import FUNCTIONS, TINY, images, whole
@@ -303,6 +304,21 @@ def test_a_worker_loads_no_other_file_than_what_was_sent(tmp_path: Path) -> None
     with pytest.raises(ParameterError, match="is not the model that was sent"):
         worker.vit.forward(torch.zeros(1))
     assert not (tmp_path / "it ran").exists()
+
+
+def test_a_worker_takes_no_other_weights_than_those_that_were_sent(tmp_path: Path) -> None:
+    state = sent_model.SentModel(vaw.describe(TINY.build()), tmp_path).__getstate__()
+    weights = Path(state).with_suffix(".safetensors")
+    others = {name: tensor + 1 for name, tensor in load_file(weights).items()}
+    worker = sent_model.SentModel.__new__(sent_model.SentModel)
+    worker.__setstate__(state)
+    sent_model._loaded.clear()
+    save_file(others, weights)
+    with pytest.raises(ParameterError, match="are not those that were sent"):
+        _ = worker.vit
+    weights.write_bytes(b"damaged")
+    with pytest.raises(ParameterError, match="cannot read the model"):
+        _ = worker.vit
 
 
 class Written:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import ParameterError
@@ -111,8 +111,8 @@ def _loaded_from(file: Path) -> VisionTransformer:
     vit = _loaded.get(file.name)  # another thread may take it out at any moment
     if vit is None:
         try:
-            data = file.read_bytes()
-        except OSError as error:
+            data, tensors = file.read_bytes(), load_file(file.with_suffix(_WEIGHTS))
+        except (OSError, SafetensorError) as error:
             raise ParameterError(
                 f"A worker ({_this_process()}) cannot read the model from {file} ({error}): give "
                 "store=, a folder that all workers see."
@@ -120,7 +120,7 @@ def _loaded_from(file: Path) -> VisionTransformer:
         if _name_of(data) != file.name:  # others may write there, and a pickle is code
             raise ParameterError(f"{file} is not the model that was sent.")
         _loaded.clear()
-        vit = _loaded[file.name] = _read(data, file.with_suffix(_WEIGHTS))
+        vit = _loaded[file.name] = _read(file, data, tensors)
     return vit
 
 
@@ -152,11 +152,13 @@ class _Writer(pickle.Pickler):
 
 
 class _Reader(pickle.Unpickler):
-    """Reads what :class:`_Writer` wrote, with tensors of a file, or with what a factory made."""
+    """Reads what :class:`_Writer` wrote, with its tensors, or with what a factory made."""
 
-    def __init__(self, file: io.BytesIO, weights: Path, made: nn.Module | None) -> None:
+    def __init__(
+        self, file: io.BytesIO, tensors: Mapping[str, Tensor], made: nn.Module | None
+    ) -> None:
         super().__init__(file)
-        self._weights, self._made, self._read = weights, made, dict[str, Tensor]()
+        self._tensors, self._made, self._read = tensors, made, dict[str, Tensor]()
 
     def persistent_load(self, said: tuple[Any, ...]) -> Any:
         """The value that this stands for."""
@@ -164,27 +166,29 @@ class _Reader(pickle.Unpickler):
         if kind == "made":
             return functools.reduce(getattr, key.split(".") if key else (), self._made)
         if key not in self._read:
-            with safe_open(self._weights, "pt") as file:
-                tensor = file.get_tensor(key).clone().to(rest[0])  # its file will go
+            tensor = self._tensors[key].clone().to(rest[0])  # their file will go
             parameter = kind == "parameter"
             tensor = nn.Parameter(tensor, rest[1]) if parameter else tensor.requires_grad_(rest[1])
             self._read[key] = tensor
         return self._read[key]
 
 
-def _read(data: bytes, weights: Path) -> VisionTransformer:
-    """A model, from its structure and the file of its tensors.
+def _read(file: Path, data: bytes, tensors: Mapping[str, Tensor]) -> VisionTransformer:
+    """A model, from the structure that a file holds and its tensors.
 
     Raises
     ------
     ParameterError
-        With the name of this process: if it lacks a package, or makes another model.
+        If these are not its tensors; with the name of this process if it lacks a package, or makes
+        another model.
     """
-    file = io.BytesIO(data)
+    structure = io.BytesIO(data)
     try:
-        factory, digest, _ = pickle.load(file)  # the last makes other tensors another file
+        factory, digest, of_tensors = pickle.load(structure)
+        if _digest_of(sorted(tensors.items(), key=lambda item: int(item[0]))) != of_tensors:
+            raise ParameterError(f"The weights beside {file} are not those that were sent.")
         made = None if factory is None else describe(factory()).model
-        vit: VisionTransformer = _Reader(file, weights, made).load()
+        vit: VisionTransformer = _Reader(structure, tensors, made).load()
     except (ImportError, AttributeError) as error:
         raise ParameterError(
             f"A worker ({_this_process()}) cannot make the model: {said(error)}. Install what is "
