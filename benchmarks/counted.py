@@ -10,13 +10,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 _FUSED = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: 0,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: 1,  # its first argument
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (2, 0),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (5, 1),
 }
-"""Fused attention of CPUs, which PyTorch's own counter leaves out, and where the queries stand."""
+"""Fused attention of CPUs, which PyTorch's own counter leaves out.
 
-_PRODUCTS = (2, 5)
-"""Products of [query, key, head_dim] in a forward and in a backward pass of fused attention."""
+How many products of [query, key, head_dim] it computes, and where the queries stand among its
+arguments; the keys follow.
+"""
 
 
 class _Counter(TorchDispatchMode):
@@ -34,11 +35,11 @@ class _Counter(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if packet in _FUSED:
-            start = _FUSED[packet]
-            q, k = args[start], args[start + 1]
+            products, at = _FUSED[packet]
+            q, k = args[at], args[at + 1]
             assert isinstance(q, Tensor)
             assert isinstance(k, Tensor)
-            self.total += _PRODUCTS[start] * q.numel() * k.shape[-2]
+            self.total += products * q.numel() * k.shape[-2]
         elif packet in flop_registry:
             self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=result) // 2
         return result
