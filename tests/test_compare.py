@@ -179,7 +179,7 @@ def test_progress_can_stop_it(trace: vaw.Trace) -> None:
         ({"layer": -7}, "no layer -7"),
         ({"layer": []}, "layers is empty"),
         ({"layer": "last"}, "no layer 'l'"),
-        ({"images": PICTURE}, "its own images"),
+        ({"images": PICTURE}, "images was given beside a trace"),
     ],
 )
 def test_mistakes_are_named(trace: vaw.Trace, options: dict[str, Any], message: str) -> None:

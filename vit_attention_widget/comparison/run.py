@@ -26,8 +26,8 @@ from ..targets.user_target import TargetLike, resolve
 from ..tracing.model_or_trace import masks_of
 from ..tracing.trace import Trace
 from .maps import Maps, joined, parts_of
+from .model_traces import ModelTraces, model_traces
 from .result import Comparison, MapOf
-from .source import Source, sources
 
 __all__ = ["compare"]
 
@@ -123,7 +123,7 @@ def compare(
     ('layer',)
     """
     explainers, targets = explainers_by_name(methods), _targets(target)
-    models = sources(model_or_trace, images)
+    models = model_traces(model_or_trace, images)
     layers = [_layers(model.vit, layer) for model in models]
     by_method = sum(len(m) * len(some) for m, some in zip(models, layers, strict=True))
     parts = parts_of(
@@ -167,7 +167,9 @@ class _Asked:
     """Whether methods were asked for by name: one that does not work is an error then."""
 
 
-def _run(models: Sequence[Source], asked: _Asked, run: LongRun[Maps, Comparison]) -> Iterator[None]:
+def _run(
+    models: Sequence[ModelTraces], asked: _Asked, run: LongRun[Maps, Comparison]
+) -> Iterator[None]:
     """Make the maps that are not kept yet; yields after each step."""
     total, done = sum(map(len, models)), 0
     skipped: dict[str, str] = {}

@@ -25,7 +25,7 @@ from ..support.progress import ProgressLike
 from ..support.steps import last_of
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.model_or_trace import Source
+from ..tracing.model_or_trace import ModelAndImages
 from ..tracing.trace import Trace
 from .baselines import methods_without_baselines
 from .batch import Evaluator, OfBatches
@@ -85,8 +85,8 @@ def evaluate_steps(
     explainers = methods_without_baselines(methods)
     if isinstance(model_or_trace, Trace) and target is not None:
         model_or_trace, target = model_or_trace.retarget(target), None
-    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
-    shown = images if source.trace is None else source.trace.inputs
+    asked = ModelAndImages.of(model_or_trace, images, target, head_mask, executor=executor)
+    shown = images if asked.trace is None else asked.trace.inputs
     if shown is None:
         raise ImageError("There are no images: give evaluate(model, images), or a trace.")
     evaluator = Evaluator(
@@ -100,31 +100,31 @@ def evaluate_steps(
     )
     with long_run(
         "evaluate",
-        source.vit,
+        asked.vit,
         Evaluation,
         evaluator.joined,
         evaluator.parts_of(start),
         How(start, store, executor, on_error, progress),
-        source.total,
+        asked.total,
         **evaluator.joined_about(),
         functions=methods if isinstance(methods, Mapping) else None,
-        target=source.target,
+        target=asked.target,
         fill=fill,
         steps=steps,
         unit=unit,
         interpolation=interpolation,
         ignore=ignore,
-        head_mask=source.head_mask,
+        head_mask=asked.head_mask,
         masks=masks is not None if store is None else _told(masks),
         seed=seed,
     ) as run:
-        if source.trace is not None:
-            inputs = source.trace.inputs
-            measure = partial(evaluator.evaluate_trace, source.trace, inputs, run.report, 0)
+        if asked.trace is not None:
+            inputs = asked.trace.inputs
+            measure = partial(evaluator.evaluate_trace, asked.trace, inputs, run.report, 0)
             scored = run.once(measure, inputs)
         else:
             size = max(1, min(_IMAGES_AT_ONCE, max_batch or _IMAGES_AT_ONCE))
-            scored = run.over(source.batches(size), OfBatches(evaluator, source.head_mask))
+            scored = run.over(asked.batches(size), OfBatches(evaluator, asked.head_mask))
         for evaluation in run.kept.each(scored):
             if not evaluation.parts[-1].methods_left:
                 yield evaluation

@@ -22,7 +22,7 @@ from ..support.progress import Progress, ProgressLike, no_progress
 from ..support.steps import last_of
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.model_or_trace import Source
+from ..tracing.model_or_trace import ModelAndImages
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .metrics import METRICS, OLD_METRICS, Metric
@@ -82,25 +82,25 @@ def head_importance_steps(
     """
     metrics = _checked_metrics(metric)
     check_max_batch(max_batch)
-    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
+    asked = ModelAndImages.of(model_or_trace, images, target, head_mask, executor=executor)
     with long_run(
         "head_importance",
-        source.vit,
+        asked.vit,
         HeadImportance,
         partial(_joined, metrics),
-        _parts_to_go_on_from(start, metrics, source.vit),
+        _parts_to_go_on_from(start, metrics, asked.vit),
         How(start, store, executor, on_error, progress),
-        source.total,
+        asked.total,
         metric=metrics,
-        target=source.target,
-        head_mask=source.head_mask,
+        target=asked.target,
+        head_mask=asked.head_mask,
     ) as run:
-        if source.trace is not None:
-            measure = partial(steps_of_trace, source.trace, metrics, max_batch, run.report)
-            steps = run.once(measure, source.trace.inputs)
+        if asked.trace is not None:
+            measure = partial(steps_of_trace, asked.trace, metrics, max_batch, run.report)
+            steps = run.once(measure, asked.trace.inputs)
         else:
-            of_batch = partial(_of_batch, metrics, source.head_mask, max_batch)
-            steps = run.over(source.batches(images_at_once(source.vit, max_batch)), of_batch)
+            of_batch = partial(_of_batch, metrics, asked.head_mask, max_batch)
+            steps = run.over(asked.batches(images_at_once(asked.vit, max_batch)), of_batch)
         yield from run.kept.each(steps)
 
 

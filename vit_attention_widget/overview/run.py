@@ -28,7 +28,7 @@ from ..support.steps import last_of, last_step
 from ..support.stopped import is_stop, keeping
 from ..support.warn import warn_caller
 from ..targets.user_target import TargetLike
-from ..tracing.model_or_trace import Source
+from ..tracing.model_or_trace import ModelAndImages
 from ..tracing.traced_batch import traced_batch
 from .layout import arrange, in_order, vectors
 from .result import ImageOverview
@@ -82,22 +82,22 @@ def image_overview_steps(
     if metric not in METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
     check_max_batch(max_batch)
-    source = Source.of(model, images, target)
-    if not source.vit.has_classes:
+    asked = ModelAndImages.of(model, images, target)
+    if not asked.vit.has_classes:
         raise ParameterError(
-            f"{source.vit.name} has no classes, so no head matters for a decision: give a model "
+            f"{asked.vit.name} has no classes, so no head matters for a decision: give a model "
             "with a classifier."
         )
     laid_out: list[ImageOverview] = []
     with (
         long_run(
             "image_overview",
-            source.vit,
+            asked.vit,
             ImageOverview,
             partial(_together, metric),
             _checked(start, metric),
             How(start, store, executor, on_error, progress),
-            source.total,
+            asked.total,
             metric=metric,
             target=target,
         ) as run,
@@ -106,7 +106,7 @@ def image_overview_steps(
         measuring = part_of(run.report, 0.0, _MEASURING)
         measure = partial(_of_batch, metric, max_batch)
         try:
-            yield from run.kept.each(run.over(source.batches(_AT_ONCE), measure, measuring))
+            yield from run.kept.each(run.over(asked.batches(_AT_ONCE), measure, measuring))
         except Exception as error:
             overview = run.kept.gained()
             if overview is not None and not is_stop(error):

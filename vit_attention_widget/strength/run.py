@@ -22,7 +22,7 @@ from ..runs.skipped import OnError
 from ..support.deprecation import renamed_keywords
 from ..support.progress import Progress, ProgressLike
 from ..support.steps import last_of
-from ..tracing.model_or_trace import Source
+from ..tracing.model_or_trace import ModelAndImages
 from ..tracing.trace import Trace
 from ..tracing.traced_batch import traced_batch
 from .offset_sums import OffsetSums
@@ -51,23 +51,23 @@ def attention_strength_steps(
     progress: ProgressLike = None,
 ) -> Iterator[AttentionStrength]:
     """:func:`attention_strength` in one step; what ends it early has what there was by then."""
-    source = Source.of(model_or_trace, images, executor=executor)
+    asked = ModelAndImages.of(model_or_trace, images, executor=executor)
     with long_run(
         "attention_strength",
-        source.vit,
+        asked.vit,
         AttentionStrength,
         _joined,
         _checked(start),
         How(start, store, executor, on_error, progress),
-        source.total,
+        asked.total,
         renormalize=renormalize,
-        head_mask=source.head_mask,
+        head_mask=asked.head_mask,
     ) as run:
-        if source.trace is not None:
-            one = partial(_once, source.trace, renormalize)
-            steps = run.once(one, source.trace.inputs)
+        if asked.trace is not None:
+            one = partial(_once, asked.trace, renormalize)
+            steps = run.once(one, asked.trace.inputs)
         else:
-            steps = run.over(source.batches(_AT_ONCE), partial(_of_batch, renormalize))
+            steps = run.over(asked.batches(_AT_ONCE), partial(_of_batch, renormalize))
         yield run.kept.after(steps)
 
 

@@ -20,7 +20,7 @@ from ..targets.user_target import TargetLike
 from .run import trace
 from .trace import Trace
 
-__all__ = ["Source", "as_trace", "check_nothing_beside_trace", "masks_of"]
+__all__ = ["ModelAndImages", "as_trace", "check_nothing_beside_trace", "masks_of"]
 
 
 def as_trace(
@@ -69,8 +69,8 @@ def check_nothing_beside_trace(**arguments: object) -> None:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a long function measures: the images of a trace, or images and the model to run.
+class ModelAndImages:
+    """What a long function measures: a model and its images, traced already or to be run.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Source:
         head_mask: HeadsLike | None = None,
         *,
         executor: Executor | None = None,
-    ) -> Source:
+    ) -> ModelAndImages:
         """From the arguments of a function.
 
         Raises

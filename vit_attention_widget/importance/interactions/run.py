@@ -20,7 +20,7 @@ from ...runs.skipped import OnError
 from ...support.progress import Progress, ProgressLike
 from ...support.steps import last_of
 from ...targets.user_target import TargetLike
-from ...tracing.model_or_trace import Source
+from ...tracing.model_or_trace import ModelAndImages
 from ...tracing.trace import Trace
 from ...tracing.traced_batch import traced_batch
 from ..metrics import METRICS, Metric
@@ -52,29 +52,29 @@ def head_interactions_steps(
     if metric not in METRICS:
         raise ParameterError(f"The metric is {metric!r}: choose from {', '.join(METRICS)}.")
     check_max_batch(max_batch)
-    source = Source.of(model_or_trace, images, target, head_mask, executor=executor)
-    gone = _gone(source.vit, heads, source.head_mask)
+    asked = ModelAndImages.of(model_or_trace, images, target, head_mask, executor=executor)
+    gone = _gone(asked.vit, heads, asked.head_mask)
     with long_run(
         "head_interactions",
-        source.vit,
+        asked.vit,
         HeadInteractions,
         _joined,
         _parts_to_go_on_from(start, gone, metric),
         How(start, store, executor, on_error, progress),
-        source.total,
+        asked.total,
         metric=metric,
         heads=gone,
-        target=source.target,
-        head_mask=source.head_mask,
+        target=asked.target,
+        head_mask=asked.head_mask,
     ) as run:
-        if source.trace is not None:
+        if asked.trace is not None:
             measure = partial(
-                interactions_of_trace, source.trace, gone, metric, max_batch, run.report
+                interactions_of_trace, asked.trace, gone, metric, max_batch, run.report
             )
-            steps = run.once(measure, source.trace.inputs)
+            steps = run.once(measure, asked.trace.inputs)
         else:
-            of_batch = partial(_of_batch, gone, metric, source.head_mask, max_batch)
-            steps = run.over(source.batches(images_at_once(source.vit, max_batch)), of_batch)
+            of_batch = partial(_of_batch, gone, metric, asked.head_mask, max_batch)
+            steps = run.over(asked.batches(images_at_once(asked.vit, max_batch)), of_batch)
         yield from run.kept.each(steps)
 
 

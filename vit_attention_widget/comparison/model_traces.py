@@ -13,14 +13,15 @@ from ..data.kept import kept_inputs, read_once
 from ..data.labels import with_names_of
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
+from ..tracing.model_or_trace import check_nothing_beside_trace
 from ..tracing.run import trace
 from ..tracing.trace import Trace
 
-__all__ = ["Source", "sources"]
+__all__ = ["ModelTraces", "model_traces"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelTraces:
     """A model's traces.
 
     Attributes
@@ -57,14 +58,14 @@ class Source:
             yield index, image[None], partial(trace, self.vit, image, label)
 
 
-def sources(
+def model_traces(
     model_or_trace: nn.Module
     | VisionTransformer
     | Trace
     | Mapping[str, nn.Module | VisionTransformer],
     images: ImagesLike | None,
-) -> list[Source]:
-    """One source, or one for each of several models.
+) -> list[ModelTraces]:
+    """One model's, or those of each of several models.
 
     Raises
     ------
@@ -73,35 +74,31 @@ def sources(
     ImageError, TargetError, UnsupportedModelError
     """
     if not isinstance(model_or_trace, Mapping):
-        source = _source(model_or_trace, images)
-        _check_size(source)
-        return [source]
+        traces = _traces_of(model_or_trace, images)
+        _check_size(traces)
+        return [traces]
     if not model_or_trace:
         raise ParameterError("There are no models: give {name: model} with at least one.")
     images = None if images is None else read_once(images)
-    return [_source(model, images, name) for name, model in model_or_trace.items()]
+    return [_traces_of(model, images, name) for name, model in model_or_trace.items()]
 
 
-def _source(
+def _traces_of(
     model_or_trace: nn.Module | VisionTransformer | Trace, images: ImagesLike | None, name: str = ""
-) -> Source:
+) -> ModelTraces:
     if isinstance(model_or_trace, Trace):
-        if images is not None:
-            raise ParameterError(
-                "images were given beside a trace, which has its own images: give a model with "
-                "images, or the trace alone."
-            )
-        return Source(model_or_trace.model, model_or_trace, [], name)
+        check_nothing_beside_trace(images=images)
+        return ModelTraces(model_or_trace.model, model_or_trace, [], name)
     if images is None:
         raise ParameterError("There are no images: give compare(model, images), or a trace.")
     vit = with_names_of(images, describe(model_or_trace))
-    return Source(vit, None, kept_inputs(vit, images).entries, name)
+    return ModelTraces(vit, None, kept_inputs(vit, images).entries, name)
 
 
-def _check_size(source: Source) -> None:
+def _check_size(traces: ModelTraces) -> None:
     """Raise :class:`ImageError` unless all images have as many patches."""
-    sizes = {image.shape: image for image, _ in source.inputs}
-    grids = [source.vit.tokens(image[None]) for image in sizes.values()]
+    sizes = {image.shape: image for image, _ in traces.inputs}
+    grids = [traces.vit.tokens(image[None]) for image in sizes.values()]
     if len({(grid.rows, grid.cols) for grid in grids}) > 1:
         raise ImageError(
             "After preprocessing the images differ in size, and so do their patch grids: compare "
