@@ -1,4 +1,4 @@
-// One self-contained module a widget, the Explorer's in two parts as well, and the style sheet they
+// One self-contained module a widget, those of some in two parts as well, and the style sheet they
 // share, into the Python package. With --watch, the whole modules again after every change.
 import {
   appendFileSync,
@@ -19,6 +19,21 @@ const NO_WIDGETS = [
   "isolate.ts",
   "keys_inside.ts",
   "views.ts",
+];
+
+const TWO_PARTS = [
+  {
+    name: "explorer",
+    entry: "src/entry/explorer.tsx",
+    more: "src/views/explorer/later_panels.tsx",
+    here: ["src/views/explorer/code_here"],
+  },
+  {
+    name: "head_grid",
+    entry: "src/entry/head_grid.tsx",
+    more: "src/views/heads/later_parts.tsx",
+    here: ["src/views/heads/code_here"],
+  },
 ];
 
 const texts = new Map();
@@ -132,10 +147,5 @@ if (process.argv.includes("--watch")) {
   await (await context(widgets)).watch();
 } else {
   await build(widgets);
-  await inTwoParts(
-    "explorer",
-    "src/entry/explorer.tsx",
-    "src/views/explorer/later_panels.tsx",
-    bundled,
-  );
+  for (const parts of TWO_PARTS) await inTwoParts(parts, bundled);
 }

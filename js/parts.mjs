@@ -1,29 +1,34 @@
-// A widget in two parts: what its first picture needs, and panels that come once they are wanted.
+// A widget in two parts: what its first picture needs, and views that come once they are wanted.
 //
-// The second part is no copy of what the first has: modules of the first are handed to it. The build
-// finds out which ones; `shared.ts` stands for them in the sources.
+// The second part is no copy of what the first has: what it uses of the first is handed to it. The
+// build finds out what that is; `ui/shared.ts` stands for it in the sources.
 
+import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
-const WHOLE = /\/code_here$/;
+const APART = "src/ui/code_apart.ts";
 const SHARED = /\/shared\.ts$/;
 
-/** Writes `NAME.first.js` and `NAME.more.js`: an entry without `more`, and `more`. */
-export async function inTwoParts(name, entry, more, options) {
-  const inFirst = await modulesOf({ ...options, entryPoints: [entry], plugins: [apart([])] });
-  const wanted = [];
-  const later = { ...options, entryPoints: { [`${name}.more`]: more } };
-  await build({
-    ...later,
-    format: "iife",
-    globalName: "later",
-    banner: { js: "export default (shared) => {" },
-    footer: { js: "return later; };" },
-    plugins: [...options.plugins, given(inFirst, wanted)],
-  });
+/**
+ * Writes `NAME.first.js` and `NAME.more.js`: an entry without the views that some `code_here.ts`
+ * would give it, and these views, of which `more` is the list.
+ */
+export async function inTwoParts({ name, entry, more, here }, options) {
+  const { plugins } = options;
   const first = { ...options, entryPoints: { [`${name}.first`]: entry } };
-  await build({ ...first, plugins: [...options.plugins, apart(wanted)] });
+  const inFirst = await modulesOf({ ...first, plugins: [apart(here, [])] });
+  const { outputFiles, metafile } = await build({
+    ...options,
+    entryPoints: [more],
+    write: false,
+    plugins: [outside(inFirst)],
+  });
+  if (Object.keys(metafile.inputs).some((path) => path.includes("node_modules")))
+    throw new Error(`A package is in the second part of ${name} alone: it must name its license.`);
+  const { code, used } = given(outputFiles[0].text);
+  writeFileSync(`${options.outdir}/${name}.more.js`, code);
+  await build({ ...first, plugins: [...plugins, apart(here, used)] });
 }
 
 async function modulesOf(options) {
@@ -31,36 +36,56 @@ async function modulesOf(options) {
   return new Set(Object.keys(metafile.inputs).map((path) => resolve(path)));
 }
 
-/** The first part: fetches the other's code, and offers it these modules. */
-const apart = (modules) => ({
+/** The first part: fetches the other's code, and offers it what it uses, each a module and a name. */
+const apart = (here, used) => ({
   name: "apart",
-  setup({ onResolve, onLoad, resolve: find }) {
-    onResolve({ filter: WHOLE }, ({ path, ...from }) =>
-      find(path.replace(WHOLE, "/code_apart"), from),
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\/code_here$/ }, ({ path, resolveDir }) =>
+      here.some((file) => resolve(resolveDir, path) === resolve(file))
+        ? { path: resolve(APART) }
+        : undefined,
     );
     onLoad({ filter: SHARED }, () => ({
       resolveDir: ".",
       contents: [
-        ...modules.map((path, i) => `import * as module${i} from ${JSON.stringify(path)};`),
-        `export const shared = [${modules.map((_, i) => `module${i}`)}];`,
+        ...used.map(
+          ([module, name], i) => `import { ${name} as used${i} } from ${JSON.stringify(module)};`,
+        ),
+        `export const shared = () => [${used.map((_, i) => `used${i}`)}];`,
       ].join("\n"),
     }));
   },
 });
 
-/** The second part: modules of the first are given, and listed in the order in which they are. */
-const given = (inFirst, wanted) => ({
-  name: "given",
-  setup({ onResolve, onLoad, resolve: find }) {
+/** Leaves modules of the first part out of the second. */
+const outside = (inFirst) => ({
+  name: "outside",
+  setup({ onResolve, resolve: find }) {
     onResolve({ filter: /./ }, async ({ path, pluginData, ...from }) => {
-      if (pluginData === "found" || from.kind === "entry-point") return undefined;
-      const resolved = await find(path, { ...from, pluginData: "found" });
-      if (!inFirst.has(resolved.path)) return resolved;
-      if (!wanted.includes(resolved.path)) wanted.push(resolved.path);
-      return { path: resolved.path, namespace: "given" };
+      if (pluginData === "resolved" || from.kind === "entry-point") return undefined;
+      const resolved = await find(path, { ...from, pluginData: "resolved" });
+      return inFirst.has(resolved.path) ? { path: resolved.path, external: true } : resolved;
     });
-    onLoad({ filter: /./, namespace: "given" }, ({ path }) => ({
-      contents: `module.exports = shared[${wanted.indexOf(path)}];`,
-    }));
   },
 });
+
+/** The second part as a function of what it uses, and what that is, in its order. */
+function given(text) {
+  const used = [];
+  const locals = [];
+  const rest = text.replace(
+    /import\s*(?:\{([^}]*)\}\s*from\s*)?"([^"]+)";/g,
+    (_, names, module) => {
+      for (const each of names?.split(",") ?? []) {
+        const [name, local = name] = each.trim().split(/\s+as\s+/);
+        used.push([module, name]);
+        locals.push(local);
+      }
+      return "";
+    },
+  );
+  const [, body, later] = rest.match(/^([\s\S]*)export\s*\{\s*(\S+) as later\s*\};\s*$/) ?? [];
+  if (!later || /(^|;)(import|export)\b/.test(body))
+    throw new Error("The second part imports or exports in a way that parts.mjs does not know.");
+  return { code: `export default([${locals}])=>{${body}return ${later}};\n`, used };
+}

@@ -281,7 +281,10 @@ class TestCells:
         assert notebook.run(first) == "True export default"
         assert notebook.run(f"more = explorer._more\n{make}\nprint(explorer._more)") == "None"
         assert notebook.run("print(explorer._more is more)") == "True"
-        assert notebook.run("print(grid._more)") == "None"  # it has no such panels
+        assert notebook.run("print(len(grid._more.script) < 20_000)") == "True"
+        made = "strength = vaw.HeadStrengthView(session=grid.session)"
+        assert notebook.run(made) == ""
+        assert notebook.run("print(strength._more)") == "None"  # all of it is seen at first
 
     def test_an_exported_page_has_the_code(self, notebook: Notebook) -> None:
         embed = (

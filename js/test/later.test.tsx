@@ -1,14 +1,13 @@
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AnyModel } from "../src/protocol/model";
-import type { LaterPanels } from "../src/views/explorer/later_panels";
 import { FakeModel, settle } from "./fake";
 import { find, showView } from "./show";
 
 const code = vi.hoisted(() => ({ take: (_: unknown) => {}, refuse: (_: unknown) => {} }));
 
 vi.mock("../src/views/explorer/code_here", () => ({
-  laterPanels: () =>
+  later: () =>
     new Promise((resolve, reject) => {
       code.take = resolve;
       code.refuse = reject;
@@ -78,8 +77,8 @@ describe("the code of later panels", () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  function fetched(model: AnyModel): Promise<LaterPanels> {
-    return import("../src/views/explorer/code_apart").then((apart) => apart.laterPanels(model));
+  function fetched(model: AnyModel): Promise<unknown> {
+    return import("../src/ui/code_apart").then((apart) => apart.later(model));
   }
 
   function modelWith(manager: object, _more: string | null = null): FakeModel {

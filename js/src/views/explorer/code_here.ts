@@ -1,9 +1,7 @@
 // Where the code of panels comes from that are not open at first: here, it is in the same file.
-// `code_apart.ts` takes this file's place where it comes later.
+// `ui/code_apart.ts` takes this file's place where it comes later.
 
 import type { AnyModel } from "../../protocol/model";
-import { type LaterPanels, later } from "./later_panels";
+import { later as panels } from "./later_panels";
 
-export function laterPanels(_: AnyModel): LaterPanels | Promise<LaterPanels> {
-  return later;
-}
+export const later = (_: AnyModel) => panels;

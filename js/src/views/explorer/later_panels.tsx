@@ -19,4 +19,4 @@ export const later = {
   compare: ({ store }: ViewProps) => <CompareMaps store={store} compact />,
 };
 
-export type LaterPanels = typeof later;
+export type LaterPanel = keyof typeof later;

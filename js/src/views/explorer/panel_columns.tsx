@@ -3,9 +3,11 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Store } from "../../state/store";
-import { BesideTitle } from "../../ui/controls";
+import { BesideTitle, Panel } from "../../ui/controls";
+import { Later } from "../../ui/later";
 import { columnsOf, entryOf } from "./arrangement";
-import { Later } from "./later";
+import { later } from "./code_here";
+import type { LaterPanel } from "./later_panels";
 import { type Dragging, PanelTools } from "./panel_tools";
 import { useFollow } from "./use_follow";
 
@@ -43,7 +45,16 @@ export function PanelColumns({ store, panels, toured, card, onMove, onClose }: P
               {id === toured && card}
               <BesideTitle.Provider value={tools}>
                 {panel.View === "later" ? (
-                  <Later store={store} panel={panel} />
+                  <Later
+                    store={store}
+                    code={later}
+                    name={panel.id as LaterPanel}
+                    around={(says) => (
+                      <Panel title={panel.title} sees="" name={panel.id}>
+                        {says}
+                      </Panel>
+                    )}
+                  />
                 ) : (
                   <panel.View store={store} />
                 )}

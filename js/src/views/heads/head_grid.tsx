@@ -10,15 +10,14 @@ import { className, directionWords, number, tokenName } from "../../state/words"
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
+import { Later } from "../../ui/later";
 import { SinkNote } from "../../ui/sink_note";
 import { explained } from "../../ui/tips";
-import { CurvePanel } from "./curve_panel";
-import { HeadChart } from "./head_chart";
+import { later } from "./code_here";
 import { importanceScale } from "./head_grid_paint";
 import { LiveAccuracy, PruneTools } from "./head_tools";
 import { HeadsOf } from "./heads_of";
 import { HeadsStage } from "./heads_stage";
-import { PartialPanel } from "./partial_panel";
 
 const SEES =
   "Each small picture is one head: it is bright where the head attends to. Columns are layers, " +
@@ -131,7 +130,7 @@ export function HeadGrid({ store }: { store: Store }) {
         <HeadsStage store={store} info={info} />
       ) : (
         <>
-          <HeadChart store={store} info={info} />
+          <Later store={store} code={later} name="chart" />
           <PruneTools store={store} marks={false} />
         </>
       )}
@@ -150,10 +149,10 @@ export function HeadGrid({ store }: { store: Store }) {
       {info.by_class && (
         <>
           <Fold title="Parts of one head" testid="fold-partial">
-            <PartialPanel store={store} />
+            <Later store={store} code={later} name="partial" />
           </Fold>
           <Fold title="Pruning curve" testid="fold-curve">
-            <CurvePanel store={store} />
+            <Later store={store} code={later} name="curve" />
           </Fold>
         </>
       )}

@@ -3,7 +3,8 @@
 
 import type { Store } from "../../state/store";
 import { counted, headName, percent } from "../../state/words";
-import { SaveModel } from "./save_model";
+import { Later } from "../../ui/later";
+import { later } from "./code_here";
 
 interface Props {
   store: Store;
@@ -50,7 +51,7 @@ export function PruneTools({ store, marks }: Props) {
           reset
         </button>
       )}
-      {count > 0 && <SaveModel store={store} />}
+      {count > 0 && <Later store={store} code={later} name="save_model" around={() => null} />}
       {brushed === 0 && head < 0 && count === 0 && (
         <span class="vaw-muted">
           {marks ? "× prunes a head" : "choose a head to prune it"}; drag over several to choose

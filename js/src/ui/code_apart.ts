@@ -1,17 +1,17 @@
-// In notebooks, the code of panels that are not open at first comes in a model of its own, which the
-// kernel sends once the first picture is on its way, and is run once a panel is opened.
+// In notebooks, the code of views that are not open at first comes in a model of its own, which the
+// kernel sends once the first picture is on its way, and is run once a view is opened. This stands
+// for each `code_here.ts` of a widget in two parts.
 
-import type { AnyModel } from "../../protocol/model";
-import type { LaterPanels } from "./later_panels";
+import type { AnyModel } from "../protocol/model";
 import { shared } from "./shared";
 
 /** So long may a busy kernel take to send it. */
 const SOON_MS = 20_000;
 
 const NOT_HERE =
-  "The code of this panel is not on this page: run the widget's cell again to have it.";
+  "The code of this part is not on this page: run the widget's cell again to have it.";
 
-export async function laterPanels(model: AnyModel): Promise<LaterPanels> {
+export async function later(model: AnyModel) {
   const reference = String(await arrived(model)).slice("IPY_MODEL_".length);
   const bundle = await model.widget_manager?.get_model?.(reference).catch(() => undefined);
   const script = bundle?.get("script");
@@ -19,7 +19,7 @@ export async function laterPanels(model: AnyModel): Promise<LaterPanels> {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const { default: run } = await import(url);
   URL.revokeObjectURL(url);
-  return run(shared).later;
+  return run(shared());
 }
 
 /** What refers to the model with the code, which a kernel sends soon. */
