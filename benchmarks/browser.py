@@ -30,7 +30,14 @@ from vit_attention_widget.export.built_files import built_file
 from vit_attention_widget.session.attention import MOST_STREAMED_TOKENS
 
 from .measure import Row, said, side_by_side, write_table
-from .pages import Shape, photograph, with_kernel, without_kernel
+from .pages import (
+    Shape,
+    options_of_pages,
+    photograph,
+    rows_of,
+    with_kernel,
+    without_kernel,
+)
 
 SHAPES = (
     Shape("vit_tiny_patch16_224"),
@@ -122,22 +129,13 @@ def table(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterat
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="fresh loads, scrubs and passes")
-    parser.add_argument("--clicks", type=int, default=30)
-    parser.add_argument("--scrub-ms", type=int, default=2000)
-    parser.add_argument("--only", default="", help="a part of a model's name")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = options_of_pages(__doc__, rounds=7, clicks=30, scrub_ms=2000)
     rows = [said(row) for row in bundles()]
     with at_hand() as browser:
         note = f"Chromium {browser.version} without a GPU, JupyterLab {version('jupyterlab')}."
         for shape in SHAPES:
             if options.only in shape.name:
-                for row in table(shape, browser, options):
-                    rows.append(said(Row(f"{shape.label}: {row.question}", row.measured, row.goal)))
+                rows += rows_of(shape.label, table(shape, browser, options))
     write_table(rows, "browser", options, keep=options.write, note=note)
 
 

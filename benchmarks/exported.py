@@ -16,14 +16,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import timm
-import torch
 from playwright.sync_api import Browser
 from safetensors.torch import load_file
 
 import vit_attention_widget as vaw
 from tests.browser.chromium import at_hand
 
-from .measure import Row, said, write_table
+from .measure import Row, write_table
 from .pages import (
     PATCHES,
     SCRIPT,
@@ -31,7 +30,9 @@ from .pages import (
     WINDOW,
     Shape,
     busy,
+    options_of_pages,
     photograph,
+    rows_of,
     seen_first,
     spread,
 )
@@ -116,21 +117,13 @@ def clicks(
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="fresh loads, and rounds of clicks")
-    parser.add_argument("--clicks", type=int, default=20, help="in a round")
-    parser.add_argument("--only", default="", help="a part of a model's name")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    rows = []
+    options = options_of_pages(__doc__, rounds=5, clicks=20)
+    rows: list[Row] = []
     with at_hand() as browser:
         note = f"Chromium {browser.version} without a GPU, the network off."
         for label, explorer in explorers():
             if options.only in label:
-                for row in table(explorer, browser, options):
-                    rows.append(said(Row(f"{label}: {row.question}", row.measured, row.goal)))
+                rows += rows_of(label, table(explorer, browser, options))
     write_table(rows, "exported", options, keep=options.write, note=note)
 
 

@@ -21,14 +21,13 @@ from unittest import mock
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a lane must not spin
 
 import comm
-import torch
 from playwright.sync_api import Browser, Page
 
 import vit_attention_widget as vaw
 from tests.browser.chromium import at_hand
 
 from .browser import Wire, megabytes
-from .measure import Row, said, write_table
+from .measure import Row, write_table
 from .pages import (
     PATCHES,
     ROOT,
@@ -36,7 +35,9 @@ from .pages import (
     Shape,
     first_paint,
     loaded,
+    options_of_pages,
     photograph,
+    rows_of,
     scrubbing,
     with_most,
 )
@@ -129,22 +130,13 @@ def heap(tab: Page) -> str:
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="fresh loads and scrubs")
-    parser.add_argument("--clicks", type=int, default=30)
-    parser.add_argument("--scrub-ms", type=int, default=2000)
-    parser.add_argument("--only", default="", help="a part of a model's name")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    rows = []
+    options = options_of_pages(__doc__, rounds=5, clicks=30, scrub_ms=2000)
+    rows: list[Row] = []
     with at_hand() as browser:
         note = f"Chromium {browser.version} without a GPU."
         for shape in SHAPES:
             if options.only in shape.name:
-                for row in table(shape, browser, options):
-                    rows.append(said(Row(f"{shape.label}: {row.question}", row.measured, row.goal)))
+                rows += rows_of(shape.label, table(shape, browser, options))
     write_table(rows, "large", options, keep=options.write, note=note)
 
 

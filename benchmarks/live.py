@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from playwright.sync_api import Browser
 
 import vit_attention_widget as vaw
@@ -19,10 +17,10 @@ from tests.browser.chromium import at_hand
 from tests.browser.live_page import PAGE, opened
 
 from .measure import Row, said, write_table
-from .pages import spread, with_most
+from .pages import options_of_pages, spread, with_most
 
 
-def table(browser: Browser, host: Path, options: argparse.Namespace) -> Iterator[Row]:
+def table(browser: Browser, host: Path) -> Iterator[Row]:
     """Sizes and times of the page, built in a folder."""
     build(host / PAGE)
     size = sum(file.stat().st_size for file in (host / PAGE).iterdir()) / 1e6
@@ -42,13 +40,10 @@ def table(browser: Browser, host: Path, options: argparse.Namespace) -> Iterator
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
-    options = parser.parse_args()
+    options = options_of_pages(__doc__, of_models=False)
     with at_hand() as browser, tempfile.TemporaryDirectory() as host:
         note = f"Chromium {browser.version} without a GPU, WebAssembly in one thread."
-        rows = [said(row) for row in table(browser, Path(host), options)]
+        rows = [said(row) for row in table(browser, Path(host))]
     write_table(rows, "live", options, keep=options.write, note=note)
 
 

@@ -6,9 +6,9 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import vit_attention_widget as vaw
 from tests.browser.jupyterlab import Lab, jupyterlab
 from vit_attention_widget.session.attention import MOST_STREAMED_TOKENS
 
-from .measure import Row
+from .measure import Row, said
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text()
 PHOTOGRAPH = "china.jpg"  # comes with scikit-learn
@@ -55,6 +55,36 @@ class Shape:
         """The model with random weights."""
         torch.manual_seed(0)
         return timm.create_model(self.name, **self.options).eval()
+
+
+NUMBERS = {
+    "rounds": "fresh loads, and rounds of what is done in a page",
+    "clicks": "in a round",
+    "scrub_ms": "how long a slider is moved, in milliseconds",
+}
+
+
+def options_of_pages(
+    about: str | None, *, of_models: bool = True, **numbers: int
+) -> argparse.Namespace:
+    """What the command line says of a benchmark in pages; ``numbers`` are some of NUMBERS."""
+    parser = argparse.ArgumentParser(description=about)
+    for name, default in numbers.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=int, default=default, help=NUMBERS[name])
+    if of_models:
+        parser.add_argument("--only", default="", help="a part of a model's name")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    return options
+
+
+def rows_of(label: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows of one model, which say so, each told as it comes."""
+    for row in rows:
+        yield said(replace(row, question=f"{label}: {row.question}"))
 
 
 def photograph() -> Image.Image:

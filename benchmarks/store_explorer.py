@@ -26,6 +26,7 @@ from vit_attention_widget.models import VisionTransformer
 from vit_attention_widget.overview.stored.images import StoredImages
 from vit_attention_widget.overview.stored.summary import Summary
 from vit_attention_widget.results.zarr_folder import ZarrFolder
+from vit_attention_widget.runs.folder import IMAGES_OF_A_CHUNK
 from vit_attention_widget.runs.manifest import manifest
 
 from .measure import Row, said, write_table
@@ -47,7 +48,7 @@ def write(folder: Path, vit: VisionTransformer, images: int, pause: float = 0.0)
     """What head_importance(..., store=folder) leaves of so many images, by numbers of no model."""
     folder.mkdir(parents=True, exist_ok=True)
     about = manifest("head_importance", vit, metric=["probability", "jsd"], target=None)
-    text = json.dumps({**about, "total": images, "images of a chunk": CHUNK})
+    text = json.dumps({**about, "total": images, IMAGES_OF_A_CHUNK: CHUNK})
     (folder / "manifest.json").write_text(text, "utf-8")
     zarr, rng = ZarrFolder(folder, "image", CHUNK), np.random.default_rng(0)
     layers, heads = vit.num_layers, max(vit.num_heads)

@@ -21,7 +21,16 @@ from .kept import Kept
 from .manifest import check_manifest, digest_of_images, file_of, say_skipped
 from .skipped import Skipped
 
-__all__ = ["StoredPart", "StoredResult", "files_of_chunk", "kept_in"]
+__all__ = [
+    "IMAGES_OF_A_CHUNK",
+    "StoredPart",
+    "StoredResult",
+    "files_of_chunk",
+    "kept_in",
+]
+
+IMAGES_OF_A_CHUNK = "images of a chunk"
+"""What the manifest calls the number of images of a file."""
 
 _EVERY = 1.0
 """Parts that are not complete are written at most so often, in seconds."""
@@ -88,7 +97,7 @@ def kept_in(
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)
     extent = {} if total is None else {"total": total}
-    check_manifest(folder, {**about(), **extent, "images of a chunk": _CHUNK})
+    check_manifest(folder, {**about(), **extent, IMAGES_OF_A_CHUNK: _CHUNK})
     return _InFolder(folder, of, join, total)
 
 

@@ -18,7 +18,7 @@ from ...errors import ParameterError
 from ...models import VisionTransformer
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
-from ...runs.folder import files_of_chunk
+from ...runs.folder import IMAGES_OF_A_CHUNK, files_of_chunk
 from ...runs.of_model import PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
 
@@ -28,7 +28,6 @@ OF_HEADS = ("head_importance", "image_overview", "attention_strength")
 """Functions whose folders hold a number for each image and head."""
 
 _AXES = ("image", "layer", "head")
-_CHUNK = "images of a chunk"
 _NO_NAMES = digest(b"[]")
 _CLASSES = "label", "predicted"
 """Whichever there is says which class an image is of."""
@@ -279,7 +278,7 @@ class StoredImages:
 
     @property
     def _chunk(self) -> int:
-        return int(self._about.get(_CHUNK, 256))
+        return int(self._about.get(IMAGES_OF_A_CHUNK, 256))
 
     def _files_of(self, number: int) -> list[str]:
         if self._files[0] != number or len(self._files[1]) < self._chunk:
@@ -299,8 +298,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         about = json.loads(file.read_text("utf-8"))
         if not isinstance(about, dict) or "function" not in about:
             raise ValueError("it does not say what it is of")
-        if not int(about.get(_CHUNK, 1)) > 0:
-            raise ValueError(f"its {_CHUNK} are {about[_CHUNK]}")
+        if not int(about.get(IMAGES_OF_A_CHUNK, 1)) > 0:
+            raise ValueError(f"its {IMAGES_OF_A_CHUNK} are {about[IMAGES_OF_A_CHUNK]}")
     except (OSError, TypeError, ValueError) as error:
         raise ParameterError(f"{file} is damaged: {error}.") from error
     return about
