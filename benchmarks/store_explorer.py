@@ -116,14 +116,14 @@ _DRAG = """async (frames) => {
 def panned(page: Page, zooms: int) -> dict[str, tuple[float, str]]:
     """Frames while the map is dragged, and what each takes, with units."""
     for _ in range(zooms):
-        page.get_by_test_id("stored-zoom-in").click()
+        page.get_by_test_id("stored-larger").click()
     browser = page.context.browser
     assert browser is not None
     browser.start_tracing(page=page, categories=["toplevel", "viz", "cc", "gpu"])
     measured = page.evaluate(_DRAG, FRAMES)
     trace = json.loads(browser.stop_tracing())
     frames = np.diff(measured["times"])[5:]
-    page.get_by_test_id("stored-whole").click()
+    page.get_by_test_id("stored-all").click()
     return {
         "frames": (1000 / float(np.mean(frames)), "a second"),
         "95 % of frames within": (float(np.quantile(frames, 0.95)), "ms"),

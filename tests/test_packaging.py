@@ -29,8 +29,8 @@ BUNDLES = [
 SECOND_PARTS = ["explorer.more.js", "head_grid.more.js"]
 
 LARGER = {"explorer.first.js": 180_000, "explorer.js": 300_000, "head_grid.js": 120_000}
-"""What may take more than 100 kB. Whole widgets that a notebook gets in two parts are for pages that
-have no kernel, and for hosts in which a widget reaches no model but its own."""
+"""What may take more than 100 kB. Widgets that a notebook gets in two parts are whole for pages
+that have no kernel, and for hosts in which a widget reaches no model but its own."""
 
 pytestmark = pytest.mark.slow
 

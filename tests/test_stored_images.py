@@ -31,6 +31,7 @@ from vit_attention_widget.protocol.schema.requests import Requests
 from vit_attention_widget.protocol.schema.results import Results
 from vit_attention_widget.protocol.tensors import metadata_of
 from vit_attention_widget.session.stored_payloads import Box
+from vit_attention_widget.session.studies import stored_images
 
 MODEL = vaw.demo.load_model()
 VIT = vaw.describe(MODEL)
@@ -101,7 +102,8 @@ def test_what_is_said_of_all_images_is_that_of_all_of_them_at_once(
     assert summary.plane.share == pytest.approx(float(spread[-2:].sum() / spread.sum()))
 
 
-def test_it_grows_while_the_folder_fills(tmp_path: Path) -> None:
+def test_it_grows_while_the_folder_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_images, "_CLASSES", 3)
     filling = Filling(tmp_path / "store", VIT, 1000)
     session = opened(tmp_path / "store")
     hints: Any = get_type_hints(Results, include_extras=True)
@@ -117,6 +119,8 @@ def test_it_grows_while_the_folder_fills(tmp_path: Path) -> None:
         assert not problems(getattr(session, name), hints[name], name)
     assert session._stored["total"] == 1000
     assert session._stored["problem"] == ""
+    listed, all_of_them = session._stored["classes"], session._stored["classes_in_all"]
+    assert (len(listed), all_of_them) == (3, len(set(filling.labels.tolist())))
     before = session._stored_points
     looked(session)
     assert session._stored_points is before  # nothing new: nothing is sent

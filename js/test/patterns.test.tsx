@@ -181,5 +181,15 @@ describe("the view", () => {
     });
     expect(store.hoveredHead.value).toEqual([0, 0]);
     expect(scatter.getAttribute("aria-valuenow")).toBe("0");
+    const all = find("patterns-all");
+    for (const [key, whole] of [
+      ["+", "false"],
+      ["0", "true"],
+    ] as const) {
+      await act(() => {
+        scatter.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      });
+      expect(all.getAttribute("aria-disabled")).toBe(whole);
+    }
   });
 });

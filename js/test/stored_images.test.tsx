@@ -156,7 +156,7 @@ describe("the view of a folder", () => {
     await act(() => void vi.advanceTimersByTime(200));
     expect(asked()).toHaveLength(0);
     await act(() => {
-      find("stored-zoom-in").click();
+      find("stored-larger").click();
     });
     await act(async () => {
       vi.advanceTimersByTime(200);
@@ -173,6 +173,14 @@ describe("the view of a folder", () => {
       vi.advanceTimersByTime(200);
     });
     expect(asked()).toHaveLength(1); // what is in sight is there now
+  });
+
+  it("says how many more classes there are than are listed", async () => {
+    await showView(ImageOverview, { ...SHOWN, _stored: { ...STORED, classes_in_all: 21_841 } });
+    const named = find("stored-legend").querySelectorAll(".vaw-class-name").length;
+    const more = (21_841 - named).toLocaleString("en");
+    expect(find("stored-legend").textContent).toContain(`${more} more classes`);
+    expect(find("stored-map").getAttribute("aria-label")).toBe("300 images of 21,841 classes");
   });
 
   it("says what is wrong with it", async () => {
@@ -202,6 +210,56 @@ describe("the view of a folder", () => {
   });
 });
 
+describe("the map of a folder by keys", () => {
+  const press = (key: string) =>
+    act(() => {
+      find("stored-map").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    });
+
+  it("says how many images there are, what is in view, and the one that Enter opens", async () => {
+    const { store } = await showView(ImageOverview, {
+      ...SHOWN,
+      _stored: { ...STORED, has_files: true },
+    });
+    const map = find("stored-map");
+    expect(map.getAttribute("aria-label")).toBe("300 images of 5 classes");
+    const how = map.getAttribute("aria-describedby") as string;
+    expect(document.getElementById(how)?.textContent).toBe(
+      "drag or arrows move the map; Enter opens what is in the middle",
+    );
+    expect(find("stored-aloud").textContent).toBe("");
+    await press("+");
+    const inView = () => Number(find("stored-aloud").textContent?.match(/^\d+/)?.[0]);
+    expect(inView()).toBeLessThan(300);
+    const before = inView();
+    await press("ArrowRight");
+    const image = Number(find("stored-aloud").textContent?.match(/middle image (\d+), /)?.[1]);
+    await press("Enter");
+    expect(store.traits.selected_image.value).toBe(image);
+    await press("+");
+    expect(inView()).toBeLessThan(before);
+    await press("0");
+    expect(inView()).toBe(300);
+  });
+
+  it("keeps the focus on a button that has done all it can", async () => {
+    await showView(ImageOverview, SHOWN);
+    await act(() => find("stored-larger").click());
+    const all = find("stored-all");
+    expect(all.getAttribute("aria-disabled")).toBe("false");
+    all.focus();
+    await act(() => all.click());
+    expect(all.getAttribute("aria-disabled")).toBe("true");
+    expect(document.activeElement).toBe(all);
+    expect(find("stored-aloud").textContent).toBe("300 images in view");
+    expect(find("stored-says").textContent).not.toContain("image ");
+    await act(() => {
+      all.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+    });
+    expect(all.getAttribute("aria-disabled")).toBe("false");
+  });
+});
+
 describe("a folder of more images than are drawn", () => {
   const { buffer } = TRAITS._stored_points as DataView;
   const text = String.fromCharCode(...new Uint8Array(buffer)).replace('"300"', '"900"');
@@ -220,8 +278,8 @@ describe("a folder of more images than are drawn", () => {
         vi.advanceTimersByTime(200);
         await settle();
       });
-    await act(() => find("stored-zoom-in").click());
-    await act(() => find("stored-zoom-in").click());
+    await act(() => find("stored-larger").click());
+    await act(() => find("stored-larger").click());
     await rest();
     const [closer] = asked("stored_points");
     expect(asked("stored_pictures")).toHaveLength(1);

@@ -79,11 +79,11 @@ def test_its_pictures_are_seen_moved_and_opened(lab: Lab) -> None:
     lab.until("print(pictures._model_info['image_name'])", "scene_7.png")
     expect(card).to_contain_text("scene_7.png")
     map_ = lab.page.get_by_test_id("stored-map").last
-    lab.page.get_by_test_id("stored-zoom-in").last.click()
+    lab.page.get_by_test_id("stored-larger").last.click()
     box = map_.bounding_box()
     assert box is not None
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    whole = lab.page.get_by_test_id("stored-whole").last
+    whole = lab.page.get_by_test_id("stored-all").last
     lab.page.mouse.move(*middle)
     lab.page.mouse.down()
     lab.page.mouse.move(middle[0] + 80, middle[1] + 30, steps=4)

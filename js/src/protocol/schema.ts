@@ -606,6 +606,8 @@ export interface StoredInfo {
   has_files: boolean;
   /** Classes, and how many images are of each, the most first; at most a thousand of them. */
   classes: readonly [number, number][];
+  /** Of how many classes there are images. */
+  classes_in_all: number;
   /** Why it cannot be read, or is not shown; "" while it can. */
   problem: string;
 }

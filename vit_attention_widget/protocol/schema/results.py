@@ -389,6 +389,9 @@ class StoredInfo(TypedDict):
     classes: list[tuple[int, int]]
     """Classes, and how many images are of each, the most first; at most a thousand of them."""
 
+    classes_in_all: int
+    """Of how many classes there are images."""
+
     problem: str
     """Why it cannot be read, or is not shown; "" while it can."""
 

@@ -187,6 +187,7 @@ class StoredImagesStudy(Study):
             "skipped": len(stored.skipped),
             "has_files": stored.has_files,
             "classes": classes[:_CLASSES],
+            "classes_in_all": len(classes),
             "problem": self._misfit or self._problem,
         }
         self._traits._stored = info

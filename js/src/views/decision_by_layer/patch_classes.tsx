@@ -7,7 +7,7 @@ import { type Heatmap, limits } from "../../draw/heatmap";
 import type { ModelInfo } from "../../protocol/schema";
 import type { LayerDecisions, PatchDecisions } from "../../state/layer_decisions";
 import type { Store } from "../../state/store";
-import { className, outputName, tokenName } from "../../state/words";
+import { className, moreClasses, outputName, tokenName } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Segmented } from "../../ui/controls";
 import { PatchPicture } from "../../ui/patch_picture";
@@ -128,7 +128,7 @@ function Legend({ store, info, decisions, layer, patches }: Props & { patches: P
       ))}
       {rest > 0 && (
         <span class="vaw-muted vaw-more">
-          {others === 1 ? "one more class" : `${others} more classes`}: {rest} patches
+          {moreClasses(others)}: {rest} patches
         </span>
       )}
     </div>

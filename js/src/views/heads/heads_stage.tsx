@@ -5,12 +5,12 @@ import { useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { useWidth } from "../../ui/canvas";
+import { ZoomButtons, zoomedByKey } from "../../ui/zoom_buttons";
 import { HeadCells } from "./head_cells";
 import { isWritten, type Layout, SMALLEST_WITH_MARK } from "./head_grid_layout";
 import { PruneTools } from "./head_tools";
 import { HeadsCanvas } from "./heads_canvas";
 import { useGridZoom } from "./use_grid_zoom";
-import { ZoomTools } from "./zoom_tools";
 
 /** Lowest view of enlarged pictures. */
 const ROOM = 240;
@@ -18,7 +18,7 @@ const ROOM = 240;
 export function HeadsStage({ store, info }: { store: Store; info: ModelInfo }) {
   const [ref, width] = useWidth<HTMLDivElement>(640);
   const zoom = useGridZoom(store, info, ref, width);
-  const { layout, inView, whole } = zoom;
+  const { layout, inView, whole, most, step } = zoom;
   const zoomed = layout.width > whole.width;
   // What is chosen elsewhere comes into view; at first the grid stands as it was left.
   const stands = useRef(false);
@@ -28,6 +28,9 @@ export function HeadsStage({ store, info }: { store: Store; info: ModelInfo }) {
     if (stands.current) zoom.reveal(layer, head);
     stands.current = true;
   });
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (most > 1) zoomedByKey(event, step);
+  };
   return (
     <>
       <div
@@ -37,7 +40,7 @@ export function HeadsStage({ store, info }: { store: Store; info: ModelInfo }) {
         // What is below it stays where it is.
         style={zoomed ? { height: `${Math.max(ROOM, whole.height)}px` } : {}}
         onScroll={zoom.onScroll}
-        onKeyDown={zoom.onKey}
+        onKeyDown={onKeyDown}
       >
         <div
           class="vaw-heads-stage"
@@ -48,9 +51,16 @@ export function HeadsStage({ store, info }: { store: Store; info: ModelInfo }) {
           <HeadCells store={store} info={info} layout={layout} inView={inView} />
         </div>
       </div>
-      <div class="vaw-heads-tools" onKeyDown={zoom.onKey}>
+      <div class="vaw-heads-tools" onKeyDown={onKeyDown}>
         <PruneTools store={store} marks={layout.cellWidth >= SMALLEST_WITH_MARK} />
-        <ZoomTools {...zoom} />
+        {most > 1 && (
+          <ZoomButtons
+            name="heads"
+            whole={zoom.zoom === 1}
+            largest={zoom.zoom === most}
+            step={step}
+          />
+        )}
       </div>
     </>
   );

@@ -6,9 +6,9 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Store } from "../../state/store";
-import { consume, modified } from "../../ui/keys";
 import { nearest } from "../../ui/scrolled_to";
-import { zoomGestures } from "./grid_gestures";
+import type { ZoomStep } from "../../ui/zoom_buttons";
+import { zoomGestures } from "../../ui/zoom_gestures";
 import { type HeadsInView, headsWithin, type Layout, layoutOf, mostZoom } from "./head_grid_layout";
 
 const BY_BUTTON = 1.5;
@@ -22,8 +22,7 @@ export interface GridZoom {
   most: number;
   inView: ReadonlySignal<HeadsInView>;
   /** Zoom in or out around the middle; 0 shows all of it. */
-  step: (direction: 1 | -1 | 0) => void;
-  onKey: (event: KeyboardEvent) => void;
+  step: (direction: ZoomStep) => void;
   onScroll: () => void;
   /** Scrolls as little as it takes to see a head. */
   reveal: (layer: number, head: number) => void;
@@ -115,13 +114,6 @@ export function useGridZoom(
     element.scrollLeft = nearest(element.scrollLeft, element.clientWidth, x, cellWidth, left);
     element.scrollTop = nearest(element.scrollTop, element.clientHeight, y, cellHeight, top);
   };
-  const step = (direction: 1 | -1 | 0) => zoomBy(direction && BY_BUTTON ** direction);
-  const onKey = (event: KeyboardEvent) => {
-    if (modified(event) || most === 1) return;
-    const direction = { "+": 1, "=": 1, "-": -1, "0": 0 }[event.key] as 1 | -1 | 0 | undefined;
-    if (direction === undefined) return;
-    step(direction);
-    consume(event);
-  };
-  return { layout, whole, zoom, most, inView, step, onKey, onScroll, reveal };
+  const step = (direction: ZoomStep) => zoomBy(direction && BY_BUTTON ** direction);
+  return { layout, whole, zoom, most, inView, step, onScroll, reveal };
 }

@@ -3,7 +3,7 @@
 import type { Signal } from "@preact/signals";
 import type { ModelInfo } from "../../protocol/schema";
 import type { Group } from "../../state/overview";
-import { className } from "../../state/words";
+import { className, moreClasses } from "../../state/words";
 
 interface Props {
   info: ModelInfo;
@@ -17,9 +17,6 @@ interface Props {
   mark: "corner" | "hollow";
   only: Signal<number | null>;
 }
-
-export const moreClasses = (classes: number) =>
-  classes === 1 ? "one more class" : `${classes} more classes`;
 
 export function ImageLegend({ info, groups, others, classes, wrong, mark, only }: Props) {
   const entry = (slot: number, name: string, count: number) => (

@@ -7,10 +7,9 @@ import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { COLOURS } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { howFar, imagesOf, quantityName } from "../../state/stored";
-import { className, percent } from "../../state/words";
+import { className, moreClasses, percent } from "../../state/words";
 import { Select } from "../../ui/controls";
 import { useLooking } from "../../ui/use_looking";
-import { moreClasses } from "./image_legend";
 import { StoredCard } from "./stored_card";
 import { StoredHeadsView } from "./stored_heads";
 import { StoredMap } from "./stored_map";
@@ -72,7 +71,7 @@ function Choose({ store, info, stored }: Props) {
 
 /** Which colour is which class; the others are grey. */
 function Legend({ info, stored, coloured }: Omit<Props, "store"> & { coloured: number[] }) {
-  const more = stored.classes.length - coloured.length;
+  const more = stored.classes_in_all - coloured.length;
   return (
     <div class="vaw-chips" data-testid="stored-legend">
       {coloured.map((index, slot) => (

@@ -1,23 +1,25 @@
-// Images of a folder on a canvas: drag pans, Ctrl and wheel zoom, hover looks at one, click opens it.
+// Images of a folder on a canvas: drag pans, Ctrl and wheel or two fingers zoom, hover looks at one,
+// click opens it.
 
-import type { Signal } from "@preact/signals";
-import { useCallback, useMemo, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useCallback, useId, useMemo, useRef } from "preact/hooks";
 import type { StoredInfo } from "../../protocol/schema";
 import { COLOURS } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { type Cloud, cloudOf, nearestIn, type StoredPointsData } from "../../state/stored";
 import { Canvas, useWidth } from "../../ui/canvas";
 import { consume, modified } from "../../ui/keys";
-import { useZoom, type Zoom } from "../../ui/use_zoom";
+import { isWhole, useZoom, useZoomGestures } from "../../ui/use_zoom";
+import { ZoomButtons, type ZoomStep, zoomedByKey } from "../../ui/zoom_buttons";
+import { mapSays, viewSays } from "./map_aloud";
 import { type Painted, paintCloud } from "./stored_paint";
 import { useCloser } from "./use_closer";
+import { useMapPointer } from "./use_map_pointer";
 import { usePictures } from "./use_pictures";
 
 const WIDEST = 640;
 const ASPECT = 0.72;
 const MOST_ZOOM = 400;
-/** A press that moves less is a click, in pixels. */
-const STEADY = 4;
 
 interface Props {
   store: Store;
@@ -38,6 +40,8 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
   const [ref, available] = useWidth<HTMLDivElement>(480);
   const width = Math.min(available, WIDEST);
   const zoom = useZoom(MOST_ZOOM);
+  const how = useId();
+  const aloud = useSignal("");
   const whole = useMemo(() => cloudOf(points, 1 / ASPECT), [points]) as Cloud;
   const cloud = useCloser(store, whole, zoom, 1 / ASPECT);
   const slots = useMemo(() => slotsOf(cloud, coloured), [cloud, coloured]);
@@ -62,29 +66,53 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
     },
     [cloud, slots, zoom, stored.of_class, open, lit, pictures],
   );
-  const pointer = useMapPointer(zoom, (x, y) => {
-    const point = nearestIn(cloud, x, y, zoom.reach());
+  const imageAt = (x: number, y: number, reach = zoom.reach()) => {
+    const point = nearestIn(cloud, x, y, reach);
     return point < 0 ? -1 : (cloud.images[point] as number);
-  });
+  };
+  const pointer = useMapPointer(zoom, imageAt);
+  const map = useZoomGestures(zoom);
+  const say = (image = -1) => {
+    aloud.value = viewSays(store.info.peek(), cloud, zoom, image);
+  };
+  const step = (direction: ZoomStep) => {
+    zoom.step(direction);
+    say();
+  };
+  const toMiddle = () => {
+    const { x, y } = zoom.view.peek();
+    lit.value = imageAt(x, y, Number.POSITIVE_INFINITY);
+    say(lit.peek());
+  };
   const choose = (image: number) => {
     if (image >= 0 && stored.has_files) store.set({ selected_image: image });
   };
+  const leave = () => {
+    lit.value = -1;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (modified(event) || !moved(zoom, event.key)) {
-      if (event.key === "Enter") choose(lit.peek());
-      else if (event.key === "Escape") lit.value = -1;
-      else return;
-    } else lit.value = pointer.imageAt(zoom.view.peek().x, zoom.view.peek().y);
+    if (modified(event)) return;
+    if (zoomedByKey(event, zoom.step)) return toMiddle();
+    const arrow = ARROWS[event.key];
+    if (arrow) {
+      zoom.panBy(...arrow);
+      toMiddle();
+    } else if (event.key === "Enter") choose(lit.peek());
+    else if (event.key === "Escape") lit.value = -1;
+    else return;
     consume(event);
   };
   return (
     <div ref={ref}>
       <div
+        ref={map}
         class={`vaw-images-map vaw-stored-map${zoom.view.value.zoom > 1 ? " vaw-zoomed" : ""}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: its keys move the map
         tabIndex={0}
         role="application"
-        aria-label={`${stored.read} images; arrows move the map, plus and minus zoom, Enter opens the image in the middle`}
+        aria-roledescription="map"
+        aria-label={mapSays(stored, cloud)}
+        aria-describedby={how}
         data-testid="stored-map"
         onPointerDown={pointer.down}
         onPointerMove={(event) => {
@@ -95,15 +123,9 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
           if (pointer.up(event)) choose(lit.peek());
         }}
         onPointerCancel={pointer.cancel}
-        onPointerLeave={() => {
-          lit.value = -1;
-        }}
+        onPointerLeave={leave}
+        onBlur={leave}
         onDblClick={() => zoom.reset()}
-        onWheel={(event) => {
-          if (!event.ctrlKey && !event.metaKey) return; // else the page scrolls
-          event.preventDefault();
-          zoom.zoomBy(event.deltaY < 0 ? 1.25 : 0.8, ...zoom.placeOf(event));
-        }}
         onKeyDown={onKeyDown}
       >
         <Canvas
@@ -114,7 +136,20 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
           testid="stored-canvas"
         />
       </div>
-      <MapTools zoom={zoom} />
+      <div class="vaw-row">
+        <ZoomButtons
+          name="stored"
+          whole={isWhole(zoom.view.value)}
+          largest={zoom.view.value.zoom === MOST_ZOOM}
+          step={step}
+        />
+        <span class="vaw-muted" id={how}>
+          drag or arrows move the map{stored.has_files && "; Enter opens what is in the middle"}
+        </span>
+      </div>
+      <span class="vaw-aloud" role="status" data-testid="stored-aloud">
+        {aloud.value}
+      </span>
     </div>
   );
 }
@@ -125,76 +160,3 @@ const ARROWS: Record<string, readonly [number, number]> = {
   ArrowUp: [0, 60],
   ArrowDown: [0, -60],
 };
-
-/** Whether a key moves the map. */
-function moved(zoom: Zoom, key: string): boolean {
-  const arrow = ARROWS[key];
-  if (arrow) zoom.panBy(...arrow);
-  else if (key === "+" || key === "=") zoom.zoomBy(1.5);
-  else if (key === "-") zoom.zoomBy(1 / 1.5);
-  else if (key === "Home") zoom.reset();
-  else return false;
-  return true;
-}
-
-/** Presses that pan, and those that are clicks. */
-function useMapPointer(zoom: Zoom, imageAt: (x: number, y: number) => number) {
-  const from = useRef<{ x: number; y: number; far: boolean } | null>(null);
-  return {
-    imageAt,
-    down(event: PointerEvent) {
-      if (event.button !== 0) return;
-      (event.currentTarget as HTMLElement).setPointerCapture?.(event.pointerId);
-      from.current = { x: event.clientX, y: event.clientY, far: false };
-    },
-    /** The image under the pointer; null while it pans. */
-    move(event: PointerEvent): number | null {
-      const start = from.current;
-      if (!start || event.buttons !== 1) return imageAt(...zoom.placeOf(event));
-      const [right, down] = [event.clientX - start.x, event.clientY - start.y];
-      if (!start.far && Math.hypot(right, down) < STEADY) return null;
-      from.current = { x: event.clientX, y: event.clientY, far: true };
-      zoom.panBy(right, down);
-      return null;
-    },
-    /** Whether it was a click. */
-    up(event: PointerEvent): boolean {
-      const clicked = from.current !== null && !from.current.far && event.button === 0;
-      from.current = null;
-      return clicked;
-    },
-    cancel() {
-      from.current = null;
-    },
-  };
-}
-
-function MapTools({ zoom }: { zoom: Zoom }) {
-  const { zoom: by, x, y } = zoom.view.value;
-  return (
-    <div class="vaw-row vaw-stored-tools">
-      <span class="vaw-tools">
-        <button type="button" aria-label="smaller" onClick={() => zoom.zoomBy(0.5)}>
-          −
-        </button>
-        <button
-          type="button"
-          aria-label="larger"
-          data-testid="stored-zoom-in"
-          onClick={() => zoom.zoomBy(2)}
-        >
-          +
-        </button>
-        <button
-          type="button"
-          disabled={by === 1 && x === 0 && y === 0}
-          data-testid="stored-whole"
-          onClick={() => zoom.reset()}
-        >
-          whole map
-        </button>
-      </span>
-      <span class="vaw-muted">drag to move, Ctrl and wheel to zoom</span>
-    </div>
-  );
-}

@@ -4,7 +4,7 @@
 import { themeOf } from "../../draw/theme";
 import { COLOURS } from "../../state/overview";
 import type { Cloud } from "../../state/stored";
-import { projection, type Window } from "../../ui/use_zoom";
+import { inSight, projection, type Window } from "../../ui/use_zoom";
 
 /** Of a dot, in pixels of the page. */
 const SMALLEST = 2;
@@ -67,8 +67,7 @@ export function paintCloud(
   const to = projection(scene.view, width, height);
   const shown: number[] = [];
   let within = 0;
-  const [left, right] = [to.mapX(0), to.mapX(width)];
-  const [bottom, top] = [to.mapY(height), to.mapY(0)];
+  const { left, right, bottom, top } = inSight(scene.view, width, height);
   for (let i = 0; i < places.length; i += 2) {
     const [x, y] = [places[i] as number, places[i + 1] as number];
     if (x < left || x > right || y < bottom || y > top) continue;

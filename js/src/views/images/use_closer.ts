@@ -6,7 +6,7 @@ import { decode } from "../../protocol/safetensors";
 import type { StoredPoints, StoredPointsMetadata } from "../../protocol/schema";
 import type { Store } from "../../state/store";
 import { type Cloud, cloudOf } from "../../state/stored";
-import { projection, type Zoom } from "../../ui/use_zoom";
+import { inSight, type Zoom } from "../../ui/use_zoom";
 
 /** Asked once the map rests, in milliseconds. */
 const RESTS = 150;
@@ -27,12 +27,7 @@ export function useCloser(store: Store, whole: Cloud, zoom: Zoom, wide: number):
   const closer = useSignal<Closer | null>(null);
   const view = zoom.view.value;
   const fewer = whole.images.length < whole.total;
-  const seen = useMemo(() => {
-    const to = projection(view, zoom.size.width, zoom.size.height);
-    const [left, right] = [to.mapX(0), to.mapX(zoom.size.width)];
-    const [bottom, top] = [to.mapY(zoom.size.height), to.mapY(0)];
-    return { left, right, bottom, top };
-  }, [view, zoom]);
+  const seen = useMemo(() => inSight(view, zoom.size.width, zoom.size.height), [view, zoom]);
   const has = closer.value;
   const covers =
     has !== null && has.of === whole && view.zoom > 1 &&

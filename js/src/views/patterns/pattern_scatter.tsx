@@ -1,4 +1,5 @@
-// The map of patterns: hover reads, click selects, drag draws a lasso, Ctrl and wheel zoom.
+// The map of patterns: hover reads, click selects, drag draws a lasso, Ctrl and wheel or two fingers
+// zoom.
 
 import { type Signal, useSignal } from "@preact/signals";
 import { useCallback, useMemo } from "preact/hooks";
@@ -15,7 +16,8 @@ import {
 import type { Store } from "../../state/store";
 import { Canvas } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
-import { useZoom, type Zoom } from "../../ui/use_zoom";
+import { useZoom, useZoomGestures, type Zoom } from "../../ui/use_zoom";
+import { type ZoomStep, zoomedByKey } from "../../ui/zoom_buttons";
 import { paintScatter } from "./pattern_scatter_paint";
 import { ScatterTools } from "./scatter_tools";
 
@@ -49,7 +51,7 @@ export function PatternScatter(props: Props) {
   const onMove = (event: PointerEvent) => {
     const [x, y] = zoom.placeOf(event);
     if (event.buttons === 1) {
-      lasso.value = [...lasso.peek(), x, y];
+      if (lasso.peek().length > 0) lasso.value = [...lasso.peek(), x, y];
       return;
     }
     const head = headNear(x, y);
@@ -73,13 +75,27 @@ export function PatternScatter(props: Props) {
       onLasso([]);
     }
   };
+  const scatter = useZoomGestures(zoom);
+  const walk = headWalk(store, heads);
+  /** Around the head that is looked at. */
+  const step = (direction: ZoomStep) => {
+    const shown = placeAmong(heads, store.shownHead.peek());
+    const placed = direction > 0 && here && shown >= 0;
+    const [x, y] = placed ? [here.points[2 * shown], here.points[2 * shown + 1]] : [];
+    zoom.step(direction, x, y);
+  };
   return (
     <div class="vaw-stack">
       <div
+        ref={scatter}
         class="vaw-scatter"
-        {...headWalk(store, heads)}
+        {...walk}
+        onKeyDown={(event) => {
+          if (!zoomedByKey(event, step)) walk.onKeyDown(event);
+        }}
         onPointerDown={(event) => {
-          if (event.button !== 0) return;
+          lasso.value = []; // a second finger ends the first one's
+          if (event.button !== 0 || event.isPrimary === false) return;
           (event.currentTarget as HTMLElement).setPointerCapture?.(event.pointerId);
           lasso.value = zoom.placeOf(event);
         }}
@@ -93,11 +109,6 @@ export function PatternScatter(props: Props) {
           onPoint(-1);
         }}
         onDblClick={() => zoom.reset()}
-        onWheel={(event) => {
-          if (!event.ctrlKey && !event.metaKey) return; // else the page scrolls
-          event.preventDefault();
-          zoom.zoomBy(event.deltaY < 0 ? 1.25 : 0.8, ...zoom.placeOf(event));
-        }}
       >
         <Canvas
           aspect={ASPECT}
@@ -106,7 +117,7 @@ export function PatternScatter(props: Props) {
           testid="pattern-map"
         />
       </div>
-      <ScatterTools store={store} zoom={zoom} heads={heads} here={here} layers={props.layers} />
+      <ScatterTools zoom={zoom} step={step} layers={props.layers} />
     </div>
   );
 }

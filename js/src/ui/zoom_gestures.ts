@@ -19,7 +19,7 @@ export function zoomGestures(element: HTMLElement, zoomBy: ZoomBy): () => void {
   element.addEventListener(
     "wheel",
     (event) => {
-      if (!event.ctrlKey) return;
+      if (!event.ctrlKey && !event.metaKey) return; // else the page scrolls
       event.preventDefault();
       const pixels = Math.max(-NOTCH, Math.min(NOTCH, event.deltaY));
       zoomBy(Math.exp(-pixels * BY_PIXEL), ...within(event.clientX, event.clientY));
