@@ -176,6 +176,22 @@ def test_undo_by_key(lab: Lab) -> None:
     assert lab.until("print(explorer.pruned_heads)", "[]") == "[]"
 
 
+def test_backup_heads_are_found_and_tried(lab: Lab) -> None:
+    lab.page.locator(f"{EXPLORER} [data-testid=view-changes]").first.click()
+    lab.page.locator(f"{EXPLORER} [data-testid=find-backups]").first.click()
+    assert lab.until("print(explorer._interactions.get('asks'))", "False") == "False"
+    lab.python("import json; best = explorer.session.interactions.backups(1)[0]")
+    gone, backup = json.loads(lab.python("print(json.dumps([best.gone, best.backup]))"))
+    pair = lab.page.locator(f"{EXPLORER} [data-testid=backups] button").first
+    without = f"without layer {gone[0]}, head {gone[1]}: layer {backup[0]}, head {backup[1]},"
+    assert pair.inner_text().startswith(without)
+    pair.click()
+    expected = str([tuple(gone)])
+    assert lab.until("print(explorer.pruned_heads)", expected) == expected
+    lab.page.locator(f"{EXPLORER} [data-testid=view-changes]").first.click()
+    lab.python("explorer.pruned_heads = []; explorer.wait()")
+
+
 def test_panels_are_arranged_from_both_sides(lab: Lab) -> None:
     usual = "['picture', 'decision', 'heads', 'film']"
     assert lab.python("print(explorer.panels)") == usual
