@@ -288,6 +288,15 @@ def _collected(count: int) -> CollectedHeads:
     return CollectedHeads.of_trace(vaw.trace(TINY.build(), torch.stack(images(count))))
 
 
+@cache
+def _rows_alone(name: str, count: int) -> Tensor:
+    """The numbers of so many images, where nothing stops the function."""
+    function = FUNCTIONS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function.rows(function.run(TINY.build(), images(count)))
+
+
 def differences(name: str, partial: Any) -> float:
     """The largest difference of what was kept from what it would be without the fault."""
     function = FUNCTIONS[name]
@@ -295,9 +304,7 @@ def differences(name: str, partial: Any) -> float:
     if isinstance(partial, CollectedHeads):
         expected = _rows_of_patterns(_collected(partial.n_images))
     elif function.alone:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            expected = function.rows(function.run(TINY.build(), images(partial.n_images)))
+        expected = _rows_alone(name, partial.n_images)
     else:
         expected = function.rows(whole(name))[: len(kept)]
     known = ~kept.isnan()

@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import vit_attention_widget as vaw
+from benchmarks import workers
 from tests.faults import FUNCTIONS, TINY, images, whole
 from vit_attention_widget.errors import ImageError, ParameterError
 from vit_attention_widget.patterns.collecting import CollectedHeads, collect_heads
@@ -42,15 +43,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def dask() -> Iterator[distributed.Client]:
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setenv("OMP_NUM_THREADS", "1")
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            yield client
+    with workers.cluster(2) as client:
+        yield client
 
 
 def on_dask(client: distributed.Client) -> Executor:

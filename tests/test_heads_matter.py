@@ -53,8 +53,9 @@ def test_on_the_bundled_model(
     assert abs(spared) < 0.015
     assert hurt > 3 * abs(spared)
     # and together: without the six least important ones more is left than without the six most
-    bottom = vaw.pruning_curve(model, scenes, order=ranking[::-1], steps=6).values[-1]
-    top = vaw.pruning_curve(model, scenes, order=ranking, steps=6).values[-1]
+    half = scenes[::2]
+    bottom = vaw.pruning_curve(model, half, order=ranking[::-1], steps=6).values[-1]
+    top = vaw.pruning_curve(model, half, order=ranking, steps=6).values[-1]
     assert bottom > top + 0.1
 
 
@@ -62,7 +63,7 @@ def test_knowing_beats_chance(
     model: nn.Module, scenes: list[Any], importance: vaw.HeadImportance
 ) -> None:
     """Half of the heads removed: by the loss, greedily, and at random."""
-    few, steps = scenes[:24], 12
+    few, steps = scenes[:16], 12
     chance = [
         vaw.pruning_curve(model, few, order="random", seed=seed, steps=steps).values[-1]
         for seed in range(3)

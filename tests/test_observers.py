@@ -13,7 +13,8 @@ import pytest
 import vit_attention_widget as vaw
 
 SCRIPT = """
-import os, torch, vit_attention_widget as vaw
+import gc, os, torch, vit_attention_widget as vaw
+gc.freeze()  # what was imported need not be looked through at the end of each
 model, scene = vaw.demo.load_model(), vaw.demo.scene(seed=1).image
 for more in 3 * [{}, {"pruned_heads": [(0, 0)]}]:
     child = os.fork()  # nothing was computed yet: as good as a process that is started anew
