@@ -66,6 +66,7 @@ class SlowBlock:
         self.windows, self.regions = windows_of(*geometry), regions_of(*geometry)
         self.heads = self.attn.num_heads
         self.bias = self._biases()
+        self._windows: dict[Place, tuple[Tensor, Tensor]] = {}
 
     def attention(self) -> Tensor:
         """[batch, window, head, query, key]."""
@@ -110,7 +111,12 @@ class SlowBlock:
         return out
 
     def _window(self, image: int, w: int) -> tuple[Tensor, Tensor]:
-        """Attention [head, query, key] and values [head, token, head_dim] of one window."""
+        """Attention [head, query, key] and values [head, token, head_dim] of one window, kept."""
+        if (image, w) not in self._windows:
+            self._windows[image, w] = self._attention_in(image, w)
+        return self._windows[image, w]
+
+    def _attention_in(self, image: int, w: int) -> tuple[Tensor, Tensor]:
         nothing = torch.zeros(self.dim, dtype=self.tokens.dtype)
         tokens = torch.stack(
             [nothing if p is None else self.tokens[image, p[0], p[1]] for p in self.windows[w]]
