@@ -43,10 +43,15 @@ const POINTS = [
 ];
 const LABELS = [0, 0, 1, 1, 0, 0, 0, 1];
 const DISTANCES = [0, 1, 3, 2, 1, 0, 5, 6, 3, 5, 0, 1, 2, 6, 1, 0];
-const HERE = encode({
-  patches_points: { shape: [4, 2], data: new Float32Array(POINTS.slice(0, 8)) },
-  patches_labels: { shape: [4], data: new Uint8Array([0, 0, 1, 1]) },
-});
+const hereAt = (moved: number) =>
+  encode({
+    patches_points: {
+      shape: [4, 2],
+      data: Float32Array.from(POINTS.slice(0, 8), (value) => value + moved),
+    },
+    patches_labels: { shape: [4], data: new Uint8Array([0, 0, 1, 1]) },
+  });
+const HERE = hereAt(0);
 const pictures = (count: number) => ({
   shape: [count, 2, 2],
   data: new Uint8Array(4 * count).fill(100),
@@ -154,6 +159,20 @@ describe("the view", () => {
       store.hoveredHead.value = [0, 1];
     });
     expect(find("pattern-says").textContent).toBe("layer 0, head 1 here: self");
+  });
+
+  it("shows no picture of what was looked at before", async () => {
+    const { model } = await show({ _patterns_info: INFO, _patterns_here: HERE });
+    await reply(model, "pattern_map", MAP);
+    await reply(model, "pattern_thumbnails", encode({ pictures: pictures(4) }));
+    expect(find("pattern-thumbnail")).toBeTruthy();
+    await act(async () => {
+      model.kernel("_patterns_here", hereAt(0.1));
+      await settle();
+    });
+    expect(find("pattern-thumbnail")).toBeNull();
+    await reply(model, "pattern_thumbnails", encode({ pictures: pictures(4) }));
+    expect(find("pattern-thumbnail")).toBeTruthy();
   });
 
   it("changes the family, and asks for its map", async () => {

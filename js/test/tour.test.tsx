@@ -1,5 +1,5 @@
 import { act } from "preact/test-utils";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Explorer } from "../src/views/explorer/explorer";
 import { find, root, showView } from "./show";
 
@@ -58,6 +58,36 @@ describe("the tour", () => {
     expect(root.querySelector(".vaw-tour b")).toBeNull(); // a text is never HTML
     await click("tour-next");
     expect(model.values.tour_step).toBe(-1);
+  });
+
+  it("brings a panel into sight again as it grows, until the reader goes elsewhere", async () => {
+    const grown: (() => void)[] = [];
+    class Watch {
+      constructor(private readonly tell: () => void) {}
+      observe(element: Element) {
+        if (element.getAttribute("data-panel") === "compare") grown.push(this.tell);
+      }
+      disconnect() {
+        grown.splice(0);
+      }
+    }
+    vi.stubGlobal("ResizeObserver", Watch);
+    const reveal = vi.fn();
+    Element.prototype.scrollIntoView = reveal;
+    try {
+      await showView(Explorer, { _tour: STEPS, tour_step: 2 });
+      await new Promise((resolve) => setTimeout(resolve));
+      expect(reveal).toHaveBeenCalledTimes(1);
+      const [place] = reveal.mock.contexts as Element[];
+      expect(place?.contains(find("tour"))).toBe(true); // the card with what it is about
+      grown[0]?.();
+      expect(reveal).toHaveBeenCalledTimes(2);
+      window.dispatchEvent(new Event("wheel"));
+      expect(grown).toHaveLength(0);
+    } finally {
+      vi.unstubAllGlobals();
+      Reflect.deleteProperty(Element.prototype, "scrollIntoView");
+    }
   });
 
   it("goes by keys", async () => {

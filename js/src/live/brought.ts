@@ -42,11 +42,18 @@ export class Brought {
     await this.show(index);
   }
 
+  /** What the page is told of them, and which one is shown; -1 is none. */
+  told(shown: number) {
+    return {
+      _brought: { names: this.pictures.map(({ name }) => name), shown },
+      _brought_thumbnails: encode(thumbnails(this.pictures)),
+    };
+  }
+
   private show(index: number): Promise<void> {
     return this.session.turnTo(this.pictures[index] as Picture, {
       selected_image: -1,
-      _brought: { names: this.pictures.map(({ name }) => name), shown: index },
-      _brought_thumbnails: encode(thumbnails(this.pictures)),
+      ...this.told(index),
     });
   }
 }

@@ -101,7 +101,7 @@ export class LiveKernel implements PageKernel {
     } else {
       await session.turnTo(scenePicture(session.scenes, image), {
         selected_image: image,
-        _brought: { ...session.values._brought, shown: -1 },
+        ...(brought.any && brought.told(-1)),
       });
     }
     this.work.look("another picture");

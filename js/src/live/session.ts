@@ -118,10 +118,12 @@ export class LiveSession {
     this.whole = this.pruned = null;
     this.followsPrediction = true;
     this.behind = true;
+    const drawn = await png(picture);
+    if (picture !== this.picture) return; // the next one was turned to meanwhile
     this.publish({
       ...OF_PICTURE,
       ...selected,
-      _picture: await png(picture),
+      _picture: drawn,
       _model_info: { ...this.info, image_name: picture.name },
     });
   }

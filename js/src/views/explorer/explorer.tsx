@@ -7,13 +7,13 @@ import type { Store } from "../../state/store";
 import { tourStep } from "../../state/tour";
 import { ClassPicker } from "../../ui/class_picker";
 import { consume, modified } from "../../ui/keys";
-import { calm } from "../../ui/motion";
 import { explained } from "../../ui/tips";
 import { TourCard } from "../tour/tour_card";
 import { entryOf, openPanels, USUAL, withOpen, without } from "./arrangement";
 import { FullScreen, fillScreen } from "./full_screen";
 import { PanelColumns } from "./panel_columns";
 import { Presenter, presentKey } from "./presenter";
+import { reveal, revealAsItGrows } from "./reveal";
 import { useTour } from "./use_tour";
 import { ViewChips } from "./view_chips";
 
@@ -82,7 +82,8 @@ export function Explorer({ store }: { store: Store }) {
   };
   const close = (id: string) =>
     arrange(without(panels, id), () => find(`view-${id}`)?.focus({ preventScroll: true }));
-  const open = (id: string) => arrange(withOpen(panels, id), () => reveal(find(`panel-${id}`)));
+  const open = (id: string) =>
+    arrange(withOpen(panels, id), () => revealAsItGrows(placeOf(find(`panel-${id}`))));
   const move = (id: string, next: string[]) => {
     said.value = `${entryOf(id)?.title} is ${next.indexOf(id) + 1} of ${next.length}`;
     arrange(next, () => {
@@ -90,7 +91,9 @@ export function Explorer({ store }: { store: Store }) {
       reveal(find(`move-${id}`));
     });
   };
-  const begun = useTour(store, (panel) => reveal(find(panel ? `panel-${panel}` : "tour")));
+  const begun = useTour(store, (panel) =>
+    revealAsItGrows(panel ? placeOf(find(`panel-${panel}`)) : find("tour")),
+  );
   const presented = useSignal<number | null>(null);
   const step = tourStep(store);
   const info = store.info.value;
@@ -157,7 +160,6 @@ export function Explorer({ store }: { store: Store }) {
   );
 }
 
-/** Scroll as little as it takes to see an element. */
-function reveal(element: HTMLElement | null | undefined): void {
-  element?.scrollIntoView?.({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
-}
+/** Where a panel stands, with a tour's card above it; what stands there is replaced by its code. */
+const placeOf = (panel: HTMLElement | null | undefined) =>
+  panel?.closest<HTMLElement>("[data-panel]");

@@ -7,7 +7,7 @@ import { begin, tourStep, waitedFor } from "../../state/tour";
 import { openPanels, withOpen } from "./arrangement";
 
 /** What the step waits for, as it was when the step began. */
-export function useTour(store: Store, reveal: (panel: string) => void): Signal<string> {
+export function useTour(store: Store, reveal: (panel: string) => () => void): Signal<string> {
   const begun = useSignal("");
   const step = tourStep(store);
   useLayoutEffect(() => {
@@ -18,8 +18,14 @@ export function useTour(store: Store, reveal: (panel: string) => void): Signal<s
     if (step.panel && !panels.includes(step.panel)) {
       store.set({ panels: withOpen(panels, step.panel) });
     }
-    const timer = setTimeout(() => reveal(step.panel)); // once the panel stands
-    return () => clearTimeout(timer);
+    let end: (() => void) | undefined;
+    const timer = setTimeout(() => {
+      end = reveal(step.panel); // once the panel stands
+    });
+    return () => {
+      clearTimeout(timer);
+      end?.();
+    };
   }, [store, step]);
   return begun;
 }

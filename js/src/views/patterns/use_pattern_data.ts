@@ -34,6 +34,7 @@ export function usePatternData(
     return () => abort.abort();
   }, [store, family, version]);
   useEffect(() => {
+    thumbnails.value = null; // those of what was looked at before
     if (!placed) return;
     const abort = new AbortController();
     fetchInto(store, "pattern_thumbnails", { family }, abort.signal, (view) => {
