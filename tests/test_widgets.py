@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
@@ -18,7 +20,7 @@ from test_session import PICTURE, tiny
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, VitAttentionError
 from vit_attention_widget.session import attention
-from vit_attention_widget.widgets import answers, base
+from vit_attention_widget.widgets import answers, base, in_panel
 
 ROOT = Path(__file__).parent.parent
 
@@ -291,3 +293,20 @@ def test_the_first_view_of_a_vit_b_is_at_most_a_megabyte() -> None:
     )
     assert size < 1_000_000
     explorer.close()
+
+
+def test_panel_is_given_one_class_for_all_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panel keeps every class of panes for good."""
+
+    class IPyWidget:
+        def __init__(self, widget: object, **options: object) -> None:
+            self.options = options
+
+    panel = SimpleNamespace(pane=SimpleNamespace(IPyWidget=IPyWidget))
+    monkeypatch.setitem(sys.modules, "panel", panel)
+    in_panel._panes.cache_clear()
+    one, other = (in_panel.pane_of(widget) for widget in (object(), object()))
+    in_panel._panes.cache_clear()
+    assert isinstance(one, IPyWidget)
+    assert type(one) is type(other)
+    assert one.options == {"sizing_mode": "stretch_width"}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import importlib
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import anywidget
@@ -21,6 +23,12 @@ _CODE = Path(anywidget.__file__).parent / "nbextension" / "index.js"
 
 def pane_of(widget: Widget) -> object:
     """A ``panel.pane.IPyWidget`` as wide as its place, which asks the network for nothing."""
+    return _panes()(widget)
+
+
+@cache
+def _panes() -> Callable[[object], object]:
+    """Makes panes of one class: each class is registered with Panel for good."""
     panel = importlib.import_module("panel")
 
     class Pane(panel.pane.IPyWidget):  # type: ignore[misc, name-defined]
@@ -31,4 +39,4 @@ def pane_of(widget: Widget) -> object:
                 model.cdn = f"data:text/javascript;base64,{code}#"
             return model
 
-    return Pane(widget, sizing_mode="stretch_width")
+    return partial(Pane, sizing_mode="stretch_width")
