@@ -30,6 +30,10 @@ class Part(Protocol):
         """Whether all is known of them."""
 
 
+_FEW = 64
+"""Up to so many parts are joined after each step; more of them each time that they have grown by a
+share of one in so many, so that no part is joined more often than about so many times."""
+
 _P = TypeVar("_P", bound=Part)
 _R = TypeVar("_R")
 
@@ -88,6 +92,7 @@ class Kept(Generic[_P, _R]):
             if number in self._between:
                 self._parts[number] = Skipped(self._between.pop(number))
         self._gained = False
+        self._latest: _P | Skipped | None = None  # of those that were put
 
     def _end(self, first: int, part: _P | Skipped) -> int:
         """The image after those of a part that begins with ``first``."""
@@ -124,13 +129,22 @@ class Kept(Generic[_P, _R]):
 
     def put(self, first: int, part: _P | Skipped, images: Sequence[object] | Tensor) -> None:
         """Keep a part; one of the same images that was known before is replaced."""
-        self._parts[first], self._gained = part, True
+        self._parts[first], self._latest, self._gained = part, part, True
 
     def each(self, run: Iterator[None]) -> Iterator[_R]:
-        """The result after each step."""
+        """The result after each step; of many parts less often, and then of complete ones."""
+        joined, is_behind = 0, False
         for _ in run:
-            if (known := self._known()) is not None:
+            count = len(self._parts)
+            is_behind = count > _FEW and (
+                (count - joined) * _FEW < count
+                or (self._latest is not None and not self._latest.complete)
+            )
+            if not is_behind and (known := self._known()) is not None:
+                joined = count
                 yield known
+        if is_behind and (known := self._known()) is not None:
+            yield known
 
     def after(self, run: Iterator[None]) -> _R:
         """The result after all steps."""
