@@ -124,6 +124,19 @@ def scaled_in_place(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return a.softmax(-1) @ v
 
 
+def hidden_in_place(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = q @ k.mT * DIM**-0.5
+    a[:, :, 1:3, 5:] = -torch.inf
+    return a.softmax(-1) @ v
+
+
+def hidden() -> Tensor:
+    """The same as a bias; neither the first row nor the middle one is changed."""
+    bias = torch.zeros(TOKENS, TOKENS).double()
+    bias[1:3, 5:] = -torch.inf
+    return bias
+
+
 def divided_by_a_tensor(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (q @ k.mT / torch.sqrt(torch.tensor(float(DIM)))).softmax(-1) @ v
 
@@ -277,7 +290,10 @@ BIASED = [
     bias_added, bias_on_the_left, bias_by_baddbmm, bias_by_addition_after_views, loop_with_bias,
     loop_fused_with_bias,
 ]  # fmt: skip
-SPELLINGS = [(f, fused()) for f in PLAIN] + [(f, fused(BIAS[None])) for f in BIASED]
+SPELLINGS = [
+    *((f, fused()) for f in PLAIN), *((f, fused(BIAS[None])) for f in BIASED),
+    (hidden_in_place, fused(hidden())),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("attend", "same"), SPELLINGS, ids=[f.__name__ for f, _ in SPELLINGS])
@@ -303,6 +319,26 @@ def test_heads_of_every_spelling_can_be_masked(attend: Attend, same: Attend) -> 
         vaw.head_importance(traced(attend), metric="jsd").values,
         vaw.head_importance(traced(same), metric="jsd").values,
     )
+
+
+def zeroed_for_a_picture(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = torch.einsum("bhid,bhjd->bhij", q, k).softmax(-1)
+    out = torch.einsum("bhij,bhjd->bhid", a, v)
+    a.detach()[:, :, 0, 0] = 0
+    return out
+
+
+def first_doubled(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    out = F.scaled_dot_product_attention(q, k, v)
+    out[:, :, 0] *= 2
+    return out
+
+
+@pytest.mark.parametrize("attend", [zeroed_for_a_picture, first_doubled])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_attention_that_is_written_over_is_refused(attend: Attend, gradients: bool) -> None:
+    with pytest.raises(CaptureError, match=r"writes into .* its attention"):
+        traced(attend, gradients=gradients)
 
 
 def scaled_afterwards(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

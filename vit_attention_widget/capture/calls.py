@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from .flex import ChangedScores
+from .writes import version_of
 
 __all__ = ["AttentionCall", "BlockCall"]
 
@@ -43,6 +44,21 @@ class AttentionCall:
     bias: Tensor | None
     weights: Tensor | None = None
     change: ChangedScores | None = None
+    _versions: list[int] = field(default_factory=list, init=False, repr=False)
+
+    def hold(self) -> None:
+        """Take note of what the tensors hold now: they are not copied."""
+        self._versions = [version_of(tensor) for tensor in self._tensors()]
+
+    @property
+    def was_written_over(self) -> bool:
+        """Whether something wrote into one of the tensors since :meth:`hold`."""
+        now = [version_of(tensor) for tensor in self._tensors()]
+        return bool(self._versions) and now != self._versions
+
+    def _tensors(self) -> list[Tensor]:
+        tensors = (self.q, self.k, self.v, self.out, self.bias, self.weights)
+        return [tensor for tensor in tensors if tensor is not None]
 
     @property
     def is_plain(self) -> bool:

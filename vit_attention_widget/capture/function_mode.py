@@ -381,6 +381,7 @@ class Capture(TorchFunctionMode):
         if replacement is not None:
             call.out = replacement
         if self._keep:
+            call.hold()
             self.attention_calls.append(call)
         return call.out
 

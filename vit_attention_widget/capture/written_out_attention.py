@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .attention_product import is_close, scores_of
 from .torch_call import Args, TorchFunction
+from .writes import version_of
 
 __all__ = ["PartialAttention", "WrittenOutAttention"]
 
@@ -75,6 +76,7 @@ class WrittenOutAttention:
 
     def __init__(self) -> None:
         self._scores: Tensor | None = None  # kept alive, so that no other tensor gets its identity
+        self._version = 0
         self._partial: PartialAttention | None = None
 
     def clear(self) -> None:
@@ -96,7 +98,7 @@ class WrittenOutAttention:
         """
         if not args or not isinstance(result, Tensor) or result.ndim not in (4, 5):
             return None
-        partial = self._partial if args[0] is self._scores else None
+        partial = self._partial if self._are_scores(args[0], result) else None
         if result.ndim == 5 and (partial is None or func not in _SUMS | _VIEWS):
             return None  # only the masks of windows are added with five axes
         if func in _PRODUCTS:
@@ -106,7 +108,7 @@ class WrittenOutAttention:
                 return replace(partial, v=b)
             if isinstance(b, Tensor) and b.ndim == 4 and a.shape[-1] == b.shape[-2]:
                 k = b.transpose(-2, -1)
-                self._scores, self._partial = result, PartialAttention(a, k, k)
+                self._hold(result, PartialAttention(a, k, k))
             return None
         if partial is None:
             return None
@@ -114,8 +116,17 @@ class WrittenOutAttention:
         if advanced is None:
             self.clear()
         else:
-            self._scores, self._partial = result, advanced
+            self._hold(result, advanced)
         return None
+
+    def _hold(self, scores: Tensor, partial: PartialAttention) -> None:
+        self._scores, self._version, self._partial = scores, version_of(scores), partial
+
+    def _are_scores(self, tensor: object, result: Tensor) -> bool:
+        """Whether a tensor is what is followed, and nothing wrote into it but this operation."""
+        if tensor is not self._scores or self._scores is None:
+            return False
+        return version_of(self._scores) - (result is tensor) == self._version
 
 
 def _advanced(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..capture.writes import version_of
 from ..errors import StaleTraceError
 from ..support.interrupts import interrupts_deferred
 
@@ -48,7 +49,7 @@ class WeightsState:
         """The state of a model now, at a small part of the cost of running it."""
         modules = list(model.modules())
         tensors = [tensor for module in modules for _, tensor in _tensors(module)]
-        states = (_TensorState(_version(t), t.dtype, t.device, t.shape) for t in tensors)
+        states = (_TensorState(version_of(t), t.dtype, t.device, t.shape) for t in tensors)
         return cls(tuple(map(type, modules)), tuple(states), _sample(tensors))
 
     def difference(self, model: nn.Module) -> str | None:
@@ -87,10 +88,6 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, buffer in module._buffers.items():
         if buffer is not None and name not in module._non_persistent_buffers_set:
             yield name, buffer
-
-
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
 
 
 @interrupts_deferred()

@@ -267,10 +267,16 @@ def check_whole(recorded: ForwardPass, graph_breaks: Sequence[str] | None = None
 
 @contextmanager
 def gradients_or_why_not(vit: VisionTransformer) -> Iterator[None]:
-    """Say what to do about weights through which PyTorch refuses to take gradients."""
+    """Say what to do about code and weights through which PyTorch refuses to take gradients."""
     try:
         yield
     except RuntimeError as error:
+        if torch.is_grad_enabled() and "in-place operation" in str(error):
+            raise CaptureError(
+                f"{vit.name} writes into the outputs of its attention (x += y, x.mul_(y), x[i] = "
+                "y), through which PyTorch takes no gradients: write x = x + y; or say "
+                "gradients=False, with methods that need none (attention, rollout)."
+            ) from error
         if not torch.is_grad_enabled() or not is_made_for_inference(vit.model):
             raise
         raise CaptureError(
