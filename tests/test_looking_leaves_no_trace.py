@@ -102,3 +102,31 @@ def test_pruning_for_good_draws_none_of_the_users_random_numbers() -> None:
     small = vaw.prune_heads(model, {0: [1]})
     assert torch.equal(state, torch.get_rng_state())
     assert all(parameter.device.type == "cpu" for parameter in small.parameters())
+
+
+class _NormalizesInPlace(Dino):
+    """Normalizes its input where it lies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = super().forward(x.sub_(0.5).div_(0.25))
+        return output
+
+
+class _Normalizes(Dino):
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = super().forward((x - 0.5) / 0.25)
+        return output
+
+
+def test_a_model_that_normalizes_its_input_in_place_is_always_given_the_images() -> None:
+    torch.manual_seed(0)
+    model, twin = _NormalizesInPlace().eval(), _Normalizes().eval()
+    twin.load_state_dict(model.state_dict())
+    inputs = images()
+    traces = [vaw.trace(each, inputs, lambda f: f[:, 0]) for each in (model, twin)]
+    assert torch.equal(inputs, images())
+    assert torch.equal(traces[0].inputs, inputs)
+    assert torch.equal(traces[0].logits, traces[1].logits)
+    for method in (vaw.explainers.occlusion, vaw.explainers.integrated_gradients):
+        first, second = (method(trace).final for trace in traces)
+        assert torch.equal(first, second)

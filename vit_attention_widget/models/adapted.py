@@ -88,8 +88,8 @@ class AdaptedVisionTransformer(VisionTransformer):
         return TokenLayout(self._prefix, rows, cols, *self._patch)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The model's own forward pass."""
-        return self._forward(inputs)
+        """The model's own forward pass, on a copy: some models normalize their input in place."""
+        return self._forward(inputs.clone())
 
     def readout(self, tokens: Tensor) -> Tensor:
         """Logits (or features) of tokens as they leave a block."""

@@ -113,7 +113,13 @@ class Skeleton:
         }
         shape = len(embedded), self._patches.in_channels, *self._size
         pixels = embedded.new_zeros(()).expand(shape)
-        return run(_copy(self._model, self._copied, replaced), pixels)
+        copy = _copy(self._model, self._copied, replaced)
+        try:
+            return run(copy, pixels)
+        except RuntimeError as error:
+            if "single memory location" not in str(error):
+                raise
+            return run(copy, pixels.contiguous())  # it normalizes its input in place
 
 
 class _StandIn(nn.Module):
