@@ -15,7 +15,7 @@ from ..capture.parts_in_turn import PartsInTurn
 from ..errors import UnsupportedModelError
 from .eval_mode import evaluating
 
-__all__ = ["Tried", "try_model"]
+__all__ = ["Tried", "marked_images", "marked_tokens", "try_model"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def try_model(
     """
     name = type(model).__name__
     # One at a time: an axis of length 1 is that of the images, and cannot be taken for heads.
-    captures = [_run(model, blocks, forward, image[None]) for image in _images(shape, patch)]
+    captures = [_run(model, blocks, forward, image[None]) for image in marked_images(shape, patch)]
     capture = captures[0]
     ran = list(capture.block_calls)
     missing = [i for i in range(len(blocks)) if i not in ran]
@@ -102,10 +102,10 @@ def try_model(
     heads = {c.block: c.q.shape[-3] for c in capture.attention_calls if c.block is not None}
     of_each = tuple(heads.get(i) for i in range(len(blocks)))
     tokens = torch.cat([c.block_calls[0].input.reshape(1, -1, dim) for c in captures])
-    return Tried(tokens.shape[1], dim, of_each, token_first, _marked(tokens))
+    return Tried(tokens.shape[1], dim, of_each, token_first, marked_tokens(tokens))
 
 
-def _images(shape: tuple[int, int, int], patch: tuple[int, int]) -> Tensor:
+def marked_images(shape: tuple[int, int, int], patch: tuple[int, int]) -> Tensor:
     """Images of noise: those after the first differ from it in one patch each."""
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     images = noise.expand(4, *shape).clone()
@@ -118,7 +118,7 @@ def _images(shape: tuple[int, int, int], patch: tuple[int, int]) -> Tensor:
     return images
 
 
-def _marked(tokens: Tensor) -> tuple[int | None, ...]:
+def marked_tokens(tokens: Tensor) -> tuple[int | None, ...]:
     """The token of images 1 to 3 that differs most from that of image 0."""
     moved = (tokens[1:] - tokens[:1]).norm(dim=-1)
     share = (moved > 0).float().mean(1)

@@ -49,6 +49,12 @@ class TimmInput(ImageInput):
         return Preparation(transform, (config["mean"], config["std"]), name, ground)
 
     @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its input."""
+        height, width = self._data_config["input_size"][-2:]
+        return self.channels, int(height), int(width)
+
+    @property
     def channels(self) -> int:  # type: ignore[override]
         """Of the model's input."""
         embed = embedding(self.model)

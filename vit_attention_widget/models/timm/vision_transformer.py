@@ -19,6 +19,7 @@ from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
 from .input import TimmInput, embedding
+from .order import check_order
 from .overridden import describe_overridden, is_overridden
 from .refused import reason
 
@@ -44,7 +45,11 @@ def describe(model: nn.Module) -> VisionTransformer:
         If the model has no global attention over one grid of patches.
     """
     if isinstance(model, _FAMILIES):
-        return describe_overridden(model) if is_overridden(model) else TimmVisionTransformer(model)
+        if is_overridden(model):
+            return describe_overridden(model)
+        described = TimmVisionTransformer(model)
+        check_order(described, described.input_shape)
+        return described
     raise UnsupportedModelError(
         f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "
         "global attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
@@ -112,8 +117,8 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
         return TokenLayout(_prefix_names(self._vit), rows, cols, int(patch[0]), int(patch[1]))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The model's own forward pass."""
-        logits: Tensor = self.model(inputs)
+        """The model's own forward pass, on a copy: some models normalize their input in place."""
+        logits: Tensor = self.model(inputs.clone())
         return logits
 
     def readout(self, tokens: Tensor) -> Tensor:
