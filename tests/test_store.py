@@ -175,6 +175,12 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
         next(other.parameters()).mul_(1.1)
     with pytest.raises(ParameterError, match="its weights is"):
         vaw.head_importance(other, data, metric=metric, **options)
+    other = TINY.build()
+    width = other.blocks[1].attn.proj.weight.shape[1]
+    with torch.no_grad():  # a single head, switched off by its weights
+        other.blocks[1].attn.proj.weight[:, width // 2 :] = 0
+    with pytest.raises(ParameterError, match="its all weights is"):
+        vaw.head_importance(other, data, metric=metric, **options)
     with pytest.raises(ParameterError, match="of other images: image 0 is not"):
         vaw.head_importance(TINY.build(), data[::-1], metric=metric, **options)
     with pytest.raises(ParameterError, match="its function is head_importance"):

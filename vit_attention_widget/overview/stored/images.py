@@ -19,7 +19,7 @@ from ...models import VisionTransformer
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
 from ...runs.folder import IMAGES_OF_A_CHUNK, files_of_chunk
-from ...runs.of_model import PREPARED, PROMPTS, alike, told_of_model
+from ...runs.of_model import ALL_WEIGHTS, PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
 
 __all__ = ["OF_HEADS", "StoredImages", "is_store"]
@@ -32,7 +32,10 @@ _NO_NAMES = digest(b"[]")
 _CLASSES = "label", "predicted"
 """Whichever there is says which class an image is of."""
 
-_OF_MODEL = "model", "heads", "output", "preparation", PREPARED, "weights", "classes", PROMPTS
+_OF_MODEL = (
+    *("model", "heads", "output", "preparation", PREPARED, "weights", ALL_WEIGHTS, "classes"),
+    PROMPTS,
+)
 _OPTIONS = "target", "head_mask"
 _MOST_CLASSES = 2**20
 _AT_ONCE = 8
