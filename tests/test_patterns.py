@@ -18,6 +18,7 @@ from twins import agree, twins
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import JobCancelled, ParameterError
 from vit_attention_widget.patterns import PatternFamily, pool_heads
+from vit_attention_widget.patterns.autoencoder import fit_autoencoder
 from vit_attention_widget.patterns.clusters import adjusted_rand_index
 from vit_attention_widget.tracing.layer_record import LayerRecord
 
@@ -133,6 +134,19 @@ def test_the_autoencoder_is_better_than_pca(fitted: vaw.AttentionPatterns) -> No
     real = vaw.AttentionPatterns(seeds=1).fit(vaw.demo.load_model(), scenes)
     for _, family in real:
         assert family.reconstruction_error < 0.97 * family.pca_error
+
+
+def test_the_autoencoder_is_the_same_whatever_the_default_type() -> None:
+    vectors = torch.rand(24, 9, generator=torch.Generator().manual_seed(0))
+    held_out, before = torch.arange(24) % 3 == 0, torch.get_default_dtype()
+    errors = []
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        torch.set_default_dtype(dtype)
+        try:
+            errors.append(fit_autoencoder(vectors, held_out, 2, seed=0).error)
+        finally:
+            torch.set_default_dtype(before)
+    assert errors == pytest.approx([errors[0]] * 3, rel=1e-4)
 
 
 @pytest.mark.slow

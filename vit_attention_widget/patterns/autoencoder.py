@@ -46,7 +46,8 @@ class _Correction(nn.Module):
         """What is added, with dropout when a generator is given."""
         hidden = gelu(linear(values, self.inner, self.inner_bias))
         if dropout is not None:
-            kept = torch.rand(hidden.shape, generator=dropout) >= _DROPOUT
+            chance = torch.rand(hidden.shape, generator=dropout, dtype=torch.float32)
+            kept = chance >= _DROPOUT
             hidden = hidden * kept / (1 - _DROPOUT)
         return linear(hidden, self.outer, self.outer_bias)
 
@@ -71,6 +72,7 @@ class Autoencoder(nn.Module):
         self.up = nn.Parameter(torch.zeros(size, latent))
         self.encoder = _Correction(size, latent)
         self.decoder = _Correction(latent, size)
+        self.float()  # whatever torch's default type is
 
     def encode(self, vectors: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Vectors [head, size] -> codes [head, latent]."""
