@@ -258,3 +258,15 @@ def test_a_copy_with_random_weights_has_the_same_kind_of_output() -> None:
     trace = vaw.trace(described("binary"), INPUTS, "yes")
     check = vaw.evaluation.sanity_check(trace, methods="attention_gradient")
     assert torch.isfinite(check.values).any()
+
+
+def test_probabilities_are_not_taken_for_logits() -> None:
+    """A softmax of a softmax is nearly flat: every importance would be too small."""
+    model = model_of("softmax")
+    model.head = nn.Sequential(model.head, nn.Softmax(-1))
+    with pytest.raises(ParameterError, match="probabilities, of which a softmax would be taken"):
+        vaw.trace(model, INPUTS)
+    said = vaw.trace(model, INPUTS, output="value").probabilities
+    with torch.no_grad():
+        assert torch.equal(said, model(INPUTS))
+    assert vaw.trace(model, INPUTS, output="softmax").probabilities.max() < 0.5

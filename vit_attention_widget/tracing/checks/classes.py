@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor
 
 from ...errors import ParameterError
@@ -34,7 +35,7 @@ def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer
     Raises
     ------
     ParameterError
-        If a softmax over a single logit was asked for.
+        If a softmax over a single logit was asked for, or was taken already.
 
     Warns
     -----
@@ -49,6 +50,13 @@ def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer
             f"{vit.name} returns one number an image, of which a softmax is always 1: say "
             'output="sigmoid" for yes or no, or output="value" for a number that means itself.'
         )
+    if vit.said_output is None and vit.output == "softmax" and _are_shares(logits):
+        raise ParameterError(
+            f"{vit.name} returns numbers that are at least 0 and sum to 1: probabilities, of which "
+            "a softmax would be taken again. Give the model without its softmax; or say "
+            'output="value", so that each number means itself, or output="softmax" if they are '
+            "logits all the same."
+        )
     count = class_count(width, vit.output)
     names = binary_names(vit.names) if is_binary(width, vit.output) else vit.names
     if names is not None and len(names) != count:
@@ -59,6 +67,14 @@ def classes_as_seen(vit: VisionTransformer, logits: Tensor) -> VisionTransformer
     seen = copy.copy(vit)
     seen.num_classes, seen.names = count, names
     return seen
+
+
+def _are_shares(logits: Tensor) -> bool:
+    """Whether the numbers of each image are shares of 1, as logits never are by chance."""
+    numbers = logits.detach().double()
+    rounding = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 1e-2
+    sums_to_one = (numbers.sum(1) - 1).abs().max() <= rounding
+    return logits.shape[1] > 1 and bool(sums_to_one) and bool((numbers >= 0).all())
 
 
 def without_misfit_names(vit: VisionTransformer) -> VisionTransformer:
