@@ -107,6 +107,10 @@ def test_every_use_is_the_attention_written_by_hand(kind: str) -> None:
                 trace.attention(layer, slice(1, 3), slice(2, 9)),
                 expected.attention(layer)[:, 1:3, 2:9],
             ),
+            (
+                trace.attention(layer, slice(-2, None), slice(None, -4, -1)),
+                expected.attention(layer)[:, -2:, -3:].flip(2),
+            ),
             (trace.attention_gradient(layer), expected.attention_gradient(layer)),
         ):
             torch.testing.assert_close(values, wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,6 +38,7 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
     target : Target
         Of that model's logits.
     """
+    _ = trace.readout.pool  # there is one, of tokens that are known
     calls: list[AttentionCall] = []
 
     def watch(call: AttentionCall) -> Tensor:
@@ -49,14 +52,24 @@ def pool_map(trace: Trace, layer: int, model: VisionTransformer, target: Target)
             logits = model.readout(record.output.detach())
             capture.graph_breaks.check_end(logits)
         check_whole(trace.forward_pass, capture.graph_breaks.paths)
-        call = calls[0]
         score = target.score(logits).sum()
+        call = _feeding(calls, score)
         (gradient,) = differentiate(trace.forward_pass, score, [call.out])
     latent = gradient[:, :, :1] @ call.v.detach().transpose(-2, -1)  # first latent query
     pooled = latent.relu().mean(1)[:, 0]
     layer_map = pooled.new_zeros(pooled.shape[0], trace.tokens.num_tokens)
     layer_map[:, layer_map.shape[1] - pooled.shape[1] :] = pooled  # some pools skip the prefix
     return layer_map
+
+
+def _feeding(calls: Sequence[AttentionCall], score: Tensor) -> AttentionCall:
+    """The last call on whose outputs a score depends; the last one where it depends on none."""
+    if len(calls) == 1 or not score.requires_grad:
+        return calls[-1]
+    outs = [call.out for call in calls]
+    gradients = torch.autograd.grad(score, outs, retain_graph=True, allow_unused=True)
+    feeding = [c for c, gradient in zip(calls, gradients, strict=True) if gradient is not None]
+    return feeding[-1] if feeding else calls[-1]
 
 
 def empty_prompt(trace: Trace, readout: str, correction: bool | None) -> ZeroShot | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import CaptureError
 from ..support.progress import Progress
+from ..tracing.checks.alone import check_alone
 from ..tracing.checks.sequence import check_chain
 from ..tracing.memory import batch_limit, is_out_of_memory, keep_freed_blocks, release
 from ..tracing.trace import Trace
@@ -47,6 +48,7 @@ def removals(
     with trace.rerunning(), torch.inference_mode():
         trace.readout.check()
         check_chain(trace.layers, trace.model)
+        check_alone(trace.forward_pass)
     keep_freed_blocks(trace.inputs.device)
     for layer in reversed(range(trace.num_layers)):
         masked = set(trace.head_mask.get(layer, ()))

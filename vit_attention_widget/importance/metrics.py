@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ..errors import UnsupportedModelError
 from ..models.output_kind import OutputKind, class_logits, picks, probabilities
 from .upper_layers import Outcome
 
@@ -57,7 +58,7 @@ def jsd(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
 
 def class_token_cosine(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
     """1 - cosine of the token that is read out, as it stands after the head's layer, in [0, 2]."""
-    return 1 - torch.cosine_similarity(before.summary, after.summary, dim=-1)
+    return 1 - torch.cosine_similarity(_summary(before), _summary(after), dim=-1)
 
 
 def loss(before: Outcome, after: Outcome, labels: Tensor) -> Tensor:
@@ -115,10 +116,18 @@ def exact_values(name: Metric, before: Outcome, after: Outcome, labels: Tensor |
     return EXACT[name](_exactly(before), _exactly(after), labels)
 
 
+def _summary(outcome: Outcome) -> Tensor:
+    if isinstance(outcome.summary, str):
+        raise UnsupportedModelError(outcome.summary)
+    return outcome.summary
+
+
 def _exactly(outcome: Outcome) -> Outcome:
     """In double precision where there is one: small differences of large numbers follow."""
     wide = torch.float32 if outcome.logits.device.type == "mps" else torch.float64
-    return Outcome(outcome.logits.to(wide), outcome.summary.to(wide), outcome.kind)
+    summary = outcome.summary
+    summary = summary if isinstance(summary, str) else summary.to(wide)
+    return Outcome(outcome.logits.to(wide), summary, outcome.kind)
 
 
 def _log_distributions(outcome: Outcome) -> Tensor:

@@ -6,6 +6,7 @@ the last block is finished for those alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 
 from ..capture.calls import AttentionCall
 from ..capture.function_mode import Capture
+from ..errors import UnsupportedModelError
 from ..models.output_kind import OutputKind
+from ..tracing.checks.alone import has_arguments_of_images
 from ..tracing.trace import Trace
 
 __all__ = ["Outcome", "needed_rows", "outcome", "recorded_outcome"]
@@ -27,23 +30,22 @@ class Outcome:
     ----------
     logits : Tensor
         [variant, batch, class], float32 at least.
-    summary : Tensor
+    summary : Tensor or str
         [variant, batch, dim]: the token that is read out as it stands after the layer (the class
-        token, or the mean of those that are pooled).
+        token, or the mean of those that are pooled). Why that is not known where it is not.
     kind : OutputKind
         What the logits stand for.
     """
 
     logits: Tensor
-    summary: Tensor
+    summary: Tensor | str
     kind: OutputKind = "softmax"
 
 
 def recorded_outcome(trace: Trace, layer: int) -> Outcome:
     """The outcome of what the trace itself recorded, as one variant."""
-    tokens = trace.layers[layer].output.detach()
-    kind = trace.model.output
-    return Outcome(_wide(trace.logits)[None], _summary(trace, tokens, None)[None], kind)
+    summary = _summary(trace, trace.layers[layer].output.detach()[None], None)
+    return Outcome(_wide(trace.logits)[None], summary, trace.model.output)
 
 
 def needed_rows(trace: Trace, layer: int) -> list[int] | None:
@@ -64,6 +66,8 @@ def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
     variants : Tensor
         [variant, batch, head, row, head_dim], the rows being those of :func:`needed_rows`.
     """
+    if len(variants) > 1 and has_arguments_of_images(trace.forward_pass):
+        return _joined([outcome(trace, layer, variant[None]) for variant in variants])
     rows, last = needed_rows(trace, layer), trace.num_layers - 1
     tokens = trace.block_rows.replace_head_outputs(layer, variants.flatten(0, 1), rows)
     summary = _summary(trace, tokens.unflatten(0, variants.shape[:2]), rows)
@@ -75,9 +79,19 @@ def outcome(trace: Trace, layer: int, variants: Tensor) -> Outcome:
     return Outcome(logits.unflatten(0, variants.shape[:2]), summary, trace.model.output)
 
 
-def _summary(trace: Trace, tokens: Tensor, rows: list[int] | None) -> Tensor:
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    summaries = [each.summary for each in outcomes]
+    tensors = [summary for summary in summaries if isinstance(summary, Tensor)]
+    summary = torch.cat(tensors) if tensors else summaries[0]
+    return Outcome(torch.cat([each.logits for each in outcomes]), summary, outcomes[0].kind)
+
+
+def _summary(trace: Trace, tokens: Tensor, rows: list[int] | None) -> Tensor | str:
     """Tokens [..., batch, row, dim], weighted as the readout weighs them: [..., batch, dim]."""
-    weights = trace.readout.weights()
+    try:
+        weights = trace.readout.weights()
+    except UnsupportedModelError as error:
+        return str(error)
     weights = weights if rows is None else weights[:, rows]
     return torch.einsum("br,...brd->...bd", weights.to(tokens), tokens)
 

@@ -35,8 +35,8 @@ class ForwardPass:
     tokens : TokenLayout
         Where each token lies.
     layers : list of LayerRecord
-    pool : AttentionCall or None
-        The attention call outside all blocks, with which some models pool their tokens.
+    pools : tuple of AttentionCall
+        The attention calls after all blocks, with which some models pool their tokens.
     read : ReadTokens
         The tokens of the last block that feed the logits.
     head_mask : dict
@@ -57,7 +57,7 @@ class ForwardPass:
     logits: Tensor
     tokens: TokenLayout
     layers: list[LayerRecord]
-    pool: AttentionCall | None
+    pools: tuple[AttentionCall, ...]
     read: ReadTokens
     head_mask: Heads
     autocast: torch.dtype | None

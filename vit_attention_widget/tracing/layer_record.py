@@ -16,7 +16,7 @@ from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer
 from ..models.token_layout import TokenLayout
 
-__all__ = ["LayerRecord", "assign_to_layers"]
+__all__ = ["LayerRecord", "assign_to_layers", "attention_rows"]
 
 _ONE_AT_A_TIME = (
     " Where each head is computed by itself, all heads must come together by cat or stack before "
@@ -74,17 +74,7 @@ class LayerRecord:
 
         In memory of its own, whoever writes into it.
         """
-        if self.weights is not None:
-            weights = self.weights[:, heads][:, :, queries].detach()
-            return weights.to(torch.promote_types(weights.dtype, torch.float32), copy=True)
-        q, k = self.q[:, heads][:, :, queries].detach(), self.k[:, heads].detach()
-        scores = scores_of(q, k, self.scale)
-        if self.change is not None:
-            with torch.no_grad():
-                return self.change.weights(self.change(scores, heads, queries))
-        if self.bias is not None:
-            scores = _add_bias(scores, _select_bias(self.bias.detach(), heads, queries))
-        return scores.softmax(-1)
+        return attention_rows(self, heads, queries)
 
     @property
     def input(self) -> Tensor:
@@ -97,9 +87,26 @@ class LayerRecord:
         return self.block.output
 
 
+def attention_rows(
+    call: LayerRecord | AttentionCall, heads: slice | list[int], queries: slice | list[int]
+) -> Tensor:
+    """Rows of an attention after the softmax, [batch, head, query, key], in at least float32."""
+    if call.weights is not None:
+        weights = call.weights[:, heads][:, :, queries].detach()
+        return weights.to(torch.promote_types(weights.dtype, torch.float32), copy=True)
+    q, k = call.q[:, heads][:, :, queries].detach(), call.k[:, heads].detach()
+    scores = scores_of(q, k, call.scale)
+    if call.change is not None:
+        with torch.no_grad():
+            return call.change.weights(call.change(scores, heads, queries))
+    if call.bias is not None:
+        scores = _add_bias(scores, _select_bias(call.bias.detach(), heads, queries))
+    return scores.softmax(-1)
+
+
 def assign_to_layers(
     capture: Capture, vit: VisionTransformer, tokens: TokenLayout, first: int = 0
-) -> tuple[list[LayerRecord], AttentionCall | None]:
+) -> tuple[list[LayerRecord], list[AttentionCall]]:
     """Assign each attention call to its layer.
 
     Parameters
@@ -116,22 +123,29 @@ def assign_to_layers(
     -------
     records : list of LayerRecord
         From layer ``first`` on.
-    pool : AttentionCall or None
-        The attention call outside all blocks, if there was one.
+    pools : list of AttentionCall
+        The attention calls after all blocks.
 
     Raises
     ------
     UnsupportedModelError
         If a block computes attention more than once, or not over exactly the model's tokens.
     CaptureError
-        If no attention was observed in a layer.
+        If no attention was observed in a layer, or it was written over afterwards.
     """
     calls: dict[int, AttentionCall] = {}
-    pool = None
+    pools: list[AttentionCall] = []
     for call in capture.attention_calls:
+        if call.was_written_over:
+            raise CaptureError(
+                f"{call.path!r} of {vit.name} writes into the queries, keys, values, weights or "
+                "outputs of its attention once that is computed, so that they are no longer what "
+                "they were: have it write into a copy (tensor.clone())."
+            )
         if call.block is None:
-            pool = call
+            pools.append(call)
             continue
+        pools = []
         if call.block in calls:
             raise UnsupportedModelError(
                 f"Block {call.block} of {vit.name} calls attention more than once "
@@ -156,7 +170,7 @@ def assign_to_layers(
             "attention, and such a product by matmul, bmm or einsum, of all heads or of one at a "
             "time, with rows made in any way; attention in a custom operation cannot."
         )
-    return [_record(calls[i], capture.block_calls[i]) for i in layers], pool
+    return [_record(calls[i], capture.block_calls[i]) for i in layers], pools
 
 
 def _record(call: AttentionCall, block: BlockCall) -> LayerRecord:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..capture.attention_product import scores_of
+from ..capture.calls import AttentionCall
 from ..errors import UnsupportedModelError
 from .forward_pass import ForwardPass
+from .layer_record import attention_rows
 
 __all__ = ["Readout"]
 
@@ -55,16 +56,14 @@ class Readout:
         Raises
         ------
         UnsupportedModelError
-            If the model pools by attention but no such attention was observed, or it could not be
-            established which tokens are read.
+            If the model pools by attention but none was observed, or several, or of something else
+            than its tokens; or it could not be established which tokens are read.
         """
         recorded = self._forward_pass
         weights = recorded.layers[0].q.new_zeros(recorded.batch_size, recorded.tokens.num_tokens)
         if recorded.model.readout_kind == "attention_pool":
-            pooled = self._pool_attention().mean(1)
-            skipped = (
-                weights.shape[1] - pooled.shape[-1]
-            )  # some pooling layers ignore the prefix tokens
+            pooled = attention_rows(self.pool, slice(None), [0])[:, :, 0].mean(1)
+            skipped = weights.shape[1] - pooled.shape[-1]  # some pools ignore the prefix tokens
             weights[:, skipped:] = pooled
             return weights
         queries = self.queries
@@ -130,15 +129,28 @@ class Readout:
             )
         self._checked = True
 
-    def _pool_attention(self) -> Tensor:
-        """Attention of the pooling layer's first latent query, [batch, head, key]."""
-        call = self._forward_pass.pool
-        if call is None:
+    @property
+    def pool(self) -> AttentionCall:
+        """The attention with which the model pools all of its tokens, or its patches.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If none was observed, or several, or of something else than these tokens.
+        """
+        recorded = self._forward_pass
+        name, pools, tokens = recorded.model.name, recorded.pools, recorded.tokens
+        if len(pools) != 1:
+            seen = "no such attention was observed" if not pools else (
+                f"it does so {len(pools)} times, so no attention alone says how it weighs them"
+            )  # fmt: skip
+            raise UnsupportedModelError(f"{name} pools its tokens by attention, but {seen}.")
+        count, patches = pools[0].v.shape[-2], tokens.num_tokens - tokens.num_prefix
+        if count not in (tokens.num_tokens, patches):
             raise UnsupportedModelError(
-                f"{self._forward_pass.model.name} pools its tokens by attention, but no such "
-                "attention was observed."
+                f"{name} pools {count} vectors by attention, which are neither its "
+                f"{tokens.num_tokens} tokens nor its {patches} patches, so it is not known where "
+                "in the image they lie. Use what needs no pool: daam, attention, or "
+                'metric="taylor".'
             )
-        if call.weights is not None:
-            return call.weights[:, :, 0].detach()
-        scores = scores_of(call.q[:, :, 0:1].detach(), call.k.detach(), call.scale)
-        return scores.softmax(-1)[:, :, 0]
+        return pools[0]

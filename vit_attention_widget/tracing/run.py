@@ -25,10 +25,11 @@ from ..models.weights_state import WeightsState
 from ..support.interrupts import interrupts_deferred
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
+from .checks.alone import check_alone
 from .checks.attention import check_attention
 from .checks.classes import classes_as_seen
 from .checks.images import check_images
-from .checks.readout import readout_as_seen, weighed_by_shares
+from .checks.readout import pools_as_seen, readout_as_seen, weighed_by_shares
 from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .gradients import gradients_or_why_not
@@ -139,17 +140,19 @@ def trace(
         check_logits(logits, vit, len(inputs))
         vit = classes_as_seen(vit, logits)
         check_order(capture.block_calls, vit)
-        layers, pool = assign_to_layers(capture, vit, tokens)
+        layers, after = assign_to_layers(capture, vit, tokens)
         check_attention(layers, vit)
         check_images(layers[0], vit)
         vit = heads_as_seen(vit, layers)
-        vit, read = readout_as_seen(vit, logits, layers[-1].output, tokens, pool)
-        if pool is None and capture.weighs_tokens_in is not None:
+        last = layers[-1].output
+        pools = pools_as_seen(vit, logits, last, after)
+        vit, read = readout_as_seen(vit, logits, last, tokens, pools, hidden=not after)
+        if not after and capture.weighs_tokens_in is not None:
             read = weighed_by_shares(read, capture.weighs_tokens_in)
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(
-        vit, inputs, logits, tokens, layers, pool, read, mask, dtype, weights, how, graph_breaks
+        vit, inputs, logits, tokens, layers, pools, read, mask, dtype, weights, how, graph_breaks
     )
     return Trace(recorded, resolve(target, logits, vit))
 
@@ -191,6 +194,7 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
         try:
             base.readout.check()
             check_chain(base.layers, vit)
+            check_alone(base.forward_pass)
         except UnsupportedModelError:  # the blocks and the head are not the whole model
             return trace(
                 vit, base.inputs, base.target, head_mask=mask, gradients=gradients,
@@ -202,14 +206,15 @@ def remask(base: Trace, heads: HeadsLike, *, progress: Progress = no_progress) -
                 tokens = base.layers[layer].block.rerun(vit.blocks[layer], tokens)
             logits = vit.readout(tokens)
             graph_breaks = _graph_breaks(capture, logits)
-    check_logits(logits, vit, base.batch_size)
-    above, pool = assign_to_layers(capture, vit, base.tokens, first)
-    check_attention(above, vit, first)
+        check_logits(logits, vit, base.batch_size)
+        above, after = assign_to_layers(capture, vit, base.tokens, first)
+        check_attention(above, vit, first)
+        pools = pools_as_seen(vit, logits, above[-1].output, after)
     recorded = replace(
         base.forward_pass,
         logits=logits,
         layers=[*base.layers[:first], *above],
-        pool=pool or base.pool,
+        pools=pools,
         head_mask=mask,
         graph_breaks=tuple(dict.fromkeys((*base.forward_pass.graph_breaks, *graph_breaks))),
     )

@@ -140,8 +140,8 @@ class Trace:
 
     @property
     def pool(self) -> AttentionCall | None:
-        """The attention call outside all blocks, with which some models pool their tokens."""
-        return self.forward_pass.pool
+        """The attention call after all blocks, with which some models pool their tokens."""
+        return self.forward_pass.pools[-1] if self.forward_pass.pools else None
 
     @property
     def head_mask(self) -> Heads:
@@ -346,8 +346,9 @@ class Trace:
     ) -> tuple[LayerRecord, slice | list[int], slice | list[int]]:
         """A layer's record, with heads and queries as PyTorch indexes them."""
         index = layer_index(self.model, layer)
-        heads = _each(head, lambda h: head_index(self.model, index, h))
-        return self.layers[index], heads, _each(query, self.tokens.check)
+        record = self.layers[index]
+        heads = _each(head, lambda h: head_index(self.model, index, h), record.v.shape[1])
+        return record, heads, _each(query, self.tokens.check, self.tokens.num_tokens)
 
 
 def _drop_axes(values: Tensor, head: Selection, query: Selection) -> Tensor:
@@ -364,12 +365,15 @@ def _is_one(selection: Selection) -> bool:
     return not (selection is None or isinstance(selection, slice | Sequence))
 
 
-def _each(selection: Selection, check: Callable[[SupportsIndex], int]) -> slice | list[int]:
-    """A selection as a slice or as a list of checked indices."""
+def _each(
+    selection: Selection, check: Callable[[SupportsIndex], int], count: int
+) -> slice | list[int]:
+    """A selection of ``count`` as a slice that counts from 0, or as a list of checked indices."""
     if selection is None:
         return slice(None)
     if isinstance(selection, slice):
-        return selection
+        start, stop, step = selection.indices(count)
+        return slice(start, stop, step) if step > 0 else list(range(start, stop, step))
     if isinstance(selection, np.ndarray | Tensor):
         selection = selection.tolist()
     if isinstance(selection, Sequence) and not isinstance(selection, str):

@@ -31,8 +31,8 @@ def attention_gradient(trace: Trace) -> Attribution:
 
     Notes
     -----
-    The mean is over the heads that are not masked. Without a class token (ours): the mean over the
-    rows of all patches, each with its own gradient.
+    The mean is over the heads that are not masked. Where not the class token alone is read out
+    (ours): the mean over the rows of all tokens that are, each with its own gradient.
 
     Examples
     --------
@@ -51,8 +51,8 @@ def attention_gradient(trace: Trace) -> Attribution:
             continue
         total: Tensor | None = None
         for rows, product in times_gradient(trace, layer):
-            prefix = max(0, queries[0] - rows.start)  # these rows feed no readout
-            part = fuse_heads(product[:, :, prefix:].relu(), "mean", masked).sum(1)
+            read = [query - rows.start for query in queries if rows.start <= query < rows.stop]
+            part = fuse_heads(product[:, :, read].relu(), "mean", masked).sum(1)
             total = part if total is None else total + part
         assert total is not None
         maps.append(total / len(queries))

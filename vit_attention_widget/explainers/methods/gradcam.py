@@ -10,6 +10,7 @@ from torch import Tensor
 from ...capture.calls import AttentionCall
 from ...capture.function_mode import Capture
 from ...errors import CaptureError, ParameterError
+from ...tracing.checks.alone import check_alone
 from ...tracing.checks.sequence import check_chain
 from ...tracing.gradients import differentiate
 from ...tracing.trace import Trace
@@ -84,6 +85,7 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
         by_normed = trace.normed_gradient(layer) if tokens == "normed" else None
         if by_normed is None:
             check_chain(trace.layers, trace.model)  # else these are not all tokens that go on
+            check_alone(trace.forward_pass)
         if tokens == "after":
             z, gradient = record.output, trace.token_gradient(layer)
         elif tokens == "before" and layer > 0:

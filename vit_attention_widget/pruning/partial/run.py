@@ -15,6 +15,7 @@ from ...models.images import ImageLike
 from ...models.output_kind import probabilities
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...targets.user_target import TargetLike
+from ...tracing.checks.alone import check_alone
 from ...tracing.checks.sequence import check_chain
 from ...tracing.model_or_trace import as_trace
 from ...tracing.trace import Trace
@@ -84,6 +85,7 @@ def partial_pruning(
     with trace.rerunning(), torch.inference_mode():
         trace.readout.check()
         check_chain(trace.layers, trace.model)
+        check_alone(trace.forward_pass)
         rows = needed_rows(trace, layer)
         pieces = _pieces(trace, layer, head, rows)
         modes = tuple(

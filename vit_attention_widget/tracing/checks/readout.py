@@ -21,7 +21,7 @@ from ...models.measured import (
 from ...models.token_layout import TokenLayout
 from ..read_tokens import ReadTokens
 
-__all__ = ["readout_as_seen", "weighed_by_shares"]
+__all__ = ["pools_as_seen", "readout_as_seen", "weighed_by_shares"]
 
 _TRACE_WITH_GRADIENTS = (
     "its norm and head, run again on the tokens of its last block, do not give its logits, so what "
@@ -34,7 +34,9 @@ def readout_as_seen(
     logits: Tensor,
     output: Tensor,
     tokens: TokenLayout,
-    pool: AttentionCall | None,
+    pools: Sequence[AttentionCall],
+    *,
+    hidden: bool,
 ) -> tuple[VisionTransformer, ReadTokens]:
     """The description with the readout that the pass shows, and the tokens that it reads.
 
@@ -50,8 +52,10 @@ def readout_as_seen(
     output : Tensor
         Tokens after the last block, [batch, token, dim].
     tokens : TokenLayout
-    pool : AttentionCall or None
-        The attention call outside all blocks.
+    pools : sequence of AttentionCall
+        Those that :func:`pools_as_seen` found.
+    hidden : bool
+        Whether no attention at all was observed after the blocks.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def readout_as_seen(
     ReadTokens
     """
     patches = tuple(range(tokens.num_prefix, tokens.num_tokens))
-    if pool is not None and _feeds(pool, logits, vit, output):
+    if pools:
         return _with(vit, "attention_pool", None), ReadTokens(patches)
     rows = _in_graph(logits, output)
     if rows is None:
@@ -73,7 +77,7 @@ def readout_as_seen(
         first = tokens.class_token
         few = _few_rows(vit, logits, output, rows[-1] + 1)
         return _with(vit, "class", few), ReadTokens(rows if first not in rows else (first,))
-    if vit.readout_kind == "attention_pool" and pool is None:  # it was not observed
+    if vit.readout_kind == "attention_pool" and hidden:
         return _with(vit, "attention_pool", None), ReadTokens(patches)
     if set(rows) >= set(patches):
         return _with(vit, "max" if vit.readout_kind == "max" else "mean", None), ReadTokens(rows)
@@ -81,6 +85,37 @@ def readout_as_seen(
         return _with(vit, "max", None), ReadTokens(patches)
     unknown = None if _always(vit, output, rows) else _depends(rows, tokens)
     return _with(vit, "mean", None), ReadTokens(rows, unknown)
+
+
+def pools_as_seen(
+    vit: VisionTransformer, logits: Tensor, output: Tensor, after: Sequence[AttentionCall]
+) -> tuple[AttentionCall, ...]:
+    """Those of the attention calls after all blocks whose outputs feed the logits.
+
+    To go on to all tokens through the pool's keys would cost as much as a part of a block.
+    """
+    read: Tensor | None = logits
+    calls = list(after)
+    if not (logits.requires_grad and all(call.out.requires_grad for call in after)):
+        if vit.readout_kind == "attention_pool" and len(after) == 1:
+            return tuple(after)
+        with torch.enable_grad(), Capture(vit.model, {}) as capture:
+            read = _try(vit, output.detach().requires_grad_())
+        calls = capture.attention_calls
+    pairs = zip(after, calls, strict=True) if len(calls) == len(after) else ()
+    living = [(call, own.out) for call, own in pairs if own.out.requires_grad]
+    if read is None or not read.requires_grad or not living:
+        return ()
+    outs = [out for _, out in living]
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(
+            sum_by_chance(read), outs, retain_graph=True, allow_unused=True
+        )
+    return tuple(
+        call
+        for (call, _), gradient in zip(living, gradients, strict=True)
+        if gradient is not None and bool((gradient != 0).any())
+    )
 
 
 def weighed_by_shares(read: ReadTokens, path: str) -> ReadTokens:
@@ -105,28 +140,6 @@ def _with(vit: VisionTransformer, kind: str, rows: tuple[int, ...] | None) -> Vi
     seen = copy.copy(vit)
     seen.readout_kind, seen.readout_rows = kind, rows
     return seen
-
-
-def _feeds(pool: AttentionCall, logits: Tensor, vit: VisionTransformer, output: Tensor) -> bool:
-    """Whether the logits come from a pool's outputs.
-
-    To go on to all tokens through the pool's keys would cost as much as a part of a block.
-    """
-    read: Tensor | None = logits
-    pools = [pool.out]
-    if not (logits.requires_grad and pool.out.requires_grad):
-        if vit.readout_kind == "attention_pool":
-            return True
-        with torch.enable_grad(), Capture(vit.model, {}) as capture:
-            read = _try(vit, output.detach().requires_grad_())
-        pools = [call.out for call in capture.attention_calls]
-    if read is None or not read.requires_grad or not pools:
-        return False
-    with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(
-            sum_by_chance(read), pools[-1], retain_graph=True, allow_unused=True
-        )
-    return gradient is not None and bool((gradient != 0).any())
 
 
 def _in_graph(logits: Tensor, output: Tensor) -> tuple[int, ...] | None:
