@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -244,9 +246,9 @@ def _of_another_size(folder: Path) -> vaw.Session:
     return vaw.Session(VIT, SCENE, image_set=folder)
 
 
-def _of_another_function(folder: Path) -> vaw.Session:
+def _of_another_function(folder: Path, function: str = "evaluate") -> vaw.Session:
     about = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**about, "function": "evaluate"}))
+    (folder / "manifest.json").write_text(json.dumps({**about, "function": function}))
     return vaw.Session(VIT, SCENE, image_set=folder)
 
 
@@ -267,6 +269,11 @@ def _empty(folder: Path) -> vaw.Session:
         (_prepared_otherwise, "pictures were prepared by another transform, here timm's"),
         (_of_another_size, "pictures were prepared in another size"),
         (_of_another_function, "is of evaluate, which knows no number of each image and head"),
+        (_of_another_function, r"is returned by the same call with store='.*'\.$"),
+        (
+            partial(_of_another_function, function="AttentionPatterns.fit"),
+            r"call with store='.*', and shown by giving that as patterns=\.$",
+        ),
         (_damaged_manifest, "manifest.json is damaged"),
         (_empty, r"holds no store: .*head_importance\(..., store=...\)"),
         (lambda f: vaw.Session(VIT, SCENE, image_set=f / "nowhere"), "nowhere does not exist"),
@@ -329,6 +336,34 @@ def test_a_folder_that_is_damaged_or_goes_while_it_is_open_is_said(tmp_path: Pat
     session.close()
 
 
+def test_pictures_in_tar_files_are_shown_and_opened(tmp_path: Path) -> None:
+    scenes = [vaw.demo.scene(seed=seed) for seed in range(6)]
+    for name, some in (("a-0.tar", range(4)), ("a-1.tar", range(4, 6))):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            for n in some:
+                Image.fromarray(scenes[n].image).save(tmp_path / f"{n}.png")
+                tar.add(tmp_path / f"{n}.png", f"val/{n:04d}.png")
+                (tmp_path / f"{n}.png").unlink()
+    shards = vaw.TarShards(tmp_path / "a-*.tar", label=None)
+    vaw.image_overview(MODEL, shards, metric="taylor", store=tmp_path / "store")
+    (tmp_path / "a-1.tar").unlink()
+    session = opened(tmp_path / "store")
+    assert session._stored["has_files"]
+    study = session.studies.stored_images
+    assert inside(study.pictures([1, 3, 5]))["images"].tolist() == [1, 3]
+    assert metadata_of(study.image(3))["name"] == "0003.png"
+    assert metadata_of(study.image(3))["why_not"] == ""
+    session.selected_image = 3
+    session.wait()
+    assert session._model_info["image_name"] == "0003.png"
+    assert session.trace is not None
+    expected = vaw.trace(MODEL, scenes[3].image).inputs
+    assert torch.equal(session.trace.inputs, expected)
+    with pytest.raises(ParameterError, match=r"Image 5 .*a-1.tar is gone"):
+        session.selected_image = 5
+    session.close()
+
+
 def test_images_that_have_files_are_shown_and_opened(tmp_path: Path) -> None:
     scenes = [vaw.demo.scene(seed=seed) for seed in range(9)]
     paths = [tmp_path / f"scene {seed}.png" for seed in range(9)]
@@ -362,6 +397,7 @@ def test_images_that_have_files_are_shown_and_opened(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time
+from functools import partial
 from pathlib import Path
 from tests.stored_images import Filling
 import vit_attention_widget as vaw

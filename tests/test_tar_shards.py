@@ -149,3 +149,10 @@ def test_a_picture_that_is_none_is_named_by_its_shard(tmp_path: Path) -> None:
     bad = write(tmp_path / "b.tar", [("x.png", b"not a picture at all")])
     with pytest.raises(ImageError, match=r"'x.png' of .*b.tar' is not a picture"):
         vaw.attention_strength(TINY.build(), vaw.TarShards(bad))
+
+
+def test_where_a_picture_lies_is_written_down_and_read_again() -> None:
+    picture = ArchivedPicture("/data/a-0.tar", 'odd "name", [1].png', 512, 99)
+    assert ArchivedPicture.from_text(picture.to_text()) == picture
+    others = "", "/data/a.png", "7", "[1]", '["a.tar", "b", 1, true]', '["a.tar", "b", -1, 2]'
+    assert [ArchivedPicture.from_text(text) for text in others] == [None] * len(others)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 from ..errors import ImageError
 from ..support.words import shorten
@@ -34,6 +35,21 @@ class ArchivedPicture:
 
     def __str__(self) -> str:
         return f"{shorten(self.name)!r} of {shorten(self.archive)!r}"
+
+    def to_text(self) -> str:
+        """What :meth:`from_text` makes it of again; no path of a file reads so."""
+        return json.dumps(astuple(replace(self, archive=os.path.abspath(self.archive))))
+
+    @classmethod
+    def from_text(cls, text: str) -> ArchivedPicture | None:
+        """The picture that a text stands for, None where it is anything else, such as a path."""
+        try:
+            archive, name, offset, size = json.loads(text)
+        except (TypeError, ValueError):
+            return None
+        told = cls(archive, name, offset, size)
+        kinds = tuple(type(value) for value in astuple(told))
+        return told if kinds == (str, str, int, int) and min(offset, size) >= 0 else None
 
     def content(self) -> bytes:
         """The bytes.

@@ -40,8 +40,10 @@ ImageLike: TypeAlias = (
     | Image.Image
     | NDArray[np.uint8]
     | torch.Tensor
+    | ArchivedPicture
 )
-"""One image: a path, an image file's bytes, an open binary file, a PIL image, or pixels.
+"""One image: a path, an image file's bytes, an open binary file, a PIL image, or pixels; or one of
+those of :class:`~vit_attention_widget.TarShards`.
 
 Pixels are uint8, [height, width] or [height, width, 1 | 3 | 4], in a tensor also [channel, height,
 width]. Where a model is at hand, a float tensor [3, height, width] is taken as its input.

@@ -126,8 +126,13 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
 
 
 def file_of(image: object) -> str:
-    """The file that an image was read from, "" where it is not known to have one."""
+    """The file that an image was read from, "" where it is not known to have one.
+
+    Of one that lies in a file with others: :meth:`.ArchivedPicture.to_text`.
+    """
     image = image.image if isinstance(image, Labeled) else image
+    if isinstance(image, ArchivedPicture):
+        return image.to_text()
     path = getattr(image, "filename", image)
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         return ""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import ParameterError
 from ...models import VisionTransformer
+from ...models.archived_picture import ArchivedPicture
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
 from ...runs.folder import IMAGES_OF_A_CHUNK, files_of_chunk
@@ -26,6 +27,9 @@ __all__ = ["OF_HEADS", "StoredImages", "is_store"]
 
 OF_HEADS = ("head_importance", "image_overview", "attention_strength")
 """Functions whose folders hold a number for each image and head."""
+
+_SHOWN = {"AttentionPatterns.fit": ", and shown by giving that as patterns="}
+"""How the results of other functions are seen in widgets."""
 
 _AXES = ("image", "layer", "head")
 _NO_NAMES = digest(b"[]")
@@ -162,9 +166,11 @@ class StoredImages:
             )
         changed = self._zarr.look()
         if about["function"] not in OF_HEADS or (len(self) and not self.quantities):
+            function = str(about["function"])
             raise ParameterError(
-                f"{self.folder} is of {about['function']}, which knows no number of each image and "
-                f"head: give a folder of {', '.join(OF_HEADS)}."
+                f"{self.folder} is of {function}, which knows no number of each image and head: "
+                f"give a folder of {', '.join(OF_HEADS)}. What it holds is returned by the same "
+                f"call with store={str(self.folder)!r}{_SHOWN.get(function, '')}."
             )
         try:
             self.skipped.keys()
@@ -242,21 +248,24 @@ class StoredImages:
 
     @property
     def has_files(self) -> bool:
-        """Whether the first images name the files that they were read from."""
+        """Whether the first images name what they were read from."""
         return bool(len(self)) and any(self._files_of(0))
 
-    def file(self, image: int) -> str:
-        """The file that an image was read from, "" where that is not known."""
+    def file(self, image: int) -> str | ArchivedPicture:
+        """What an image was read from, a file or a part of one; "" where that is not known."""
         number, place = divmod(image, self._chunk)
         files = self._files_of(number)
-        return files[place] if place < len(files) else ""
+        text = files[place] if place < len(files) else ""
+        return ArchivedPicture.from_text(text) or text
 
     def name(self, image: int) -> str:
         """File name of an image, or its number."""
-        return os.path.basename(self.file(image)) or f"image {image}"
+        file = self.file(image)
+        path = file.name if isinstance(file, ArchivedPicture) else file
+        return os.path.basename(path) or f"image {image}"
 
     def raw(self, image: int) -> ImageLike:
-        """The file of an image.
+        """The file of an image, or its place in one.
 
         Raises
         ------
@@ -266,12 +275,13 @@ class StoredImages:
         file = self.file(image)
         if not file:
             raise ParameterError(
-                f"Image {image} of {self.folder} cannot be opened: it was not read from a file of "
-                "its own. Give the run paths of pictures to have them here."
+                f"Image {image} of {self.folder} cannot be opened: it was not read from a file. "
+                "Give the run paths of pictures, or vaw.TarShards, to have them here."
             )
-        if not os.path.isfile(file):
+        path = file.archive if isinstance(file, ArchivedPicture) else file
+        if not os.path.isfile(path):
             raise ParameterError(
-                f"Image {image} of {self.folder} cannot be opened: {file} is gone."
+                f"Image {image} of {self.folder} cannot be opened: {path} is gone."
             )
         return file
 
