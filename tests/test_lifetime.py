@@ -114,6 +114,7 @@ class Notebook:
             "import gc, weakref, timm, numpy as np, vit_attention_widget as vaw\n"
             "from ipywidgets.widgets.widget import _instances\n"
             "made, models = [], []\n"
+            "gc.freeze()  # what was imported need not be looked through after every cell\n"
             "def make():\n"
             "    model = timm.create_model('test_vit', img_size=32, num_classes=5).eval()\n"
             "    grid = vaw.HeadImportanceGrid(model, np.zeros((32, 32, 3), np.uint8))\n"
