@@ -1,4 +1,13 @@
-// What jsdom lacks: a canvas that records what was drawn, and blob addresses.
+// What jsdom lacks: a canvas that records what was drawn, and blob addresses. Files share a page,
+// which takes longer to make than most files' tests, but no module: each begins anew.
+
+import { afterAll, vi } from "vitest";
+
+vi.resetModules();
+afterAll(() => {
+  document.body.replaceChildren();
+  localStorage.clear();
+});
 
 export const drawn: string[] = [];
 
