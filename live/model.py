@@ -7,7 +7,6 @@ by hand.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import tempfile
@@ -17,8 +16,8 @@ from typing import NamedTuple
 
 import onnx
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
-from torch._decomp import core_aten_decompositions
 from torch.export import Dim
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -106,35 +105,34 @@ class Steps(nn.Module):
         layers = self.layers(images, kept)
         score = (self.read(layers[-1].after)[:, 0] * target).sum()
         heads, normed = [each.heads for each in layers], [each.normed for each in layers]
-        by_heads, by_normed = _gradients(score, heads), _gradients(score, normed)
+        # One pass for all: each further pass would stand in the graph once more.
+        *by_layers, by_images = torch.autograd.grad(score, [*heads, *normed, images])
+        by_heads, by_normed = by_layers[: len(layers)], by_layers[len(layers) :]
         # A layer's own decision is read from its class token: that row alone counts.
         free = [each.heads[:, :, :1].detach().requires_grad_() for each in layers]
         own = torch.zeros(())
         for i, block in enumerate(self.model.blocks):
             after = self.finish(block, layers[i].before[:, :1].detach(), free[i], kept[:, i])
             own = own + (self.read(after)[:, 0] * target).sum()
-        stacked = (by_heads, _gradients(own, free), [each.detach() for each in normed], by_normed)
-        [by_images] = _gradients(score, [images])
+        by_own = torch.autograd.grad(own, free)
+        stacked = (by_heads, by_own, [each.detach() for each in normed], by_normed)
         return *(torch.stack(each, 1) for each in stacked), by_images
-
-
-def _gradients(of: Tensor, by: list[Tensor]) -> list[Tensor]:
-    return list(torch.autograd.grad(of, by, retain_graph=True))
 
 
 def graphs() -> Path:
     """A folder with ``forward.onnx`` and ``gradients.onnx``, which are written where they are not.
 
-    That takes half a minute, so they are kept beside this file until it or the weights change.
+    That takes some 20 s, so they are kept beside this file until it or the weights change, and
+    another process that asks meanwhile waits for them.
     """
     held = Path(__file__).read_bytes(), WEIGHTS.read_bytes(), torch.__version__.encode()
     digest = hashlib.sha256(b"".join(held)).hexdigest()[:16]
     folder = Path(__file__).parent / "graphs" / digest
-    if not folder.exists():
-        folder.parent.mkdir(exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
-        export(unfinished)
-        with contextlib.suppress(OSError):  # another process was faster
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+            export(unfinished)
             unfinished.rename(folder)
     return folder
 
@@ -149,11 +147,8 @@ def export(folder: Path) -> None:
     _write(steps, {"images": images, "kept": kept}, FORWARD, folder / "forward.onnx", several)
     one = {"images": images[:1], "kept": kept[:1], "target": torch.eye(model.num_classes)[:1]}
     # A plain function: make_fx counts the self of a method.
-    backward = make_fx(
-        lambda images, kept, target: steps.gradients(images, kept, target),
-        decomposition_table=core_aten_decompositions(),
-    )(*one.values())
-    _write(backward, one, GRADIENTS, folder / "gradients.onnx")
+    backward = make_fx(lambda images, kept, target: steps.gradients(images, kept, target))
+    _write(backward(*one.values()), one, GRADIENTS, folder / "gradients.onnx")
 
 
 def _write(
