@@ -20,6 +20,8 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
+from . import forked
+
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 APP = "window.jupyterapp"
 SETTINGS = ".jupyter/config/lab/user-settings"
@@ -166,12 +168,19 @@ def _server(folder: Path) -> Iterator[str]:
     kernel = home / "data/kernels/python3"
     kernel.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    spec: dict[str, object] = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    if sys.platform == "linux":  # elsewhere libraries do not bear to be forked
+        spec["metadata"] = {"kernel_provisioner": {"provisioner_name": forked.NAME}}
     (kernel / "kernel.json").write_text(json.dumps(spec))
+    forked.announce(home / "path")
+    paths = [str(home / "path"), os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as in any kernel
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_PREFER_ENV_PATH": "0",  # its kernel is ours
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / SETTINGS),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
