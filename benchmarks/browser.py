@@ -107,8 +107,8 @@ def kernel(shape: Shape, rounds: int) -> Iterator[Row]:
         explorer.close()
 
     runs = {"forward": forward, "first maps": first_maps, "close": close}
-    found = side_by_side(runs, "forward", max(2, rounds))["first maps"]
-    yield Row("kernel, from Explorer(model, image) to the first maps", f"{found} x forward")
+    times = side_by_side(runs, "forward", max(2, rounds))["first maps"]
+    yield Row("kernel, from Explorer(model, image) to the first maps", f"{times} x forward")
 
 
 def bundles() -> Iterator[Row]:

@@ -33,9 +33,9 @@ def explainers(name: str, rounds: int) -> list[Row]:
             model(images)
 
     def ask(*methods: str) -> None:
-        found = vaw.trace(model, images)
+        trace = vaw.trace(model, images)
         for method in methods:
-            vaw.explainers.METHODS[method](found)
+            vaw.explainers.METHODS[method](trace)
 
     kept = vaw.trace(model, images)
     candidates = {
@@ -52,7 +52,7 @@ def explainers(name: str, rounds: int) -> list[Row]:
             kept.attention(layer, query=50) for layer in range(kept.num_layers)
         ],
     }
-    found = side_by_side(candidates, "forward", rounds)
+    ratios = side_by_side(candidates, "forward", rounds)
     goals = {
         label(METHODS): "<= 2.3",
         label(EVERY): "<= 3.2",
@@ -61,7 +61,7 @@ def explainers(name: str, rounds: int) -> list[Row]:
     }
     return [
         Row(f"{name}: {question}", f"{ratio} x forward", goals.get(question, ""))
-        for question, ratio in found.items()
+        for question, ratio in ratios.items()
         if question != "forward"
     ]
 
@@ -131,11 +131,11 @@ def memory() -> list[Row]:
     goals = {("click", 4096): "<= 1.8 GiB", ("strength", 4096): "<= 1.5 GiB"}
     for question, words in asked.items():
         for patches in (196, 1024, 4096):
-            found = in_fresh_process("benchmarks.memory", question, str(patches))
+            measured = in_fresh_process("benchmarks.memory", question, str(patches))
             rows.append(
                 Row(
                     f"ViT-S/16, {patches + 1:,} tokens: {words}",
-                    f"{found['extra'] / 1024:.2f} GiB extra",
+                    f"{measured['extra'] / 1024:.2f} GiB extra",
                     goals.get((question, patches), ""),
                 )
             )

@@ -107,8 +107,8 @@ def clicks(
             times = [each for _, each in tab.evaluate(script)]
         painted[on].append(statistics.median(times))
     context.close()
-    for found in (*painted.values(), *work.values()):
-        del found[0]  # the first round warms up
+    for rounds in (*painted.values(), *work.values()):
+        del rounds[0]  # the first round warms up
     own = [of - without for of, without in zip(work["a patch"], work["nothing"], strict=True)]
     yield Row("click on a patch, time of the main thread", spread(own))
     yield Row("click on a patch until it is painted", spread(painted["a patch"]), "<= 16 ms")

@@ -20,21 +20,21 @@ Figures = dict[str, list[dict[str, float]]]
 
 def measured(options: argparse.Namespace) -> Figures:
     """Seconds and extra MiB of each question at each number of patches."""
-    found: Figures = {question: [] for question in LABELS}
+    by_question: Figures = {question: [] for question in LABELS}
     where = ["--device", options.device, "--dtype", options.dtype]
     where += ["--threads", str(options.threads)]
     for patches in PATCHES:
-        for question, figures in found.items():
+        for question, figures in by_question.items():
             figures.append(in_fresh_process("benchmarks.memory", question, str(patches), *where))
             print(question, patches, figures[-1], file=sys.stderr, flush=True)
-    return found
+    return by_question
 
 
-def rows(found: Figures) -> list[Row]:
+def rows(figures_of: Figures) -> list[Row]:
     """What the figures say, a line for each number of tokens and one for the growth."""
     lines = []
     for at, patches in enumerate(PATCHES):
-        forward, ours, theirs = (found[question][at] for question in LABELS)
+        forward, ours, theirs = (figures_of[question][at] for question in LABELS)
         lines.append(
             Row(
                 f"ViT-S/16, {patches + 1:,} tokens: DAAM, against matrices that are kept",
@@ -45,7 +45,7 @@ def rows(found: Figures) -> list[Row]:
             )
         )
     tokens = (PATCHES[-1] + 1) / (PATCHES[1] + 1)
-    grown = [found[q][-1]["extra"] / found[q][1]["extra"] for q in ("daam", "retained")]
+    grown = [figures_of[q][-1]["extra"] / figures_of[q][1]["extra"] for q in ("daam", "retained")]
     lines.append(
         Row(
             f"memory, from {PATCHES[1] + 1} to {PATCHES[-1] + 1:,} tokens ({tokens:.1f} x)",
@@ -56,7 +56,7 @@ def rows(found: Figures) -> list[Row]:
     return lines
 
 
-def draw(found: Figures, path: Path) -> None:
+def draw(figures_of: Figures, path: Path) -> None:
     """Time and memory over tokens, on logarithmic scales."""
     import matplotlib.pyplot as plt
 
@@ -64,7 +64,7 @@ def draw(found: Figures, path: Path) -> None:
     tokens = [patches + 1 for patches in PATCHES]
     for ax, key, unit in zip(axes, ("seconds", "extra"), ("seconds", "MiB"), strict=True):
         for question, label in LABELS.items():
-            values = [max(figures[key], 1e-3) for figures in found[question]]
+            values = [max(figures[key], 1e-3) for figures in figures_of[question]]
             ax.plot(tokens, values, marker="o", markersize=3, label=label)
         ax.set(xscale="log", yscale="log", xlabel="tokens", ylabel=unit)
         ax.set_xticks(tokens, [f"{count:,}" if count != 1025 else "" for count in tokens])
@@ -77,11 +77,11 @@ def draw(found: Figures, path: Path) -> None:
 
 def growth(options: argparse.Namespace) -> None:
     """Measure, print, and keep if asked."""
-    found = measured(options)
+    figures_of = measured(options)
     mark = "growth" if options.device == "cpu" else f"growth-{options.device}"
-    write_table(rows(found), mark, options, keep=options.write)
+    write_table(rows(figures_of), mark, options, keep=options.write)
     if options.write:
-        draw(found, Path(__file__).with_name("plots") / f"{mark}.png")
+        draw(figures_of, Path(__file__).with_name("plots") / f"{mark}.png")
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def made(name: str, options: argparse.Namespace) -> tuple[nn.Module, Tensor]:
 
 def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> Tensor:
     """One pass of the whole model a head, its output zeroed by a hook: [head, batch, class]."""
-    found = []
+    outputs = []
     for layer, head in heads:
         attention = model.blocks[layer].attn
         at, width = head * attention.head_dim, attention.head_dim
@@ -43,9 +43,9 @@ def naive(model: nn.Module, images: Tensor, heads: list[tuple[int, int]]) -> Ten
 
         handle = attention.proj.register_forward_pre_hook(drop)
         with torch.no_grad():
-            found.append(model(images).softmax(-1))
+            outputs.append(model(images).softmax(-1))
         handle.remove()
-    return torch.stack(found)
+    return torch.stack(outputs)
 
 
 def fewer_products(model: nn.Module, tokens: int) -> float:
@@ -72,31 +72,31 @@ def leave_one_out(name: str, options: argparse.Namespace) -> list[Row]:
         "five metrics": lambda: vaw.head_importance(model, images, metric=metrics),
         "naive": lambda: naive(model, images, heads),
     }
-    found = side_by_side(runs, "ours", max(3, options.rounds // 2))
+    ratios = side_by_side(runs, "ours", max(3, options.rounds // 2))
     bound = fewer_products(model, 197)
     goal = ">= 2.6" if options.device == "cpu" else ">= 10"
     return [
         Row(
             f"{name}: all {len(heads)} heads left out, one at a time",
-            f"naive {found['naive']} x ours",
+            f"naive {ratios['naive']} x ours",
             goal,
         ),
         Row(f"{name}: multiplications of the naive loop, counted", f"{bound:.2f} x ours"),
-        Row(f"{name}: five metrics against one", f"{found['five metrics']} x one"),
+        Row(f"{name}: five metrics against one", f"{ratios['five metrics']} x one"),
     ]
 
 
 def toggling(name: str, options: argparse.Namespace) -> list[Row]:
     """A head of an early, a middle and the last layer switched off, the trace being there."""
     model, images = made(name, options)
-    found = vaw.trace(model, images)
+    trace = vaw.trace(model, images)
 
     def forward() -> None:
         with torch.no_grad():
             model(images)
 
     def toggled(layer: int) -> Callable[[], object]:
-        return lambda: remask(found, {layer: [0]}).probabilities
+        return lambda: remask(trace, {layer: [0]}).probabilities
 
     last = len(model.blocks) - 1
     runs = {"forward": forward, **{str(at): toggled(at) for at in (0, last // 2, last)}}

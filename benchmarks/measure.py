@@ -47,12 +47,12 @@ def side_by_side(
     for _ in range(rounds):
         for name, run in candidates.items():
             times[name].append(seconds(run))
-    found = {}
+    ratios_of = {}
     for name, taken in times.items():
         ratios = [t / r for t, r in zip(taken, times[reference], strict=True)]
         low, median, high = statistics.quantiles(ratios, n=4)
-        found[name] = Ratio(median, low, high, statistics.median(taken))
-    return found
+        ratios_of[name] = Ratio(median, low, high, statistics.median(taken))
+    return ratios_of
 
 
 def seconds(run: Callable[[], object]) -> float:

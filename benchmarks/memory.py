@@ -36,10 +36,10 @@ def question(asked: str, side: int, options: argparse.Namespace) -> Callable[[],
             model(images)
 
     def click() -> None:
-        found = vaw.trace(model, images)
-        assert torch.isfinite(vaw.explainers.daam(found).final).all()
-        for layer in range(found.num_layers):
-            found.attention(layer, query=found.tokens.token(1, 1))
+        trace = vaw.trace(model, images)
+        assert torch.isfinite(vaw.explainers.daam(trace).final).all()
+        for layer in range(trace.num_layers):
+            trace.attention(layer, query=trace.tokens.token(1, 1))
 
     runs: dict[str, Callable[[], object]] = {
         "forward": forward,

@@ -105,7 +105,7 @@ def with_most(values: Sequence[float]) -> str:
 
 
 @contextmanager
-def busy(tab: Page, found: list[float], count: int) -> Iterator[None]:
+def busy(tab: Page, work: list[float], count: int) -> Iterator[None]:
     """Milliseconds of the page's main thread, its painting with them, for each of some clicks.
 
     It is the thread's own time, so that a busy machine does not count.
@@ -119,7 +119,7 @@ def busy(tab: Page, found: list[float], count: int) -> Iterator[None]:
 
     before = so_far()
     yield
-    found.append((so_far() - before) / count)
+    work.append((so_far() - before) / count)
     devtools.detach()
 
 
@@ -167,15 +167,15 @@ def loaded(browser: Browser, path: Path, info: Info, watched: Sequence[str] = ()
 
 def first_paint(browser: Browser, path: Path, info: Info, rounds: int, goal: str = "") -> Row:
     """From displaying a widget to its first paint, in fresh loads of its page."""
-    watched, found = seen_first(info["num_layers"]), []
+    watched, painted = seen_first(info["num_layers"]), []
     for _ in range(rounds):
         with loaded(browser, path, info, watched) as tab:
-            found.append(
+            painted.append(
                 tab.evaluate(
                     "first.changes.at(-1) - performance.getEntriesByName('display')[0].startTime"
                 )
             )
-    return Row("first paint, the state being there", spread(found), goal)
+    return Row("first paint, the state being there", spread(painted), goal)
 
 
 def _cached_clicks(tab: Page, info: Info, count: int) -> Iterator[Row]:
@@ -249,8 +249,8 @@ def with_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) -> 
             lab.python("explorer.session.cancel(); explorer.wait()")
             info = json.loads(lab.python("import json; print(json.dumps(explorer._model_info))"))
             clicks = f"'{PATCHES}', {options.clicks}, {info['rows']}, {info['cols']}"
-            found = lab.page.evaluate(f"measure.patches({clicks}, 2)")
-            yield Row("click on a patch, answered by the kernel", with_most([t for _, t in found]))
+            first = lab.page.evaluate(f"measure.patches({clicks}, 2)")
+            yield Row("click on a patch, answered by the kernel", with_most([t for _, t in first]))
             lab.page.wait_for_timeout(SETTLED_MS)
             again = lab.page.evaluate(f"measure.patches({clicks}, 1)")
             painted = with_most([t for _, t in again])

@@ -24,16 +24,16 @@ def learning(images: int) -> list[Row]:
     took = time.perf_counter() - started
     name = f"bundled model, {images} images"
     rows = [Row(f"{name}: learning patterns, three seeds", f"{took:.0f} s", "<= 180 s")]
-    for family, found in patterns:
-        share = found.reconstruction_error / found.pca_error
+    for family, learned in patterns:
+        share = learned.reconstruction_error / learned.pca_error
         rows += [
             Row(f"{name}, {family}: error of the codes", f"{share:.2f} x PCA's", "< 1"),
-            Row(f"{name}, {family}: clusters over seeds", f"agree {found.stability:.2f}"),
+            Row(f"{name}, {family}: clusters over seeds", f"agree {learned.stability:.2f}"),
         ]
-    found = vaw.trace(model, scenes[0], gradients=False)
+    trace = vaw.trace(model, scenes[0], gradients=False)
     started = time.perf_counter()
     for _ in range(10):
-        patterns.place(found)
+        patterns.place(trace)
     placing = (time.perf_counter() - started) / 10
     started = time.perf_counter()
     for _ in range(10):

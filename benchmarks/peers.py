@@ -62,8 +62,8 @@ def vit_explain(scene: Scene) -> Row:
     """vit-explain's rule, whose slips ours avoids: the maps are near, not the same."""
 
     def ours() -> Tensor:
-        found = vaw.trace(scene.model, scene.images, gradients=False)
-        return vaw.explainers.rollout(found, head_fusion="max", discard_ratio=0.9).final
+        trace = vaw.trace(scene.model, scene.images, gradients=False)
+        return vaw.explainers.rollout(trace, head_fusion="max", discard_ratio=0.9).final
 
     scene.checked("vit-explain", ours(), scene.theirs("vit-explain")[0], 0.8)
     return scene.beside(
@@ -123,8 +123,8 @@ def matrices(scene: Scene) -> list[Row]:
             return list(extract(scene.images).values())
 
     def ours() -> list[Tensor]:
-        found = vaw.trace(scene.model, scene.images, gradients=False)
-        return [found.attention(layer) for layer in range(found.num_layers)]
+        trace = vaw.trace(scene.model, scene.images, gradients=False)
+        return [trace.attention(layer) for layer in range(trace.num_layers)]
 
     for a, b in zip(ours(), theirs(), strict=True):
         limits = {"rtol": 1e-3, "atol": 1e-5} if scene.exact else {"rtol": 0.1, "atol": 2e-2}
@@ -190,12 +190,12 @@ def limit(scene: Scene) -> list[Row]:
         best = min(seconds(runs["product"]) for _ in range(scene.rounds))
         taken = min(seconds(runs["forward"]) for _ in range(scene.rounds))
     rate, needed = 2 * side**3 / best, products(scene.model, len(scene.images))
-    found = side_by_side({k: runs[k] for k in ("forward", "four")}, "forward", scene.rounds)
+    ratios = side_by_side({k: runs[k] for k in ("forward", "four")}, "forward", scene.rounds)
     name = f"{scene.name}, batch of {len(scene.images)}"
     return [
         said(Row("the device's matrix product", f"{rate / 1e12:.2f} TFLOP/s")),
         said(Row(f"{name}: a forward pass", f"{needed / taken / rate:.0%} of that rate")),
-        said(Row(f"{name}: the four methods", f"{found['four']} x a forward pass with grad", "")),
+        said(Row(f"{name}: the four methods", f"{ratios['four']} x a forward pass with grad", "")),
     ]
 
 

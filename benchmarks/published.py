@@ -32,16 +32,16 @@ def explicit_copy(model: nn.Module, name: str, **options: object) -> nn.Module:
 @contextmanager
 def kept(model: nn.Module) -> Iterator[list[Tensor]]:
     """Attention [batch, head, query, key] of every layer of the passes run inside."""
-    found: list[Tensor] = []
+    attentions: list[Tensor] = []
 
     def keep(module: nn.Module, args: object, attention: Tensor) -> None:
         if attention.requires_grad:
             attention.retain_grad()
-        found.append(attention)
+        attentions.append(attention)
 
     handles = [block.attn.attn_drop.register_forward_hook(keep) for block in model.blocks]
     try:
-        yield found
+        yield attentions
     finally:
         for handle in handles:
             handle.remove()

@@ -40,8 +40,8 @@ class Scene:
     def ours(self, *methods: str) -> list[Tensor]:
         """Maps [batch, row, col] of some methods, from one trace."""
         gradients = methods != ("rollout",)
-        found = vaw.trace(self.model, self.images, CLASS, gradients=gradients)
-        return [vaw.explainers.METHODS[m](found).final for m in methods]
+        trace = vaw.trace(self.model, self.images, CLASS, gradients=gradients)
+        return [vaw.explainers.METHODS[m](trace).final for m in methods]
 
     def theirs(self, *rules: str) -> list[Tensor]:
         """Maps [batch, patch] of the published rules, each by itself."""
@@ -50,17 +50,17 @@ class Scene:
     def checked(self, label: str, ours: Tensor, theirs: Tensor, least: float = 0.999) -> None:
         """Refuse to time what does not agree; half precision may differ a little more."""
         least = least if self.exact else min(least, 0.95)
-        found = agreement(ours, theirs)
-        if not found > least:
-            raise SystemExit(f"{label}: the maps do not agree ({found:.4f}): times say nothing.")
+        likeness = agreement(ours, theirs)
+        if not likeness > least:
+            raise SystemExit(f"{label}: the maps do not agree ({likeness:.4f}): times say nothing.")
 
     def beside(
         self, label: str, ours: Run, theirs: Run, goal: str = "> 1", slow: bool = False
     ) -> Row:
         """One line: their time as a multiple of ours."""
         rounds = max(3, self.rounds // 2) if slow else self.rounds
-        found = side_by_side({"ours": ours, "theirs": theirs}, "ours", rounds)
-        ratio = found["theirs"]
+        ratios = side_by_side({"ours": ours, "theirs": theirs}, "ours", rounds)
+        ratio = ratios["theirs"]
         return said(Row(f"{self.name}: {label}", f"{ratio} x ours", goal, ratio))
 
 

@@ -48,10 +48,10 @@ def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     once = functools.cache(growth.in_fresh_process)  # a process takes seconds to start
     monkeypatch.setattr(growth, "in_fresh_process", once)
     monkeypatch.setattr(growth, "PATCHES", (256, 256))
-    found = growth.measured(options())
-    assert found["retained"][1]["extra"] > found["daam"][1]["extra"] > 0
-    assert len(growth.rows(found)) == 3
-    growth.draw(found, tmp_path / "growth.png")
+    measured = growth.measured(options())
+    assert measured["retained"][1]["extra"] > measured["daam"][1]["extra"] > 0
+    assert len(growth.rows(measured)) == 3
+    growth.draw(measured, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 5_000
 
 

@@ -47,11 +47,11 @@ def session() -> Iterator[vaw.Session]:
 @pytest.mark.parametrize("levels", [2, 5, 1000])
 def test_rank_correlation_against_its_definition(levels: int) -> None:
     maps = np.random.default_rng(levels).integers(0, levels, (4, 5, 6)).astype(np.float32)
-    found = rank_correlation(maps)
+    correlation = rank_correlation(maps)
     for i in range(4):
         for j in range(4):
             expected = spearman(maps[i].flatten().tolist(), maps[j].flatten().tolist())
-            assert found[i, j] == pytest.approx(expected, abs=1e-12)
+            assert correlation[i, j] == pytest.approx(expected, abs=1e-12)
 
 
 def test_equal_values_share_a_rank() -> None:
@@ -60,10 +60,10 @@ def test_equal_values_share_a_rank() -> None:
 
 def test_only_the_order_counts() -> None:
     values = np.random.default_rng(0).random((3, 3))
-    found = rank_correlation(np.stack([values, np.exp(9 * values), -values, np.ones((3, 3))]))
-    np.testing.assert_allclose(found[:3, :3], [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
-    assert np.isnan(found[3]).all()
-    assert np.isnan(found[:, 3]).all()
+    correlation = rank_correlation(np.stack([values, np.exp(9 * values), -values, np.ones((3, 3))]))
+    np.testing.assert_allclose(correlation[:3, :3], [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
+    assert np.isnan(correlation[3]).all()
+    assert np.isnan(correlation[:, 3]).all()
 
 
 # --- what is computed ----------------------------------------------------------------------------
@@ -72,15 +72,15 @@ def test_only_the_order_counts() -> None:
 @pytest.mark.parametrize("name", ["vit", "vit-non-square"])
 def test_all_methods_of_a_trace(name: str) -> None:
     pair = twins(name)
-    found = vaw.compare(pair.trace)
-    assert len(found) == 2 * len(METHODS) - 2 * len(found.skipped)
-    for i, item in enumerate(found.items):
+    comparison = vaw.compare(pair.trace)
+    assert len(comparison) == 2 * len(METHODS) - 2 * len(comparison.skipped)
+    for i, item in enumerate(comparison.items):
         expected = METHODS[item.method](pair.trace).final[item.image].numpy()
-        np.testing.assert_array_equal(found.values[i], expected.astype(np.float32))
+        np.testing.assert_array_equal(comparison.values[i], expected.astype(np.float32))
         assert item.target == pair.trace.model.class_name([1, 3][item.image])
         assert item.layer == pair.trace.num_layers - 1
-    a, b = found.values[0].flatten().tolist(), found.values[3].flatten().tolist()
-    assert found.rank_correlation[0, 3] == pytest.approx(spearman(a, b), abs=1e-12)
+    a, b = comparison.values[0].flatten().tolist(), comparison.values[3].flatten().tolist()
+    assert comparison.rank_correlation[0, 3] == pytest.approx(spearman(a, b), abs=1e-12)
 
 
 def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,14 +92,14 @@ def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch)
         "vit_attention_widget.tracing.run.Capture.__enter__", None
     )  # no forward pass
     best = trace.probabilities[0].topk(4).indices
-    found = vaw.compare(trace, methods=["daam", "gmar", "rollout"], target=best)
+    comparison = vaw.compare(trace, methods=["daam", "gmar", "rollout"], target=best)
     assert len(passes) == 4
-    assert found.differ == ("target", "method")
-    rollouts = [m for m, item in zip(found.values, found.items, strict=True)
+    assert comparison.differ == ("target", "method")
+    rollouts = [m for m, item in zip(comparison.values, comparison.items, strict=True)
                 if item.method == "rollout"]  # fmt: skip
     assert all(np.array_equal(rollouts[0], other) for other in rollouts)
     expected = vaw.explainers.daam(trace.retarget(int(best[2]))).final[0]
-    np.testing.assert_allclose(found.values[6], expected.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(comparison.values[6], expected.numpy(), rtol=1e-6)
     vaw.compare(trace, methods="daam", target=trace.target.index[0])
     assert len(passes) == 5  # the trace's own class, for the trace itself
     vaw.compare(trace, methods="daam", target=trace.target.index[0])
@@ -107,42 +107,42 @@ def test_a_class_costs_one_backward_pass(trace, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_layers_of_one_method(trace: vaw.Trace) -> None:
-    found = vaw.compare(trace, methods="daam", layer=None)
-    assert found.differ == ("layer",)
-    assert found.one_unit
-    np.testing.assert_array_equal(found.values, vaw.explainers.daam(trace).values[0].numpy())
+    comparison = vaw.compare(trace, methods="daam", layer=None)
+    assert comparison.differ == ("layer",)
+    assert comparison.one_unit
+    np.testing.assert_array_equal(comparison.values, vaw.explainers.daam(trace).values[0].numpy())
     some = vaw.compare(trace, methods="daam", layer=[0, -2])
     assert some.names == ("layer 0", "layer 4")
 
 
 def test_images_each_for_its_own_class() -> None:
     model = vaw.demo.load_model()
-    found = vaw.compare(model, PAIRS, methods="daam")
-    assert [item.image for item in found.items] == list(range(6))
+    comparison = vaw.compare(model, PAIRS, methods="daam")
+    assert [item.image for item in comparison.items] == list(range(6))
     for i, scene in enumerate(SCENES):
         one = vaw.explainers.daam(vaw.trace(model, scene.image, scene.label))
-        np.testing.assert_allclose(found.values[i], one.final[0].numpy(), rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(comparison.values[i], one.final[0].numpy(), rtol=1e-5, atol=1e-9)
     unlabelled = vaw.compare(model, [scene.image for scene in SCENES[:2]], methods="daam")
     predicted = vaw.trace(model, SCENES[0].image).target.name
     assert unlabelled.items[0].target == predicted
 
 
 def test_agreement_names_and_tables(trace: vaw.Trace) -> None:
-    found = vaw.compare(trace, methods=["daam", "rollout", "attention"])
-    table = found.rank_correlation
-    assert found.agreement[0] == pytest.approx((table[0, 1] + table[0, 2]) / 2)
-    assert list(found.to_dataframe().columns) == ["daam", "rollout", "attention"]
-    assert "method" in repr(found)
+    comparison = vaw.compare(trace, methods=["daam", "rollout", "attention"])
+    table = comparison.rank_correlation
+    assert comparison.agreement[0] == pytest.approx((table[0, 1] + table[0, 2]) / 2)
+    assert list(comparison.to_dataframe().columns) == ["daam", "rollout", "attention"]
+    assert "method" in repr(comparison)
     alone = vaw.compare(trace, methods="daam")
     assert alone.names == ("daam",)
     assert np.isnan(alone.agreement).all()
     for scale in (None, "shared", "own", "rank"):
-        axes = found.plot(scale=scale)
+        axes = comparison.plot(scale=scale)
         figure = axes.figure
         assert len(figure.axes) >= 4
         __import__("matplotlib.pyplot").pyplot.close(figure)
     with pytest.raises(ParameterError, match="loud"):
-        found.plot(scale="loud")
+        comparison.plot(scale="loud")
 
 
 def test_functions_of_ones_own(trace: vaw.Trace) -> None:
@@ -153,9 +153,9 @@ def test_functions_of_ones_own(trace: vaw.Trace) -> None:
 def test_without_a_classifier_some_methods_are_skipped() -> None:
     model = tiny()
     model.reset_classifier(0)
-    found = vaw.compare(model.eval(), PICTURE)
-    assert {"rollout", "attention"} <= set(found.names)
-    assert "classifier" in found.skipped["daam"]
+    comparison = vaw.compare(model.eval(), PICTURE)
+    assert {"rollout", "attention"} <= set(comparison.names)
+    assert "classifier" in comparison.skipped["daam"]
     with pytest.raises(TargetError):
         vaw.compare(model, PICTURE, methods="daam")
 
@@ -199,15 +199,15 @@ def test_a_session_compares_methods_without_computing_them_again(
         monkeypatch.setitem(METHODS, name, None)
     session.compare_maps()
     assert session.wait(60)
-    found = session._comparison
-    assert found["of"] == "methods"
-    assert found["asked"] == ""
-    assert found["keys"] == list(METHODS)
-    assert found["version"] == session._version
+    comparison = session._comparison
+    assert comparison["of"] == "methods"
+    assert comparison["asked"] == ""
+    assert comparison["keys"] == list(METHODS)
+    assert comparison["version"] == session._version
     maps = load(session._comparison_maps)["maps"]
-    for i, method in enumerate(found["keys"]):
+    for i, method in enumerate(comparison["keys"]):
         np.testing.assert_array_equal(maps[i], session.attributions[method][-1])
-    table = np.array(found["correlation"], float)
+    table = np.array(comparison["correlation"], float)
     np.testing.assert_allclose(table, rank_correlation(maps), atol=1e-4)
     session.compare_maps("layers", "legrad")
     assert session.wait(60)
@@ -405,9 +405,9 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 
 def test_maps_of_half_precision_compare() -> None:
     model = tiny().to(torch.bfloat16)
-    found = vaw.compare(model, PICTURE, methods=["daam", "rollout"])
-    assert found.values.dtype == torch.float32
-    assert np.isfinite(found.rank_correlation).all()
+    comparison = vaw.compare(model, PICTURE, methods=["daam", "rollout"])
+    assert comparison.values.dtype == torch.float32
+    assert np.isfinite(comparison.rank_correlation).all()
 
 
 # --- models --------------------------------------------------------------------------------------
@@ -421,16 +421,16 @@ def models() -> dict[str, torch.nn.Module]:
 
 def test_models_side_by_side() -> None:
     image = vaw.demo.scene(seed=2).image
-    found = vaw.compare(models(), image, 3, methods=["daam", "rollout"])
-    assert found.values.shape == (4, 20, 20)  # the finest grid
-    assert found.differ == ("model", "target", "method")
-    assert [item.model for item in found.items] == ["bundled", "bundled", "fine", "fine"]
-    assert not found.one_unit
+    comparison = vaw.compare(models(), image, 3, methods=["daam", "rollout"])
+    assert comparison.values.shape == (4, 20, 20)  # the finest grid
+    assert comparison.differ == ("model", "target", "method")
+    assert [item.model for item in comparison.items] == ["bundled", "bundled", "fine", "fine"]
+    assert not comparison.one_unit
     own = METHODS["daam"](vaw.trace(models()["fine"], image, 3)).final[0].numpy()
-    np.testing.assert_allclose(found.values[2], own, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(comparison.values[2], own, rtol=1e-5, atol=1e-7)
     coarse = METHODS["daam"](vaw.trace(models()["bundled"], image, 3)).final
     larger = torch.nn.functional.interpolate(coarse[None], (20, 20), mode="bilinear")[0, 0]
-    np.testing.assert_allclose(found.values[0], larger.numpy(), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(comparison.values[0], larger.numpy(), rtol=1e-5, atol=1e-7)
     with pytest.raises(ParameterError, match="no models"):
         vaw.compare({}, image)
 

@@ -50,15 +50,15 @@ def expected(tiny: Tiny) -> tuple[nn.Module, Maps]:
     return model, maps_of(vaw.trace(adapted(model), images(), target(tiny)))
 
 
-def alike(found: Maps, plain: Maps, cosine: float) -> None:
-    for name, values in found.items():
+def alike(result: Maps, plain: Maps, cosine: float) -> None:
+    for name, values in result.items():
         assert values.isfinite().all(), name
         likeness = torch.cosine_similarity(values.float().flatten(1), plain[name].flatten(1))
         assert (likeness > cosine).all(), (name, likeness)
 
 
-def same(found: Maps, plain: Maps, tolerance: float = 0.0) -> None:
-    for name, values in found.items():
+def same(result: Maps, plain: Maps, tolerance: float = 0.0) -> None:
+    for name, values in result.items():
         scale = float(plain[name].abs().max())
         torch.testing.assert_close(
             values, plain[name], rtol=0, atol=tolerance * scale, msg=lambda m, n=name: f"{n}: {m}"
@@ -74,9 +74,9 @@ def test_half_precision(tiny: Tiny, dtype: torch.dtype) -> None:
     half = copy.deepcopy(model).to(dtype)
     vit = vaw.describe(adapted(half))
     with untouched(half):
-        found = vaw.trace(vit, images(), target(tiny))
-        assert found.logits.dtype == dtype
-        alike(maps_of(found), plain, LIKENESS[dtype])
+        trace = vaw.trace(vit, images(), target(tiny))
+        assert trace.logits.dtype == dtype
+        alike(maps_of(trace), plain, LIKENESS[dtype])
         importance = vaw.head_importance(vit, images(), target(tiny), metric="taylor")
     assert importance.values.isfinite().all()
 
@@ -87,10 +87,10 @@ def test_autocast(tiny: Tiny, explained_inside: bool) -> None:
     vit = vaw.describe(adapted(model))
     with untouched(model):
         with torch.autocast("cpu", torch.bfloat16):
-            found = vaw.trace(vit, images(), target(tiny))
+            trace = vaw.trace(vit, images(), target(tiny))
             vaw.head_importance(vit, images(), target(tiny), metric="taylor")
         with torch.autocast("cpu", torch.bfloat16, enabled=explained_inside):
-            alike(maps_of(found), plain, LIKENESS[torch.bfloat16])
+            alike(maps_of(trace), plain, LIKENESS[torch.bfloat16])
 
 
 def test_channels_last(tiny: Tiny) -> None:
@@ -107,10 +107,10 @@ def test_channels_last(tiny: Tiny) -> None:
 def test_cuda(tiny: Tiny, dtype: torch.dtype) -> None:
     model, plain = expected(tiny)
     model = model.to("cuda", dtype)
-    found = maps_of(vaw.trace(adapted(model), images(), target(tiny)))
-    assert all(values.is_cuda for values in found.values())
-    found = {name: values.cpu() for name, values in found.items()}
-    alike(found, plain, 0.999 if dtype == torch.float32 else LIKENESS[dtype])
+    maps = maps_of(vaw.trace(adapted(model), images(), target(tiny)))
+    assert all(values.is_cuda for values in maps.values())
+    maps = {name: values.cpu() for name, values in maps.items()}
+    alike(maps, plain, 0.999 if dtype == torch.float32 else LIKENESS[dtype])
 
 
 # --- modes ---------------------------------------------------------------------------------------
@@ -145,12 +145,12 @@ def test_the_callers_gradient_mode_does_not_matter(
     given = images()
     with untouched(model):
         with mode():
-            found = vaw.trace(adapted(model), given.clone() if made_inside else given, target(tiny))
-            same(maps_of(found), plain)
-        same(maps_of(found), plain)  # as in the next cell
-        found = vaw.trace(adapted(model), given, target(tiny))
+            trace = vaw.trace(adapted(model), given.clone() if made_inside else given, target(tiny))
+            same(maps_of(trace), plain)
+        same(maps_of(trace), plain)  # as in the next cell
+        trace = vaw.trace(adapted(model), given, target(tiny))
         with mode():
-            same(maps_of(found), plain)
+            same(maps_of(trace), plain)
 
 
 def test_a_batch_equals_its_images_one_by_one(tiny: Tiny) -> None:

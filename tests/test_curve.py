@@ -46,8 +46,8 @@ def test_curves(order: str, count: int) -> None:
         p = probability(model, inputs, curve.order[:n])
         assert value == pytest.approx(float(p[rows, labels].mean()), abs=1e-6)
     if order in METRICS:
-        found = vaw.head_importance(model, inputs, labels, metric=order)
-        assert curve.order == found.ranking()[::-1]
+        importance = vaw.head_importance(model, inputs, labels, metric=order)
+        assert curve.order == importance.ranking()[::-1]
     if order == "greedy":
         for n, head in enumerate(curve.order):
             others = [other for other in ALL_HEADS if other not in curve.order[:n]]
@@ -75,9 +75,9 @@ def test_random_orders_are_seeded() -> None:
 def test_an_importance_of_other_images_gives_an_order(tmp_path: Path) -> None:
     tiny = BY_NAME["vit"]
     model = tiny.build()
-    found = vaw.head_importance(model, tiny.inputs(3, seed=5), metric="jsd")
-    curve = vaw.pruning_curve(model, tiny.inputs(2), order=found, steps=4)
-    assert curve.order == found.ranking()[::-1][:4]
+    importance = vaw.head_importance(model, tiny.inputs(3, seed=5), metric="jsd")
+    curve = vaw.pruning_curve(model, tiny.inputs(2), order=importance, steps=4)
+    assert curve.order == importance.ranking()[::-1][:4]
     table = curve.to_dataframe()
     assert list(table.columns) == ["removed", "layer", "head", "probability"]
     assert table["head"].tolist()[1:] == [head for _, head in curve.order]
@@ -185,30 +185,30 @@ def kept(mode: str, tokens: vaw.TokenLayout) -> Tensor:
 def test_partial_pruning(name: str) -> None:
     pair = twins(name)
     for layer, head in [(0, 1), (2, 0)]:
-        found = vaw.partial_pruning(pair.model, pair.inputs, TARGET, layer=layer, head=head)
-        assert found.modes == tuple(MODES) if "class" in pair.tiny.prefix else len(found.modes) == 3
-        for i, mode in enumerate(found.modes):
+        parts = vaw.partial_pruning(pair.model, pair.inputs, TARGET, layer=layer, head=head)
+        assert parts.modes == tuple(MODES) if "class" in pair.tiny.prefix else len(parts.modes) == 3
+        for i, mode in enumerate(parts.modes):
             vit = ExplicitViT(pair.model)
             block = vit.model.blocks[layer]
             keep = kept(mode, pair.trace.tokens)
             block.attn = Partly(block.attn.original, head, keep)
             with torch.no_grad():
                 p = vit.model(pair.inputs).softmax(-1)
-            agree(found.probability[i], p[[0, 1], TARGET], 1e-9)
+            agree(parts.probability[i], p[[0, 1], TARGET], 1e-9)
             best = p[0].topk(5)
-            assert [v for _, v in found.top5[i][0]] == pytest.approx(best.values.tolist())
+            assert [v for _, v in parts.top5[i][0]] == pytest.approx(best.values.tolist())
 
 
 def test_the_pictograms() -> None:
     pair = twins("vit")
-    found = vaw.partial_pruning(pair.trace, layer=1, head=0)
-    assert found.target == pair.trace.target.name
-    assert found.zeroed("none") == [[False, False], [False, False]]
-    assert found.zeroed("all") == [[True, True], [True, True]]
-    assert found.zeroed("patches") == [[False, False], [False, True]]
-    assert found.zeroed("class row and column") == [[True, True], [True, False]]
-    assert found.zeroed("class row and column without corner") == [[False, True], [True, False]]
-    assert found.zeroed("corner") == [[True, False], [False, False]]
+    parts = vaw.partial_pruning(pair.trace, layer=1, head=0)
+    assert parts.target == pair.trace.target.name
+    assert parts.zeroed("none") == [[False, False], [False, False]]
+    assert parts.zeroed("all") == [[True, True], [True, True]]
+    assert parts.zeroed("patches") == [[False, False], [False, True]]
+    assert parts.zeroed("class row and column") == [[True, True], [True, False]]
+    assert parts.zeroed("class row and column without corner") == [[False, True], [True, False]]
+    assert parts.zeroed("corner") == [[True, False], [False, False]]
 
 
 @pytest.mark.parametrize(
@@ -232,18 +232,18 @@ def test_partial_pruning_that_makes_no_sense(options: dict[str, object], words: 
 @pytest.mark.parametrize("tiny", MODELS)
 def test_remasking_is_tracing_anew(tiny: TinyModel) -> None:
     model, inputs = tiny.build(), tiny.inputs()
-    found = vaw.trace(model, inputs, TARGET)
+    remasked = vaw.trace(model, inputs, TARGET)
     for mask in ({2: [0]}, {1: [1], 2: [0]}, {0: [0], 1: [1]}, {1: [0, 1]}, {}):
-        found = remask(found, mask)
+        remasked = remask(remasked, mask)
         expected = vaw.trace(model, inputs, TARGET, head_mask=mask)
-        assert found.head_mask == expected.head_mask
-        torch.testing.assert_close(found.logits, expected.logits)
+        assert remasked.head_mask == expected.head_mask
+        torch.testing.assert_close(remasked.logits, expected.logits)
         for layer in range(3):
             torch.testing.assert_close(
-                found.output_gradient(layer), expected.output_gradient(layer)
+                remasked.output_gradient(layer), expected.output_gradient(layer)
             )
         for method in vaw.explainers.METHODS.values():
-            torch.testing.assert_close(method(found).values, method(expected).values)
+            torch.testing.assert_close(method(remasked).values, method(expected).values)
 
 
 def test_remasking_runs_only_the_layers_above() -> None:
@@ -255,13 +255,13 @@ def test_remasking_runs_only_the_layers_above() -> None:
             runs[layer] += 1
 
         block.mlp.register_forward_pre_hook(count)
-    found = vaw.trace(model, tiny.inputs(1), gradients=False)
+    remasked = vaw.trace(model, tiny.inputs(1), gradients=False)
     assert runs == [1, 1, 1]
-    remask(found, {2: [1]})
+    remask(remasked, {2: [1]})
     assert runs[:2] == [1, 1]
-    found = remask(found, {1: [1]})
+    remasked = remask(remasked, {1: [1]})
     assert runs[0] == 1
-    assert remask(found, {1: [1]}) is found
+    assert remask(remasked, {1: [1]}) is remasked
 
 
 def test_remasking_a_model_that_does_more_than_its_blocks() -> None:
@@ -270,8 +270,8 @@ def test_remasking_a_model_that_does_more_than_its_blocks() -> None:
     model.head.register_forward_hook(lambda _m, _a, out: out)
     forward = model.forward
     model.forward = lambda x: forward(x) * 2  # the readout alone is no longer the model's
-    found = remask(vaw.trace(model, inputs), {1: [0]})
-    torch.testing.assert_close(found.logits, vaw.trace(model, inputs, head_mask={1: [0]}).logits)
+    remasked = remask(vaw.trace(model, inputs), {1: [0]})
+    torch.testing.assert_close(remasked.logits, vaw.trace(model, inputs, head_mask={1: [0]}).logits)
 
 
 def test_a_model_in_training_mode_is_asked_in_evaluation_mode_and_left_training() -> None:

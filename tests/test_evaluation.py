@@ -42,23 +42,23 @@ def whole() -> vaw.Evaluation:
     return vaw.evaluate(model(), IMAGES, masks=MASKS, target=LABELS, **OPTIONS)
 
 
-def same(found: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-5) -> None:
-    assert found.methods == expected.methods
-    assert found.metrics == expected.metrics
+def same(result: vaw.Evaluation, expected: vaw.Evaluation, tolerance: float = 1e-5) -> None:
+    assert result.methods == expected.methods
+    assert result.metrics == expected.metrics
     torch.testing.assert_close(
-        found.values, expected.values, rtol=0, atol=tolerance, equal_nan=True
+        result.values, expected.values, rtol=0, atol=tolerance, equal_nan=True
     )
 
 
 def test_every_method_and_metric_beside_what_knows_nothing() -> None:
-    found = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], steps=3)
-    assert found.methods == (*explainers.METHODS, "center", "random")
-    assert found.metrics == tuple(evaluation.METRICS)
-    assert found.values.shape == (1, len(found.methods), len(evaluation.METRICS))
-    assert not found.failed
-    assert torch.isfinite(found.values).all()
-    assert found.values.min() >= 0
-    assert found.values.max() <= 1
+    scores = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], steps=3)
+    assert scores.methods == (*explainers.METHODS, "center", "random")
+    assert scores.metrics == tuple(evaluation.METRICS)
+    assert scores.values.shape == (1, len(scores.methods), len(evaluation.METRICS))
+    assert not scores.failed
+    assert torch.isfinite(scores.values).all()
+    assert scores.values.min() >= 0
+    assert scores.values.max() <= 1
     without = vaw.evaluate(model(), IMAGES[0], methods="daam", steps=3)
     assert without.metrics == evaluation.FAITHFULNESS
     assert without.methods == ("daam", "center", "random")
@@ -66,7 +66,7 @@ def test_every_method_and_metric_beside_what_knows_nothing() -> None:
 
 @pytest.mark.slow
 def test_values_are_those_of_the_functions() -> None:
-    found = whole()
+    scores = whole()
     for start in (0, 8):  # as they are cut into batches
         part = slice(start, start + 8)
         trace = vaw.trace(model(), IMAGES[part], LABELS[part])
@@ -88,7 +88,7 @@ def test_values_are_those_of_the_functions() -> None:
                 "average_precision": evaluation.average_precision(heat, on),
             }
             for metric, values in expected.items():
-                torch.testing.assert_close(found.of(name, metric)[part], values, msg=metric)
+                torch.testing.assert_close(scores.of(name, metric)[part], values, msg=metric)
 
 
 @pytest.mark.slow
@@ -102,9 +102,9 @@ def test_however_the_images_come() -> None:
         "batches": ([(inputs[:6], LABELS[:6]), (inputs[6:], LABELS[6:])], MASKS, None),
     }
     for name, (images, masks, target) in ways.items():
-        found = vaw.evaluate(model(), images, masks=masks, target=target, **OPTIONS)
-        assert found.error is None, name
-        same(found, whole())
+        scores = vaw.evaluate(model(), images, masks=masks, target=target, **OPTIONS)
+        assert scores.error is None, name
+        same(scores, whole())
     small = vaw.evaluate(model(), IMAGES, masks=MASKS, target=LABELS, **OPTIONS, max_batch=3)
     same(small, whole())
 
@@ -119,11 +119,11 @@ def test_steps_grow() -> None:
 
 
 def test_several_fills_have_a_column_each() -> None:
-    found = vaw.evaluate(
+    scores = vaw.evaluate(
         model(), IMAGES[:2], masks=MASKS[:2], methods="daam",
         metrics=["deletion", "increase", "energy"], fill=("blur", "mean", "noise"), steps=3,
     )  # fmt: skip
-    assert found.metrics == (
+    assert scores.metrics == (
         "deletion (blur)", "deletion (mean)", "deletion (noise)",
         "increase (blur)", "increase (mean)", "increase (noise)", "energy",
     )  # fmt: skip
@@ -131,7 +131,7 @@ def test_several_fills_have_a_column_each() -> None:
         model(), IMAGES[:2], methods="daam", metrics="deletion", fill="mean", steps=3
     )
     assert one.metrics == ("deletion",)
-    torch.testing.assert_close(one["deletion"], found["deletion (mean)"])
+    torch.testing.assert_close(one["deletion"], scores["deletion (mean)"])
     own = vaw.evaluate(
         model(), IMAGES[0], methods="daam", metrics="deletion", fill=torch.zeros_like, steps=3
     )
@@ -146,8 +146,8 @@ def test_methods_with_options_and_methods_of_one_s_own() -> None:
         "late": partial(explainers.legrad, start=4),
         "oracle": lambda t: explainers.Attribution(t.inputs.mean(1)[:, None, ::8, ::8], "", ""),
     }
-    found = vaw.evaluate(model(), IMAGES[0], methods=methods, metrics="increase")
-    assert found.methods == ("late", "oracle", "center", "random")
+    scores = vaw.evaluate(model(), IMAGES[0], methods=methods, metrics="increase")
+    assert scores.methods == ("late", "oracle", "center", "random")
 
 
 def test_a_perfect_map_beats_all_at_localization() -> None:
@@ -156,7 +156,7 @@ def test_a_perfect_map_beats_all_at_localization() -> None:
     mask[16:40, 24:48] = True
     perfect = torch.zeros(1, 1, 10, 10)
     perfect[..., 2:5, 3:6] = 1
-    found = vaw.evaluate(
+    scores = vaw.evaluate(
         model(), IMAGES[0], masks=mask,
         methods={
             "perfect": lambda t: explainers.Attribution(perfect, "", ""), **explainers.METHODS
@@ -164,28 +164,28 @@ def test_a_perfect_map_beats_all_at_localization() -> None:
         metrics=evaluation.LOCALIZATION, interpolation="nearest",
     )  # fmt: skip
     for metric in evaluation.LOCALIZATION:
-        assert found.mean("perfect", metric) == 1
-        assert max(found.mean(m, metric) for m in found.methods) == 1
+        assert scores.mean("perfect", metric) == 1
+        assert max(scores.mean(m, metric) for m in scores.methods) == 1
 
 
 def test_images_without_a_mask_or_an_object_are_left_out() -> None:
     masks = [MASKS[0], None, np.zeros((80, 80), bool)]
-    found = vaw.evaluate(
+    scores = vaw.evaluate(
         model(), IMAGES[:3], masks=masks, methods="daam", metrics=["pointing", "increase"]
     )
-    assert found.of("daam", "pointing").isnan().tolist() == [False, True, True]
-    assert not found.of("daam", "increase").isnan().any()
-    rows = {(r["method"], r["metric"]): r for r in found.rows()}
+    assert scores.of("daam", "pointing").isnan().tolist() == [False, True, True]
+    assert not scores.of("daam", "increase").isnan().any()
+    rows = {(r["method"], r["metric"]): r for r in scores.rows()}
     assert rows["daam", "pointing"]["images"] == 1
     assert rows["daam", "increase"]["images"] == 3
-    assert found.mean("daam", "pointing") == float(found.of("daam", "pointing")[0])
+    assert scores.mean("daam", "pointing") == float(scores.of("daam", "pointing")[0])
 
 
 def test_one_image_has_means_but_no_intervals() -> None:
-    found = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], methods="daam", metrics="energy")
-    assert found.mean("daam", "energy") > 0
-    assert np.isnan(found.interval("daam", "energy")).all()
-    assert "[" not in found.summary().split("\n", 1)[1]
+    scores = vaw.evaluate(model(), IMAGES[0], masks=MASKS[0], methods="daam", metrics="energy")
+    assert scores.mean("daam", "energy") > 0
+    assert np.isnan(scores.interval("daam", "energy")).all()
+    assert "[" not in scores.summary().split("\n", 1)[1]
 
 
 # Statistics --------------------------------------------------------------------------------------
@@ -221,14 +221,14 @@ def test_how_often_an_interval_holds_the_truth() -> None:
 
 @pytest.mark.slow
 def test_differences_are_taken_image_by_image() -> None:
-    found = whole()
-    better, low, high = found.against("legrad", "random", "average_precision")
-    expected = found.of("legrad", "average_precision") - found.of("random", "average_precision")
+    scores = whole()
+    better, low, high = scores.against("legrad", "random", "average_precision")
+    expected = scores.of("legrad", "average_precision") - scores.of("random", "average_precision")
     assert better == pytest.approx(float(expected.mean()))
     assert low <= better <= high
-    assert found.against("random", "legrad", "average_precision")[0] == -better
-    lower = found.against("legrad", "random", "average_drop")[0]
-    drop = found.of("random", "average_drop") - found.of("legrad", "average_drop")
+    assert scores.against("random", "legrad", "average_precision")[0] == -better
+    lower = scores.against("legrad", "random", "average_drop")[0]
+    drop = scores.of("random", "average_drop") - scores.of("legrad", "average_drop")
     assert lower == pytest.approx(float(drop.mean()))
 
 
@@ -236,32 +236,32 @@ def test_differences_are_taken_image_by_image() -> None:
 
 
 def test_tables(tmp_path: Path) -> None:
-    found = whole()
-    table = found.to_dataframe()
+    scores = whole()
+    table = scores.to_dataframe()
     assert list(table.columns) == ["method", "metric", "better", "mean", "low", "high", "images"]
     assert len(table) == 4 * len(SOME)
     assert (table["low"] <= table["mean"]).all()
-    by_image = found.to_dataframe(by_image=True)
+    by_image = scores.to_dataframe(by_image=True)
     assert list(by_image.columns) == ["image", "method", *SOME]
     assert len(by_image) == COUNT * 4
-    found.to_csv(tmp_path / "table.csv")
+    scores.to_csv(tmp_path / "table.csv")
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert float(rows[0]["mean"]) == found.mean(rows[0]["method"], rows[0]["metric"])
-    found.to_csv(tmp_path / "images.csv", by_image=True)
+    assert float(rows[0]["mean"]) == scores.mean(rows[0]["method"], rows[0]["metric"])
+    scores.to_csv(tmp_path / "images.csv", by_image=True)
     assert len((tmp_path / "images.csv").read_text().splitlines()) == 1 + COUNT * 4
 
 
 def test_pictures() -> None:
     pytest.importorskip("matplotlib").use("Agg")
-    found = whole()
-    curves = found.plot()
-    assert [line.get_label().split()[0] for line in curves.lines] == list(found.methods)
+    scores = whole()
+    curves = scores.plot()
+    assert [line.get_label().split()[0] for line in curves.lines] == list(scores.methods)
     assert "shown" in curves.get_xlabel()
-    means = found.plot(metric="pointing")
+    means = scores.plot(metric="pointing")
     labels = [tick.get_text() for tick in means.get_yticklabels()]
-    assert labels[-1] == max(found.methods, key=lambda m: found.mean(m, "pointing"))
-    assert "top-1" in found.plot(means, metric="positive").get_ylabel()
+    assert labels[-1] == max(scores.methods, key=lambda m: scores.mean(m, "pointing"))
+    assert "top-1" in scores.plot(means, metric="positive").get_ylabel()
 
 
 def test_curves() -> None:
@@ -276,12 +276,12 @@ def test_curves() -> None:
 
 def test_the_summary_says_what_a_method_does_not_beat() -> None:
     def backwards(trace: vaw.Trace) -> explainers.Attribution:
-        found = explainers.legrad(trace)
-        return explainers.Attribution(-found.values, "backwards", found.target)
+        scores = explainers.legrad(trace)
+        return explainers.Attribution(-scores.values, "backwards", scores.target)
 
     methods = {"backwards": backwards, "legrad": explainers.legrad}
-    found = vaw.evaluate(model(), IMAGES, masks=MASKS, methods=methods, metrics="energy")
-    text = found.summary()
+    scores = vaw.evaluate(model(), IMAGES, masks=MASKS, methods=methods, metrics="energy")
+    text = scores.summary()
     assert "No better than random by energy: backwards." in text
     assert "No better than random by energy: backwards, legrad." not in text
     ranked = [line.split()[0] for line in text.splitlines() if "  [" in line]
@@ -311,18 +311,18 @@ def test_a_data_set_that_breaks_keeps_what_was_computed() -> None:
         yield IMAGES[9], 3
 
     with pytest.warns(UserWarning, match=r"ended early.*first 8"):
-        found = vaw.evaluate(model(), broken(), masks=MASKS, **OPTIONS)
-    assert isinstance(found.error, ImageError)
-    torch.testing.assert_close(found.values, whole().values[:8])
-    assert "Stopped early" in found.summary()
+        scores = vaw.evaluate(model(), broken(), masks=MASKS, **OPTIONS)
+    assert isinstance(scores.error, ImageError)
+    torch.testing.assert_close(scores.values, whole().values[:8])
+    assert "Stopped early" in scores.summary()
 
     def dying() -> Iterator[Any]:
         yield from zip(IMAGES[:8], LABELS[:8], strict=True)
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match="the disk is gone"):
-        found = vaw.evaluate(model(), dying(), masks=MASKS, **OPTIONS)
-    assert isinstance(found.error, OSError)
+        scores = vaw.evaluate(model(), dying(), masks=MASKS, **OPTIONS)
+    assert isinstance(scores.error, OSError)
 
     def dead() -> Iterator[Any]:
         raise OSError("at once")
@@ -343,8 +343,8 @@ def test_masks_that_break_keep_what_was_computed() -> None:
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match=r"masks ended with OSError: the disk is gone"):
-        found = vaw.evaluate(model(), IMAGES, masks=dying(), target=LABELS, **OPTIONS)
-    assert len(found) == 8
+        scores = vaw.evaluate(model(), IMAGES, masks=dying(), target=LABELS, **OPTIONS)
+    assert len(scores) == 8
     wrong = [*MASKS[:8], np.ones((3, 3), bool), MASKS[9]]
     with pytest.raises(ParameterError, match=r"3 x 3"):
         vaw.evaluate(model(), IMAGES, masks=wrong, target=LABELS, **OPTIONS)
@@ -357,19 +357,19 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
     def method(trace: vaw.Trace) -> explainers.Attribution:
         if kind == "refuses":
             raise vaw.errors.CaptureError("cannot be seen")
-        found = explainers.legrad(trace)
-        return explainers.Attribution(found.values * torch.nan, "bad", found.target)
+        scores = explainers.legrad(trace)
+        return explainers.Attribution(scores.values * torch.nan, "bad", scores.target)
 
     with pytest.warns(UserWarning, match="bad could not explain some images"):
-        found = vaw.evaluate(
+        scores = vaw.evaluate(
             model(), IMAGES, masks=MASKS, methods={"bad": method, "legrad": explainers.legrad},
             target=LABELS, metrics=SOME, steps=4,
         )  # fmt: skip
-    assert set(found.failed) == {"bad"}
-    assert found.values[:, 0].isnan().all()
-    torch.testing.assert_close(found.of("legrad", "insertion"), whole().of("legrad", "insertion"))
-    assert "bad failed" in found.summary()
-    assert found.curve("bad", "insertion")[1].isnan().all()
+    assert set(scores.failed) == {"bad"}
+    assert scores.values[:, 0].isnan().all()
+    torch.testing.assert_close(scores.of("legrad", "insertion"), whole().of("legrad", "insertion"))
+    assert "bad failed" in scores.summary()
+    assert scores.curve("bad", "insertion")[1].isnan().all()
 
 
 @pytest.mark.slow
@@ -400,8 +400,8 @@ def test_a_model_in_training_mode_is_left_in_it() -> None:
     for parameter in built.parameters():
         parameter.requires_grad_(False)
     with untouched(built):
-        found = vaw.evaluate(built, tiny.inputs(3), methods=["daam", "gmar"], steps=3)
-    assert torch.isfinite(found.values).all()
+        scores = vaw.evaluate(built, tiny.inputs(3), methods=["daam", "gmar"], steps=3)
+    assert torch.isfinite(scores.values).all()
 
 
 @pytest.mark.parametrize(

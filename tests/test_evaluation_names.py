@@ -47,29 +47,29 @@ def test_names_of_the_package() -> None:
 
 
 def test_names_of_an_evaluation() -> None:
-    found = table()
+    scores = table()
     with warned(r"Evaluation\.stopped is now Evaluation\.error"):
-        assert found.stopped is found.error
+        assert scores.stopped is scores.error
     with warned("method='centre' is now method='center'"):
-        assert found.mean("centre", "energy") == found.mean("center", "energy") == 1
+        assert scores.mean("centre", "energy") == scores.mean("center", "energy") == 1
 
 
 def test_names_of_a_comparison() -> None:
     maps = np.zeros((1, 2, 2), np.float32)
     items = [MapOf("daam", "cat", 0)]
     with warned(r"Comparison\.of\(left_out=\.\.\.\) is now Comparison\.of\(skipped=\.\.\.\)"):
-        found = Comparison.of(maps, items, left_out={"gmar": "why"})  # type: ignore[call-arg]
+        result = Comparison.of(maps, items, left_out={"gmar": "why"})  # type: ignore[call-arg]
     with warned(r"Comparison\.left_out is now Comparison\.skipped"):
-        assert found.left_out is found.skipped
+        assert result.left_out is result.skipped
 
 
 def test_the_baseline_by_its_old_name() -> None:
     scene = vaw.demo.scene(seed=1)
     with warned("methods='centre' is now methods='center'"):
-        found = vaw.evaluate(
+        scores = vaw.evaluate(
             vaw.demo.load_model(), scene.image, methods="centre", metrics="increase"
         )
-    assert found.methods == ("center", "random")
+    assert scores.methods == ("center", "random")
 
 
 def test_the_baseline_in_a_sanity_check() -> None:
@@ -83,27 +83,27 @@ def test_the_old_order_of_a_comparison() -> None:
     expected = vaw.compare(model, image, 3, methods=["daam", "rollout"], layer=[0, 1])
     new = re.escape("compare(model_or_trace, images, target, methods=..., layer=...)")
     with warned(new):
-        found = vaw.compare(model, image, ["daam", "rollout"], 3, [0, 1])
-    assert torch.equal(found.values, expected.values)
+        comparison = vaw.compare(model, image, ["daam", "rollout"], 3, [0, 1])
+    assert torch.equal(comparison.values, expected.values)
     with warned(new):
-        found = vaw.compare(model, image, "daam")
-    assert found.names == ("daam",)
+        comparison = vaw.compare(model, image, "daam")
+    assert comparison.names == ("daam",)
     with warned(new), warned(r"compare\(targets=\.\.\.\) is now compare\(target=\.\.\.\)"):
-        found = vaw.compare(model, image, {"mine": METHODS["daam"]}, targets=[2, 3])
-    assert len(found) == 2
+        comparison = vaw.compare(model, image, {"mine": METHODS["daam"]}, targets=[2, 3])
+    assert len(comparison) == 2
     with warned(r"compare\(model=\.\.\.\)"):
         vaw.compare(model=model, images=image, methods="daam")
 
 
 def test_the_old_maps_and_picture_of_a_comparison() -> None:
     plt = pytest.importorskip("matplotlib.pyplot")
-    found = Comparison.of(np.ones((1, 2, 2), np.float32), [MapOf("daam", "cat", 0)])
+    result = Comparison.of(np.ones((1, 2, 2), np.float32), [MapOf("daam", "cat", 0)])
     with warned(r"Comparison\.maps is now Comparison\.values"):
-        maps = found.maps
+        maps = result.maps
     assert isinstance(maps, np.ndarray)
-    np.testing.assert_array_equal(maps, found.values)
+    np.testing.assert_array_equal(maps, result.values)
     with warned(r"Comparison\.plot\(scale\) is now Comparison\.plot\(ax, scale=\.\.\.\)"):
-        axes = found.plot("rank")
+        axes = result.plot("rank")
     plt.close(axes.figure)
 
 
@@ -113,25 +113,25 @@ def test_the_old_order_of_an_evaluation() -> None:
     expected = vaw.evaluate(model, scene.image, 3, masks=scene.mask, methods="daam", **options)
     new = re.escape("evaluate(model_or_trace, images, target, masks=..., methods=..., metrics=...)")
     with warned(new):
-        found = vaw.evaluate(model, scene.image, scene.mask, "daam", 3, options["metrics"])
-    assert torch.equal(found.values, expected.values)
+        scores = vaw.evaluate(model, scene.image, scene.mask, "daam", 3, options["metrics"])
+    assert torch.equal(scores.values, expected.values)
     with warned(new):
-        found = vaw.evaluate(
+        scores = vaw.evaluate(
             model, [scene.image], [scene.mask], methods="daam", target=3, **options
         )
-    assert torch.equal(found.values, expected.values)
+    assert torch.equal(scores.values, expected.values)
     with warned(re.escape("evaluate_steps(model_or_trace, images, target,")):
-        found = next(vaw.evaluate_steps(model, scene.image, None, "daam", metrics="increase"))
-    assert found.metrics == ("increase",)
+        scores = next(vaw.evaluate_steps(model, scene.image, None, "daam", metrics="increase"))
+    assert scores.metrics == ("increase",)
 
 
 @pytest.mark.parametrize("target", [3, "star", [3], torch.tensor([3]), None])
 def test_a_target_is_no_mask(target: Any) -> None:
     scene = vaw.demo.scene(seed=1)
-    found = vaw.evaluate(
+    scores = vaw.evaluate(
         vaw.demo.load_model(), [scene.image], target, methods="daam", metrics="increase"
     )
-    assert len(found) == 1
+    assert len(scores) == 1
 
 
 def test_updates_are_steps() -> None:
@@ -140,7 +140,7 @@ def test_updates_are_steps() -> None:
     with warned(r"evaluate\(on_update=\.\.\.\) is now a loop over evaluate_steps"):
         vaw.evaluate(
             vaw.demo.load_model(), scene.image, methods="daam", metrics="increase",
-            on_update=lambda found: sizes.append(len(found)),
+            on_update=lambda result: sizes.append(len(result)),
         )  # fmt: skip
     assert sizes == [1]
 
@@ -152,10 +152,10 @@ def test_the_old_order_of_a_sanity_check() -> None:
     new = re.escape("sanity_check(model_or_trace, images, target, methods=...)")
     for call in (("daam", 1), (["daam"], 1)):
         with warned(new):
-            found = evaluation.sanity_check(model, inputs, *call)
-        assert torch.equal(found.values, expected.values)
+            check = evaluation.sanity_check(model, inputs, *call)
+        assert torch.equal(check.values, expected.values)
     with warned(r"SanityCheck\.correlation is now SanityCheck\.values"):
-        assert found.correlation is found.values
+        assert check.correlation is check.values
 
 
 def test_pictures_of_a_metric() -> None:

@@ -64,33 +64,35 @@ def test_a_small_report_with_photographs() -> None:
 def test_the_published_figures_of_the_pets() -> None:
     """As a slow, literal implementation found them: the border counts as background there."""
     pets = [row for row in benchmark.manifest() if row["mask"]]
-    found = vaw.evaluate(
+    evaluation = vaw.evaluate(
         benchmark.vit_tiny(),
         [benchmark.squeezed(benchmark.REAL / row["file"]) for row in pets],
         masks=[benchmark.squeezed_mask(benchmark.REAL / row["mask"]) == 255 for row in pets],
         methods=list(PUBLISHED),
         metrics=["pointing", "iou_mean"],
     )
-    assert len(found) == 26
+    assert len(evaluation) == 26
     for method, (hits, overlap) in PUBLISHED.items():
-        assert found.mean(method, "pointing") == pytest.approx(hits, abs=1 / 26 + 0.005)
-        assert found.mean(method, "iou_mean") == pytest.approx(overlap, abs=0.01)
+        assert evaluation.mean(method, "pointing") == pytest.approx(hits, abs=1 / 26 + 0.005)
+        assert evaluation.mean(method, "iou_mean") == pytest.approx(overlap, abs=0.01)
     for metric in ("pointing", "iou_mean"):  # the center beats them all on this set
-        best = max(found.mean(method, metric) for method in PUBLISHED)
-        assert found.mean("center", metric) >= best - 0.005
+        best = max(evaluation.mean(method, metric) for method in PUBLISHED)
+        assert evaluation.mean("center", metric) >= best - 0.005
 
 
 def test_the_table_marks_what_is_best_and_what_the_center_beats() -> None:
     scenes = [vaw.demo.scene(seed=benchmark.FIRST_SEED + i) for i in range(6)]
-    found = vaw.evaluate(
+    evaluation = vaw.evaluate(
         vaw.demo.load_model(), [s.image for s in scenes], masks=[s.mask for s in scenes],
         methods=["daam", "rollout"], metrics="average_precision",
     )  # fmt: skip
-    lines = {line.split(" | ")[0].strip("| "): line for line in table(found, found.metrics)}
+    lines = {
+        line.split(" | ")[0].strip("| "): line for line in table(evaluation, evaluation.metrics)
+    }
     assert sum("**" in line for line in lines.values()) == 1
     assert "†" in lines["random"]
     assert "†" not in lines["center"]
-    said = sentences(found)
+    said = sentences(evaluation)
     assert [line.split()[1] for line in said] == ["daam", "daam"]
     assert set(PAPERS) <= set(vaw.explainers.METHODS)
 

@@ -41,8 +41,8 @@ def traced(target: str | None = None) -> vaw.Trace:
 
 
 def test_a_trace_is_evaluated_as_it_is() -> None:
-    found = vaw.evaluate(traced(), masks=MASKS, **OPTIONS)
-    torch.testing.assert_close(found.values, table().values)
+    scored = vaw.evaluate(traced(), masks=MASKS, **OPTIONS)
+    torch.testing.assert_close(scored.values, table().values)
     again = vaw.evaluate(traced(), None, "star", masks=MASKS, **OPTIONS)
     expected = vaw.evaluate(vaw.demo.load_model(), IMAGES, "star", masks=MASKS, **OPTIONS)
     torch.testing.assert_close(again.values, expected.values)
@@ -51,9 +51,9 @@ def test_a_trace_is_evaluated_as_it_is() -> None:
 def test_masked_heads_of_a_trace_stay_masked() -> None:
     heads = {1: [0, 2]}
     trace = vaw.trace(vaw.demo.load_model(), IMAGES, head_mask=heads)
-    found = vaw.evaluate(trace, masks=MASKS, **OPTIONS)
+    scored = vaw.evaluate(trace, masks=MASKS, **OPTIONS)
     expected = vaw.evaluate(vaw.demo.load_model(), IMAGES, masks=MASKS, head_mask=heads, **OPTIONS)
-    torch.testing.assert_close(found.values, expected.values)
+    torch.testing.assert_close(scored.values, expected.values)
 
 
 @pytest.mark.parametrize("extra", [{"images": IMAGES}, {"head_mask": {0: [1]}}])
@@ -78,8 +78,8 @@ def test_a_trace_is_checked_as_it_is() -> None:
     tiny = BY_NAME["vit"]
     model, inputs = tiny.build(), tiny.inputs()
     expected = evaluation.sanity_check(model, inputs, methods=["daam", "rollout"])
-    found = evaluation.sanity_check(vaw.trace(model, inputs), methods=["daam", "rollout"])
-    assert torch.equal(found.values, expected.values)
+    checked = evaluation.sanity_check(vaw.trace(model, inputs), methods=["daam", "rollout"])
+    assert torch.equal(checked.values, expected.values)
     other = evaluation.sanity_check(vaw.trace(model, inputs), None, 1, methods="daam")
     assert torch.equal(
         other.values, evaluation.sanity_check(model, inputs, 1, methods="daam").values
@@ -121,14 +121,14 @@ def scores() -> Scores:
 
 
 def test_scores_as_a_table() -> None:
-    found = scores()
-    assert found.layer == 4
-    assert found.values.shape == (2, 1, 5)
-    assert torch.equal(found.values[1], found.deletion.values)
-    assert list(found.to_dataframe().columns) == ["image", "fraction", "insertion", "deletion"]
-    data = found.to_xarray()
-    assert data.attrs == {"method": "daam", "target": found.target, "layer": 4}
-    np.testing.assert_allclose(data["deletion area"], found.deletion.area)
+    scored = scores()
+    assert scored.layer == 4
+    assert scored.values.shape == (2, 1, 5)
+    assert torch.equal(scored.values[1], scored.deletion.values)
+    assert list(scored.to_dataframe().columns) == ["image", "fraction", "insertion", "deletion"]
+    data = scored.to_xarray()
+    assert data.attrs == {"method": "daam", "target": scored.target, "layer": 4}
+    np.testing.assert_allclose(data["deletion area"], scored.deletion.area)
 
 
 def check() -> SanityCheck:
@@ -138,11 +138,11 @@ def check() -> SanityCheck:
 
 
 def test_a_sanity_check_in_xarray() -> None:
-    found = check()
-    assert found.to_xarray()["correlation"].dims == ("stage", "method", "image")
+    checked = check()
+    assert checked.to_xarray()["correlation"].dims == ("stage", "method", "image")
     np.testing.assert_array_equal(
-        found.to_xarray()["correlation"].sel({"stage": "layer 0", "method": "b"}),
-        found.values[1, 1],
+        checked.to_xarray()["correlation"].sel({"stage": "layer 0", "method": "b"}),
+        checked.values[1, 1],
     )
 
 

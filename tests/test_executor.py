@@ -100,8 +100,8 @@ class TestDask:
             "masks": masks, "methods": "rollout", "metrics": "iou_mean", "max_batch": 2,
         }  # fmt: skip
         expected = vaw.evaluate(TINY.build(), images(5), **asked)
-        found = vaw.evaluate(TINY.build(), images(5), **asked, executor=on_dask(dask))
-        assert torch.equal(found.values, expected.values)
+        evaluation = vaw.evaluate(TINY.build(), images(5), **asked, executor=on_dask(dask))
+        assert torch.equal(evaluation.values, expected.values)
 
     def test_a_worker_loads_the_model_once(self, dask: distributed.Client) -> None:
         def loaded() -> dict[str, int]:
@@ -216,10 +216,10 @@ def test_only_some_batches_are_given_ahead(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_known_is_not_given(tmp_path: Path) -> None:
     vaw.attention_strength(TINY.build(), images(16), store=tmp_path)
     executor = Counting()
-    found = vaw.attention_strength(TINY.build(), images(40), store=tmp_path, executor=executor)
+    strength = vaw.attention_strength(TINY.build(), images(40), store=tmp_path, executor=executor)
     assert executor.given == 3
     whole = vaw.attention_strength(TINY.build(), images(40))
-    torch.testing.assert_close(found.profile, whole.profile, rtol=0, atol=0)
+    torch.testing.assert_close(strength.profile, whole.profile, rtol=0, atol=0)
 
 
 def test_a_pool_that_breaks_says_of_which_images_and_goes_on(tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ def pair(request: pytest.FixtureRequest) -> Twins:
 
 @pytest.mark.parametrize(("method", "options"), CASES)
 def test_agrees_with_the_literal_twin(pair: Twins, method: str, options: dict[str, Any]) -> None:
-    found = explainers.METHODS[method](pair.trace, **options)
+    attribution = explainers.METHODS[method](pair.trace, **options)
     tiny = pair.tiny
-    assert found.values.shape == (2, tiny.layers, tiny.rows, tiny.cols)
-    assert found.method == method
-    agree(found.values, LITERAL[method](pair, **options))
+    assert attribution.values.shape == (2, tiny.layers, tiny.rows, tiny.cols)
+    assert attribution.method == method
+    agree(attribution.values, LITERAL[method](pair, **options))
 
 
 def test_uniform_gmar_is_rollout(pair: Twins) -> None:
@@ -108,48 +108,48 @@ def test_uniform_gmar_is_rollout(pair: Twins) -> None:
 
 
 def test_final_is_the_last_layer_and_upsamples(pair: Twins) -> None:
-    found = explainers.legrad(pair.trace)
-    assert torch.equal(found.final, found.values[:, -1])
+    attribution = explainers.legrad(pair.trace)
+    assert torch.equal(attribution.final, attribution.values[:, -1])
     tiny = pair.tiny
-    large = found.upsample((tiny.height, tiny.width))
+    large = attribution.upsample((tiny.height, tiny.width))
     assert large.shape == (2, tiny.height, tiny.width)
-    blocks = found.upsample((tiny.rows * 3, tiny.cols * 2), mode="nearest")
-    assert torch.equal(blocks[:, 1::3, 1::2], found.final)
+    blocks = attribution.upsample((tiny.rows * 3, tiny.cols * 2), mode="nearest")
+    assert torch.equal(blocks[:, 1::3, 1::2], attribution.final)
 
 
 def test_maps_are_constants_of_their_own() -> None:
-    found = twins("vit")
+    ours = twins("vit")
     for method in explainers.METHODS.values():
-        first, second = method(found.trace).values, method(found.trace).values
+        first, second = method(ours.trace).values, method(ours.trace).values
         assert not first.requires_grad
         assert torch.equal(first, second)
         first.zero_()
-        assert torch.equal(method(found.trace).values, second)
+        assert torch.equal(method(ours.trace).values, second)
 
 
 def test_maps_that_grow_from_layer_to_layer() -> None:
-    found = twins("vit")
+    ours = twins("vit")
     for method in (explainers.daam, explainers.legrad):
-        values = method(found.trace).values
+        values = method(ours.trace).values
         assert (values >= 0).all()
         assert (values.diff(dim=1) >= 0).all()
 
 
 def test_legrad_starts_where_it_is_told() -> None:
-    found = twins("vit")
-    whole = explainers.legrad(found.trace).values
-    late = explainers.legrad(found.trace, start=2).values
+    ours = twins("vit")
+    whole = explainers.legrad(ours.trace).values
+    late = explainers.legrad(ours.trace, start=2).values
     assert (late[:, :2] == 0).all()
     agree(late[:, 2], whole[:, 2] - whole[:, 1])
 
 
 def test_retarget_changes_what_is_explained_and_nothing_else() -> None:
-    found = twins("vit")
-    other = found.trace.retarget([0, 2])
-    fresh = vaw.trace(found.model, found.inputs, [0, 2])
+    ours = twins("vit")
+    other = ours.trace.retarget([0, 2])
+    fresh = vaw.trace(ours.model, ours.inputs, [0, 2])
     for name, method in explainers.METHODS.items():
         assert torch.equal(method(other).values, method(fresh).values), name
-        before = method(found.trace).values
+        before = method(ours.trace).values
         same = torch.equal(method(other).values, before)
         assert same == (name in ("attention", "rollout"))
 
@@ -182,8 +182,8 @@ def test_a_map_with_masked_heads_is_that_of_the_pruned_model(
 
 
 def test_a_layer_without_heads_passes_nothing() -> None:
-    found = twins("vit")
-    masked = vaw.trace(found.model, found.inputs, TARGET, head_mask={1: [0, 1]})
+    ours = twins("vit")
+    masked = vaw.trace(ours.model, ours.inputs, TARGET, head_mask={1: [0, 1]})
     for fusion in ("mean", "max", "min"):
         assert (explainers.attention(masked, head_fusion=fusion).values[:, 1] == 0).all()
         rolled = explainers.rollout(masked, head_fusion=fusion).values
@@ -200,18 +200,18 @@ def test_gradcam_of_the_last_tokens_is_nothing_where_one_token_is_read_out() -> 
 
 
 def test_the_target_is_named() -> None:
-    found = twins("vit").trace
-    assert explainers.daam(found).target == found.target.name
-    assert explainers.rollout(found).target != found.target.name
+    ours = twins("vit").trace
+    assert explainers.daam(ours).target == ours.target.name
+    assert explainers.rollout(ours).target != ours.target.name
 
 
 @pytest.mark.parametrize("method", explainers.METHODS)
 def test_query_chunks_do_not_change_a_map(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = twins("vit-non-square")
-    whole = explainers.METHODS[method](found.trace).values
+    ours = twins("vit-non-square")
+    whole = explainers.METHODS[method](ours.trace).values
     chunks = vaw.Trace.attention_chunks
     monkeypatch.setattr(vaw.Trace, "attention_chunks", lambda t, layer: chunks(t, layer, size=7))
-    agree(explainers.METHODS[method](found.trace).values, whole, 1e-13)
+    agree(explainers.METHODS[method](ours.trace).values, whole, 1e-13)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,10 @@ def opened(text: str) -> Any:
     (length,) = struct.unpack_from("<I", plain)
     start = 4 + length
 
-    def value(found: dict[str, Any]) -> Any:
-        if "$bytes" not in found:
-            return found
-        low, high = found["$bytes"]
+    def value(result: dict[str, Any]) -> Any:
+        if "$bytes" not in result:
+            return result
+        low, high = result["$bytes"]
         return plain[start + low : start + high]
 
     return json.loads(plain[4:start], object_hook=value)

@@ -56,11 +56,11 @@ def pictures(given: SimpleNamespace, fill: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("name", MODELS)
 def test_curves_agree_with_the_literal_twin(name: str, function: str, fill: str) -> None:
     given = case(name)
-    found = getattr(evaluation, function)(given.trace, given.maps, fill=fill, steps=5)
+    curve = getattr(evaluation, function)(given.trace, given.maps, fill=fill, steps=5)
     for i, each in enumerate(pictures(given, fill)):
         values, area = getattr(literal, function)(*each, given.size, 5)
-        assert found.values[i].tolist() == pytest.approx(values, abs=1e-12)
-        assert float(found.area[i]) == pytest.approx(area, abs=1e-12)
+        assert curve.values[i].tolist() == pytest.approx(values, abs=1e-12)
+        assert float(curve.area[i]) == pytest.approx(area, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -70,11 +70,11 @@ def test_perturbation_agrees_with_the_literal_twin(name: str) -> None:
         function = (
             evaluation.negative_perturbation if negative else evaluation.positive_perturbation
         )
-        found = function(given.trace, given.maps)
+        scored = function(given.trace, given.maps)
         for i, each in enumerate(pictures(given, "black")):
             values, area = literal.perturbation(*each, given.size, negative)
-            assert found.values[i].tolist() == values
-            assert float(found.area[i]) == pytest.approx(area, abs=1e-12)
+            assert scored.values[i].tolist() == values
+            assert float(scored.area[i]) == pytest.approx(area, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", MODELS[:2])
@@ -137,12 +137,12 @@ def test_pixels_go_in_the_order_of_the_upsampled_map() -> None:
     ramp = torch.arange(4.0, dtype=torch.float64).view(1, 1, 4).expand(2, 4, 4)
     hidden = torch.from_numpy(literal.bilinear(ramp[0].numpy(), 32, 32)) > 2.5
     half = given.inputs * ~hidden  # the right half of the last column of patches
-    found = evaluation.deletion(given.trace, ramp, unit="pixel", steps=8)
+    deletion = evaluation.deletion(given.trace, ramp, unit="pixel", steps=8)
     for i, (run, _, label, _, _) in enumerate(pictures(given, "zero")):
         expected = literal.probability(run, half[i].numpy(), label)
         at = float(hidden.double().mean()) * 8
         assert at == int(at)
-        assert float(found.values[i, int(at)]) == pytest.approx(expected, abs=1e-12)
+        assert float(deletion.values[i, int(at)]) == pytest.approx(expected, abs=1e-12)
 
 
 class OneLook(VisionTransformer):
@@ -229,8 +229,8 @@ def test_a_constant_map_shows_nothing() -> None:
     for i, (run, picture, label, _, _) in enumerate(pictures(given, "zero")):
         whole = literal.probability(run, picture, label)
         left = literal.probability(run, empty[i].numpy(), label)
-        found = float(evaluation.average_drop(given.trace, flat)[i])
-        assert found == pytest.approx(max(0, whole - left) / whole)
+        value = float(evaluation.average_drop(given.trace, flat)[i])
+        assert value == pytest.approx(max(0, whole - left) / whole)
 
 
 def test_more_steps_than_patches_give_the_same_area_as_one_a_patch() -> None:
@@ -263,9 +263,9 @@ def test_batches_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("name", ["vit", "vit-non-square"])
 def test_blur_agrees_with_the_literal_twin(name: str) -> None:
     given = case(name)
-    found = completely_hidden(given.trace, "blur")
+    hidden = completely_hidden(given.trace, "blur")
     sigma = 1.5 * given.size[0], 1.5 * given.size[1]
-    for x, blurred in zip(given.inputs, found, strict=True):
+    for x, blurred in zip(given.inputs, hidden, strict=True):
         np.testing.assert_allclose(blurred, literal.blur(x.numpy(), sigma), atol=1e-12)
 
 
@@ -300,8 +300,8 @@ def test_a_target_that_is_no_class_is_measured_itself() -> None:
         return logits[:, 1] - logits[:, 2]
 
     trace = given.trace.retarget(difference)
-    found = evaluation.insertion(trace, given.maps, steps=4)
-    torch.testing.assert_close(found.values[:, -1], difference(trace.logits))
+    insertion = evaluation.insertion(trace, given.maps, steps=4)
+    torch.testing.assert_close(insertion.values[:, -1], difference(trace.logits))
     nothing = trace.retarget(lambda logits: logits.sum(-1) * 0)
     assert evaluation.average_drop(nothing, given.maps).isnan().all()
 
@@ -310,9 +310,9 @@ def test_masked_heads_stay_masked() -> None:
     given = case("vit")
     mask = {0: [1], 2: [0]}
     trace = vaw.trace(given.model, given.inputs, [1, 3], head_mask=mask)
-    found = evaluation.insertion(trace, given.maps, steps=3)
+    insertion = evaluation.insertion(trace, given.maps, steps=3)
     p = trace.probabilities[torch.arange(2), torch.tensor([1, 3])]
-    torch.testing.assert_close(found.values[:, -1], p)
+    torch.testing.assert_close(insertion.values[:, -1], p)
     assert not torch.allclose(p, given.trace.probabilities[torch.arange(2), torch.tensor([1, 3])])
 
 
@@ -329,34 +329,34 @@ def test_nothing_is_left_behind() -> None:
 def test_scores_on_demand() -> None:
     model = vaw.demo.load_model()
     trace = vaw.trace(model, vaw.demo.scene(seed=4).image)
-    found = vaw.explainers.daam(trace)
+    attribution = vaw.explainers.daam(trace)
     seen: list[float] = []
-    scores = evaluation.scores_of(trace, found, progress=lambda f, _: seen.append(f))
+    scores = evaluation.scores_of(trace, attribution, progress=lambda f, _: seen.append(f))
     assert seen[-1] == 1
     assert seen == sorted(seen)
     assert scores.layer == 5
     assert scores.method == "daam"
     for name in ("insertion", "deletion"):
-        curve = getattr(evaluation, name)(trace, found, steps=10)
+        curve = getattr(evaluation, name)(trace, attribution, steps=10)
         assert torch.equal(getattr(scores, name).values, curve.values)
-    early = evaluation.scores_of(trace, found, layer=1, fill="mean", steps=4)
-    expected = evaluation.insertion(trace, found.values[:, 1], fill="mean", steps=4)
+    early = evaluation.scores_of(trace, attribution, layer=1, fill="mean", steps=4)
+    expected = evaluation.insertion(trace, attribution.values[:, 1], fill="mean", steps=4)
     assert torch.equal(early.insertion.values, expected.values)
     with pytest.raises(ParameterError, match=r"9.*0 to 5"):
-        evaluation.scores_of(trace, found, layer=9)
+        evaluation.scores_of(trace, attribution, layer=9)
 
 
 def test_scores_cost_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = vaw.trace(vaw.demo.load_model(), vaw.demo.scene(seed=4).image)
-    found, passes = vaw.explainers.daam(trace), []
+    attribution, passes = vaw.explainers.daam(trace), []
     forward = type(trace.model).forward
     monkeypatch.setattr(
         type(trace.model), "forward", lambda vit, x: (passes.append(len(x)), forward(vit, x))[1]
     )
-    evaluation.scores_of(trace, found, steps=10)
+    evaluation.scores_of(trace, attribution, steps=10)
     assert sum(passes) == 21
     passes.clear()
-    evaluation.scores_of(trace, found, steps=10, fill="mean")
+    evaluation.scores_of(trace, attribution, steps=10, fill="mean")
     assert sum(passes) == 20
 
 

@@ -43,10 +43,10 @@ def tables(session: vaw.Session) -> dict[str, np.ndarray]:
 def test_all_metrics_come_at_once(session: vaw.Session, model: torch.nn.Module) -> None:
     metrics = ["probability", "jsd", "class_token_cosine", "loss", "taylor"]
     expected = vaw.head_importance(model, TINY.inputs(1, torch.float32), metric=metrics)
-    found = tables(session)
-    assert sorted(found) == sorted(metrics)
+    by_metric = tables(session)
+    assert sorted(by_metric) == sorted(metrics)
     for metric in metrics:
-        np.testing.assert_allclose(found[metric], expected[metric][0], atol=1e-5)
+        np.testing.assert_allclose(by_metric[metric], expected[metric][0], atol=1e-5)
 
 
 def test_another_metric_needs_no_new_runs(session: vaw.Session) -> None:
@@ -112,12 +112,12 @@ def test_parts_of_a_head(session: vaw.Session, model: torch.nn.Module) -> None:
     session.prune_partly(1, 0)
     assert session.wait(10)
     expected = vaw.partial_pruning(model, TINY.inputs(1, torch.float32), layer=1, head=0)
-    found = session.partial
-    assert (found["layer"], found["head"]) == (1, 0)
-    assert [row["mode"] for row in found["rows"]] == list(expected.modes)
-    for i, row in enumerate(found["rows"]):
+    parts = session.partial
+    assert (parts["layer"], parts["head"]) == (1, 0)
+    assert [row["mode"] for row in parts["rows"]] == list(expected.modes)
+    for i, row in enumerate(parts["rows"]):
         assert row["probability"] == pytest.approx(float(expected.probability[i, 0]), abs=1e-5)
-    json.dumps(found)
+    json.dumps(parts)
     session.pruned_heads = [(0, 0)]
     assert session.wait(60)
     assert session.partial == {}  # it was about the whole model
@@ -256,9 +256,9 @@ def test_strength_is_measured_when_it_is_asked_for(
     assert session.wait(60)
     inputs = TINY.inputs(1, torch.float32)
     expected = vaw.attention_strength(vaw.trace(model, inputs))
-    found = load(session._strength_data)
-    np.testing.assert_allclose(found["entropy"], expected.entropy[0], atol=1e-5)
-    np.testing.assert_allclose(found["class_to_patches"], expected.class_to_patches[0], atol=1e-5)
+    loaded = load(session._strength_data)
+    np.testing.assert_allclose(loaded["entropy"], expected.entropy[0], atol=1e-5)
+    np.testing.assert_allclose(loaded["class_to_patches"], expected.class_to_patches[0], atol=1e-5)
     session.measure_strength_of_set()
     assert session.wait(60)
     of_set = load(session._strength_set)["entropy"]
@@ -314,10 +314,10 @@ def test_the_pruned_model_is_saved_where_python_runs(
         if form == "ONNX":
             runtime = pytest.importorskip("onnxruntime").InferenceSession(str(session.saved_model))
             (logits,) = runtime.run(None, {"images": inputs.numpy()})
-            found = torch.from_numpy(logits)
+            saved = torch.from_numpy(logits)
         else:
-            found = vaw.load_pruned(TINY.build(torch.float32), session.saved_model)(inputs)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+            saved = vaw.load_pruned(TINY.build(torch.float32), session.saved_model)(inputs)
+    torch.testing.assert_close(saved, expected, rtol=1e-4, atol=1e-4)
     session.pruned_heads = []
     assert session.wait(60)
     assert session.saved_model is None

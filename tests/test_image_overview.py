@@ -45,20 +45,20 @@ def test_against_the_literal_twin(name: str) -> None:
     pair = twins(name)
     inputs = pair.tiny.inputs(5)
     labels = [1, 3, 0, 1, 2]
-    found = vaw.image_overview(pair.model, list(zip(inputs, labels, strict=True)))
+    overview = vaw.image_overview(pair.model, list(zip(inputs, labels, strict=True)))
     values, _ = leave_one_out(pair.model, inputs, labels)
-    agree(found.importance.values, values["probability"])
+    agree(overview.importance.values, values["probability"])
     expected = literal.vectors(values["probability"])
-    agree(torch.from_numpy(vectors(found.importance.values)), expected, 1e-5)
-    plane, ours = literal.plane(expected), found.points.double()
+    agree(torch.from_numpy(vectors(overview.importance.values)), expected, 1e-5)
+    plane, ours = literal.plane(expected), overview.points.double()
     for axis in range(2):  # a component may point either way
         either = min((ours[:, axis] - s * plane[:, axis]).abs().max() for s in (1, -1))
         assert either < 1e-3
     probabilities = pair.model(inputs).softmax(-1).max(-1)
-    assert found.predicted.tolist() == probabilities.indices.tolist()
-    agree(found.probability, probabilities.values)
-    assert found.labels is not None
-    assert found.labels.tolist() == labels
+    assert overview.predicted.tolist() == probabilities.indices.tolist()
+    agree(overview.probability, probabilities.values)
+    assert overview.labels is not None
+    assert overview.labels.tolist() == labels
 
 
 def test_one_seed_gives_one_picture() -> None:
@@ -83,12 +83,12 @@ def test_planted_groups_separate(size: int) -> None:
 
 
 def test_without_labels_the_prediction_is_explained() -> None:
-    found = vaw.image_overview(
+    overview = vaw.image_overview(
         vaw.demo.load_model(), [s.image for s in SCENES[:4]], metric="taylor"
     )
-    assert found.labels is None
-    assert torch.equal(found.importance.labels, found.predicted)
-    assert "label" not in found.to_dataframe()
+    assert overview.labels is None
+    assert torch.equal(overview.importance.labels, overview.predicted)
+    assert "label" not in overview.to_dataframe()
     labelled = vaw.image_overview(vaw.demo.load_model(), PAIRS[:4], metric="taylor").to_dataframe()
     assert labelled["label"].tolist() == [scene.label for scene in SCENES[:4]]
     assert list(labelled.index) == labelled["image"].tolist()
@@ -96,28 +96,30 @@ def test_without_labels_the_prediction_is_explained() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 15])
 def test_images_that_nothing_tells_apart_stand_in_order(number: int) -> None:
-    found = vaw.image_overview(vaw.demo.load_model(), [SCENES[0].image] * number, metric="taylor")
-    assert found.layout == "in order"
-    assert len(found.points.unique(dim=0)) == len(found) == number
-    assert float(found.points.abs().max()) <= 1
+    overview = vaw.image_overview(
+        vaw.demo.load_model(), [SCENES[0].image] * number, metric="taylor"
+    )
+    assert overview.layout == "in order"
+    assert len(overview.points.unique(dim=0)) == len(overview) == number
+    assert float(overview.points.abs().max()) <= 1
 
 
 def test_two_images_are_far_apart() -> None:
-    found = vaw.image_overview(vaw.demo.load_model(), PAIRS[:2], metric="taylor")
-    assert sorted(found.points[:, 0].tolist()) == [-1, 1]
+    overview = vaw.image_overview(vaw.demo.load_model(), PAIRS[:2], metric="taylor")
+    assert sorted(overview.points[:, 0].tolist()) == [-1, 1]
 
 
 def test_layers_may_differ_in_heads() -> None:
     small = vaw.prune_heads(vaw.demo.load_model(), {0: [1]})
-    found = vaw.image_overview(small, PAIRS[:3], metric="taylor")
-    assert found.points.isfinite().all()
+    overview = vaw.image_overview(small, PAIRS[:3], metric="taylor")
+    assert overview.points.isfinite().all()
 
 
 def test_without_opentsne_it_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    found = vaw.image_overview(vaw.demo.load_model(), PAIRS, metric="taylor")
-    assert found.layout == "principal components"
-    assert float(found.points.abs().max()) == pytest.approx(1)
+    overview = vaw.image_overview(vaw.demo.load_model(), PAIRS, metric="taylor")
+    assert overview.layout == "principal components"
+    assert float(overview.points.abs().max()) == pytest.approx(1)
 
 
 def test_progress_rises_to_one_and_can_cancel() -> None:
@@ -141,9 +143,9 @@ def test_a_data_set_that_breaks_keeps_what_was_measured() -> None:
         raise OSError("the disk is gone")
 
     with pytest.warns(UserWarning, match="8 images only"):
-        found = vaw.image_overview(vaw.demo.load_model(), images(), metric="taylor")
-    assert len(found) == 8
-    assert isinstance(found.importance.error, OSError)
+        overview = vaw.image_overview(vaw.demo.load_model(), images(), metric="taylor")
+    assert len(overview) == 8
+    assert isinstance(overview.importance.error, OSError)
 
 
 @pytest.mark.parametrize(
@@ -195,12 +197,15 @@ def test_the_images_are_laid_out(session: vaw.Session) -> None:
     session.observe(lambda change: partly.append(change["new"]["done"]), names="_overview")
     session.lay_out_images("taylor")
     assert session.wait(60)
-    found, expected = session._overview, vaw.image_overview(session.model, PAIRS, metric="taylor")
-    np.testing.assert_allclose(found["points"], expected.points, atol=1e-3)
-    assert found["predicted"] == expected.predicted.tolist()
-    assert (found["metric"], found["measuring"], found["done"]) == ("taylor", "", 14)
+    overview, expected = (
+        session._overview,
+        vaw.image_overview(session.model, PAIRS, metric="taylor"),
+    )
+    np.testing.assert_allclose(overview["points"], expected.points, atol=1e-3)
+    assert overview["predicted"] == expected.predicted.tolist()
+    assert (overview["metric"], overview["measuring"], overview["done"]) == ("taylor", "", 14)
     assert session.image_overview is not None
-    assert session.image_overview.layout == found["layout"] == "t-SNE"
+    assert session.image_overview.layout == overview["layout"] == "t-SNE"
     assert partly == sorted(partly)
 
 

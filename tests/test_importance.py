@@ -42,29 +42,31 @@ def by_masking(model: nn.Module, inputs: Tensor, target: list[int]) -> Tensor:
 
 def test_leave_one_out(pair: Twins) -> None:
     metrics = ["probability", "jsd", "class_token_cosine", "loss", "accuracy"]
-    found = vaw.head_importance(pair.model, pair.inputs, TARGET, metric=metrics)
+    importance = vaw.head_importance(pair.model, pair.inputs, TARGET, metric=metrics)
     values, baseline = leave_one_out(pair.model, pair.inputs, TARGET)
-    agree(found.baseline, baseline)
-    assert found.metrics == tuple(values) == tuple(metrics)
-    assert torch.equal(found.values, found["probability"])
+    agree(importance.baseline, baseline)
+    assert importance.metrics == tuple(values) == tuple(metrics)
+    assert torch.equal(importance.values, importance["probability"])
     for metric, expected in values.items():
-        agree(found[metric], expected, 1e-8 if metric in ("jsd", "class_token_cosine") else 1e-10)
+        agree(
+            importance[metric], expected, 1e-8 if metric in ("jsd", "class_token_cosine") else 1e-10
+        )
     alone = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="jsd")
-    assert torch.equal(alone.values, found["jsd"])
+    assert torch.equal(alone.values, importance["jsd"])
 
 
 def test_taylor(pair: Twins) -> None:
-    found = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="taylor")
-    agree(found.values, taylor(pair.record, TARGET))
-    agree(found.baseline, pair.record.logits.softmax(-1)[[0, 1], TARGET])
+    importance = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="taylor")
+    agree(importance.values, taylor(pair.record, TARGET))
+    agree(importance.baseline, pair.record.logits.softmax(-1)[[0, 1], TARGET])
 
 
 def test_no_target_is_the_predicted_class(pair: Twins) -> None:
     predicted = pair.record.logits.argmax(-1).tolist()
     for metric in ("probability", "taylor"):
-        found = vaw.head_importance(pair.model, pair.inputs, metric=metric)
+        importance = vaw.head_importance(pair.model, pair.inputs, metric=metric)
         expected = vaw.head_importance(pair.model, pair.inputs, predicted, metric=metric)
-        assert torch.equal(found.values, expected.values)
+        assert torch.equal(importance.values, expected.values)
 
 
 # --- batches, reports ----------------------------------------------------------------------------
@@ -94,14 +96,14 @@ def test_it_fills_step_by_step() -> None:
     pair = twins("vit")
     final = vaw.head_importance(pair.model, pair.inputs, metric=["jsd", "taylor"])
     seen = list(vaw.head_importance_steps(pair.model, pair.inputs, metric=["jsd", "taylor"]))
-    known = [int((~found["jsd"].isnan()).sum()) for found in seen]
+    known = [int((~one["jsd"].isnan()).sum()) for one in seen]
     assert known == sorted(known)
     assert known[0] == 0
     assert known[-1] == final.values.numel()
-    for found in seen:
-        assert torch.equal(found["taylor"], final["taylor"])  # the estimate is there at once
-        there = ~found["jsd"].isnan()
-        assert torch.equal(found["jsd"][there], final["jsd"][there])
+    for one in seen:
+        assert torch.equal(one["taylor"], final["taylor"])  # the estimate is there at once
+        there = ~one["jsd"].isnan()
+        assert torch.equal(one["jsd"][there], final["jsd"][there])
 
 
 def test_progress_rises_to_one() -> None:
@@ -156,12 +158,12 @@ def test_layers_below_the_removed_head_never_run_again() -> None:
 def test_the_table() -> None:
     pytest.importorskip("pandas")
     pair = twins("vit")
-    found = vaw.head_importance(pair.model, pair.inputs, head_mask={1: [0]})
-    table = found.to_dataframe()
+    importance = vaw.head_importance(pair.model, pair.inputs, head_mask={1: [0]})
+    table = importance.to_dataframe()
     assert list(table.columns) == ["image", "layer", "head", "probability"]
     assert len(table) == 2 * (3 * 2 - 1)
     row = table[(table.image == 1) & (table.layer == 2) & (table["head"] == 1)]
-    assert row.probability.item() == found.values[1, 2, 1].item()
+    assert row.probability.item() == importance.values[1, 2, 1].item()
 
 
 # --- pruned heads --------------------------------------------------------------------------------
@@ -171,31 +173,31 @@ def test_the_table() -> None:
 def test_importance_beside_heads_that_are_pruned_already(name: str) -> None:
     pair = twins(name)
     mask = {0: [1], 2: [0]}
-    found = vaw.head_importance(pair.model, pair.inputs, target=TARGET, head_mask=mask)
+    importance = vaw.head_importance(pair.model, pair.inputs, target=TARGET, head_mask=mask)
     images = torch.arange(2)
 
     def probability(heads: dict[int, list[int]]) -> Tensor:
         with torch.no_grad(), vaw.masked_heads(pair.model, heads):
             return pair.model(pair.inputs).softmax(-1)[images, TARGET]
 
-    agree(found.baseline, probability(mask))
+    agree(importance.baseline, probability(mask))
     for layer in range(3):
         for head in range(2):
-            value = found.values[:, layer, head]
+            value = importance.values[:, layer, head]
             if head in mask.get(layer, ()):
                 assert value.isnan().all()
             else:
                 more = {**mask, layer: [*mask.get(layer, []), head]}
-                agree(value, found.baseline - probability(more), 1e-9)
+                agree(value, importance.baseline - probability(more), 1e-9)
     estimate = vaw.head_importance(pair.model, pair.inputs, TARGET, metric="taylor", head_mask=mask)
-    assert torch.equal(estimate.values.isnan(), found.values.isnan())
+    assert torch.equal(estimate.values.isnan(), importance.values.isnan())
 
 
 def test_a_whole_layer_may_be_pruned() -> None:
     pair = twins("vit")
-    found = vaw.head_importance(pair.model, pair.inputs, head_mask={1: [0, 1]})
-    assert found.values[:, 1].isnan().all()
-    assert not found.values[:, [0, 2]].isnan().any()
+    importance = vaw.head_importance(pair.model, pair.inputs, head_mask={1: [0, 1]})
+    assert importance.values[:, 1].isnan().all()
+    assert not importance.values[:, [0, 2]].isnan().any()
 
 
 # --- models that their users changed -------------------------------------------------------------
@@ -243,8 +245,8 @@ def test_what_a_user_changed_in_a_block_counts(
     tiny = BY_NAME[name]
     model, inputs = tiny.build(), tiny.inputs()
     change(model)
-    found = vaw.head_importance(model, inputs, target=TARGET)
-    agree(found.values, by_masking(model, inputs, TARGET))
+    importance = vaw.head_importance(model, inputs, target=TARGET)
+    agree(importance.values, by_masking(model, inputs, TARGET))
     trace = vaw.trace(model, inputs, TARGET)
     values = vaw.explainers.legrad(trace).values
     expected = legrad_by_rerunning(model, inputs)
@@ -311,11 +313,11 @@ def test_options_that_do_not_exist(
 
 def test_taylor_takes_any_target() -> None:
     pair = twins("vit")
-    found = vaw.head_importance(
+    importance = vaw.head_importance(
         pair.model, pair.inputs, lambda logits: logits[:, 1], metric="taylor"
     )
     expected = vaw.head_importance(pair.model, pair.inputs, 1, metric="taylor")
-    assert torch.equal(found.values, expected.values)
+    assert torch.equal(importance.values, expected.values)
 
 
 @pytest.mark.parametrize(

@@ -39,13 +39,13 @@ def whole(model: torch.nn.Module, images: Tensor) -> vaw.HeadImportance:
     return vaw.head_importance(model, images, LABELS, metric=METRICS)
 
 
-def same(found: vaw.HeadImportance, expected: vaw.HeadImportance) -> None:
-    assert len(found) == len(expected)
-    for metric in found.metrics:
-        torch.testing.assert_close(found[metric], expected[metric], rtol=0, atol=1e-12)
-    assert found.labels is not None
+def same(result: vaw.HeadImportance, expected: vaw.HeadImportance) -> None:
+    assert len(result) == len(expected)
+    for metric in result.metrics:
+        torch.testing.assert_close(result[metric], expected[metric], rtol=0, atol=1e-12)
+    assert result.labels is not None
     assert expected.labels is not None
-    assert found.labels.tolist() == expected.labels.tolist()
+    assert result.labels.tolist() == expected.labels.tolist()
 
 
 class Pairs(Dataset):
@@ -76,18 +76,18 @@ def test_any_way_of_giving_many_images(
         "generator": (((i, y) for i, y in zip(images, LABELS, strict=True)), None),
     }
     for name, (given, target) in ways.items():
-        found = vaw.head_importance(model, given, target, metric=METRICS, max_batch=5)
-        assert found.error is None, name
-        same(found, whole)
+        importance = vaw.head_importance(model, given, target, metric=METRICS, max_batch=5)
+        assert importance.error is None, name
+        same(importance, whole)
 
 
 def test_without_labels_each_image_has_its_predicted_class(
     model: torch.nn.Module, images: Tensor
 ) -> None:
     loader = DataLoader(TensorDataset(images), batch_size=2)
-    found = vaw.head_importance(model, loader, metric="probability")
+    importance = vaw.head_importance(model, loader, metric="probability")
     expected = vaw.head_importance(model, images, metric="probability")
-    same(found, expected)
+    same(importance, expected)
     fixed = vaw.head_importance(model, loader, 2, metric="probability")
     assert fixed.labels is not None
     assert fixed.labels.tolist() == [2] * COUNT
@@ -131,7 +131,7 @@ def test_by_class(whole: vaw.HeadImportance, model: torch.nn.Module, images: Ten
     classes = whole.by_class()
     assert sorted(classes) == [0, 1, 2, 3]
     same(classes[1], vaw.head_importance(model, images[LABELS == 1], 1, metric=METRICS))
-    assert sum(len(found) for found in classes.values()) == COUNT
+    assert sum(len(one) for one in classes.values()) == COUNT
 
 
 def test_the_mean_of_accuracy_is_the_fall_of_the_accuracy(
@@ -197,9 +197,9 @@ def test_a_loader_that_raises_in_the_middle(
     model: torch.nn.Module, images: Tensor, whole: vaw.HeadImportance
 ) -> None:
     with pytest.warns(UserWarning, match="4 images only.*OSError.*the disk is gone"):
-        found = vaw.head_importance(model, breaking(images, 5), metric="loss", max_batch=4)
-    assert isinstance(found.error, OSError)
-    torch.testing.assert_close(found.values, whole["loss"][:4], rtol=0, atol=1e-12)
+        importance = vaw.head_importance(model, breaking(images, 5), metric="loss", max_batch=4)
+    assert isinstance(importance.error, OSError)
+    torch.testing.assert_close(importance.values, whole["loss"][:4], rtol=0, atol=1e-12)
 
 
 def test_a_loader_that_raises_at_once(model: torch.nn.Module, images: Tensor) -> None:
@@ -212,8 +212,8 @@ def test_labels_out_of_range(model: torch.nn.Module, images: Tensor) -> None:
         vaw.head_importance(model, [(images[0], 9)])
     pairs = [(images[0], 1), (images[1], 2), (images[2], 9)]
     with pytest.warns(UserWarning, match="2 images only.*class 9"):
-        found = vaw.head_importance(model, pairs, max_batch=2)
-    assert len(found) == 2
+        importance = vaw.head_importance(model, pairs, max_batch=2)
+    assert len(importance) == 2
 
 
 def test_cancel_keeps_what_is_done(
@@ -278,9 +278,9 @@ def test_too_little_memory_halves_the_batch(
         return run(trace, layer, heads)
 
     monkeypatch.setattr(head_ablation, "_without", scarce)
-    found = vaw.head_importance(model, images[:1], metric="jsd")
+    importance = vaw.head_importance(model, images[:1], metric="jsd")
     assert sizes == [2, 1, 1, 1, 1, 1, 1]  # half of it from the first failure on
-    torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-12)
+    torch.testing.assert_close(importance.values, expected.values, rtol=0, atol=1e-12)
 
 
 def test_too_little_memory_for_the_images_halves_them(

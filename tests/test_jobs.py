@@ -24,7 +24,7 @@ class Ends:
             slot,
             name,
             work,
-            on_done=lambda found: ends.append(("done", found)),
+            on_done=lambda result: ends.append(("done", result)),
             on_error=lambda error: ends.append(("error", error)),
             on_cancelled=lambda: ends.append(("cancelled", None)),
         )
@@ -70,7 +70,7 @@ def test_slots_do_not_disturb_each_other(lane: Lane) -> None:
     for name in "abc":
         lane.submit(ends.job(name, lambda progress: 0, slot=name))
     assert lane.wait(5)
-    assert all(found == [("done", 0)] for found in ends.ends.values())
+    assert all(one == [("done", 0)] for one in ends.ends.values())
 
 
 def test_an_error_is_an_answer_and_the_lane_lives(lane: Lane) -> None:
@@ -103,7 +103,7 @@ def test_closing_cancels_what_waits_and_what_comes() -> None:
     lane.submit(ends.job("late", lambda progress: 0, slot="c"))
     go.set()
     assert lane.wait(5)
-    assert {name: found[0][0] for name, found in ends.ends.items()} == {
+    assert {name: one[0][0] for name, one in ends.ends.items()} == {
         "running": "cancelled",
         "waiting": "cancelled",
         "late": "cancelled",
@@ -113,8 +113,8 @@ def test_closing_cancels_what_waits_and_what_comes() -> None:
 def test_an_error_while_taking_the_result_is_told_and_the_lane_lives(lane: Lane) -> None:
     told: list[BaseException] = []
 
-    def fails(found: int) -> None:
-        raise ZeroDivisionError(found)
+    def fails(result: int) -> None:
+        raise ZeroDivisionError(result)
 
     lane.submit(Job("a", "a", lambda progress: 1, on_done=fails, on_error=told.append))
     assert lane.wait(5)

@@ -100,16 +100,16 @@ def relative(maps: Tensor) -> Tensor:
 @pytest.mark.parametrize("with_norm", [True, False])
 def test_it_is_the_authors_code(with_norm: bool) -> None:
     model = siglip(with_norm)
-    found = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 1)
-    layers = [record.output for record in found.layers]
-    plain = explainers.legrad(found, correction=False).values
+    trace = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 1)
+    layers = [record.output for record in trace.layers]
+    plain = explainers.legrad(trace, correction=False).values
     expected = literal(model, layers, 1, None).unflatten(-1, (4, 4))
     torch.testing.assert_close(relative(plain), relative(expected), rtol=1e-9, atol=1e-12)
     with untouched(model):
-        corrected = explainers.legrad(found).values
+        corrected = explainers.legrad(trace).values
     expected = literal(model, layers, 1, 0.8).unflatten(-1, (4, 4))
     torch.testing.assert_close(relative(corrected), relative(expected), rtol=1e-9, atol=1e-12)
-    assert torch.equal(explainers.legrad(found, correction=True).values, corrected)
+    assert torch.equal(explainers.legrad(trace, correction=True).values, corrected)
     assert ((corrected == 0) & (plain > 0)).any()
     assert torch.equal(corrected[corrected > 0], plain[corrected > 0])
 
@@ -127,9 +127,9 @@ def test_open_clip_with_a_tower_of_timm() -> None:
         return ids(texts)["input_ids"]
 
     vit = vaw.zero_shot(model, PROMPTS, tokenizer=tokenizer)
-    found = vaw.trace(vit, inputs, 1)
-    plain = explainers.legrad(found, correction=False).values
-    corrected = explainers.legrad(found).values
+    trace = vaw.trace(vit, inputs, 1)
+    plain = explainers.legrad(trace, correction=False).values
+    corrected = explainers.legrad(trace).values
     other = vaw.trace(vaw.zero_shot(model, "a photo of a", tokenizer=tokenizer), inputs)
     empty = explainers.legrad(other, correction=False).values
     low, high = (end(empty, (2, 3), keepdim=True) for end in (torch.amin, torch.amax))
@@ -140,9 +140,9 @@ def test_open_clip_with_a_tower_of_timm() -> None:
 
 def test_it_starts_where_it_is_told() -> None:
     model = siglip()
-    found = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 2)
-    values = explainers.legrad(found, start=1).values
-    expected = literal(model, [record.output for record in found.layers[1:]], 2, 0.8)
+    trace = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 2)
+    values = explainers.legrad(trace, start=1).values
+    expected = literal(model, [record.output for record in trace.layers[1:]], 2, 0.8)
     assert (values[:, 0] == 0).all()
     expected = relative(expected.unflatten(-1, (4, 4)))
     torch.testing.assert_close(relative(values)[:, 1:], expected, rtol=1e-9, atol=1e-12)
@@ -153,16 +153,16 @@ def test_it_is_for_prompts_on_a_pool_only() -> None:
     features = torch.randn(3, 16, dtype=torch.float64)
     towers = [tiny for tiny in TINY if tiny.name in ("hf-siglip-vision", "hf-clip-vision")]
     for tower in [tiny.build() for tiny in towers]:
-        found = vaw.trace(vaw.zero_shot(tower, PROMPTS, features=features), images(), 1)
-        plain = explainers.legrad(found, correction=False).values
-        assert torch.equal(explainers.legrad(found).values, plain)  # no text can be read
+        trace = vaw.trace(vaw.zero_shot(tower, PROMPTS, features=features), images(), 1)
+        plain = explainers.legrad(trace, correction=False).values
+        assert torch.equal(explainers.legrad(trace).values, plain)  # no text can be read
         with pytest.raises(ParameterError, match="needs prompts"):
-            explainers.legrad(found, correction=True)
-    found = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 1)
+            explainers.legrad(trace, correction=True)
+    trace = vaw.trace(vaw.zero_shot(model, PROMPTS, tokenizer=ids), images(), 1)
     with pytest.raises(ParameterError, match="readout="):
-        explainers.legrad(found, readout="mean", correction=True)
-    plain = explainers.legrad(found, readout="mean", correction=False).values
-    assert torch.equal(explainers.legrad(found, readout="mean").values, plain)
+        explainers.legrad(trace, readout="mean", correction=True)
+    plain = explainers.legrad(trace, readout="mean", correction=False).values
+    assert torch.equal(explainers.legrad(trace, readout="mean").values, plain)
 
 
 def test_texts_are_padded_as_siglip_was_trained() -> None:
@@ -191,9 +191,9 @@ def test_the_mode_of_the_text_tower_does_not_matter() -> None:
     with untouched(model), torch.inference_mode():
         vit = vaw.zero_shot(model, PROMPTS, tokenizer=ids)
     with untouched(model):
-        found = vaw.trace(vit, images(), 1)
-        assert torch.equal(explainers.legrad(found).values, expected)
-        assert torch.equal(explainers.daam(found).values, explainers.daam(plain).values)
+        trace = vaw.trace(vit, images(), 1)
+        assert torch.equal(explainers.legrad(trace).values, expected)
+        assert torch.equal(explainers.daam(trace).values, explainers.daam(plain).values)
 
 
 def test_a_sigmoid_for_each_prompt_as_siglip_was_trained() -> None:

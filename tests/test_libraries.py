@@ -37,20 +37,20 @@ def test_geometry_and_records(tiny: Tiny) -> None:
         tiny.classes,
         (2,) * 3,
     )
-    found = vaw.trace(vit, images(), tiny.target)
-    assert found.tokens.prefix == tiny.prefix
-    assert (found.tokens.rows, found.tokens.cols) == (4, 4)
-    for layer, record in enumerate(found.layers):
+    trace = vaw.trace(vit, images(), tiny.target)
+    assert trace.tokens.prefix == tiny.prefix
+    assert (trace.tokens.rows, trace.tokens.cols) == (4, 4)
+    for layer, record in enumerate(trace.layers):
         # written-out attention of transformers takes its softmax in float32, whatever the model's
         tolerance = 1e-6 if "eager" in tiny.name else 1e-12
-        attention = found.attention(layer)
+        attention = trace.attention(layer)
         torch.testing.assert_close(attention @ record.v, record.out, rtol=tolerance, atol=tolerance)
-        assert found.block_rows.can_finish(layer)
-    for lower, upper in zip(found.layers, found.layers[1:], strict=False):
+        assert trace.block_rows.can_finish(layer)
+    for lower, upper in zip(trace.layers, trace.layers[1:], strict=False):
         torch.testing.assert_close(lower.output, upper.input, rtol=0, atol=0)
     with torch.no_grad():
-        torch.testing.assert_close(vit.readout(found.layers[-1].output), found.logits)
-        torch.testing.assert_close(vit.forward(images()), found.logits)
+        torch.testing.assert_close(vit.readout(trace.layers[-1].output), trace.logits)
+        torch.testing.assert_close(vit.forward(images()), trace.logits)
 
 
 def test_logits_are_the_models_own(tiny: Tiny) -> None:
@@ -59,22 +59,22 @@ def test_logits_are_the_models_own(tiny: Tiny) -> None:
     vit, given = vaw.describe(adapted(model)), images(torch.float32)
     with torch.no_grad():
         plain = vit.forward(given)
-    found = vaw.trace(vit, given, tiny.target).logits
+    logits = vaw.trace(vit, given, tiny.target).logits
     fused = any(isinstance(m, nn.MultiheadAttention) for m in model.modules())
     tolerance = 2e-5 if fused else 0
-    torch.testing.assert_close(found, plain, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(logits, plain, rtol=tolerance, atol=tolerance)
 
 
 def test_explainers_and_heads_leave_it_untouched(tiny: Tiny) -> None:
     model, given = tiny.build(torch.float32), images(torch.float32)
     vit = vaw.describe(adapted(model))
     with untouched(model):
-        found = vaw.trace(vit, given, tiny.target)
+        trace = vaw.trace(vit, given, tiny.target)
         for name, method in explainers.METHODS.items():
-            assert method(found).values.shape == (2, 3, 4, 4), name
+            assert method(trace).values.shape == (2, 3, 4, 4), name
         metrics = ["probability", "taylor"] if tiny.classes else ["class_token_cosine", "taylor"]
         vaw.head_importance(vit, given, tiny.target, metric=metrics)
-        vaw.attention_strength(found)
+        vaw.attention_strength(trace)
         with torch.no_grad(), vaw.masked_heads(vit, {0: [0]}):
             vit.forward(given)
 
@@ -83,12 +83,12 @@ def test_explainers_and_heads_leave_it_untouched(tiny: Tiny) -> None:
 def test_leaving_a_head_out_is_masking_it(tiny: Tiny) -> None:
     model = tiny.build()
     vit, given = vaw.describe(adapted(model)), images()
-    found = vaw.head_importance(vit, given, metric="probability")
-    labels = found.labels
+    importance = vaw.head_importance(vit, given, metric="probability")
+    labels = importance.labels
     for layer, head in ((0, 1), (2, 0)):
         with torch.no_grad(), vaw.masked_heads(vit, {layer: [head]}):
             p = vit.forward(given).softmax(-1)[torch.arange(2), labels]
-        torch.testing.assert_close(found.baseline - p, found.values[:, layer, head])
+        torch.testing.assert_close(importance.baseline - p, importance.values[:, layer, head])
 
 
 @pytest.mark.parametrize("family", ["vit", "dinov2", "beit"])
@@ -98,9 +98,9 @@ def test_attention_is_what_transformers_returns(family: str) -> None:
     model.set_attn_implementation("eager")
     with torch.no_grad():
         theirs = model(images(), output_attentions=True).attentions
-    found = vaw.trace(model, images())
+    trace = vaw.trace(model, images())
     for layer, attention in enumerate(theirs):
-        torch.testing.assert_close(found.attention(layer), attention, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(trace.attention(layer), attention, rtol=1e-6, atol=1e-6)
 
 
 def test_gradients_reach_attention_as_autograd_says() -> None:
@@ -109,9 +109,9 @@ def test_gradients_reach_attention_as_autograd_says() -> None:
     theirs = model(images(), output_attentions=True)
     label = int(theirs.logits[0].argmax())
     gradients = torch.autograd.grad(theirs.logits[0, label], theirs.attentions)
-    found = vaw.trace(model, images()[:1], label)
+    trace = vaw.trace(model, images()[:1], label)
     for layer, gradient in enumerate(gradients):
-        torch.testing.assert_close(found.attention_gradient(layer), gradient[:1])
+        torch.testing.assert_close(trace.attention_gradient(layer), gradient[:1])
 
 
 def test_real_weights_through_timm_and_transformers() -> None:
@@ -147,17 +147,17 @@ def _converted(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
         ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
         ("norm.", "layernorm."),
     ]
-    found: dict[str, Tensor] = {}
+    converted: dict[str, Tensor] = {}
     for name, value in state.items():
         if name.startswith("head."):
-            found[f"classifier.{name[5:]}"] = value
+            converted[f"classifier.{name[5:]}"] = value
         elif name.startswith("blocks."):
             _, index, rest = name.split(".", 2)
-            found |= _block(known, index, rest, value)
+            converted |= _block(known, index, rest, value)
         else:
             old, new = next(pair for pair in names if name.startswith(pair[0]))
-            found[f"vit.{new}{name[len(old) :]}"] = value
-    return found
+            converted[f"vit.{new}{name[len(old) :]}"] = value
+    return converted
 
 
 def _block(known: dict[str, Tensor], index: str, rest: str, value: Tensor) -> dict[str, Tensor]:

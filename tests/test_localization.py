@@ -42,8 +42,8 @@ def test_agree_with_the_literal_twins(seed: int, levels: int | None) -> None:
         for name in ("pointing", "energy", "iou_mean", "iou_best"):
             expected = getattr(literal, name)(heat, mask)
             assert float(FUNCTIONS[name](maps, masks)[i]) == pytest.approx(expected, abs=1e-12)
-        found = float(evaluation.average_precision(maps, masks)[i])
-        assert found == pytest.approx(average_precision_score(mask.flatten(), heat.flatten()))
+        value = float(evaluation.average_precision(maps, masks)[i])
+        assert value == pytest.approx(average_precision_score(mask.flatten(), heat.flatten()))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -51,10 +51,10 @@ def test_pixels_that_do_not_count_are_as_if_they_were_not_there(seed: int) -> No
     maps, masks = some(seed, 5)
     counted = torch.from_numpy(np.random.default_rng(seed + 50).random((3, 9, 7)) < 0.8)
     for name, function in FUNCTIONS.items():
-        found = function(maps, masks, counted)
+        scored = function(maps, masks, counted)
         for i in range(3):
             alone = [maps[i][counted[i]].view(1, 1, -1), masks[i][counted[i]].view(1, 1, -1)]
-            assert float(found[i]) == pytest.approx(float(function(*alone)[0])), name
+            assert float(scored[i]) == pytest.approx(float(function(*alone)[0])), name
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -85,8 +85,8 @@ def test_a_constant_map_scores_as_guessing(value: float) -> None:
 def test_without_an_object_there_is_no_value(name: str) -> None:
     maps, masks = some(4)
     masks[1] = False
-    found = FUNCTIONS[name](maps, masks)
-    assert found.isnan().tolist() == [False, True, False]
+    attribution = FUNCTIONS[name](maps, masks)
+    assert attribution.isnan().tolist() == [False, True, False]
     masks[1] = True  # all of the picture is the object
     expected = 1.0 if name != "iou_mean" else float((maps[1] > maps[1].mean()).double().mean())
     assert float(FUNCTIONS[name](maps, masks)[1]) == pytest.approx(expected)

@@ -45,29 +45,29 @@ def test_agrees_with_the_literal_twin(name: str, k: int) -> None:
     model, inputs, many = headless(name)
     with untouched(model):
         bank = MemoryBank.fit(model, many, LABELS, k=k, temperature=0.2, batch_size=7)
-        found = vaw.trace(model, inputs, bank.target())
+        trace = vaw.trace(model, inputs, bank.target())
     vit = ExplicitViT(model)
     record, features = vit(inputs), vit(many).logits.detach()
     given = record.logits.detach(), features, LABELS, 3, k, 0.2
-    agree(bank.vote(found.logits), literal.votes(*given), 1e-5)  # the bank is kept in float32
+    agree(bank.vote(trace.logits), literal.votes(*given), 1e-5)  # the bank is kept in float32
     weights = literal.weights(*given)
-    agree(bank.weights(found.logits), weights, 1e-5)
-    agree(explainers.daam(found).values, literal_daam.daam(vit, record, weights, signed=True), 1e-4)
+    agree(bank.weights(trace.logits), weights, 1e-5)
+    agree(explainers.daam(trace).values, literal_daam.daam(vit, record, weights, signed=True), 1e-4)
     agree(
-        explainers.daam(found, signed=False).values,
+        explainers.daam(trace, signed=False).values,
         literal_daam.daam(vit, record, weights),
         1e-4,
     )
     for method in explainers.METHODS.values():
-        assert torch.isfinite(method(found).values).all()
+        assert torch.isfinite(method(trace).values).all()
 
 
 def test_a_class_of_ones_choice(fitted: tuple[nn.Module, Tensor, MemoryBank]) -> None:
     model, inputs, bank = fitted
     voted = vaw.trace(model, inputs, bank.target())
-    found = {name: voted.retarget(bank.target(name)) for name in bank.class_names}
-    assert found["bee"].target.name == "bee (by 20 of 24 images)"
-    gradients = [one.output_gradient(0) for one in found.values()]
+    by_name = {name: voted.retarget(bank.target(name)) for name in bank.class_names}
+    assert by_name["bee"].target.name == "bee (by 20 of 24 images)"
+    gradients = [one.output_gradient(0) for one in by_name.values()]
     assert not torch.allclose(gradients[0], gradients[1])
     by_index = voted.retarget(bank.target(1))
     assert torch.equal(by_index.output_gradient(0), gradients[1])
@@ -89,9 +89,9 @@ def test_data_sets_and_loaders_bring_their_own_labels() -> None:
     pairs = list(zip(many, LABELS, strict=True))
     loader = torch.utils.data.DataLoader(pairs, batch_size=5)  # type: ignore[arg-type]
     for images in (pairs, iter(pairs), loader):
-        found = MemoryBank.fit(model, images)
-        torch.testing.assert_close(found.features, expected.features)
-        assert torch.equal(found.labels, expected.labels)
+        bank = MemoryBank.fit(model, images)
+        torch.testing.assert_close(bank.features, expected.features)
+        assert torch.equal(bank.labels, expected.labels)
     named = MemoryBank.fit(model, list(many), [f"kind {i}" for i in LABELS])
     assert named.class_names == ["kind 0", "kind 1", "kind 2"]
     assert torch.equal(named.labels, expected.labels)
@@ -219,10 +219,10 @@ def test_the_bundled_models_features_know_the_kinds_without_its_classifier() -> 
     scenes = [vaw.demo.scene(seed) for seed in range(200)]
     bank = MemoryBank.fit(model, [s.image for s in scenes], [s.name for s in scenes])
     fresh = [vaw.demo.scene(seed) for seed in range(1000, 1016)]
-    found = vaw.trace(model, [s.image for s in fresh], bank.target())
-    names = [bank.class_names[i] for i in bank.vote(found.logits).argmax(1)]
+    trace = vaw.trace(model, [s.image for s in fresh], bank.target())
+    names = [bank.class_names[i] for i in bank.vote(trace.logits).argmax(1)]
     assert sum(n == s.name for n, s in zip(names, fresh, strict=True)) >= 13
-    maps = explainers.daam(found).upsample((80, 80))
+    maps = explainers.daam(trace).upsample((80, 80))
     gains = [
         float(heat[torch.from_numpy(s.mask)].sum() / heat.sum() / s.mask.mean())
         for heat, s in zip(maps, fresh, strict=True)

@@ -68,10 +68,10 @@ def test_a_release_finds_what_a_wheel_lacks(
             if not name.endswith(("static/LICENSES.txt", "explorer.js")):
                 other.writestr(name, archive.read(name))
         other.writestr("tests/test_all.py", "")
-    found = " ".join(release.wheel_problems(worse))
+    text = " ".join(release.wheel_problems(worse))
     for said in ("lacks vit_attention_widget/static/explorer.js", "lacks the license of preact",
                  "lacks the licenses", "should not hold tests/test_all.py"):  # fmt: skip
-        assert said in found
+        assert said in text
 
 
 def test_a_release_finds_versions_that_differ(release: ModuleType, tmp_path: Path) -> None:

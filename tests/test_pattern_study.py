@@ -17,10 +17,10 @@ from vit_attention_widget.errors import ParameterError, ProtocolError
 
 @pytest.fixture
 def session(patterns: vaw.AttentionPatterns) -> Iterator[vaw.Session]:
-    found = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=3).image, patterns=patterns)
-    assert found.wait(60)
-    yield found
-    found.close()
+    made = vaw.Session(vaw.demo.load_model(), vaw.demo.scene(seed=3).image, patterns=patterns)
+    assert made.wait(60)
+    yield made
+    made.close()
 
 
 def test_a_map_that_was_given(session: vaw.Session, patterns: vaw.AttentionPatterns) -> None:
@@ -30,12 +30,12 @@ def test_a_map_that_was_given(session: vaw.Session, patterns: vaw.AttentionPatte
     assert [c["name"] for c in families["patches"]["clusters"]] == [
         c.name for c in patterns.clusters
     ]
-    found = load(session.studies.patterns.points("class"))
-    assert found["points"].shape == (120, 2)
-    assert found["distances"].shape == (24, 24)
-    assert found["pictures"].shape[1:] == (14, 28)
-    assert np.array_equal(found["labels"], patterns.family("class").labels)
-    order = found["distances"][5 * 4 + 1].argsort(kind="stable")[1]
+    loaded = load(session.studies.patterns.points("class"))
+    assert loaded["points"].shape == (120, 2)
+    assert loaded["distances"].shape == (24, 24)
+    assert loaded["pictures"].shape[1:] == (14, 28)
+    assert np.array_equal(loaded["labels"], patterns.family("class").labels)
+    order = loaded["distances"][5 * 4 + 1].argsort(kind="stable")[1]
     assert divmod(int(order), 4) == patterns.nearest(5, 1, family="class")[0][:2]
     assert load(session.studies.patterns.point("patches", 7))["pictures"].shape == (1, 49, 49)
 

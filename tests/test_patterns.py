@@ -29,21 +29,21 @@ PLANTED = ("self", "neighbors", "row", "column", "uniform", "sink", "class token
 def test_blocks_and_scores(name: str) -> None:
     pair = twins(name)
     tokens = pair.trace.tokens
-    found = pool_heads(pair.trace)
+    pooled = pool_heads(pair.trace)
     grid = tokens.num_prefix, tokens.rows, tokens.cols
-    assert ("class" in found) == ("class" in tokens.prefix)
-    for index, (image, layer, head) in enumerate(found["patches"].heads.tolist()):
+    assert ("class" in pooled) == ("class" in tokens.prefix)
+    for index, (image, layer, head) in enumerate(pooled["patches"].heads.tolist()):
         if image or layer == 1:  # the literal way takes long
             continue
         attention = pair.record.attention[layer][image, head].detach()
-        agree(found["patches"].vectors[index], literal.patch_vector(attention, *grid))
+        agree(pooled["patches"].vectors[index], literal.patch_vector(attention, *grid))
         scores = literal.patch_scores(attention, tokens.prefix, tokens.rows, tokens.cols)
-        agree(found["patches"].scores[index], torch.tensor(scores, dtype=torch.float64))
-        if "class" in found:
+        agree(pooled["patches"].scores[index], torch.tensor(scores, dtype=torch.float64))
+        if "class" in pooled:
             vector = literal.class_vector(attention, *grid, 0)
-            agree(found["class"].vectors[index], vector)
+            agree(pooled["class"].vectors[index], vector)
             scores = literal.class_scores(attention, tokens.num_prefix, 0)
-            agree(found["class"].scores[index], torch.tensor(scores, dtype=torch.float64))
+            agree(pooled["class"].scores[index], torch.tensor(scores, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -117,14 +117,14 @@ def fitted() -> vaw.AttentionPatterns:
 
 @pytest.mark.slow
 def test_planted_heads_fall_into_rightly_named_clusters(fitted: vaw.AttentionPatterns) -> None:
-    found = fitted.family()
+    family = fitted.family()
     for head, what in enumerate(PLANTED):
         clusters = {
             fitted.clusters[label].name.split(",")[0]
-            for label in found.labels[found.heads[:, 2] == head]
+            for label in family.labels[family.heads[:, 2] == head]
         }
         assert clusters == {what}
-    assert found.stability > 0.9
+    assert family.stability > 0.9
 
 
 @pytest.mark.slow
@@ -220,9 +220,9 @@ def test_save_and_load(patterns: vaw.AttentionPatterns, tmp_path: Path) -> None:
     assert again.summary() == patterns.summary()
     assert again.nearest(1, 2) == patterns.nearest(1, 2)
     assert np.array_equal(again.reconstruct(5, 3, 4), patterns.reconstruct(5, 3, 4))
-    found = vaw.trace(model, vaw.demo.scene(seed=9).image, gradients=False)
-    for name, placed in patterns.place(found).items():
-        assert np.array_equal(placed.points, again.place(found)[name].points)
+    trace = vaw.trace(model, vaw.demo.scene(seed=9).image, gradients=False)
+    for name, placed in patterns.place(trace).items():
+        assert np.array_equal(placed.points, again.place(trace)[name].points)
     model.blocks[0].attn.qkv.weight.data.mul_(1.2)
     with pytest.raises(ParameterError, match="the weights differ"):
         again.check(model)

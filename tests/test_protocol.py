@@ -12,8 +12,8 @@ from vit_attention_widget.protocol import messages, tensors
 
 def test_tensors_come_back_as_they_went() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4).T  # not contiguous
-    found = load(tensors.encode({"a": values}, {"layer": 3}))
-    np.testing.assert_array_equal(found["a"], values)
+    loaded = load(tensors.encode({"a": values}, {"layer": 3}))
+    np.testing.assert_array_equal(loaded["a"], values)
 
 
 def test_rows_keep_their_own_scale() -> None:

@@ -37,9 +37,9 @@ def test_a_pruned_model_is_the_masked_one(tiny: TinyModel) -> None:
     small = vaw.prune_heads(model, HEADS)
     torch.testing.assert_close(logits(small, inputs), masked(model, inputs, HEADS))
     assert torch.equal(logits(model, inputs), before)
-    found = vaw.pruning_of(small)
-    assert {**found.cut, **found.zeroed} == {0: (1,), 2: (0,)}
-    assert (size(small) < size(model)) == bool(found.cut)
+    record = vaw.pruning_of(small)
+    assert {**record.cut, **record.zeroed} == {0: (1,), 2: (0,)}
+    assert (size(small) < size(model)) == bool(record.cut)
     assert type(small) is type(model)
 
 
@@ -56,14 +56,14 @@ def test_a_pruned_model_can_be_traced_and_pruned_again(name: str) -> None:
     tiny = next(t for t in TINY if t.name.startswith(name))
     model, inputs = tiny.build(), tiny.inputs()
     small = vaw.prune_heads(model, {0: [0]})
-    found = vaw.trace(small, inputs)
-    assert found.num_heads == (1, 2, 2)
+    trace = vaw.trace(small, inputs)
+    assert trace.num_heads == (1, 2, 2)
     torch.testing.assert_close(
-        found.attention(1, head=1),
+        trace.attention(1, head=1),
         vaw.trace(model, inputs, head_mask={0: [0]}).attention(1, head=1),
     )
     for method in vaw.explainers.METHODS.values():
-        assert torch.isfinite(method(found).values).all()
+        assert torch.isfinite(method(trace).values).all()
     assert vaw.head_importance(small, inputs).values.shape == (2, 3, 2)
     smaller = vaw.prune_heads(small, {0: [0], 1: [1]})  # head 0 of those that are left is head 1
     assert vaw.pruning_of(smaller).cut == {0: (0, 1), 1: (1,)}
@@ -129,10 +129,10 @@ def test_it_goes_through_onnx(tmp_path: Path) -> None:
     inputs = torch.randn(1, 3, 160, 160)
     path = tmp_path / "small.onnx"
     torch.onnx.export(small, (inputs,), path, dynamo=True, verbose=False)
-    (found,) = onnxruntime.InferenceSession(path).run(
+    (through_onnx,) = onnxruntime.InferenceSession(path).run(
         None, {onnxruntime.InferenceSession(path).get_inputs()[0].name: inputs.numpy()}
     )
-    torch.testing.assert_close(torch.tensor(found), logits(small, inputs), rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(through_onnx), logits(small, inputs), rtol=0, atol=1e-4)
 
 
 class Adapted(torch.nn.Linear):

@@ -80,16 +80,16 @@ def test_the_classes_of_photographs() -> None:
     right = 0
     for start in range(0, 36, 12):
         batch = rows[start : start + 12]
-        found = vaw.trace(vit_tiny(), [REAL / row["file"] for row in batch], gradients=False)
+        trace = vaw.trace(vit_tiny(), [REAL / row["file"] for row in batch], gradients=False)
         classes = [int(row["imagenet_class"]) for row in batch]
-        right += int((found.logits.argmax(-1) == torch.tensor(classes)).sum())
+        right += int((trace.logits.argmax(-1) == torch.tensor(classes)).sum())
     assert right >= 0.8 * 36
 
 
 def test_a_class_by_its_name() -> None:
-    found = vaw.trace(vit_tiny(), REAL / "imagenet/n02125311_10473.JPEG", target="cougar")
-    assert list(found.target.index) == [286]
-    assert found.target.name == "cougar"
+    trace = vaw.trace(vit_tiny(), REAL / "imagenet/n02125311_10473.JPEG", target="cougar")
+    assert list(trace.target.index) == [286]
+    assert trace.target.name == "cougar"
 
 
 @cache
@@ -136,8 +136,8 @@ def test_float32_maps_of_a_photograph_agree_with_the_literal_twins() -> None:
 def test_the_most_important_head_hurts_and_the_least_does_not() -> None:
     model = vit_tiny()
     path = REAL / "imagenet/n02128925_jaguar.JPEG"
-    found = vaw.head_importance(model, path)
-    values = found.values[0]
+    importance = vaw.head_importance(model, path)
+    values = importance.values[0]
     assert values.shape == (12, 3)
     inputs = vaw.describe(model).prepare(path)
     label = int(vaw.trace(model, inputs, gradients=False).logits.argmax())
@@ -147,7 +147,7 @@ def test_the_most_important_head_hurts_and_the_least_does_not() -> None:
         with untouched(model), torch.no_grad(), vaw.masked_heads(model, {layer: [head]}):
             return float(model(inputs).softmax(-1)[0, label])
 
-    baseline = float(found.baseline)
+    baseline = float(importance.baseline)
     most, least = int(values.argmax()), int(values.abs().argmin())
     for index in (most, least):
         assert baseline - probability(index) == pytest.approx(
@@ -165,16 +165,16 @@ def test_every_metric_finds_heads_that_matter_over_photographs() -> None:
     """
     model = vit_tiny()
     inputs = vaw.describe(model).prepare([REAL / row["file"] for row in manifest("imagenet")[:12]])
-    found = vaw.head_importance(model, inputs, metric=METRICS)
+    importance = vaw.head_importance(model, inputs, metric=METRICS)
     images = torch.arange(len(inputs))
 
     def probability(heads: dict[int, list[int]]) -> float:
         with torch.no_grad(), vaw.masked_heads(model, heads):
-            return float(model(inputs).softmax(-1)[images, found.labels].mean())
+            return float(model(inputs).softmax(-1)[images, importance.labels].mean())
 
     whole = probability({})
     for metric in METRICS:
-        ranking = found.ranking(metric)
+        ranking = importance.ranking(metric)
         (most, head), (least, other) = ranking[0], ranking[-1]
         if metric != "taylor":
             assert whole - probability({most: [head]}) > 0.03
@@ -195,12 +195,12 @@ def test_heads_look_farther_and_more_alike_with_depth() -> None:
     Seen here: standard deviation 0.69 in layer 0, 0.06 in layer 11.
     """
     photographs = [REAL / row["file"] for row in manifest("imagenet")[:12]]
-    found = vaw.attention_strength(vaw.trace(vit_tiny(), photographs, gradients=False))
-    spread = found.entropy.std((0, 2))
+    strength = vaw.attention_strength(vaw.trace(vit_tiny(), photographs, gradients=False))
+    spread = strength.entropy.std((0, 2))
     assert spread[0] > 5 * spread[11]
-    assert found.entropy[:, 11].min() > 2.2
-    assert found.entropy[:, 0].min() < 0.5
-    assert found.distance[:, 11].mean() > 1.5 * found.distance[:, 0].mean()
+    assert strength.entropy[:, 11].min() > 2.2
+    assert strength.entropy[:, 0].min() < 0.5
+    assert strength.distance[:, 11].mean() > 1.5 * strength.distance[:, 0].mean()
 
 
 def test_the_estimate_ranks_heads_somewhat_as_the_exact_metric() -> None:
@@ -215,12 +215,12 @@ def test_the_estimate_ranks_heads_somewhat_as_the_exact_metric() -> None:
     "row", manifest("photos") if REAL.is_dir() else [], ids=lambda r: r["file"]
 )
 def test_odd_photographs(row: dict[str, str]) -> None:
-    found = vaw.trace(vit_tiny(), REAL / row["file"])
+    trace = vaw.trace(vit_tiny(), REAL / row["file"])
     for method in METHODS.values():
-        values = method(found)
+        values = method(trace)
         assert values.shape == (1, 14, 14)
         assert torch.isfinite(values).all()
-    (seen,) = found.model.picture(found.inputs)
+    (seen,) = trace.model.picture(trace.inputs)
     assert seen.size == (224, 224)
 
 
@@ -231,9 +231,9 @@ def test_a_photograph_of_another_size() -> None:
     model.eval()
     wide = load_image(REAL / "photos/both.png").resize((320, 160))
     inputs = torch.from_numpy(np.array(wide)).permute(2, 0, 1) / 127.5 - 1
-    found = vaw.trace(model, inputs)
-    assert (found.tokens.rows, found.tokens.cols) == (10, 20)
-    assert explainers.legrad(found).final.shape == (1, 10, 20)
+    trace = vaw.trace(model, inputs)
+    assert (trace.tokens.rows, trace.tokens.cols) == (10, 20)
+    assert explainers.legrad(trace).final.shape == (1, 10, 20)
 
 
 def test_a_vit_of_cifar() -> None:
@@ -250,7 +250,7 @@ def test_a_vit_of_cifar() -> None:
     model.load_state_dict(load_file(REAL / "weights" / "vit_cifar10_p4_d64_L4_h4.safetensors"))
     model.eval()
     picture = load_image(REAL / "photos/rocket.jpg").resize((32, 32))
-    found = vaw.trace(model, torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255)
-    assert found.logits.shape == (1, 10)
-    assert (found.tokens.rows, found.tokens.cols) == (8, 8)
-    assert vaw.head_importance(model, found.inputs).values.shape == (1, 4, 4)
+    trace = vaw.trace(model, torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255)
+    assert trace.logits.shape == (1, 10)
+    assert (trace.tokens.rows, trace.tokens.cols) == (8, 8)
+    assert vaw.head_importance(model, trace.inputs).values.shape == (1, 4, 4)

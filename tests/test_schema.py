@@ -86,13 +86,13 @@ def test_values_that_are_not_of_the_schema_are_noticed() -> None:
 
 
 def all_problems(traits: dict[str, Any], replies: dict[str, Any]) -> list[str]:
-    found = [name for name in (*SELECTIONS, *RESULTS) if traits[name] == b""]
+    wrong = [name for name in (*SELECTIONS, *RESULTS) if traits[name] == b""]
     for table, _, names in TABLES:
         for name in names:
-            found += problems(traits[name], hints(table)[name], name)
+            wrong += problems(traits[name], hints(table)[name], name)
     for method, reply in replies.items():
-        found += problems(reply, get_args(hints(Requests)[method])[1], method)
-    return found
+        wrong += problems(reply, get_args(hints(Requests)[method])[1], method)
+    return wrong
 
 
 @pytest.mark.slow

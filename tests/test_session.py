@@ -38,16 +38,16 @@ def session():
 
 
 def test_it_follows_the_predicted_class(session: vaw.Session) -> None:
-    found = vaw.trace(session.model, PICTURE)
-    assert session.target == int(found.logits[0].argmax())
-    assert session.top5[0][1] == pytest.approx(float(found.probabilities.max()), rel=1e-5)
+    trace = vaw.trace(session.model, PICTURE)
+    assert session.target == int(trace.logits[0].argmax())
+    assert session.top5[0][1] == pytest.approx(float(trace.probabilities.max()), rel=1e-5)
     assert session.status["state"] == "idle"
 
 
 def test_results_are_those_of_the_functions(session: vaw.Session) -> None:
-    found = vaw.trace(session.model, PICTURE)
+    trace = vaw.trace(session.model, PICTURE)
     for name, method in vaw.explainers.METHODS.items():
-        expected = method(found).values[0].numpy()
+        expected = method(trace).values[0].numpy()
         np.testing.assert_allclose(session.attributions[name], expected, rtol=1e-4, atol=1e-7)
     importance = vaw.head_importance(session.model, PICTURE).values[0].numpy()
     np.testing.assert_allclose(session.importance, importance, atol=1e-5)

@@ -157,9 +157,9 @@ def test_a_shuffling_loader_is_read_once_for_all_models() -> None:
     scenes = [vaw.demo.scene(seed=seed) for seed in range(8)]
     inputs = vaw.describe(model).prepare([scene.image for scene in scenes])
     loader = DataLoader(list(zip(inputs, range(8), strict=True)), shuffle=True, batch_size=2)
-    found = vaw.compare({"a": model, "b": model}, loader, 0, methods="rollout")
+    comparison = vaw.compare({"a": model, "b": model}, loader, 0, methods="rollout")
     by_model: dict[str, list[Any]] = {"a": [], "b": []}
-    for values, item in zip(found.values, found.items, strict=True):
+    for values, item in zip(comparison.values, comparison.items, strict=True):
         by_model[item.model].append((item.image, values.tolist()))
     assert by_model["a"] == by_model["b"]
 

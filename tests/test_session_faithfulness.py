@@ -15,8 +15,8 @@ from vit_attention_widget.errors import ParameterError, TargetError
 SCENE = vaw.demo.scene(seed=1)
 
 
-def areas(trace: vaw.Trace, found: vaw.explainers.Attribution, layer: int) -> list[float]:
-    scores = evaluation.scores_of(trace, found, layer=layer)
+def areas(trace: vaw.Trace, result: vaw.explainers.Attribution, layer: int) -> list[float]:
+    scores = evaluation.scores_of(trace, result, layer=layer)
     return [float(scores.insertion.area[0]), float(scores.deletion.area[0])]
 
 
@@ -25,9 +25,9 @@ def test_the_map_that_is_shown_is_scored(session: vaw.Session) -> None:
     session.score_map()
     assert session.faithfulness["asked"] == "map"
     session.wait()
-    found = session.faithfulness["map"]
+    scores = session.faithfulness["map"]
     assert session.faithfulness["asked"] == ""
-    assert (found["method"], found["layer"], found["version"]) == ("gmar", 3, session._version)
+    assert (scores["method"], scores["layer"], scores["version"]) == ("gmar", 3, session._version)
     trace = session.trace
     assert trace is not None
     expected = {
@@ -35,10 +35,10 @@ def test_the_map_that_is_shown_is_scored(session: vaw.Session) -> None:
         "center": areas(trace, evaluation.center(trace), 0),
         "random": areas(trace, evaluation.random(trace), 0),
     }
-    assert set(found["areas"]) == set(expected)
+    assert set(scores["areas"]) == set(expected)
     for name, pair in expected.items():
-        assert found["areas"][name] == pytest.approx(pair, abs=1e-3)
-        assert len(found["insertion"][name]) == len(found["fractions"]) == 11
+        assert scores["areas"][name] == pytest.approx(pair, abs=1e-3)
+        assert len(scores["insertion"][name]) == len(scores["fractions"]) == 11
 
 
 def test_pruned_heads_stay_pruned_while_a_map_is_scored(session: vaw.Session) -> None:
@@ -59,18 +59,18 @@ def test_every_compared_map_is_scored(session: vaw.Session, of: str) -> None:
     session.wait()
     session.score_compared()
     session.wait()
-    found, trace = session.faithfulness["compared"], session.trace
+    scores, trace = session.faithfulness["compared"], session.trace
     assert trace is not None
-    assert found["stamp"] == session._comparison["stamp"]
-    assert len(found["areas"]) == len(session._comparison["names"])
+    assert scores["stamp"] == session._comparison["stamp"]
+    assert len(scores["areas"]) == len(session._comparison["names"])
     key = session._comparison["keys"][1]
     aimed = trace.retarget(key) if of == "classes" else trace
     method = vaw.explainers.METHODS[key if of == "methods" else "daam"]
     layer = 1 if of == "layers" else trace.num_layers - 1
-    assert found["areas"][1]["map"] == pytest.approx(areas(aimed, method(aimed), layer), abs=1e-3)
+    assert scores["areas"][1]["map"] == pytest.approx(areas(aimed, method(aimed), layer), abs=1e-3)
     center = areas(aimed, evaluation.center(aimed), 0)
-    assert found["areas"][1]["center"] == pytest.approx(center, abs=1e-3)
-    assert ("random" in found["areas"][1]) == (of != "classes")
+    assert scores["areas"][1]["center"] == pytest.approx(center, abs=1e-3)
+    assert ("random" in scores["areas"][1]) == (of != "classes")
 
 
 def test_compared_images_are_scored_each_for_its_own_class() -> None:
@@ -87,11 +87,11 @@ def test_compared_images_are_scored_each_for_its_own_class() -> None:
     session.wait()
     trace = vaw.trace(session.model, scenes[1].image, scenes[1].label)
     expected = areas(trace, vaw.explainers.daam(trace), trace.num_layers - 1)
-    found = session.faithfulness["compared"]["areas"]
-    assert found[1]["map"] == pytest.approx(expected, abs=1e-3)
+    scores = session.faithfulness["compared"]["areas"]
+    assert scores[1]["map"] == pytest.approx(expected, abs=1e-3)
     session.image = scenes[0].image  # of the set: they stay
     session.wait()
-    assert session.faithfulness["compared"]["areas"] == found
+    assert session.faithfulness["compared"]["areas"] == scores
     session.close()
 
 

@@ -77,17 +77,17 @@ def first(features: Tensor) -> Tensor:
 def check(vit: vaw.VisionTransformer, size: tuple[int, int], patch: int) -> None:
     """Every layer's attention is the model's own, and every method's map lies on the grid."""
     inputs = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)).double()
-    found = vaw.trace(vit, inputs, None if vit.num_classes else first)
-    layout = found.tokens
+    trace = vaw.trace(vit, inputs, None if vit.num_classes else first)
+    layout = trace.tokens
     assert (layout.rows, layout.cols) == (size[0] // patch, size[1] // patch)
     assert (layout.image_height, layout.image_width) == size
     with torch.no_grad():
-        torch.testing.assert_close(found.logits, vit.forward(inputs))
-        torch.testing.assert_close(vit.readout(found.layers[-1].output), found.logits)
-    for layer, record in enumerate(found.layers):
-        torch.testing.assert_close(found.attention(layer) @ record.v, record.out)
+        torch.testing.assert_close(trace.logits, vit.forward(inputs))
+        torch.testing.assert_close(vit.readout(trace.layers[-1].output), trace.logits)
+    for layer, record in enumerate(trace.layers):
+        torch.testing.assert_close(trace.attention(layer) @ record.v, record.out)
     for name, method in explainers.METHODS.items():
-        values = method(found).values
+        values = method(trace).values
         assert values.shape == (2, 3, layout.rows, layout.cols), name
         assert values.isfinite().all(), name
         assert values.abs().sum() > 0, name

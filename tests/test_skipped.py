@@ -91,8 +91,8 @@ def test_masks_and_labels_stay_with_their_images() -> None:
 
 def test_skipped_images_are_warned_of_and_numbered(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"3 images could not .* such as image 0: .*no 0.png"):
-        found = vaw.attention_strength(TINY.build(), some_bad(20), on_error="skip")
-    table = found.to_dataframe()
+        strength = vaw.attention_strength(TINY.build(), some_bad(20), on_error="skip")
+    table = strength.to_dataframe()
     assert sorted(set(table["image"])) == [n for n in range(20) if n not in BAD]
     importance = run("head_importance", some_bad(7), on_error="skip")
     importance.save(tmp_path / "importance")
@@ -139,21 +139,21 @@ def test_a_store_names_them_and_does_not_try_them_again(tmp_path: Path) -> None:
         if n not in bad:
             Image.new("RGB", (32, 32), (n, 0, 0)).save(picture)
     store = tmp_path / "store"
-    found = run("attention_strength", pictures, on_error="skip", store=store)
-    assert list(found.skipped) == list(bad)
+    result = run("attention_strength", pictures, on_error="skip", store=store)
+    assert list(result.skipped) == list(bad)
     assert list(json.loads((store / "manifest.json").read_text())["skipped"]) == ["0", "3", "17"]
 
     read = xarray.open_zarr(store).load()
     rows = [n for n in range(20) if n not in bad]
     assert read.sizes["image"] == 20
-    np.testing.assert_array_equal(read["distance"][rows], found.distance)
+    np.testing.assert_array_equal(read["distance"][rows], result.distance)
     assert np.isnan(read["distance"][list(bad)]).all()
     assert list(read.attrs["skipped"]) == ["0", "3", "17"]
 
     tasks = Tasks()
     again = run("attention_strength", pictures, executor=tasks, store=store)
     assert tasks.given == 0
-    assert again.skipped == found.skipped
+    assert again.skipped == result.skipped
 
     Image.new("RGB", (32, 32), (3, 0, 0)).save(pictures[3])  # repaired: another image
     repaired = run("attention_strength", pictures, executor=tasks, store=store)

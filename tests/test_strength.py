@@ -25,24 +25,24 @@ def test_strength(name: str) -> None:
     pair = twins(name)
     tokens = pair.trace.tokens
     grid = tokens.num_prefix, tokens.rows, tokens.cols
-    found = vaw.attention_strength(pair.trace)
+    measured = vaw.attention_strength(pair.trace)
     bare = vaw.attention_strength(pair.trace, renormalize=False)
-    assert found.hops == max(tokens.rows, tokens.cols)
+    assert measured.hops == max(tokens.rows, tokens.cols)
     for layer, attention in enumerate(pair.record.attention):
         attention = attention.detach()
         profile = literal.profile(attention, *grid)
-        agree(found.profile[:, layer], profile)
-        agree(found.entropy[:, layer], literal.entropy(profile))
+        agree(measured.profile[:, layer], profile)
+        agree(measured.entropy[:, layer], literal.entropy(profile))
         sides = tokens.patch_height, tokens.patch_width
-        agree(found.distance[:, layer], literal.distance(attention, *grid, *sides, True))
+        agree(measured.distance[:, layer], literal.distance(attention, *grid, *sides, True))
         agree(bare.distance[:, layer], literal.distance(attention, *grid, *sides, False))
         if "class" not in tokens.prefix:
-            assert found.class_to_class is None
+            assert measured.class_to_class is None
             continue
         first = tokens.num_prefix
-        agree(found.class_to_class[:, layer], attention[:, :, 0, 0])
-        agree(found.class_to_patches[:, layer], attention[:, :, 0, first:].sum(-1))
-        agree(found.patches_to_class[:, layer], attention[:, :, first:, 0].mean(-1))
+        agree(measured.class_to_class[:, layer], attention[:, :, 0, 0])
+        agree(measured.class_to_patches[:, layer], attention[:, :, 0, first:].sum(-1))
+        agree(measured.patches_to_class[:, layer], attention[:, :, first:, 0].mean(-1))
 
 
 @pytest.mark.parametrize("size", [1, 2_000, 20_000])
@@ -74,70 +74,70 @@ def test_the_published_numbers_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_head_that_looks_at_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = constructed(torch.eye(196), monkeypatch)
-    assert found.profile[0, 0, 0].tolist() == pytest.approx([1] + [0] * 13)
-    assert found.entropy.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
-    assert found.distance.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
-    assert found.class_to_class.flatten().tolist() == [1, 1, 1]
+    measured = constructed(torch.eye(196), monkeypatch)
+    assert measured.profile[0, 0, 0].tolist() == pytest.approx([1] + [0] * 13)
+    assert measured.entropy.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert measured.distance.flatten().tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert measured.class_to_class.flatten().tolist() == [1, 1, 1]
 
 
 def test_a_head_that_looks_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = constructed(torch.full((196, 196), 1 / 196), monkeypatch)
-    assert found.entropy.flatten().tolist() == pytest.approx([math.log(14)] * 3, abs=1e-5)
-    assert found.profile[0, 0, 0].tolist() == pytest.approx([1 / 196] * 14, rel=1e-4)
+    measured = constructed(torch.full((196, 196), 1 / 196), monkeypatch)
+    assert measured.entropy.flatten().tolist() == pytest.approx([math.log(14)] * 3, abs=1e-5)
+    assert measured.profile[0, 0, 0].tolist() == pytest.approx([1 / 196] * 14, rel=1e-4)
 
 
 def test_layers_may_differ_in_heads() -> None:
     model = timm.create_model("test_vit", num_classes=10).eval()
     small = vaw.prune_heads(model, {0: [1]})
-    found = vaw.attention_strength(vaw.trace(small, torch.randn(1, 3, 160, 160)))
-    assert found.entropy[0, 0, 1].isnan()
-    assert not found.entropy[0, 1:].isnan().any()
-    assert len(found.to_dataframe()) == sum(found.entropy.shape[1:2]) * 2 - 1
+    measured = vaw.attention_strength(vaw.trace(small, torch.randn(1, 3, 160, 160)))
+    assert measured.entropy[0, 0, 1].isnan()
+    assert not measured.entropy[0, 1:].isnan().any()
+    assert len(measured.to_dataframe()) == sum(measured.entropy.shape[1:2]) * 2 - 1
 
 
 def test_a_layer_without_heads_has_no_strength() -> None:
     tiny = BY_NAME["vit"]
     small = vaw.prune_heads(tiny.build(), {1: [0, 1]})
-    found = vaw.attention_strength(vaw.trace(small, tiny.inputs()))
-    assert found.entropy[:, 1].isnan().all()
-    assert found.entropy[:, [0, 2]].isfinite().all()
+    measured = vaw.attention_strength(vaw.trace(small, tiny.inputs()))
+    assert measured.entropy[:, 1].isnan().all()
+    assert measured.entropy[:, [0, 2]].isfinite().all()
 
 
 def test_tables_files_and_pictures(tmp_path: Path) -> None:
     for library in ("matplotlib", "pandas", "xarray"):
         pytest.importorskip(library)
     pair = twins("vit")
-    found = vaw.attention_strength(pair.model, pair.inputs)
-    assert found.values is found.profile
-    table = found.to_dataframe()
+    measured = vaw.attention_strength(pair.model, pair.inputs)
+    assert measured.values is measured.profile
+    table = measured.to_dataframe()
     assert len(table) == 2 * 3 * 2
     row = table[(table["image"] == 1) & (table["layer"] == 2) & (table["head"] == 0)]
-    assert row["class_to_patches"].item() == found.class_to_patches[1, 2, 0].item()
-    data = found.to_xarray()
+    assert row["class_to_patches"].item() == measured.class_to_patches[1, 2, 0].item()
+    data = measured.to_xarray()
     assert data["strength"].dims == ("image", "layer", "head", "hop")
-    assert data["pairs"].values.tolist() == found.pairs.tolist()
-    found.save(tmp_path / "strength.safetensors")
+    assert data["pairs"].values.tolist() == measured.pairs.tolist()
+    measured.save(tmp_path / "strength.safetensors")
     again = vaw.AttentionStrength.load(tmp_path / "strength.safetensors")
-    assert torch.equal(again.values, found.values)
-    assert torch.equal(again.distance, found.distance)
+    assert torch.equal(again.values, measured.values)
+    assert torch.equal(again.distance, measured.distance)
     for quantity in ("entropy", "distance", "patches_to_class"):
-        axes = found.plot(quantity=quantity)
+        axes = measured.plot(quantity=quantity)
         drawn = axes.collections[0].get_offsets()
         assert drawn[2 * 2 + 1].tolist() == pytest.approx(
-            [2, float(getattr(found, quantity)[:, 2, 1].mean())]
+            [2, float(getattr(measured, quantity)[:, 2, 1].mean())]
         )
     with pytest.raises(ParameterError, match="'reach'"):
-        found.plot(quantity="reach")
-    assert found._repr_html_().count("<img") == 2
-    assert "2 images, 3 layers" in repr(found)
+        measured.plot(quantity="reach")
+    assert measured._repr_html_().count("<img") == 2
+    assert "2 images, 3 layers" in repr(measured)
 
 
 def test_without_a_class_token_there_is_less_to_draw(tmp_path: Path) -> None:
     pair = twins("vit-avg")
-    found = vaw.attention_strength(pair.trace)
-    found.save(tmp_path / "strength.safetensors")
+    measured = vaw.attention_strength(pair.trace)
+    measured.save(tmp_path / "strength.safetensors")
     assert vaw.AttentionStrength.load(tmp_path / "strength.safetensors").class_to_class is None
-    assert "class_to_class" not in found.to_xarray()
+    assert "class_to_class" not in measured.to_xarray()
     with pytest.raises(ParameterError, match="no class token"):
-        found.plot(quantity="class_to_class")
+        measured.plot(quantity="class_to_class")

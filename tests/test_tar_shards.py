@@ -58,15 +58,15 @@ def test_numbers_are_those_of_the_pictures_themselves(folder: Path) -> None:
     for given in (folder, str(folder / "a-*.tar"), [folder / "a-0.tar", folder / "a-1.tar"]):
         shards = vaw.TarShards(given)
         assert len(shards) == 12
-    found = vaw.head_importance(model, shards, metric="loss")
-    assert torch.equal(found.values, expected.values)
-    assert found.labels is not None
-    assert found.labels.tolist() == [n % 3 for n in range(12)]
+    importance = vaw.head_importance(model, shards, metric="loss")
+    assert torch.equal(importance.values, expected.values)
+    assert importance.labels is not None
+    assert importance.labels.tolist() == [n % 3 for n in range(12)]
     with ThreadPoolExecutor(2) as threads:
-        found = vaw.head_importance(
+        importance = vaw.head_importance(
             model, shards, metric="loss", executor=threads, store=folder / "store"
         )
-    torch.testing.assert_close(found.values, expected.values)
+    torch.testing.assert_close(importance.values, expected.values)
     assert "2 tar files" in repr(shards)
 
 
@@ -141,8 +141,8 @@ def test_what_is_damaged_is_named(folder: Path, tmp_path: Path) -> None:
     shards = vaw.TarShards(folder / "a-0.tar")
     (folder / "a-0.tar").write_bytes(whole[: shards[5][0].offset + 9])  # type: ignore[index]
     with pytest.warns(UserWarning, match=r"4 images could not .* image 5: .*ends after 9 of"):
-        found = vaw.attention_strength(TINY.build(), shards, on_error="skip")
-    assert list(found.skipped) == [5, 6, 7, 8]
+        strength = vaw.attention_strength(TINY.build(), shards, on_error="skip")
+    assert list(strength.skipped) == [5, 6, 7, 8]
 
 
 def test_a_picture_that_is_none_is_named_by_its_shard(tmp_path: Path) -> None:

@@ -60,40 +60,40 @@ def test_scores_gradients_and_names(
 ) -> None:
     model, inputs = named()
     with untouched(model):
-        found = vaw.trace(model, inputs, target)
+        trace = vaw.trace(model, inputs, target)
         plain = vaw.trace(model, inputs, score)
-    assert found.target.name == name
-    torch.testing.assert_close(found.target.score(found.logits), score(found.logits))
+    assert trace.target.name == name
+    torch.testing.assert_close(trace.target.score(trace.logits), score(trace.logits))
     for layer in range(3):
-        torch.testing.assert_close(found.output_gradient(layer), plain.output_gradient(layer))
+        torch.testing.assert_close(trace.output_gradient(layer), plain.output_gradient(layer))
     for method in explainers.METHODS.values():
-        torch.testing.assert_close(method(found).values, method(plain).values)
-    torch.testing.assert_close(found.retarget(target).output_gradient(0), found.output_gradient(0))
+        torch.testing.assert_close(method(trace).values, method(plain).values)
+    torch.testing.assert_close(trace.retarget(target).output_gradient(0), trace.output_gradient(0))
 
 
 def test_the_logit_of_a_class_is_the_class() -> None:
     pair = twins("vit")
-    found = pair.trace.retarget(targets.logit(TARGET))
-    assert found.target.index == tuple(TARGET)
+    retargeted = pair.trace.retarget(targets.logit(TARGET))
+    assert retargeted.target.index == tuple(TARGET)
     predicted = vaw.trace(pair.model, pair.inputs)
     assert predicted.retarget(targets.logit()).target.index == predicted.target.index
-    assert torch.equal(found.output_gradient(0), pair.trace.output_gradient(0))
+    assert torch.equal(retargeted.output_gradient(0), pair.trace.output_gradient(0))
 
 
 def test_they_stay_what_they_are_when_heads_are_masked() -> None:
     model, inputs = named()
     for target in (targets.probability("bee"), targets.difference("ant", "bee")):
-        found = remask(vaw.trace(model, inputs, target), {1: [0]})
+        remasked = remask(vaw.trace(model, inputs, target), {1: [0]})
         fresh = vaw.trace(model, inputs, target, head_mask={1: [0]})
-        assert found.target.name == fresh.target.name
-        torch.testing.assert_close(found.output_gradient(0), fresh.output_gradient(0))
+        assert remasked.target.name == fresh.target.name
+        torch.testing.assert_close(remasked.output_gradient(0), fresh.output_gradient(0))
 
 
 def test_half_precision_probabilities_are_float() -> None:
     model, inputs = named()
-    found = vaw.trace(model.bfloat16(), inputs, targets.probability("bee"))
-    assert found.target.score(found.logits).dtype == torch.float32
-    assert torch.isfinite(explainers.daam(found).values).all()
+    trace = vaw.trace(model.bfloat16(), inputs, targets.probability("bee"))
+    assert trace.target.score(trace.logits).dtype == torch.float32
+    assert torch.isfinite(explainers.daam(trace).values).all()
 
 
 def test_they_say_what_was_asked_for_before_a_model_is_known() -> None:
@@ -145,31 +145,31 @@ def test_similarity_to_another_image(name: str) -> None:
     with torch.no_grad():
         features = model(other)
     with untouched(model):
-        found = vaw.trace(model, inputs, targets.similarity(other))
+        trace = vaw.trace(model, inputs, targets.similarity(other))
         plain = vaw.trace(model, inputs, lambda f: torch.cosine_similarity(f, features))
-    assert found.target.name == "similarity to an image"
+    assert trace.target.name == "similarity to an image"
     for kind, method in explainers.METHODS.items():
-        torch.testing.assert_close(method(found).values, method(plain).values, msg=kind)
-    by_vector = found.retarget(targets.similarity(features[0]))
+        torch.testing.assert_close(method(trace).values, method(plain).values, msg=kind)
+    by_vector = trace.retarget(targets.similarity(features[0]))
     assert by_vector.target.name == "similarity to a vector"
-    torch.testing.assert_close(by_vector.output_gradient(0), found.output_gradient(0))
+    torch.testing.assert_close(by_vector.output_gradient(0), trace.output_gradient(0))
     assert torch.equal(
-        by_vector.retarget(targets.similarity(features[0].tolist())).logits, found.logits
+        by_vector.retarget(targets.similarity(features[0].tolist())).logits, trace.logits
     )
 
 
 def test_similarity_one_each_and_by_name(tmp_path: Path) -> None:
     model, inputs = headless()
     both = BY_NAME["vit"].inputs(seed=3)
-    found = vaw.trace(model, inputs, targets.similarity(both))
+    trace = vaw.trace(model, inputs, targets.similarity(both))
     singles = [vaw.trace(model, inputs[i], targets.similarity(both[i])) for i in range(2)]
     values = torch.cat([explainers.daam(single).values for single in singles])
-    torch.testing.assert_close(explainers.daam(found).values, values)
+    torch.testing.assert_close(explainers.daam(trace).values, values)
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "macaw.png")
-    by_path = found.retarget(targets.similarity(tmp_path / "macaw.png"))
+    by_path = trace.retarget(targets.similarity(tmp_path / "macaw.png"))
     assert by_path.target.name == "similarity to macaw.png"
-    by_array = found.retarget(targets.similarity(picture))
+    by_array = trace.retarget(targets.similarity(picture))
     assert torch.equal(by_path.output_gradient(0), by_array.output_gradient(0))
 
 
@@ -181,8 +181,8 @@ def test_the_reference_is_looked_at_in_evaluation_mode_and_without_a_graph() -> 
             module.p = 0.5
     model.train()
     with untouched(model), torch.inference_mode():
-        found = vaw.trace(model, inputs, targets.similarity(inputs[:1]))
-        assert torch.equal(found.output_gradient(0), expected)
+        trace = vaw.trace(model, inputs, targets.similarity(inputs[:1]))
+        assert torch.equal(trace.output_gradient(0), expected)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_attention_and_gradients(pair: Twins) -> None:
 
 def test_readout_of_any_layer(pair: Twins) -> None:
     for layer in range(pair.trace.num_layers):
-        found = pair.trace.model.readout(pair.trace.layers[layer].output)
-        agree(found, pair.vit.readout(pair.record.tokens[layer]))
+        readout = pair.trace.model.readout(pair.trace.layers[layer].output)
+        agree(readout, pair.vit.readout(pair.record.tokens[layer]))
 
 
 def test_head_mask(pair: Twins) -> None:
@@ -90,9 +90,9 @@ def test_a_gradient_by_finite_differences(vit: Twins) -> None:
 
         handle = vit.model.blocks[layer].attn.proj.register_forward_pre_hook(shift)
         with torch.no_grad():
-            found = vit.model(vit.inputs)[0, TARGET[0]]
+            logits = vit.model(vit.inputs)[0, TARGET[0]]
         handle.remove()
-        return found
+        return logits
 
     for channel in range(8):
         slope = (logit(step, channel) - logit(-step, channel)) / (2 * step)
@@ -105,21 +105,21 @@ def test_a_gradient_by_finite_differences(vit: Twins) -> None:
 @pytest.mark.parametrize("name", ["vit", "beit", "relpos", "deit-distilled"])
 @pytest.mark.parametrize("kind", ["attention", "attention_gradient"])
 def test_a_selection_is_a_slice_of_the_whole(name: str, kind: str) -> None:
-    found = getattr(twins(name).trace, kind)
-    whole = found(1)
+    every = getattr(twins(name).trace, kind)
+    whole = every(1)
 
     def same(part: Tensor, expected: Tensor) -> None:
         assert part.shape == expected.shape
         torch.testing.assert_close(part, expected, rtol=0, atol=1e-14)
 
-    same(found(1, head=1), whole[:, 1])
-    same(found(1, query=3), whole[:, :, 3])
-    same(found(1, head=0, query=5), whole[:, 0, 5])
-    same(found(1, head=slice(0, 1)), whole[:, 0:1])
-    same(found(1, query=slice(2, 6)), whole[:, :, 2:6])
-    same(found(1, query=[7, 0, 3]), whole[:, :, [7, 0, 3]])
-    same(found(1, head=1, query=[4]), whole[:, 1, [4]])
-    same(found(np.int64(1), head=np.int64(1), query=np.int64(3)), whole[:, 1, 3])
+    same(every(1, head=1), whole[:, 1])
+    same(every(1, query=3), whole[:, :, 3])
+    same(every(1, head=0, query=5), whole[:, 0, 5])
+    same(every(1, head=slice(0, 1)), whole[:, 0:1])
+    same(every(1, query=slice(2, 6)), whole[:, :, 2:6])
+    same(every(1, query=[7, 0, 3]), whole[:, :, [7, 0, 3]])
+    same(every(1, head=1, query=[4]), whole[:, 1, [4]])
+    same(every(np.int64(1), head=np.int64(1), query=np.int64(3)), whole[:, 1, 3])
 
 
 def test_attention_in_chunks_is_the_whole(vit: Twins) -> None:
@@ -152,24 +152,24 @@ def test_attention_in_chunks_is_the_whole(vit: Twins) -> None:
 def test_a_selection_that_does_not_exist(
     vit: Twins, choice: dict[str, object], error: type[Exception], words: str
 ) -> None:
-    for found in (vit.trace.attention, vit.trace.attention_gradient):
+    for one in (vit.trace.attention, vit.trace.attention_gradient):
         with pytest.raises(error, match=words):
-            found(**choice)
+            one(**choice)
 
 
 # --- targets -------------------------------------------------------------------------------------
 
 
 def test_no_target_is_the_predicted_class(vit: Twins) -> None:
-    found = vaw.trace(vit.model, vit.inputs)
-    assert list(found.target.index) == found.logits.argmax(-1).tolist()
+    trace = vaw.trace(vit.model, vit.inputs)
+    assert list(trace.target.index) == trace.logits.argmax(-1).tolist()
 
 
 @pytest.mark.parametrize("target", [[1, 3], (1, 3), torch.tensor([1, 3]), np.array([1, 3])])
 def test_a_class_for_each_image(vit: Twins, target: object) -> None:
-    found = vit.trace.retarget(target)
-    assert list(found.target.index) == [1, 3]
-    assert torch.equal(found.output_gradient(0), vit.trace.output_gradient(0))
+    retargeted = vit.trace.retarget(target)
+    assert list(retargeted.target.index) == [1, 3]
+    assert torch.equal(retargeted.output_gradient(0), vit.trace.output_gradient(0))
 
 
 def test_one_class_for_all_images(vit: Twins) -> None:
@@ -184,22 +184,22 @@ def test_a_class_by_name() -> None:
         **model.pretrained_cfg,
         "label_names": ["ant", "bee", "cat", "dog", "emu"],
     }
-    found = vaw.trace(model, tiny.inputs(), "Cat")
-    assert list(found.target.index) == [2, 2]
-    assert found.target.name == "cat"
+    trace = vaw.trace(model, tiny.inputs(), "Cat")
+    assert list(trace.target.index) == [2, 2]
+    assert trace.target.name == "cat"
     with pytest.raises(TargetError, match=r"'bea'.*'bee'"):
-        found.retarget("bea")
+        trace.retarget("bea")
 
 
 def test_a_callable_target(vit: Twins) -> None:
     def margin(logits: Tensor) -> Tensor:
         return logits[:, 1] - logits[:, 3]
 
-    found = vit.trace.retarget(margin)
-    assert found.target.name == "margin"
+    retargeted = vit.trace.retarget(margin)
+    assert retargeted.target.name == "margin"
     one, three = vit.trace.retarget(1), vit.trace.retarget(3)
     torch.testing.assert_close(
-        found.output_gradient(0), one.output_gradient(0) - three.output_gradient(0)
+        retargeted.output_gradient(0), one.output_gradient(0) - three.output_gradient(0)
     )
 
 
@@ -247,11 +247,11 @@ def test_no_attention_matrix_is_kept() -> None:
     def held(rows: int) -> int:
         gc.collect()
         before = {id(o) for o in gc.get_objects() if type(o) is Tensor}
-        found = vaw.trace(model, torch.zeros(1, 3, 8 * rows, 64))
-        found.output_gradient(0)
+        trace = vaw.trace(model, torch.zeros(1, 3, 8 * rows, 64))
+        trace.output_gradient(0)
         gc.collect()
         new = [o for o in gc.get_objects() if type(o) is Tensor and id(o) not in before]
-        assert found.num_layers == 3
+        assert trace.num_layers == 3
         return sum(
             {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in new}.values()
         )
@@ -261,11 +261,11 @@ def test_no_attention_matrix_is_kept() -> None:
 
 
 def test_a_trace_without_gradients(vit: Twins) -> None:
-    found = vaw.trace(vit.model, vit.inputs, TARGET, gradients=False)
-    assert torch.equal(found.attention(1), vit.trace.attention(1))
+    trace = vaw.trace(vit.model, vit.inputs, TARGET, gradients=False)
+    assert torch.equal(trace.attention(1), vit.trace.attention(1))
     with pytest.raises(CaptureError, match="gradients=True"):
-        found.output_gradient(0)
-    assert not any(record.out.requires_grad for record in found.layers)
+        trace.output_gradient(0)
+    assert not any(record.out.requires_grad for record in trace.layers)
 
 
 def test_progress_may_be_a_bar(vit: Twins, capsys: pytest.CaptureFixture[str]) -> None:
@@ -310,15 +310,15 @@ def test_pictures_go_through_the_models_own_preprocessing() -> None:
     picture = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     )
-    found = vaw.trace(model, picture)
-    assert found.inputs.shape == (1, 3, 32, 32)
+    trace = vaw.trace(model, picture)
+    assert trace.inputs.shape == (1, 3, 32, 32)
     config = timm.data.resolve_model_data_config(model, {"input_size": (3, 32, 32)})
     own = timm.data.create_transform(**config)
-    assert torch.equal(found.inputs[0], own(picture))
-    assert torch.equal(vaw.trace(model, np.asarray(picture)).inputs, found.inputs)
+    assert torch.equal(trace.inputs[0], own(picture))
+    assert torch.equal(vaw.trace(model, np.asarray(picture)).inputs, trace.inputs)
     pair = vaw.trace(model, [picture, np.asarray(picture.rotate(180))])
     assert pair.inputs.shape == (2, 3, 32, 32)
-    mixed = vaw.trace(model, [picture, found.inputs[0]])
+    mixed = vaw.trace(model, [picture, trace.inputs[0]])
     assert torch.equal(mixed.inputs[0], mixed.inputs[1])
 
 

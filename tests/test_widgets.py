@@ -129,8 +129,8 @@ def test_attention_of_a_layer(explorer: vaw.Explorer, replies: list) -> None:
     [(content, [buffer])] = replies
     assert content["ok"]
     assert content["meta"]["version"] == explorer._version
-    found = load(buffer)
-    values = found["attention"] / 255 * found["scale"][..., None]
+    loaded = load(buffer)
+    values = loaded["attention"] / 255 * loaded["scale"][..., None]
     expected = vaw.trace(explorer.session.model, PICTURE).attention(3)[0].numpy()
     assert np.abs(values - expected).max() < 1 / 255
 

@@ -147,27 +147,27 @@ def test_the_twin_is_what_the_model_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_attention(name: str) -> None:
-    found, twins = found_in(name), twins_of(name)
-    assert len(found.blocks) == len(twins)
+    windows, twins = found_in(name), twins_of(name)
+    assert len(windows.blocks) == len(twins)
     for block, (twin, expected) in enumerate(twins):
-        one = found.blocks[block]
+        one = windows.blocks[block]
         assert (one.rows, one.cols) == (twin.rows, twin.cols)
         assert (one.window, one.shift, one.num_heads) == (twin.window, twin.shift, twin.heads)
-        attention = found.attention(block)
+        attention = windows.attention(block)
         close(attention, expected, name)
         close(attention.sum(-1), torch.ones(attention.shape[:-1], dtype=torch.float64))
-        close(found.attention(block, head=1), expected[:, :, 1], name)
+        close(windows.attention(block, head=1), expected[:, :, 1], name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_maps_of_every_patch(name: str) -> None:
-    found = found_in(name)
+    windows = found_in(name)
     for block, (twin, attention) in enumerate(twins_of(name)):
         for row in range(twin.rows):
             for col in range(twin.cols):
                 expected = twin.from_patch(attention, row, col)
-                close(found.from_patch(block, row, col), expected, name)
-                inside = found.window_of(block, row, col)
+                close(windows.from_patch(block, row, col), expected, name)
+                inside = windows.window_of(block, row, col)
                 assert not expected[..., ~inside].any()
                 assert inside[row, col]
                 assert int(inside.sum()) == sum(
@@ -176,18 +176,18 @@ def test_maps_of_every_patch(name: str) -> None:
                     if (row, col) in tokens
                     for place in tokens
                 )
-        close(found.from_patch(block, 1, 1, head=0), twin.from_patch(attention, 1, 1)[:, 0], name)
+        close(windows.from_patch(block, 1, 1, head=0), twin.from_patch(attention, 1, 1)[:, 0], name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_received(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = found_in(name)
+    windows = found_in(name)
     for block, (twin, attention) in enumerate(twins_of(name)):
         expected = twin.received(attention)
-        close(found.received(block), expected, name)
-        close(found.received(block, head=1), expected[:, 1], name)
+        close(windows.received(block), expected, name)
+        close(windows.received(block, head=1), expected[:, 1], name)
         monkeypatch.setattr("vit_attention_widget.windows.result._CHUNK", 1)  # a window at a time
-        close(found.received(block), expected, name)
+        close(windows.received(block), expected, name)
         monkeypatch.undo()
 
 
@@ -208,10 +208,10 @@ def test_what_is_tried() -> None:
 
 @pytest.mark.parametrize("name", ["whole windows", "padded", "fused", "second", "cr"])
 def test_the_mask_keeps_apart(name: str) -> None:
-    found, kept_apart = found_in(name), 0
+    windows, kept_apart = found_in(name), 0
     for block, (twin, _) in enumerate(twins_of(name)):
         regions = regions_of(twin.rows, twin.cols, twin.window, twin.shift)
-        attention = found.attention(block)
+        attention = windows.attention(block)
         for w, of_token in enumerate(regions):
             apart = torch.tensor([[a != b for b in of_token] for a in of_token])
             assert (attention[:, w, :, apart] < 1e-30).all()
@@ -238,8 +238,8 @@ def test_even_attention_is_received_evenly() -> None:
             block.attn.qkv.weight.zero_()
             block.attn.qkv.bias.zero_()
             block.attn.relative_position_bias_table.zero_()
-    found = vaw.window_attention(model, inputs_of("padded"))
-    close(found.received(0), torch.full((2, 2, 10, 6), 1 / 16, dtype=torch.float64))
+    windows = vaw.window_attention(model, inputs_of("padded"))
+    close(windows.received(0), torch.full((2, 2, 10, 6), 1 / 16, dtype=torch.float64))
 
 
 class Written(nn.Module):
@@ -279,10 +279,10 @@ def test_the_model_is_untouched(name: str, training: bool) -> None:
         expected = model(inputs)
     model.train(training)
     with untouched(model):
-        found = vaw.window_attention(model, inputs)
-    assert torch.equal(found.logits, expected)
-    assert not found.logits.requires_grad
-    assert not found.blocks[0].q.requires_grad
+        windows = vaw.window_attention(model, inputs)
+    assert torch.equal(windows.logits, expected)
+    assert not windows.logits.requires_grad
+    assert not windows.blocks[0].q.requires_grad
 
 
 def test_untouched_when_it_fails() -> None:
@@ -307,9 +307,9 @@ def test_checkpointing_inference_mode_and_wrappers() -> None:
     model, inputs = copy.deepcopy(built("padded")), inputs_of("padded")
     model.set_grad_checkpointing()
     with torch.inference_mode():
-        found = vaw.window_attention(nn.DataParallel(model), inputs.clone())
-    assert torch.equal(found.attention(3), found_in("padded").attention(3))
-    assert "DataParallel" in found.model.name
+        windows = vaw.window_attention(nn.DataParallel(model), inputs.clone())
+    assert torch.equal(windows.attention(3), found_in("padded").attention(3))
+    assert "DataParallel" in windows.model.name
 
 
 def test_half_precision_and_one_image() -> None:
@@ -322,9 +322,9 @@ def test_half_precision_and_one_image() -> None:
 
 def test_pictures_go_through_the_models_own_preprocessing() -> None:
     scene = vaw.demo.scene(seed=1).image
-    found = vaw.window_attention(built("whole windows"), [scene, scene])
-    assert found.inputs.shape == (2, 3, 32, 32)
-    assert torch.equal(found.attention(0)[0], found.attention(0)[1])
+    windows = vaw.window_attention(built("whole windows"), [scene, scene])
+    assert windows.inputs.shape == (2, 3, 32, 32)
+    assert torch.equal(windows.attention(0)[0], windows.attention(0)[1])
 
 
 @pytest.mark.slow
@@ -340,17 +340,17 @@ def test_importing_the_package_does_not_load_timm() -> None:
 
 
 def test_what_does_not_exist() -> None:
-    found = found_in("padded")
+    windows = found_in("padded")
     for block in (4, -5, "a", 1.0, None, True):
         with pytest.raises(ParameterError, match=r"There is no block .* 4, 0 to 3"):
-            found.attention(block)
+            windows.attention(block)
     for head in (2, -1, 0.5, "a", True):
         with pytest.raises(ParameterError, match=r"There is no head .* 2, 0 to 1"):
-            found.received(1, head)
+            windows.received(1, head)
     with pytest.raises(TokenLayoutError, match="rows 0 to 4 and columns 0 to 2"):
-        found.from_patch(2, 5, 0)
+        windows.from_patch(2, 5, 0)
     with pytest.raises(TokenLayoutError, match="rows 0 to 9"):
-        found.window_of(0, 10, 0)
+        windows.window_of(0, 10, 0)
 
 
 def test_wrong_sizes() -> None:
@@ -447,68 +447,68 @@ def test_refusals_say_why_and_what_there_is(architecture: str, why: str, instead
 
 
 def test_plot() -> None:
-    found = found_in("padded")
-    figure = found.plot(place=(39.9, 23.9), blocks=[0, 1, 3], head=1, image=1).figure
+    windows = found_in("padded")
+    figure = windows.plot(place=(39.9, 23.9), blocks=[0, 1, 3], head=1, image=1).figure
     assert len(figure.axes) == 3
     for ax, block, patch in zip(figure.axes, [0, 1, 3], [4, 4, 8], strict=True):
         picture, drawn = ax.get_images()
-        one = found.blocks[block]
+        one = windows.blocks[block]
         row, col = int(39.9 // patch), int(23.9 // patch)
-        expected = found.from_patch(block, row, col, head=1)[1].float()
+        expected = windows.from_patch(block, row, col, head=1)[1].float()
         values = drawn.get_array()
         torch.testing.assert_close(
             torch.tensor(values.filled(0)), expected.where(expected > 1e-12, 0)
         )
-        assert values.mask[~found.window_of(block, row, col).numpy()].all()
+        assert values.mask[~windows.window_of(block, row, col).numpy()].all()
         assert drawn.get_extent() == [0, one.cols * patch, one.rows * patch, 0]
         assert picture.get_extent() == [0, 24, 40, 0]
         [box] = ax.patches
         assert box.get_xy() == (col * patch, row * patch)
-    assert len([ax for ax in found.plot().figure.axes if ax.get_images()]) == len(found.blocks)
-    assert len(found.plot(blocks=2).figure.axes) == 1
-    assert found.plot(blocks=-1).get_title() == "block 3 (stage 1, shifted), 5 x 3"
+    assert len([ax for ax in windows.plot().figure.axes if ax.get_images()]) == len(windows.blocks)
+    assert len(windows.plot(blocks=2).figure.axes) == 1
+    assert windows.plot(blocks=-1).get_title() == "block 3 (stage 1, shifted), 5 x 3"
 
 
 def test_plot_into_given_axes() -> None:
-    found = found_in("padded")
+    windows = found_in("padded")
     figure, (left, right) = mpl.pyplot.subplots(1, 2)
-    assert found.plot(left) is left  # the last block
-    assert found.plot(right, blocks=[0]) is right
+    assert windows.plot(left) is left  # the last block
+    assert windows.plot(right, blocks=[0]) is right
     assert [ax.get_title().split(" (")[0] for ax in figure.axes] == ["block 3", "block 0"]
     with pytest.raises(ParameterError, match="2 blocks do not fit into one"):
-        found.plot(left, blocks=[0, 1])
+        windows.plot(left, blocks=[0, 1])
 
 
 def test_plot_in_the_old_order() -> None:
-    found = found_in("padded")
+    windows = found_in("padded")
     new = "WindowAttention.plot(ax, place=..., blocks=..., head=...)"
     with warned(f"WindowAttention.plot(place, blocks, head) is now {new}"):
-        ax = found.plot((39.9, 23.9), [0, 1], 1)
+        ax = windows.plot((39.9, 23.9), [0, 1], 1)
     assert len(ax.figure.axes) == 2
 
 
 def test_plot_refuses() -> None:
-    found = found_in("padded")
+    windows = found_in("padded")
     with pytest.raises(ParameterError, match="rows 0 to 39 and columns 0 to 23"):
-        found.plot(place=(40, 0))
+        windows.plot(place=(40, 0))
     with pytest.raises(ParameterError, match="There is no image 2"):
-        found.plot(image=2)
+        windows.plot(image=2)
     with pytest.raises(ParameterError, match="There is no block 4"):
-        found.plot(blocks=[4])
+        windows.plot(blocks=[4])
     with pytest.raises(ParameterError, match="No block"):
-        found.plot(blocks=[])
+        windows.plot(blocks=[])
 
 
 # --- tables, files, notebooks --------------------------------------------------------------------
 
 
 def test_tables(tmp_path: Path) -> None:
-    found = found_in("padded")
-    frame = found.to_dataframe()
+    windows = found_in("padded")
+    frame = windows.to_dataframe()
     assert list(frame.columns) == ["image", "block", "stage", "head", "row", "col", "received"]
-    data = found.to_xarray()
-    for number, block in enumerate(found.blocks):
-        expected = found.received(number)
+    data = windows.to_xarray()
+    for number, block in enumerate(windows.blocks):
+        expected = windows.received(number)
         rows = frame[frame.block == number]
         assert set(rows.stage) == {block.stage}
         torch.testing.assert_close(
@@ -521,7 +521,7 @@ def test_tables(tmp_path: Path) -> None:
         )
         torch.testing.assert_close(torch.tensor(stage.values), expected.float())
     assert frame.image.is_monotonic_increasing
-    found.to_csv(tmp_path / "windows.csv")
+    windows.to_csv(tmp_path / "windows.csv")
     with open(tmp_path / "windows.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(frame)
@@ -530,33 +530,33 @@ def test_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_saves_and_loads(name: str, tmp_path: Path) -> None:
-    found = found_in(name)
+    windows = found_in(name)
     path = tmp_path / "windows.safetensors"
-    found.save(path)
+    windows.save(path)
     loaded = vaw.WindowAttention.load(path)
-    assert repr(loaded) == repr(found)
-    assert torch.equal(loaded.logits, found.logits)
-    for number, (one, other) in enumerate(zip(loaded.blocks, found.blocks, strict=True)):
+    assert repr(loaded) == repr(windows)
+    assert torch.equal(loaded.logits, windows.logits)
+    for number, (one, other) in enumerate(zip(loaded.blocks, windows.blocks, strict=True)):
         assert one.layout == other.layout
         assert (one.stage, one.index, one.patch) == (other.stage, other.index, other.patch)
         assert torch.equal(one.q, other.q)
         assert torch.equal(one.k, other.k)
-        close(loaded.received(number), found.received(number))  # strides differ, so does rounding
-    one, other = (each.model.picture(each.inputs)[0].tobytes() for each in (loaded, found))
+        close(loaded.received(number), windows.received(number))  # strides differ, so does rounding
+    one, other = (each.model.picture(each.inputs)[0].tobytes() for each in (loaded, windows))
     assert one == other
-    assert len(loaded.plot().figure.axes) == len(found.blocks)
+    assert len(loaded.plot().figure.axes) == len(windows.blocks)
 
 
 def test_files_that_hold_no_windows(tmp_path: Path) -> None:
-    found = found_in("padded")
+    windows = found_in("padded")
     with pytest.raises(ParameterError, match="no file"):
         vaw.WindowAttention.load(tmp_path / "missing")
     with pytest.raises(
         ParameterError, match=r"no window attention: write it with window_attention"
     ):
         vaw.WindowAttention.load(WEIGHTS)
-    blocks = [dataclasses.replace(block, q=block.q[..., :-1, :]) for block in found.blocks]
-    dataclasses.replace(found, blocks=tuple(blocks)).save(tmp_path / "damaged")
+    blocks = [dataclasses.replace(block, q=block.q[..., :-1, :]) for block in windows.blocks]
+    dataclasses.replace(windows, blocks=tuple(blocks)).save(tmp_path / "damaged")
     with pytest.raises(ParameterError, match="damaged is damaged: the queries and keys of block 0"):
         vaw.WindowAttention.load(tmp_path / "damaged")
 

@@ -47,9 +47,9 @@ def test_logits_are_scaled_cosines() -> None:
         features = normalize(model.encode_image(images()), dim=-1)
         texts = normalize(model.encode_text(open_clip.tokenize(PROMPTS, 16)), dim=-1)
         expected = model.logit_scale.exp() * features @ texts.T
-    found = vaw.trace(vit, images())
-    torch.testing.assert_close(found.logits, expected, rtol=1e-4, atol=1e-4)
-    assert found.model.class_names == PROMPTS
+    trace = vaw.trace(vit, images())
+    torch.testing.assert_close(trace.logits, expected, rtol=1e-4, atol=1e-4)
+    assert trace.model.class_names == PROMPTS
 
 
 def test_transformers_with_a_tokenizer() -> None:
@@ -59,30 +59,30 @@ def test_transformers_with_a_tokenizer() -> None:
     vit = vaw.zero_shot(model, PROMPTS, tokenizer=ids)
     with torch.no_grad():
         theirs = model(pixel_values=images(), **ids(PROMPTS)).logits_per_image
-    found = vaw.trace(vit, images())
-    torch.testing.assert_close(found.logits, theirs, rtol=1e-4, atol=1e-4)
+    trace = vaw.trace(vit, images())
+    torch.testing.assert_close(trace.logits, theirs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", explainers.METHODS)
 def test_every_explainer_takes_prompts(method: str) -> None:
     vit = vaw.zero_shot(tiny_clip(), PROMPTS)
-    found = vaw.trace(vit, images(), "a drawing")
-    values = explainers.METHODS[method](found).values
+    trace = vaw.trace(vit, images(), "a drawing")
+    values = explainers.METHODS[method](trace).values
     assert values.shape == (2, 3, 4, 4)
     assert values.isfinite().all()
 
 
 def test_prompts_differ() -> None:
     vit = vaw.zero_shot(transformers_clip(), PROMPTS, tokenizer=ids)
-    found = vaw.trace(vit, images(), 0)
-    one, other = explainers.legrad(found), explainers.legrad(found.retarget(1))
+    trace = vaw.trace(vit, images(), 0)
+    one, other = explainers.legrad(trace), explainers.legrad(trace.retarget(1))
     assert not torch.allclose(one.values, other.values)
 
 
 def test_text_of_a_trace() -> None:
     model = tiny_clip()
-    found = vaw.trace(model, images(), text=PROMPTS)
-    assert found.target.name == PROMPTS[0]
+    trace = vaw.trace(model, images(), text=PROMPTS)
+    assert trace.target.name == PROMPTS[0]
     assert vaw.trace(model, images(), "a drawing", text=PROMPTS).target.index == (2, 2)
     assert vaw.trace(model, images(), text="a cat").logits.shape == (2, 1)
 
@@ -91,21 +91,21 @@ def test_legrad_is_the_published_rule_on_open_clip() -> None:
     """Bousselham et al.: relu of the gradient of cos(readout of the layer, text), class row."""
     model = tiny_clip().double()
     vit = vaw.zero_shot(model, PROMPTS)
-    found = vaw.trace(vit, images().double(), 1)
+    trace = vaw.trace(vit, images().double(), 1)
     with torch.no_grad():
         text = normalize(model.encode_text(open_clip.tokenize(PROMPTS, 16)), dim=-1)[1]
     tower = model.visual
     maps = []
-    for layer, record in enumerate(found.layers):
+    for layer, record in enumerate(trace.layers):
         block = tower.transformer.resblocks[layer]
-        attention = found.attention(layer).detach().requires_grad_()
+        attention = trace.attention(layer).detach().requires_grad_()
         joined = (attention @ record.v.detach()).transpose(1, 2).flatten(2)
         out = record.input.detach() + block.attn.out_proj(joined)
         out = out + block.mlp(block.ln_2(out))
         feature = normalize(tower.ln_post(out)[:, 0] @ tower.proj, dim=-1)
         (gradient,) = torch.autograd.grad((feature @ text).sum(), attention)
         maps.append(gradient.clamp_min(0).mean(1)[:, 0, 1:])
-    values = explainers.legrad(found).values
+    values = explainers.legrad(trace).values
     expected = torch.stack(maps).cumsum(0)[-1].unflatten(-1, (4, 4))
     final = values[:, -1]
     torch.testing.assert_close(
@@ -167,10 +167,10 @@ WAYS: dict[str, Callable[[nn.Module], vaw.Trace]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_way_a_model_is_run_does_not_matter(way: str) -> None:
     plain = vaw.trace(vaw.zero_shot(transformers_clip(), PROMPTS, tokenizer=ids), images(), 1)
-    found = WAYS[way](transformers_clip())
+    attribution = WAYS[way](transformers_clip())
     cosine = 0.98 if way in ("bfloat16", "autocast") else 1 - 1e-5
     for name, method in explainers.METHODS.items():
-        values, expected = method(found).values.float(), method(plain).values
+        values, expected = method(attribution).values.float(), method(plain).values
         likeness = torch.cosine_similarity(values.flatten(1), expected.flatten(1))
         assert (likeness > cosine).all(), (name, likeness)
 

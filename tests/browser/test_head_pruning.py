@@ -48,9 +48,9 @@ def test_prune_by_click_and_undo(lab: Lab) -> None:
     accuracy = lab.page.locator(f"{GRID} [data-testid=accuracy]").first
     accuracy.get_by_text("→").wait_for()
     assert "(n = " in accuracy.inner_text()
-    found = json.loads(lab.python("import json; print(json.dumps(grid.accuracy))"))
-    assert found["count"] == 60
-    assert found["after"] < found["before"]  # the head that matters most
+    told = json.loads(lab.python("import json; print(json.dumps(grid.accuracy))"))
+    assert told["count"] == 60
+    assert told["after"] < told["before"]  # the head that matters most
     lab.screenshot("head-pruning-pruned", GRID)
     click(lab, "undo")
     assert pruned(lab, "[]") == "[]"

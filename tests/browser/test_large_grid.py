@@ -71,9 +71,9 @@ def head(page: Page, layer: int, number: int) -> Locator:
 
 
 def box(locator: Locator) -> tuple[float, float, float, float]:
-    found = locator.bounding_box()
-    assert found is not None
-    return found["x"], found["y"], found["width"], found["height"]
+    place = locator.bounding_box()
+    assert place is not None
+    return place["x"], place["y"], place["width"], place["height"]
 
 
 def test_all_heads_stand_in_their_panel_at_first(page: Page) -> None:

@@ -230,5 +230,5 @@ def score(logits: Tensor, target: list[int] | Tensor) -> Tensor:
 
 def gradients(y: Tensor, of: list[Tensor]) -> list[Tensor]:
     """dy/dt for each tensor, zero where y does not depend on it."""
-    found = torch.autograd.grad(y, of, retain_graph=True, allow_unused=True)
-    return [torch.zeros_like(t) if g is None else g for t, g in zip(of, found, strict=True)]
+    gradient = torch.autograd.grad(y, of, retain_graph=True, allow_unused=True)
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(of, gradient, strict=True)]

@@ -15,9 +15,9 @@ def gradcam(vit: ExplicitViT, record: Record, target: list[int], tokens: str = "
     maps = []
     by_features = gradients(score(record.logits, target), features)
     for z, gradient in zip(features, by_features, strict=True):
-        found = torch.zeros(z.shape[0], z.shape[1] - vit.prefix, dtype=torch.float64)
+        total = torch.zeros(z.shape[0], z.shape[1] - vit.prefix, dtype=torch.float64)
         for channel in range(z.shape[2]):
             weight = gradient[:, vit.prefix :, channel].mean(dim=1)
-            found += weight[:, None] * z[:, vit.prefix :, channel]
-        maps.append(found.clamp_min(0).detach())
+            total += weight[:, None] * z[:, vit.prefix :, channel]
+        maps.append(total.clamp_min(0).detach())
     return torch.stack(maps, dim=1)

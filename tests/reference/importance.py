@@ -22,7 +22,7 @@ def leave_one_out(
 
     vit, whole = run({})
     p = whole.logits.softmax(-1)
-    found: dict[str, Tensor] = {}
+    tables: dict[str, Tensor] = {}
     heads = [block.attn.num_heads for block in model.blocks]
     for layer, count in enumerate(heads):
         for head in range(count):
@@ -41,10 +41,10 @@ def leave_one_out(
                 - (q.argmax(-1) == torch.tensor(target)).double(),
             }
             for name, value in values.items():
-                table = found.setdefault(name, torch.zeros(len(target), len(heads), max(heads)))
-                found[name] = table.double()
-                found[name][:, layer, head] = value
-    return found, p[images, target]
+                table = tables.setdefault(name, torch.zeros(len(target), len(heads), max(heads)))
+                tables[name] = table.double()
+                tables[name][:, layer, head] = value
+    return tables, p[images, target]
 
 
 def read_out_token(vit: ExplicitViT, tokens: Tensor, record: Record) -> Tensor:
@@ -57,8 +57,8 @@ def read_out_token(vit: ExplicitViT, tokens: Tensor, record: Record) -> Tensor:
 
 def taylor(record: Record, target: list[int]) -> Tensor:
     """abs(sum O dy/dO) over each head, [B, L, H]."""
-    found = gradients(score(record.logits, target), record.head_outputs)
+    slopes = gradients(score(record.logits, target), record.head_outputs)
     return torch.stack(
-        [(o * g).sum(dim=(2, 3)).abs() for o, g in zip(record.head_outputs, found, strict=True)],
+        [(o * g).sum(dim=(2, 3)).abs() for o, g in zip(record.head_outputs, slopes, strict=True)],
         dim=1,
     ).detach()

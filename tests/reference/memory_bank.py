@@ -20,12 +20,12 @@ def votes(
     features: Tensor, bank: Tensor, labels: list[int], classes: int, k: int, temperature: float
 ) -> Tensor:
     """[B, class]: exp(cosine / T) of each neighbour, added up by class."""
-    found = torch.zeros(len(features), classes, dtype=torch.float64)
+    total = torch.zeros(len(features), classes, dtype=torch.float64)
     rows = _unit(bank)
     for image, feature in enumerate(_unit(features)):
         for cosine, i in nearest(feature, rows, k):
-            found[image, labels[i]] += math.exp(cosine / temperature)
-    return found
+            total[image, labels[i]] += math.exp(cosine / temperature)
+    return total
 
 
 def weights(
@@ -33,7 +33,7 @@ def weights(
 ) -> Tensor:
     """[B, D]: mean product with the winner's neighbours, over the size of its sum, min-maxed."""
     winners = votes(features, bank, labels, classes, k, temperature).argmax(dim=1).tolist()
-    found = []
+    scaled = []
     rows = _unit(bank)
     for feature, winner in zip(_unit(features), winners, strict=True):
         near = [i for _, i in nearest(feature, rows, k) if labels[i] == winner]
@@ -44,8 +44,8 @@ def weights(
         if total != 0:
             product = [value / abs(total) for value in product]
         low, high = min(product), max(product)
-        found.append([(value - low) / (high - low) for value in product])
-    return torch.tensor(found, dtype=torch.float64)
+        scaled.append([(value - low) / (high - low) for value in product])
+    return torch.tensor(scaled, dtype=torch.float64)
 
 
 def _unit(vectors: Tensor) -> list[list[float]]:

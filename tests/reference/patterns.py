@@ -81,7 +81,7 @@ def patch_scores(attention: Tensor, prefix: tuple[str, ...], rows: int, cols: in
     for i in range(count):
         for k, even in enumerate(template(i)):
             totals[k] += sum(math.sqrt(attention[first + i, j] * w) for j, w in even.items())
-    found = [total / count for total in totals]
+    scores = [total / count for total in totals]
     mean = attention[first:, first:].sqrt().mean(0)
     pairs = sum(
         float((attention[first + i, first:] * attention[first + j, first:]).sqrt().sum())
@@ -90,8 +90,8 @@ def patch_scores(attention: Tensor, prefix: tuple[str, ...], rows: int, cols: in
     )
     even = float(mean.sum()) / math.sqrt(count)
     alike = pairs / count**2  # the mean coefficient of all pairs of rows
-    found[5] = math.sqrt(alike) * math.sqrt(max(0.0, alike - even**2))
-    return found
+    scores[5] = math.sqrt(alike) * math.sqrt(max(0.0, alike - even**2))
+    return scores
 
 
 def class_scores(attention: Tensor, prefix: int, place: int) -> list[float]:

@@ -14,7 +14,7 @@ Place = tuple[int, int]
 
 def windows_of(rows: int, cols: int, window: Place, shift: Place) -> list[list[Place | None]]:
     """Tokens of each window by their row and column in the image; None is padding."""
-    found: list[list[Place | None]] = []
+    windows: list[list[Place | None]] = []
     for top in range(0, rows, window[0]):
         for left in range(0, cols, window[1]):
             tokens: list[Place | None] = []
@@ -25,8 +25,8 @@ def windows_of(rows: int, cols: int, window: Place, shift: Place) -> list[list[P
                         tokens.append(None)
                     else:
                         tokens.append(((row + shift[0]) % rows, (col + shift[1]) % cols))
-            found.append(tokens)
-    return found
+            windows.append(tokens)
+    return windows
 
 
 def regions_of(rows: int, cols: int, window: Place, shift: Place) -> list[list[Place]]:
@@ -70,10 +70,10 @@ class SlowBlock:
 
     def attention(self) -> Tensor:
         """[batch, window, head, query, key]."""
-        found = []
+        by_image = []
         for image in range(self.batch):
-            found.append([self._window(image, w)[0] for w in range(len(self.windows))])
-        return torch.stack([torch.stack(one) for one in found])
+            by_image.append([self._window(image, w)[0] for w in range(len(self.windows))])
+        return torch.stack([torch.stack(some) for some in by_image])
 
     def branch(self) -> Tensor:
         """What attention and output projection make of the tokens, [batch, row, col, dim]."""

@@ -102,13 +102,13 @@ def _files(given: str | os.PathLike[str]) -> list[str]:
     text = os.path.expanduser(os.fspath(given))
     path = Path(text)
     listed = path.glob("*.tar") if path.is_dir() else [path] if path.is_file() else glob.glob(text)
-    found = sorted(os.fspath(file) for file in listed if os.path.isfile(file))
-    if not found:
+    shards = sorted(os.fspath(file) for file in listed if os.path.isfile(file))
+    if not shards:
         raise ImageError(
             f"There is no tar file {text!r} (working directory {os.getcwd()!r}): give a tar file, "
             "a folder of them, or a pattern such as 'val-*.tar'."
         )
-    return [os.path.abspath(file) for file in found]
+    return [os.path.abspath(file) for file in shards]
 
 
 def _samples(path: str, pictures: Sequence[str], label: str | None) -> Iterator[_Sample]:
