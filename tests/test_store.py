@@ -211,6 +211,34 @@ def test_a_preparation_of_the_same_name_is_told_by_what_it_does(tmp_path: Path) 
         vaw.attention_strength(preparing(0.4), [picture], store=tmp_path)
 
 
+def test_other_code_of_the_same_weights_is_told_by_its_output(tmp_path: Path) -> None:
+    model: Any = TINY.build()
+
+    def adapted(scale: float) -> Any:
+        return vaw.adapt(
+            model,
+            "blocks",
+            lambda tokens: scale * model.forward_head(model.norm(tokens)),
+            forward=lambda inputs: scale * model(inputs),
+            image_size=32,
+            patch_size=8,
+        )
+
+    def importance(vit: Any) -> vaw.HeadImportance:
+        return vaw.head_importance(vit, images(2), metric="loss", store=tmp_path)
+
+    before = importance(adapted(1.0))
+    assert torch.equal(before.values, importance(adapted(1.0 + 1e-6)).values)  # rounded elsewhere
+    for other in (adapted(0.5), adapted(2.0)):
+        with pytest.raises(ParameterError, match="its output for a picture is"):
+            importance(other)
+    with (
+        vaw.masked_heads(model, {0: [1]}),
+        pytest.raises(ParameterError, match="its output for a picture is"),
+    ):
+        importance(adapted(1.0))
+
+
 def test_images_are_told_by_their_labels_too(tmp_path: Path) -> None:
     model, data = TINY.build(), images(3)
     pairs = [(image, label) for image, label in zip(data, (0, 1, 2), strict=True)]

@@ -12,16 +12,24 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..models import VisionTransformer
+from ..models.eval_mode import evaluating
 from ..models.fingerprint import fingerprint
 from .told import digest
 
-__all__ = ["ALL_WEIGHTS", "PREPARED", "PROMPTS", "alike", "told_of_model"]
+__all__ = ["ALL_WEIGHTS", "OUTPUT", "PREPARED", "PROMPTS", "alike", "told_of_model"]
 
-PREPARED, PROMPTS = "prepared picture", "prompts"
-"""Told by some values, as what runs elsewhere may round otherwise."""
+PREPARED, PROMPTS, OUTPUT = "prepared picture", "prompts", "output for a picture"
+"""Told by some values, as what runs elsewhere may round otherwise.
+
+The output tells code of the same weights apart: a patched forward pass, hooks, masked heads, the
+functions of :func:`.adapt`.
+"""
 
 ALL_WEIGHTS = "all weights"
 """Told by every value, where "weights" has a few of each: a single head may be what differs."""
+
+_ROUNDING = 0.01
+"""Of the largest value of an output: of half precision, on another device."""
 
 _WIDTH, _HEIGHT = 320, 240
 _SAMPLES = 48
@@ -30,7 +38,7 @@ _SAMPLES = 48
 def told_of_model(vit: VisionTransformer) -> dict[str, Any]:
     """A model as a manifest holds it."""
     model = fingerprint(vit)
-    told = {
+    told: dict[str, Any] = {
         "model": model.name,
         "heads": list(model.num_heads),
         "weights": digest(model.samples.numpy().tobytes()),
@@ -41,7 +49,9 @@ def told_of_model(vit: VisionTransformer) -> dict[str, Any]:
         "output": str(vit.output),
     }
     prompts = vit.told_prompts()
-    return told if prompts is None else {**told, PROMPTS: prompts}
+    if prompts is not None:
+        told[PROMPTS] = prompts
+    return {**told, OUTPUT: _output(vit)}  # last: what it comes of is said rather
 
 
 def alike(name: str, then: Any, now: Any) -> bool:
@@ -50,7 +60,12 @@ def alike(name: str, then: Any, now: Any) -> bool:
         return len(then) == len(now) and np.allclose(
             then, now, rtol=1e-4, atol=1e-3, equal_nan=True
         )
-    if name == ALL_WEIGHTS and then is None:  # folders of earlier releases do not say it
+    if name == OUTPUT and isinstance(then, list) and isinstance(now, list):
+        size = max(map(abs, then), default=0.0)
+        return len(then) == len(now) and np.allclose(
+            then, now, rtol=0, atol=_ROUNDING * size, equal_nan=True
+        )
+    if name in (ALL_WEIGHTS, OUTPUT) and then is None:  # earlier releases do not say it
         return True
     return bool(then == now)
 
@@ -81,14 +96,33 @@ def _prepared(vit: VisionTransformer) -> list[float] | None:
 
     None where it takes no such picture, or makes another of it each time.
     """
-    levels = np.random.RandomState(0).randint(0, 256, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
-    picture = Image.fromarray(levels).resize((_WIDTH, _HEIGHT), Image.Resampling.BILINEAR)
+    picture = _picture()
     try:
         made, again = (vit.preparation.transform(picture) for _ in range(2))
         same = made.shape == again.shape and bool((made == again).all())
         return [*made.shape, *_samples(made)] if same else None
     except Exception:  # a user's function may want other pictures
         return None
+
+
+def _output(vit: VisionTransformer) -> list[float] | None:
+    """Some values of what the model makes of the same picture as it is now.
+
+    None where it takes no such picture, or makes something else of it each time.
+    """
+    picture = _picture()
+    try:
+        with evaluating(vit.model), torch.no_grad():
+            made, again = (vit.forward(vit.prepare(picture)).detach() for _ in range(2))
+        same = torch.allclose(made, again, rtol=1e-3, atol=1e-5, equal_nan=True)
+        return _samples(made) if same else None
+    except Exception:  # the images that it is given may be others
+        return None
+
+
+def _picture() -> Image.Image:
+    levels = np.random.RandomState(0).randint(0, 256, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
+    return Image.fromarray(levels).resize((_WIDTH, _HEIGHT), Image.Resampling.BILINEAR)
 
 
 def _samples(values: Tensor) -> list[float]:

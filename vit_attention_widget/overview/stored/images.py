@@ -20,7 +20,7 @@ from ...models.archived_picture import ArchivedPicture
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
 from ...runs.folder import IMAGES_OF_A_CHUNK, files_of_chunk
-from ...runs.of_model import ALL_WEIGHTS, PREPARED, PROMPTS, alike, told_of_model
+from ...runs.of_model import ALL_WEIGHTS, OUTPUT, PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
 
 __all__ = ["OF_HEADS", "StoredImages", "is_store"]
@@ -39,6 +39,7 @@ _CLASSES = "label", "predicted"
 _OF_MODEL = (
     *("model", "heads", "output", "preparation", PREPARED, "weights", ALL_WEIGHTS, "classes"),
     PROMPTS,
+    OUTPUT,
 )
 _OPTIONS = "target", "head_mask"
 _MOST_CLASSES = 2**20
@@ -332,5 +333,7 @@ def _differ(name: str, then: object, now: object) -> str:
         return "pictures were prepared in another size, or by other numbers"
     if name == PROMPTS:
         return "its prompts have other features, or another scale"
+    if name == OUTPUT:
+        return "the model with these weights gave another output for the same picture"
     what = {"model": "it is", "preparation": "pictures were prepared by"}.get(name, f"its {name}:")
     return f"{what} {then}, here {now}"
