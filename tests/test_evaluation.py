@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -449,20 +447,6 @@ def test_baselines_are_attributions() -> None:
     assert not torch.equal(random.final[0], random.final[1])
     second = vaw.trace(trace.model, tiny.inputs()[1:])
     assert torch.equal(evaluation.random(second, seed=4).final[0], random.final[1])
-
-
-@pytest.mark.slow
-def test_importing_the_package_loads_no_more_than_before() -> None:
-    code = (
-        "import sys, vit_attention_widget as vaw\n"
-        "heavy = ('timm', 'sklearn', 'pandas', 'matplotlib')\n"
-        "assert not [m for m in heavy if m in sys.modules]\n"
-        "assert 'vit_attention_widget.evaluation' not in sys.modules\n"
-        "vaw.evaluate, vaw.evaluation.scores_of, vaw.Evaluation\n"
-        "assert not [m for m in heavy if m in sys.modules]\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_names_of_metrics_are_a_type() -> None:

@@ -172,3 +172,18 @@ print(vaw.__file__, tuple(vaw.explainers.legrad(trace).final.shape))
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) in done.stdout
     assert "(1, 10, 10)" in done.stdout
+
+
+def test_importing_the_package_loads_no_more_than_it_needs() -> None:
+    code = """
+import sys, vit_attention_widget as vaw
+heavy = ("timm", "sklearn", "pandas", "matplotlib")
+assert not [module for module in heavy if module in sys.modules]
+assert "vit_attention_widget.evaluation" not in sys.modules
+vaw.evaluate, vaw.evaluation.scores_of, vaw.Evaluation
+assert not [module for module in heavy if module in sys.modules]
+vaw.window_attention, vaw.WindowAttention
+assert callable(vaw.window_attention)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
