@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -31,8 +29,8 @@ from .measure import Row, write_table
 from .pages import (
     PATCHES,
     ROOT,
-    WIDGETS,
     Shape,
+    exported,
     first_paint,
     loaded,
     options_of_pages,
@@ -86,11 +84,7 @@ def table(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterat
     session, sent = opened(shape)
     yield Row("state until the first complete paint", megabytes(sent), "<= 1 MB")
     info = session._model_info
-    with tempfile.TemporaryDirectory() as folder:
-        pages = {stem: Path(folder, f"{stem}.html") for stem in WIDGETS}
-        for stem, path in pages.items():
-            WIDGETS[stem](session=session).to_html(path, max_megabytes=50)
-        session.close()
+    with exported(session) as pages:
         yield first_paint(browser, pages["explorer"], info, options.rounds, "<= 2000 ms")
         with loaded(browser, pages["explorer"], info) as tab:
             yield from clicks(tab, info, options.clicks)

@@ -131,16 +131,23 @@ def seen_first(layers: int) -> list[str]:
 # Without a kernel -------------------------------------------------------------------------------
 
 
-def without_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterator[Row]:
-    """First paint, cached clicks and scrubbing."""
-    session = vaw.Session(shape.model(), photograph(), metric="taylor")
-    session.wait()
-    info = session._model_info
+@contextmanager
+def exported(session: vaw.Session) -> Iterator[dict[str, Path]]:
+    """Each widget of a session as a page of its own, by its stem; the session is closed."""
     with tempfile.TemporaryDirectory() as folder:
         pages = {stem: Path(folder, f"{stem}.html") for stem in WIDGETS}
         for stem, path in pages.items():
             WIDGETS[stem](session=session).to_html(path, max_megabytes=50)
         session.close()
+        yield pages
+
+
+def without_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) -> Iterator[Row]:
+    """First paint, cached clicks and scrubbing."""
+    session = vaw.Session(shape.model(), photograph(), metric="taylor")
+    session.wait()
+    info = session._model_info
+    with exported(session) as pages:
         yield first_paint(browser, pages["explorer"], info, options.rounds)
         with loaded(browser, pages["explorer"], info) as tab:
             yield from _cached_clicks(tab, info, options.clicks)

@@ -50,6 +50,29 @@ describe("one head in full", () => {
     expect(few).toBeLessThan(TOKENS * TOKENS);
   });
 
+  it("is zoomed about the pointer, and by keys", async () => {
+    await show();
+    const canvas = find("matrix");
+    const scroller = canvas.closest(".vaw-matrix") as HTMLElement;
+    const whole = Number.parseFloat(canvas.style.width);
+    const wheel = { ctrlKey: true, deltaY: -40, clientX: 10, clientY: 20, cancelable: true };
+    await act(() => {
+      scroller.dispatchEvent(new WheelEvent("wheel", wheel));
+    });
+    const by = Math.exp(0.4);
+    expect(Number.parseFloat(canvas.style.width)).toBeCloseTo(whole * by, 3);
+    expect(scroller.scrollLeft).toBeCloseTo(10 * (by - 1), 3);
+    expect(scroller.scrollTop).toBeCloseTo(20 * (by - 1), 3);
+    const press = (key: string) =>
+      act(() => {
+        canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      });
+    await press("+");
+    expect(Number.parseFloat(canvas.style.width)).toBeCloseTo(whole * by * 2, 3);
+    await press("0");
+    expect(Number.parseFloat(canvas.style.width)).toBe(whole);
+  });
+
   it("says why a long sequence has no matrix", async () => {
     const info = { ...(storeOf().model.values._model_info as object), num_tokens: 1025 };
     await show({ _model_info: info });

@@ -1,36 +1,15 @@
 // Panels of the Explorer: opened, closed, moved by key and pointer, and what the kernel hears.
 
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { columnsOf, USUAL, withOpen } from "../src/views/explorer/arrangement";
 import { Explorer } from "../src/views/explorer/explorer";
 import { PANELS } from "../src/views/explorer/panels";
 import { HeadGrid } from "../src/views/heads/head_grid";
-import { Shell } from "../src/views/shell/shell";
-import { settle, storeOf } from "./fake";
+import { find, root, showInShell } from "./show";
 
-let root = document.createElement("div");
+const show = (changes = {}, View = Explorer) => showInShell(View, changes);
 
-async function show(changes = {}, View = Explorer) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  root.className = "vaw";
-  document.body.append(root);
-  await act(async () => {
-    render(
-      <Shell store={made.store} title="Test">
-        <View store={made.store} />
-      </Shell>,
-      root,
-    );
-    await settle();
-  });
-  return made;
-}
-
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
 const shown = () =>
   [...root.querySelectorAll<HTMLElement>("[data-panel]")].map((place) => place.dataset.panel);
 const click = (testid: string) =>
@@ -60,11 +39,6 @@ function layOut(): void {
   }
   (root.querySelector(".vaw-columns") as HTMLElement).style.flexDirection = "row";
 }
-
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
 
 describe("the arrangement", () => {
   it("follows from one list: narrow before the first wide panel, and after the last", () => {

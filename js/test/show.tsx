@@ -4,6 +4,7 @@ import { type ComponentType, render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach } from "vitest";
 import type { Store } from "../src/state/store";
+import { Shell } from "../src/views/shell/shell";
 import { settle, storeOf } from "./fake";
 
 /** What the view that is shown stands in. */
@@ -16,6 +17,7 @@ export async function showView(
 ) {
   const made = storeOf(changes);
   root = document.createElement("div");
+  root.className = "vaw"; // as the entry does
   document.body.append(root);
   await act(async () => {
     render(<View store={made.store} />, root);
@@ -23,6 +25,20 @@ export async function showView(
   });
   return made;
 }
+
+/** The same with what surrounds every widget. */
+export const showInShell = (
+  View: ComponentType<{ store: Store }>,
+  changes: Record<string, unknown> = {},
+) =>
+  showView(
+    ({ store }) => (
+      <Shell store={store} title="Test">
+        <View store={store} />
+      </Shell>
+    ),
+    changes,
+  );
 
 export const find = (testid: string) =>
   root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;

@@ -1,37 +1,14 @@
-import type { ComponentType } from "preact";
-import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it } from "vitest";
-import type { Store } from "../src/state/store";
+import { describe, expect, it } from "vitest";
 import { search } from "../src/ui/class_picker";
 import { Decision } from "../src/views/decision/decision";
 import { Explorer } from "../src/views/explorer/explorer";
 import { HeadGrid } from "../src/views/heads/head_grid";
 import { Inspector } from "../src/views/inspector/inspector";
 import { Scrubber } from "../src/views/layers/scrubber";
-import { Shell } from "../src/views/shell/shell";
-import { encode, STATE, settle, storeOf } from "./fake";
+import { encode, STATE, storeOf } from "./fake";
+import { find, root, showInShell } from "./show";
 
-let root: HTMLElement;
-
-async function show(View: ComponentType<{ store: Store }>, changes = {}) {
-  const made = storeOf(changes);
-  root = document.createElement("div");
-  document.body.append(root);
-  await act(async () => {
-    render(
-      <Shell store={made.store} title="Test">
-        <View store={made.store} />
-      </Shell>,
-      root,
-    );
-    await settle();
-  });
-  return made;
-}
-
-const find = (testid: string) =>
-  root.querySelector<HTMLElement>(`[data-testid="${testid}"]`) as HTMLElement;
 const press = (element: Element, key: string) =>
   act(() => {
     element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
@@ -41,14 +18,9 @@ const click = (element: Element) =>
     element.dispatchEvent(new MouseEvent("click", { bubbles: true }));
   });
 
-afterEach(() => {
-  render(null, root);
-  root.remove();
-});
-
 describe("inspector", () => {
   it("says what is shown, and walks by arrows", async () => {
-    const { model } = await show(Inspector);
+    const { model } = await showInShell(Inspector);
     expect(root.textContent).toContain("class token");
     expect(root.textContent).toContain("attends to");
     const picture = root.querySelector(".vaw-picture") as HTMLElement;
@@ -61,7 +33,7 @@ describe("inspector", () => {
   });
 
   it("selects the patch under the pointer", async () => {
-    const { model, store } = await show(Inspector);
+    const { model, store } = await showInShell(Inspector);
     const canvas = find("patch-canvas");
     canvas.getBoundingClientRect = () => ({ left: 0, top: 0, width: 300, height: 200 }) as DOMRect;
     const at = { clientX: 150, clientY: 150, bubbles: true };
@@ -76,7 +48,7 @@ describe("inspector", () => {
   });
 
   it("offers prefix tokens, directions and every head", async () => {
-    const { model } = await show(Inspector);
+    const { model } = await showInShell(Inspector);
     expect(root.querySelector(".vaw-chip")?.textContent).toContain("class");
     const lookedAt = [...root.querySelectorAll('[role="radio"]')].find(
       (b) => b.textContent === "attended by",
@@ -91,7 +63,7 @@ describe("inspector", () => {
 
 describe("head grid", () => {
   it("is a grid with one tab stop that speaks", async () => {
-    await show(HeadGrid);
+    await showInShell(HeadGrid);
     const cells = [...root.querySelectorAll('[role="gridcell"]')];
     expect(cells).toHaveLength(4);
     expect(cells.filter((cell) => cell.getAttribute("tabindex") === "0")).toHaveLength(1);
@@ -104,7 +76,7 @@ describe("head grid", () => {
   });
 
   it("selects by click and moves by arrows", async () => {
-    const { model } = await show(HeadGrid);
+    const { model } = await showInShell(HeadGrid);
     await click(find("head-0-1"));
     expect([model.values.selected_layer, model.values.selected_head]).toEqual([0, 1]);
     find("head-0-1").focus();
@@ -115,7 +87,7 @@ describe("head grid", () => {
   });
 
   it("prunes by its mark and by key, and undoes", async () => {
-    const { model } = await show(HeadGrid);
+    const { model } = await showInShell(HeadGrid);
     await click(find("prune-0-1"));
     expect(model.values.pruned_heads).toEqual([[0, 1]]);
     expect(find("head-0-1").getAttribute("aria-label")).toBe("layer 0, head 1, pruned");
@@ -136,14 +108,14 @@ describe("head grid", () => {
 
   it("has room for layers with different numbers of heads", async () => {
     const info = { ...(storeOf().model.values._model_info as object), num_heads: [1, 2] };
-    await show(HeadGrid, { _model_info: info });
+    await showInShell(HeadGrid, { _model_info: info });
     expect(root.querySelectorAll('[role="gridcell"]')).toHaveLength(3);
   });
 });
 
 describe("scrubber", () => {
   it("scrubs by slider, frame and arrow", async () => {
-    const { model } = await show(Scrubber);
+    const { model } = await showInShell(Scrubber);
     const slider = find("layer-slider") as HTMLInputElement;
     await act(() => {
       slider.value = "0";
@@ -158,7 +130,7 @@ describe("scrubber", () => {
   });
 
   it("shows before and after only while heads are pruned", async () => {
-    const { model } = await show(Scrubber);
+    const { model } = await showInShell(Scrubber);
     expect(root.textContent).not.toContain("after pruning");
     const data = new Float32Array(12);
     const maps = encode({
@@ -170,7 +142,7 @@ describe("scrubber", () => {
   });
 
   it("changes the method", async () => {
-    const { model } = await show(Scrubber);
+    const { model } = await showInShell(Scrubber);
     await click([...find("method").children].at(1) as Element);
     expect(model.values.method).toBe("rollout");
   });
@@ -178,7 +150,7 @@ describe("scrubber", () => {
 
 describe("decision", () => {
   it("says what it is now, and what it was", async () => {
-    const { model } = await show(Decision);
+    const { model } = await showInShell(Decision);
     expect(root.textContent).toContain("star 70 %");
     const decision = {
       ...(model.values.decision as object),
@@ -195,7 +167,7 @@ describe("decision", () => {
   });
 
   it("explains the class whose row is clicked", async () => {
-    const { model } = await show(Decision);
+    const { model } = await showInShell(Decision);
     const rows = [
       { index: 1, name: "star", before: 0.7, after: null },
       { index: 2, name: "ring", before: 0.2, after: null },
@@ -214,7 +186,7 @@ describe("decision", () => {
     ];
     const decision = { ...(STATE.decision as object), target_after: 0.7, pruned: [[0, 1]], rows };
     const info = STATE._model_info as object;
-    const { model } = await show(Decision, {
+    const { model } = await showInShell(Decision, {
       decision,
       _model_info: { ...info, output: "sigmoid" },
     });
@@ -242,7 +214,7 @@ describe("decision", () => {
 
   it("never takes names for HTML", async () => {
     const rows = [{ index: 0, name: "<img src=x onerror=alert(1)>", before: 1, after: null }];
-    await show(Decision, {
+    await showInShell(Decision, {
       decision: {
         target: 0,
         target_name: "<b>",
@@ -259,7 +231,7 @@ describe("decision", () => {
 
 describe("explorer and shell", () => {
   it("holds all views, and finds classes by name and number", async () => {
-    const { store, model } = await show(Explorer);
+    const { store, model } = await showInShell(Explorer);
     for (const id of ["patch-canvas", "heads-canvas", "decision", "layer-slider", "class-picker"]) {
       expect(find(id)).not.toBeNull();
     }
@@ -284,7 +256,7 @@ describe("explorer and shell", () => {
   });
 
   it("names the class that Enter would choose, as a combobox does", async () => {
-    await show(Explorer);
+    await showInShell(Explorer);
     const input = find("class-picker") as HTMLInputElement;
     const active = () => {
       const id = input.getAttribute("aria-activedescendant");
@@ -305,7 +277,7 @@ describe("explorer and shell", () => {
   });
 
   it("shows progress with a way to cancel, and errors with details", async () => {
-    const { model } = await show(Explorer);
+    const { model } = await showInShell(Explorer);
     const status = {
       state: "computing",
       label: "removing heads",
@@ -330,7 +302,7 @@ describe("explorer and shell", () => {
   });
 
   it("knows the keys that work everywhere, and leaves them alone while typing", async () => {
-    const { model } = await show(Explorer);
+    const { model } = await showInShell(Explorer);
     const body = root.querySelector(".vaw-body") as HTMLElement;
     await press(body, "[");
     expect(model.values.selected_layer).toBe(0);
@@ -343,7 +315,7 @@ describe("explorer and shell", () => {
   });
 
   it("is never blank while nothing is known", async () => {
-    await show(Explorer, {
+    await showInShell(Explorer, {
       _model_info: {},
       decision: {},
       _maps: new DataView(new ArrayBuffer(0)),

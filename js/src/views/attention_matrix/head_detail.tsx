@@ -82,7 +82,7 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
   const [query, key] = over.value ?? [selected_token.value, -1];
   const value = matrix.values[query * matrix.tokens + key];
   return (
-    <div class="vaw-detail" data-testid="head-detail">
+    <div class="vaw-beside vaw-detail" data-testid="head-detail">
       <div class="vaw-stack">
         <p class="vaw-reads" data-testid="matrix-says">
           {key < 0 || value === undefined
@@ -118,7 +118,7 @@ function Detail({ store, matrix, threshold, onThreshold }: Props) {
           {links.length === MOST_LINKS
             ? `the ${MOST_LINKS} strongest links`
             : `${links.length} links`}{" "}
-          of at least {number(threshold)}; queries above, keys below, the chosen token's in colour
+          of at least {number(threshold)}; queries above, keys below, the chosen token's in color
         </p>
       </div>
     </div>

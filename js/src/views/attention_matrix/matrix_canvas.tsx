@@ -1,8 +1,10 @@
-// A matrix of one pixel an entry, enlarged by whole numbers; it scrolls when it is zoomed.
+// A matrix of one pixel an entry, enlarged; it scrolls when it is zoomed.
 
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useWidth } from "../../ui/canvas";
+import { ZoomButtons, type ZoomStep, zoomedByKey } from "../../ui/zoom_buttons";
+import { zoomGestures } from "../../ui/zoom_gestures";
 
 interface Props {
   tokens: number;
@@ -35,12 +37,15 @@ export function MatrixCanvas({ tokens, paint, query, label, onPoint, onChoose }:
       Math.max(0, Math.min(tokens - 1, Math.floor((from / size) * tokens)));
     return [at(event.clientY - box.top, box.height), at(event.clientX - box.left, box.width)];
   };
-  const zoomTo = (to: number) => {
-    zoom.value = Math.max(1, Math.min(MOST_ZOOM, to));
-  };
+  const { scroller, zoomBy } = useScroll(zoom);
+  const step = (direction: ZoomStep) => zoomBy(direction && 2 ** direction);
   return (
-    <div ref={ref}>
-      <div class="vaw-matrix" style={{ maxHeight: `${Math.min(available, WIDEST)}px` }}>
+    <div ref={ref} onKeyDown={(event) => void zoomedByKey(event, step)}>
+      <div
+        ref={scroller}
+        class="vaw-matrix"
+        style={{ maxHeight: `${Math.min(available, WIDEST)}px` }}
+      >
         <div style={{ position: "relative", width: `${side}px`, height: `${side}px` }}>
           <canvas
             ref={canvas}
@@ -64,26 +69,45 @@ export function MatrixCanvas({ tokens, paint, query, label, onPoint, onChoose }:
         </div>
       </div>
       <div class="vaw-row">
-        <span class="vaw-muted">zoom</span>
-        <button
-          type="button"
-          aria-label="zoom out"
-          disabled={zoom.value <= 1}
-          onClick={() => zoomTo(zoom.value / 2)}
-        >
-          −
-        </button>
-        <span>{zoom.value} ×</span>
-        <button
-          type="button"
-          aria-label="zoom in"
-          data-testid="matrix-zoom-in"
-          disabled={zoom.value >= MOST_ZOOM}
-          onClick={() => zoomTo(zoom.value * 2)}
-        >
-          +
-        </button>
+        <ZoomButtons
+          name="matrix"
+          whole={zoom.value === 1}
+          largest={zoom.value === MOST_ZOOM}
+          step={step}
+        />
+        <span class="vaw-muted">{Math.round(10 * zoom.value) / 10} ×</span>
       </div>
     </div>
   );
+}
+
+/** Zooms what scrolls, so that a place of it stays where it is seen; by 0 all of it is shown. */
+function useScroll(zoom: Signal<number>) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const next = useRef({ left: 0, top: 0 });
+  const zoomBy = (factor: number, x?: number, y?: number) => {
+    const element = scroller.current;
+    if (!element) return;
+    const to = Math.max(1, Math.min(MOST_ZOOM, zoom.peek() * factor));
+    const by = to / zoom.peek();
+    const kept = (scrolled: number, seen: number) => (scrolled + seen) * by - seen;
+    next.current = {
+      left: kept(element.scrollLeft, x ?? element.clientWidth / 2),
+      top: kept(element.scrollTop, y ?? element.clientHeight / 2),
+    };
+    zoom.value = to;
+  };
+  const latest = useRef(zoomBy);
+  latest.current = zoomBy;
+  useLayoutEffect(() => {
+    if (scroller.current)
+      Object.assign(scroller.current, {
+        scrollLeft: next.current.left,
+        scrollTop: next.current.top,
+      });
+  }, [zoom.value]);
+  useEffect(() => {
+    if (scroller.current) return zoomGestures(scroller.current, (...how) => latest.current(...how));
+  }, []);
+  return { scroller, zoomBy };
 }

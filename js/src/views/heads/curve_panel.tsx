@@ -7,7 +7,17 @@ import { headCount } from "../../state/heads";
 import type { Store } from "../../state/store";
 import { curveTable } from "../../state/tables";
 import { counted, output, outputName } from "../../state/words";
-import { BOTTOM, LEFT, numbered, RIGHT, TOP, XAxis, YAxis } from "../../ui/axes";
+import {
+  BOTTOM,
+  LEFT,
+  LevelLine,
+  numbered,
+  PlumbLine,
+  RIGHT,
+  TOP,
+  XAxis,
+  YAxis,
+} from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { SaveMenu } from "../../ui/save_menu";
 import { PruneUntil } from "./prune_until";
@@ -140,14 +150,7 @@ function CurvePlot({ curves, info, width, removed }: PlotProps) {
         width={width}
         height={HEIGHT}
       />
-      <line
-        x1={LEFT}
-        x2={width - RIGHT}
-        y1={whole}
-        y2={whole}
-        stroke="var(--vaw-accent)"
-        stroke-dasharray="2 3"
-      />
+      <LevelLine y={whole} width={width} stroke="var(--vaw-accent)" stroke-dasharray="2 3" />
       {curves.map(([key, curve], i) => {
         const { colour, dash } = strokeOf(key, i);
         return (
@@ -161,9 +164,7 @@ function CurvePlot({ curves, info, width, removed }: PlotProps) {
           />
         );
       })}
-      {pointer !== null && (
-        <line x1={pointer} x2={pointer} y1={TOP} y2={HEIGHT - BOTTOM} stroke="var(--vaw-muted)" />
-      )}
+      {pointer !== null && <PlumbLine x={pointer} height={HEIGHT} stroke="var(--vaw-muted)" />}
     </svg>
   );
 }

@@ -6,7 +6,7 @@ import { headKey, headsInOrder, isHead } from "../../state/heads";
 import { type Importance, importanceAt, weightOf } from "../../state/results";
 import type { Store } from "../../state/store";
 import { outputName } from "../../state/words";
-import { BOTTOM, LEFT, RIGHT, TITLE, TOP, XAxis, YAxis, YTitle } from "../../ui/axes";
+import { BOTTOM, LevelLine, TITLE, TOP, XAxis, YAxis, YTitle } from "../../ui/axes";
 import { useWidth } from "../../ui/canvas";
 import { headWalk } from "../../ui/head_walk";
 import { type Band, chartGeometry, type Geometry, HEIGHT } from "./head_chart_geometry";
@@ -94,14 +94,7 @@ function DepthLine({ geometry, width }: { geometry: Geometry; width: number }) {
   const whole = geometry.y.at(geometry.start);
   return (
     <>
-      <line
-        x1={LEFT}
-        x2={width - RIGHT}
-        y1={whole}
-        y2={whole}
-        stroke="var(--vaw-muted)"
-        stroke-dasharray="2 3"
-      />
+      <LevelLine y={whole} width={width} stroke="var(--vaw-muted)" stroke-dasharray="2 3" />
       <polyline points={geometry.line} fill="none" stroke="var(--vaw-muted)" stroke-width="1" />
     </>
   );

@@ -39,7 +39,7 @@ export function ImageLegend({ info, groups, others, classes, wrong, mark, only }
       {groups.map(({ index, count }, slot) => entry(slot, className(info, index), count))}
       {others > 0 && groups.length > 0 && entry(-1, moreClasses(classes), others)}
       {others > 0 && groups.length === 0 && (
-        <span class="vaw-muted">{classes} classes of one image each: none has a colour</span>
+        <span class="vaw-muted">{classes} classes of one image each: none has a color</span>
       )}
       {wrong > 0 && (
         <span class="vaw-muted vaw-wrong">

@@ -140,7 +140,7 @@ function Images(props: { store: Store; info: ModelInfo; overview: Overview }) {
   }, [labels, predicted, total]);
   const wrong = Array.from({ length: total }, (_, i) => isWrong(overview, i)).filter(Boolean);
   return (
-    <div class="vaw-images-body">
+    <div class="vaw-beside vaw-images-body">
       <ImageMap {...{ store, info, overview, atlas, colours, lit, only }} />
       <div class="vaw-stack">
         <ImageCard

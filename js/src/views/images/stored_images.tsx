@@ -118,7 +118,7 @@ export function StoredImages({ store, info, stored }: Props) {
             {stored.skipped > 0 && ` ${imagesOf(stored.skipped)} could not be computed.`}
             {stored.read < stored.count && ` Shown: ${stored.read.toLocaleString("en")} images.`}
           </p>
-          <div class="vaw-images-body">
+          <div class="vaw-beside vaw-images-body">
             <StoredMap {...{ store, stored, points, coloured, lit }} />
             <div class="vaw-stack">
               {!store.saved && (

@@ -121,7 +121,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
         </p>
       )}
       <Film store={store} info={info} />
-      <div class={compact ? "vaw-stack" : "vaw-scrub"}>
+      <div class={compact ? "vaw-stack" : "vaw-beside vaw-scrub"}>
         {!compact && <BigPicture store={store} info={info} />}
         <div class="vaw-stack">
           <div class="vaw-row">

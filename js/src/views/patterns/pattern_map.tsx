@@ -139,7 +139,7 @@ function MapOfHeads({ store, info, family, about, version }: MapProps) {
   const hereLabel = shown >= 0 ? (here?.labels[shown] ?? -1) : -1;
   const label = over >= 0 ? (map.labels[over] ?? -1) : hereLabel;
   return (
-    <div class="vaw-patterns-body">
+    <div class="vaw-beside">
       <PatternScatter
         store={store}
         map={map}

@@ -20,7 +20,7 @@ export function ScatterTools({ zoom, step, layers }: Props) {
         step={step}
       />
       <LayerLegend layers={layers} />
-      <span class="vaw-muted">grey: all images</span>
+      <span class="vaw-muted">gray: all images</span>
     </div>
   );
 }

@@ -12,7 +12,10 @@ const KEYS: [string, string][] = [
     "choose several heads",
   ],
   ["drag on the map of patterns", "draw a lasso around heads"],
-  ["Ctrl and wheel, or two fingers, on heads or a map; +, − and 0", "zoom in, out, show all of it"],
+  [
+    "Ctrl and wheel, or two fingers, on heads, a map or a matrix; +, − and 0",
+    "zoom in, out, show all of it",
+  ],
   ["p", "prune the chosen heads, or put them back"],
   ["o", "the picture with what lies on it, or plain"],
   ["b", "maps before pruning, or after"],

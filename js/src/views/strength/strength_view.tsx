@@ -155,7 +155,7 @@ export function StrengthPlots({ store }: { store: Store }) {
   if (strength === null && problem.value) return <p role="alert">{problem.value}</p>;
   if (strength === null) return <p class="vaw-muted">Measuring how far the heads look …</p>;
   return (
-    <div class="vaw-strength-body">
+    <div class="vaw-beside">
       <div class="vaw-stack">
         <DotsByLayer
           store={store}
