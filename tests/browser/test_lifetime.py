@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = [
     """
-import gc, json, threading
+import collections, gc, json, threading
 import ipywidgets, torch
 import vit_attention_widget as vaw
 scene = vaw.demo.scene(seed=1).image
@@ -26,15 +26,18 @@ scene = vaw.demo.scene(seed=1).image
 ]
 HELD = """
 gc.collect()
-objects = gc.get_objects()
+kinds = collections.Counter(map(type, gc.get_objects()))
+
+def held(kind):
+    return sum(count for each, count in kinds.items() if issubclass(each, kind))
+
 print(json.dumps({
     "threads": sum(t.name.startswith("vaw-") for t in threading.enumerate()),
-    "sessions": sum(issubclass(type(o), vaw.Session) for o in objects),
-    "layouts": sum(type(o) is ipywidgets.Layout for o in objects),
-    "widgets": sum(issubclass(type(o), vaw.Explorer) for o in objects),
-    "models": sum(type(o) is type(explorer.session.model) for o in objects),
+    "sessions": held(vaw.Session),
+    "layouts": kinds[ipywidgets.Layout],
+    "widgets": held(vaw.Explorer),
+    "models": kinds[type(explorer.session.model)],
 }))
-del objects
 """
 """What there is in the kernel."""
 
