@@ -20,6 +20,9 @@ _MOST = 20_000
 _FEWEST = 12
 """Fewer points than this are arranged by their first two dimensions."""
 
+_FEW = 2000
+"""Fewer points than this are arranged by one thread: two would spend their time on waiting."""
+
 _NEAREST = 5
 
 
@@ -47,9 +50,9 @@ def lay_out(
     arranged = tsne.TSNE(
         perplexity=min(30.0, (len(sample) - 1) / 3),
         initialization="pca",
-        neighbors="exact" if len(sample) < 2000 else "approx",
+        neighbors="exact" if len(sample) < _FEW else "approx",
         random_state=seed,
-        n_jobs=2,
+        n_jobs=1 if len(sample) < _FEW else 2,
         callbacks=[report],
         callbacks_every_iters=50,
     ).fit(codes[sample])
