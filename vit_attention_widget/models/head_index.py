@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..capture.masked_now import masked_now
 from ..errors import ParameterError
 from ..support.words import shown
 from .vision_transformer import VisionTransformer
@@ -105,8 +106,18 @@ def check_pairs(vit: VisionTransformer, heads: HeadsLike) -> list[tuple[int, int
 
 
 def check_mask(vit: VisionTransformer, head_mask: HeadsLike | None) -> dict[int, tuple[int, ...]]:
-    """Heads to mask, as :func:`check_heads` returns them; none for None."""
-    return {} if head_mask is None else check_heads(vit, head_mask)
+    """Heads to mask, as :func:`check_heads` returns them; none for None.
+
+    Those that are masked already, by :func:`~vit_attention_widget.masked_heads` around the call,
+    are among them: what is recorded says so wherever it is used.
+    """
+    said = {} if head_mask is None else check_heads(vit, head_mask)
+    around = masked_now(vit.blocks)
+    together = {
+        layer: tuple(sorted({*said.get(layer, ()), *around.get(layer, ())}))
+        for layer in sorted({*said, *around})
+    }
+    return together if around else said
 
 
 def heads_by_layer(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..capture.calls import AttentionCall
 from ..capture.eager import eagerly
 from ..capture.function_mode import Capture
+from ..capture.masked_now import masking
 from ..models import VisionTransformer, describe
 from ..models.head_index import Heads, HeadsLike, check_heads
 from ..support.interrupts import interrupts_deferred
@@ -80,6 +81,7 @@ def masked_blocks(
 
     with (
         interrupts_deferred(),  # PyTorch's own book of function modes is not safe from Ctrl-C
+        masking(blocks, mask),
         eagerly(),
         Capture(model, blocks, on_attention, constants=False, keep=False, token_first=token_first),
     ):
