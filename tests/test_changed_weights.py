@@ -88,6 +88,11 @@ def adapter_merged(model: nn.Module) -> None:
         weight.data += 0.1 * low @ high
 
 
+def steered(model: nn.Module) -> None:
+    """A hook adds to what a block returns, as code that steers a model does."""
+    model.blocks[1].register_forward_hook(lambda _, args, out: out + args[0])
+
+
 CHANGES = [
     data_write,
     in_place,
@@ -100,6 +105,7 @@ CHANGES = [
     head_of_same_size,
     activation_replaced,
     adapter_merged,
+    steered,
 ]
 changes = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 

@@ -13,7 +13,7 @@ from ..capture.writes import version_of
 from ..errors import StaleTraceError
 from ..support.interrupts import interrupts_deferred
 
-__all__ = ["WeightsState"]
+__all__ = ["WeightsState", "hooks_of"]
 
 _SAMPLES = 64.618
 """Values of each tensor that are compared. No whole number: they fall into different columns."""
@@ -78,6 +78,18 @@ class WeightsState:
             raise StaleTraceError(
                 f"{name} is no longer the model that was traced: {difference}. Trace again."
             )
+
+
+def hooks_of(model: nn.Module) -> tuple[object, ...]:
+    """What may change what a model computes, besides its parts: hooks and patched ``forward``.
+
+    Each hook has a number of its own in this process.
+    """
+    return tuple(
+        (place, *module._forward_pre_hooks, *module._forward_hooks, id(vars(module).get("forward")))
+        for place, module in enumerate(model.modules())
+        if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)
+    )
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

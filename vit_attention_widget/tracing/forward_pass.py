@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ..capture.calls import AttentionCall
+from ..errors import StaleTraceError
 from ..models import VisionTransformer
 from ..models.eval_mode import evaluating
 from ..models.head_index import Heads
 from ..models.token_layout import TokenLayout
-from ..models.weights_state import WeightsState
+from ..models.weights_state import WeightsState, hooks_of
 from .layer_record import LayerRecord
+from .masking import masked_blocks
 from .read_tokens import ReadTokens
 
 __all__ = ["ForwardPass", "autocast_dtype"]
@@ -45,6 +47,8 @@ class ForwardPass:
         The dtype of the autocast region it ran in, if any.
     weights : WeightsState
         Of the model when it was run.
+    hooks : tuple
+        Those on it then.
     preparation : str
         How the images became model input, and on what ground.
     graph_breaks : tuple of str
@@ -64,6 +68,8 @@ class ForwardPass:
     weights: WeightsState
     preparation: str = ""
     graph_breaks: tuple[str, ...] = ()
+    hooks: tuple[object, ...] = ()
+    _same_with: list[tuple[object, ...]] = field(default_factory=list, repr=False)
 
     @property
     def batch_size(self) -> int:
@@ -83,6 +89,28 @@ class ForwardPass:
     def check_weights(self) -> None:
         """Raise :class:`StaleTraceError` if the model has changed since it was run."""
         self.weights.check(self.model.model, self.model.name)
+        now = hooks_of(self.model.model)
+        if now == self.hooks or now in self._same_with:
+            return
+        if not self._gives_the_same():
+            raise StaleTraceError(
+                f"{self.model.name} is no longer the model that was traced: hooks on it came or "
+                "went, and it gives other logits. Trace again."
+            )
+        self._same_with.append(now)
+
+    def _gives_the_same(self) -> bool:
+        """Whether the model, run as before, gives the recorded logits."""
+        vit = self.model
+        blocks = {block: layer for layer, block in enumerate(vit.blocks)}
+        masked = masked_blocks(vit.model, blocks, self.head_mask, token_first=vit.token_first)
+        with self._as_before(), torch.inference_mode(False), torch.no_grad(), masked:
+            logits = vit.forward(self.inputs)
+        if not torch.isfinite(logits).all():
+            return True  # nothing changed silently: whoever runs it again refuses these
+        before = self.logits.detach()
+        rounding = 1e-4 if before.dtype in (torch.float32, torch.float64) else 1e-2
+        return bool((logits - before).norm() <= rounding * before.norm().clamp_min(1e-12))
 
     @contextmanager
     def rerunning(self) -> Iterator[None]:
@@ -94,6 +122,11 @@ class ForwardPass:
             If the model has changed since, so that its parts no longer go with the record.
         """
         self.check_weights()
+        with self._as_before():
+            yield
+
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
         autocast = torch.autocast(
             self.inputs.device.type, self.autocast, enabled=self.autocast is not None
         )

@@ -21,7 +21,7 @@ from ..models.images import ImageLike
 from ..models.output_kind import OutputKind
 from ..models.preparation import prepared
 from ..models.said_classes import with_classes
-from ..models.weights_state import WeightsState
+from ..models.weights_state import WeightsState, hooks_of
 from ..support.interrupts import interrupts_deferred
 from ..support.progress import Progress, ProgressLike, no_progress, reporting
 from ..targets.user_target import TargetLike, resolve
@@ -152,8 +152,9 @@ def trace(
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(
-        vit, inputs, logits, tokens, layers, pools, read, mask, dtype, weights, how, graph_breaks
-    )
+        vit, inputs, logits, tokens, layers, pools, read, mask, dtype, weights, how, graph_breaks,
+        hooks_of(vit.model),  # as they are now: some libraries install theirs in the first pass
+    )  # fmt: skip
     return Trace(recorded, resolve(target, logits, vit))
 
 
