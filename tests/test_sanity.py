@@ -153,3 +153,12 @@ def test_it_can_be_cancelled() -> None:
 def test_a_limit_that_does_not_exist() -> None:
     with pytest.raises(ParameterError, match="limit is 2"):
         evaluation.sanity_check(vaw.demo.load_model(), vaw.demo.scene(seed=1).image, limit=2)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz:")
+def test_weights_of_int8_are_refused() -> None:
+    """They would stay as they were, and every map would seem to depend on them little."""
+    tiny = BY_NAME["vit"]
+    model = torch.ao.quantization.quantize_dynamic(tiny.build(torch.float32), {torch.nn.Linear})
+    with pytest.raises(ParameterError, match=r"blocks.0.attn.qkv.* whole numbers"):
+        evaluation.sanity_check(model, tiny.inputs(dtype=torch.float32), methods="rollout")

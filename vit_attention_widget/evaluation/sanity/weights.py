@@ -28,8 +28,14 @@ def copied(
     Raises
     ------
     ParameterError
-        If the description holds on to the original model.
+        If the description holds on to the original model, or weights are quantized.
     """
+    whole = next(_whole_numbers(vit.model), None)
+    if whole is not None:
+        raise ParameterError(
+            f"The weights of {vit.name} at {whole!r} are whole numbers (int8), of which none can "
+            "be drawn at random: give the model as it was before it was quantized."
+        )
     model = copy.deepcopy(vit.model)
     advice = (
         f"The description of {vit.name} holds on to the model itself, but the weights of a copy "
@@ -57,6 +63,17 @@ def copied(
     if not same or in_blocks - of_copy:
         raise ParameterError(advice)
     return described
+
+
+def _whole_numbers(model: nn.Module) -> Iterator[str]:
+    """Where weights that are multiplied are no floating point numbers."""
+    for path, parameter in model.named_parameters():
+        if parameter.ndim > 1 and not (parameter.is_floating_point() or parameter.is_complex()):
+            yield path
+    for path, value in model.state_dict().items():
+        parts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(part, torch.Tensor) and part.is_quantized for part in parts):
+            yield path
 
 
 def kept_target(original: Trace) -> Target | tuple[int, ...]:
