@@ -27,6 +27,7 @@ from vit_attention_widget.errors import (
 
 OTHER_MODELS = {
     "resnet18": ("ResNet", "no attention"),
+    "edgenext_xx_small": ("EdgeNeXt", "its attention (first at 'stages.1.blocks.1.xca')"),
     "swin_tiny_patch4_window7_224": ("SwinTransformer", "windows"),
     "swinv2_cr_tiny_224": ("SwinTransformerV2Cr", "windows"),
     "xcit_nano_12_p8_224": ("Xcit", "channels"),

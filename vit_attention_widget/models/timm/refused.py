@@ -60,6 +60,8 @@ _REASONS = {
     "to token is ever formed",
     "Cait": "its class token joins after the patch blocks, and its heads are mixed after softmax, "
     "so no head's attention stands alone",
+    "ConVit": "its class token joins after the first blocks, whose attention mixes content with "
+    "positions by a gate and is none of the softmax alone",
     "CrossVit": "it has two branches with patch grids of their own, which meet in the class tokens",
 }
 
@@ -70,6 +72,11 @@ def reason(model: nn.Module) -> str:
         if ancestor.__name__ in _REASONS:
             return _REASONS[ancestor.__name__]
     for path, module in model.named_modules():
-        if "attention" in type(module).__name__.lower():
-            return f"its attention (first at {path!r}) is not that of an isotropic ViT"
-    return "no attention module was found in it"
+        names = type(module).__name__.lower(), path.rpartition(".")[2]
+        called_so = any("attention" in name or "attn" in name for name in names)
+        if called_so and next(module.parameters(), None) is not None:
+            return (
+                f"its attention (first at {path!r}) is in no family of isotropic ViTs that is "
+                "known (vaw.adapt can describe others of these)"
+            )
+    return "no attention module was found in it, going by their names"
