@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, UnsupportedModelError
+from vit_attention_widget.explainers.methods.rollout import discarding
 from vit_attention_widget.tracing.run import remask
 
 SIZES = {"patch_size": 8, "image_size": 32}
@@ -367,3 +368,44 @@ def test_the_model_is_untouched() -> None:
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+class ClassBehindRegisters(nn.Module):
+    """Two registers, then the class token, then the patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.patch_embed, self.encoder = nn.Conv2d(3, 16, 8, 8), nn.TransformerEncoder(layer, 2)
+        self.registers = nn.Parameter(torch.randn(1, 2, 16))
+        self.cls_token = nn.Parameter(torch.randn(1, 1, 16))
+        self.head, self.img_size = nn.Linear(16, 5), 32
+
+    def forward(self, x: Tensor) -> Tensor:
+        prefix = torch.cat([self.registers, self.cls_token], 1).expand(len(x), -1, -1)
+        tokens = self.encoder(torch.cat([prefix, self.patch_embed(x).flatten(2).mT], 1))
+        return self.head(tokens[:, 2])
+
+
+def test_the_class_token_is_the_one_that_is_read() -> None:
+    model, images = ClassBehindRegisters().eval(), torch.randn(1, 3, 32, 32)
+    readout = lambda tokens: model.head(tokens[:, 2])  # noqa: E731
+    for vit in (
+        vaw.describe(model),
+        vaw.adapt(model, "encoder.layers", readout, patch_size=8, image_size=32),
+    ):
+        assert vit.tokens(images).prefix == ("register 0", "register 1", "class")
+    trace = vaw.trace(model, images)
+    of_class = vaw.explainers.legrad(trace, readout="cls")
+    torch.testing.assert_close(of_class.final, vaw.explainers.legrad(trace).final)
+    whole = trace.attention(0).mean(1)
+    fused = lambda layer: iter([(slice(None), whole)])  # noqa: E731
+    ((_, kept),) = discarding(fused, 0.999, trace.tokens)(0)
+    assert torch.equal(kept[..., 2], whole[..., 2])
+    assert (kept == 0).sum() >= 19 * 18 - 1
+    strength = vaw.attention_strength(model, images)
+    own = trace.attention(1, query=2)[..., 2]
+    torch.testing.assert_close(strength.class_to_class[:, 1], own)
+    session = vaw.Session(model, images)
+    assert session.selected_token == 2
+    session.close()

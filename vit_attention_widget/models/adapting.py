@@ -15,7 +15,7 @@ from .eval_mode import evaluating
 from .measured import MeasuredReadout, measure_readout
 from .normalizations import HALVES
 from .output_kind import OutputKind
-from .prefix_names import prefix_names
+from .prefix_names import prefix_names, with_class_at
 from .residual_blocks import heads_of
 from .said_classes import with_classes
 from .tried import Tried, try_model
@@ -141,7 +141,9 @@ def adapt(
         listed,
         turned,
         patch_size=patch,
-        prefix=tuple(prefix) if prefix is not None else _names(model, listed, count, kind),
+        prefix=_names(model, listed, count, kind, measured.rows)
+        if prefix is None
+        else tuple(prefix),
         pool=kind,
         rows=few,
         num_classes=(classifier_width(model) or 0) if num_classes is None else num_classes,
@@ -286,8 +288,10 @@ def _say(rows: Sequence[int]) -> str:
     return f"{len(rows)} of the tokens ({shown})"
 
 
-def _names(model: nn.Module, blocks: Sequence[nn.Module], count: int, kind: str) -> tuple[str, ...]:
-    names = prefix_names(model, blocks, count)
+def _names(
+    model: nn.Module, blocks: Sequence[nn.Module], count: int, kind: str, read: Sequence[int]
+) -> tuple[str, ...]:
+    names = with_class_at(prefix_names(model, blocks, count), read)
     if kind == "class" and "class" not in names:
         return ("class", *(f"register {i}" for i in range(count - 1)))
     return names

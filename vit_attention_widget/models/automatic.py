@@ -15,6 +15,7 @@ from .attempt import Attempt, FeaturesAttempt
 from .holders import refuse_missing_weights
 from .normalizations import IMAGENET
 from .parts import Parts, find_parts
+from .prefix_names import with_class_at
 from .preparation import Preparation, resized_and_cropped
 from .residual_blocks import heads_of
 from .tried import try_model
@@ -142,7 +143,7 @@ def _description(
         attempt.readout,
         forward=lambda inputs: attempt.run(attempt.module, inputs),
         patch_size=pair(attempt.parts.patches.stride),
-        prefix=attempt.prefix,
+        prefix=with_class_at(attempt.prefix, measured.rows),
         pool="class" if before_patches else measured.kind,
         rows=rows if before_patches else None,
         num_classes=measured.size if attempt.classes else 0,

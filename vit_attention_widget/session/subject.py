@@ -55,8 +55,8 @@ class Subject:
     def first_token(self) -> int:
         """The class token, or the patch in the middle of a model without one."""
         tokens = self.tokens
-        if "class" in tokens.prefix:
-            return 0
+        if tokens.class_token is not None:
+            return tokens.class_token
         return tokens.token(tokens.rows // 2, tokens.cols // 2)
 
 

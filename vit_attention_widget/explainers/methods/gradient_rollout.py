@@ -70,5 +70,5 @@ def gradient_rollout(
         for rows, product in times_gradient(trace, layer):
             yield rows, fuse_heads(product, head_fusion, masked).relu()
 
-    kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
+    kept = discarding(fused, discard_ratio, trace.tokens)
     return Attribution.from_layers(trace, chain(trace, kept, residual_weight), "gradient_rollout")

@@ -40,7 +40,8 @@ def legrad(
     trace : Trace
     readout : {"model", "mean", "cls"}
         ``"model"``: as the model pools (class token, mean or attention pool); ``"mean"``: the
-        mean of all tokens, as the authors' code for CLIP does; ``"cls"``: the first token.
+        mean of all tokens, as the authors' code for CLIP does; ``"cls"``: the class token, or
+        without one the first token.
     start : int
         First layer that counts; earlier layers are 0.
     correction : bool, optional
@@ -124,7 +125,7 @@ def _layer_maps(trace: Trace, layers: list[int], readout: LegradReadout) -> Iter
 
 def _rows(trace: Trace, readout: LegradReadout) -> list[int] | None:
     if readout == "cls":
-        return [0]
+        return [trace.tokens.class_token or 0]
     if readout == "mean" or trace.model.readout_rows is None:
         return None
     return list(trace.model.readout_rows)

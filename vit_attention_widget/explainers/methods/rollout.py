@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...models.token_layout import TokenLayout
 from ...support.deprecation import renamed_keywords
 from ...tracing.trace import Trace
 from ..attribution import Attribution
@@ -71,13 +72,13 @@ def rollout(
         for rows, weights in trace.attention_chunks(layer):
             yield rows, fuse_heads(weights, head_fusion, masked)
 
-    kept = discarding(fused, discard_ratio, trace.tokens.num_prefix)
+    kept = discarding(fused, discard_ratio, trace.tokens)
     return Attribution.from_layers(
         trace, chain(trace, kept, residual_weight), "rollout", class_agnostic=True
     )
 
 
-def discarding(fused: Fuse, ratio: float, num_prefix: int) -> Fuse:
+def discarding(fused: Fuse, ratio: float, tokens: TokenLayout) -> Fuse:
     """``fused`` without the given share of the smallest entries of each layer's matrix.
 
     The column of the class token is never dropped. This needs a layer's fused matrix as a whole.
@@ -94,7 +95,7 @@ def discarding(fused: Fuse, ratio: float, num_prefix: int) -> Fuse:
 
     def kept(layer: int) -> Rows:
         whole = torch.cat([weights for _, weights in fused(layer)], 1)
-        yield slice(0, whole.shape[1]), _discard(whole, ratio, num_prefix)
+        yield slice(0, whole.shape[1]), _discard(whole, ratio, tokens)
 
     return kept
 
@@ -133,11 +134,12 @@ def check_residual_weight(weight: float) -> None:
         raise ParameterError(f"residual_weight is {weight}: it is at least 0.")
 
 
-def _discard(matrix: Tensor, ratio: float, num_prefix: int) -> Tensor:
+def _discard(matrix: Tensor, ratio: float, tokens: TokenLayout) -> Tensor:
     flat = matrix.flatten(1)
     count = int(flat.shape[-1] * ratio)
     smallest = flat.topk(count, dim=-1, largest=False).indices
     dropped = flat.scatter(-1, smallest, 0).view_as(matrix)
-    if num_prefix:
-        dropped[..., 0] = matrix[..., 0]
+    if tokens.num_prefix:
+        first = tokens.class_token or 0
+        dropped[..., first] = matrix[..., first]
     return dropped
