@@ -96,3 +96,26 @@ def test_what_no_head_changes_is_taken_and_each_image_has_its_own() -> None:
                 if (layer, head) == (1, 0):
                     pruned = partial.probability[partial.modes.index("all")].to(before)
                     torch.testing.assert_close(before - pruned, fall)
+
+
+class Plain(Model):
+    """A model of the same blocks that are told to return tokens alone."""
+
+    def __init__(self) -> None:
+        super().__init__("scores")
+        for block in self.blocks:
+            block.forward = lambda x, of=block: Block.forward(of, x)[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), self.patch_embed(x).flatten(2).mT], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x[:, 0])
+
+
+def test_blocks_of_one_class_may_return_more_in_one_model_than_in_another() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(1, 3, 16, 16)
+    for model in (Model("scores").eval(), Plain().eval(), Model("scores").eval()):
+        with torch.no_grad():
+            assert torch.equal(vaw.trace(model, images).logits, model(images))

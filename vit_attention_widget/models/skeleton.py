@@ -27,8 +27,10 @@ Output = TypeVar("Output")
 Run: TypeAlias = Callable[[nn.Module, Tensor], Output]
 """How a module is run on images [batch, channel, height, width]."""
 
-_INDEX_OF_TOKENS: WeakKeyDictionary[type[nn.Module], int | None] = WeakKeyDictionary()
-"""Where the tokens are in what blocks of a class return; None if that is a tensor itself."""
+_INDEX_OF_TOKENS: WeakKeyDictionary[nn.Module, dict[type[nn.Module], int | None]]
+_INDEX_OF_TOKENS = WeakKeyDictionary()
+"""Where the tokens are in what blocks of a class return, None if that is a tensor itself; by the
+first block of their model: another may be told to return more."""
 
 
 class Skeleton:
@@ -83,17 +85,22 @@ class Skeleton:
             What the patch embedding is to return, [batch, dim, row, col].
         """
         seen: list[Tensor] = []
-        stand_ins = {block: _Passing(block, seen) for block in self._blocks}
+        stand_ins = {block: self._passing(block, seen) for block in self._blocks}
         self._run(run, stand_ins, embedded)
         return seen
 
     def readout(self, run: Run[Output], tokens: Tensor) -> Output:
         """What the model returns for tokens [batch, token, dim] that leave its last block."""
         embedded = tokens.new_zeros(()).expand(len(tokens), self._patches.out_channels, *self.grid)
-        stand_ins = {block: _Passing(block) for block in self._blocks}
+        stand_ins = {block: self._passing(block) for block in self._blocks}
         last = tokens.transpose(0, 1) if self.token_first else tokens
-        stand_ins[self._blocks[-1]] = _Passing(self._blocks[-1], returns=last)
+        stand_ins[self._blocks[-1]] = self._passing(self._blocks[-1], returns=last)
         return self._run(run, stand_ins, embedded)
+
+    def _passing(
+        self, block: nn.Module, seen: list[Tensor] | None = None, returns: Tensor | None = None
+    ) -> _Passing:
+        return _Passing(block, _INDEX_OF_TOKENS.setdefault(self._blocks[0], {}), seen, returns)
 
     def last_tokens(self, run: Run[object], inputs: Tensor) -> Tensor:
         """Tokens as they leave the last block of the whole model, [batch, token, dim]."""
@@ -151,12 +158,12 @@ class _Passing(_StandIn):
     def __init__(
         self,
         original: nn.Module,
-        seen: list[Tensor] | None = None,
-        *,
-        returns: Tensor | None = None,
+        index: dict[type[nn.Module], int | None],
+        seen: list[Tensor] | None,
+        returns: Tensor | None,
     ) -> None:
         super().__init__(original)
-        vars(self).update(_seen=seen, _tokens=returns)
+        vars(self).update(_seen=seen, _tokens=returns, _index=index)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor | None, ...]:
         state = vars(self)
@@ -164,9 +171,10 @@ class _Passing(_StandIn):
         if state["_seen"] is not None:
             state["_seen"].append(tokens)
         block, returned = state["_original"], state["_tokens"]
-        if type(block) not in _INDEX_OF_TOKENS:
-            _INDEX_OF_TOKENS[type(block)] = _index_of_tokens(block(*args, **kwargs))
-        index = _INDEX_OF_TOKENS[type(block)]
+        known: dict[type[nn.Module], int | None] = state["_index"]
+        if type(block) not in known:
+            known[type(block)] = _index_of_tokens(block(*args, **kwargs))
+        index = known[type(block)]
         returned = tokens if returned is None else returned
         return returned if index is None else (*[None] * index, returned, None)
 
