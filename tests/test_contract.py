@@ -6,7 +6,7 @@ import contextlib
 import copy
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import timm
@@ -609,18 +609,24 @@ def test_naflexvit_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
 def test_gradients_of_tokens_come_with_those_of_the_heads(
     tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From one backward pass, but for the last block: equal to those of a pass of their own."""
+    """From one backward pass, but for a norm below the attention of the first or last block."""
     trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
     expected = token_gradients(trace.forward_pass, trace.target)
     trace.output_gradient(0)
     assert trace._beside_them is not None
-    last, whole = trace.layers[-1].output, torch.autograd.grad
+    ends, whole = (trace.layers[0], trace.layers[-1]), torch.autograd.grad
 
-    def of_last(start: Tensor, *more: object, **options: object) -> object:
-        assert start is last
-        return whole(start, *more, **options)
+    def of_one_norm(
+        starts: Sequence[Tensor], wanted: Sequence[Tensor], *more: object, **options: object
+    ) -> object:
+        assert any(
+            any(starts[0] is above for above in (end.out, end.output))
+            and wanted[0] is end.block.normed
+            for end in ends
+        )
+        return whole(starts, wanted, *more, **options)
 
-    monkeypatch.setattr(torch.autograd, "grad", of_last)
+    monkeypatch.setattr(torch.autograd, "grad", of_one_norm)
     for layer, (tokens, normed) in enumerate(expected):
         torch.testing.assert_close(trace.token_gradient(layer), tokens, rtol=1e-9, atol=1e-12)
         if normed is None:

@@ -32,18 +32,23 @@ class FirstNorm:
     A norm is known by what it computes (PyTorch's functions) or by what it is called, and the
     block's first norm by the numbers that it is given: neither a hook nor a wrapper that passes
     tokens on changes the answer.
+
+    Attributes
+    ----------
+    has_attended : bool
+        Whether the block has computed its attention.
     """
 
     def __init__(self) -> None:
         self._calls: list[_NormCall] = []
-        self._attended = False
+        self.has_attended = False
 
     def add(self, module: nn.Module | None, tokens: object, output: object) -> None:
         """Take note of a norm, unless the block has attended already.
 
         A module takes the place of the norms inside it.
         """
-        if self._attended or not (isinstance(tokens, Tensor) and isinstance(output, Tensor)):
+        if self.has_attended or not (isinstance(tokens, Tensor) and isinstance(output, Tensor)):
             return
         parts = set() if module is None else set(module.modules())
         self._calls = [call for call in self._calls if call.module not in parts]
@@ -51,7 +56,7 @@ class FirstNorm:
 
     def attended(self) -> None:
         """The block has computed its attention: norms that follow are not its first."""
-        self._attended = True
+        self.has_attended = True
 
     def output(self, block_input: object) -> tuple[Tensor | None, str | None]:
         """The first norm's output, or None; and why it is unclear, or None if it is clear.

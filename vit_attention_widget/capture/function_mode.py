@@ -38,7 +38,7 @@ from .attention_product import (
 from .calls import AttentionCall, BlockCall
 from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
 from .flex import ChangedScores, asks_for_gradients, flex_attention, is_flex
-from .graph_breaks import GraphBreaks
+from .graph_breaks import GraphBreaks, in_graph
 from .head_by_head import HeadByHead
 from .joined_heads import Head
 from .multi_head_attention import multi_head_attention
@@ -71,6 +71,9 @@ class Capture(TorchFunctionMode):
         Called with the index of each block after it has run.
     constants : bool
         Treat parameters as constants, so that the autograd graph contains only activations.
+    from_norm : bool
+        Let the autograd graph begin at the norm before the first attention, if nothing below it is
+        part of one.
     keep : bool
         Store the calls in ``attention_calls`` and ``block_calls``.
     token_first : bool
@@ -94,6 +97,7 @@ class Capture(TorchFunctionMode):
         *,
         on_block: Callable[[int], None] | None = None,
         constants: bool = True,
+        from_norm: bool = False,
         keep: bool = True,
         token_first: bool = False,
     ) -> None:
@@ -117,6 +121,7 @@ class Capture(TorchFunctionMode):
         self._on_attention = on_attention
         self._on_block = on_block
         self._constants = constants
+        self._from_norm = from_norm
         self._keep = keep
         self._written_out = WrittenOutAttention()
         self._single_heads = HeadByHead()
@@ -423,7 +428,10 @@ class Capture(TorchFunctionMode):
         turned = self._turned(output)
         block = self.block
         if block is not None:
-            self._norms[block].add(module, self._turned(tokens), turned)
+            norm = self._norms[block]
+            if self._from_norm and torch.is_grad_enabled() and not norm.has_attended:
+                turned = in_graph(turned)
+            norm.add(module, self._turned(tokens), turned)
         return self._turned(turned)
 
     def _whole(self, module: nn.Module, ends: Mapping[nn.Module, PartsInTurn]) -> nn.Module:

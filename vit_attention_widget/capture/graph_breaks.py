@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch._ops import OpOverload, OpOverloadPacket
 
 from .torch_call import Args, Kwargs, TorchFunction
 
-__all__ = ["GraphBreaks"]
+__all__ = ["GraphBreaks", "in_graph"]
 
 _SHAPE_ONLY = frozenset(
     f"{prefix}{name}{suffix}"
@@ -117,6 +118,22 @@ class GraphBreaks:
     def _sources_of(self, tensor: Tensor) -> tuple[str, ...]:
         reference, paths = self._sources.get(id(tensor), (None, ()))
         return paths if reference is not None and reference() is tensor else ()
+
+
+@overload
+def in_graph(values: Tensor) -> Tensor: ...
+
+
+@overload
+def in_graph(values: object) -> object: ...
+
+
+def in_graph(values: object) -> object:
+    """The same numbers as part of a graph of gradients, which begins here if need be."""
+    if not (isinstance(values, Tensor) and values.is_floating_point()):
+        return values
+    with torch._C.DisableTorchFunction():
+        return values if values.requires_grad else values.detach().requires_grad_()
 
 
 def _tensors(values: Iterable[object]) -> Iterator[Tensor]:

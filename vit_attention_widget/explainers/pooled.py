@@ -14,8 +14,8 @@ from ..models import VisionTransformer
 from ..models.text_prompts import ZeroShot
 from ..support.interrupts import interrupts_deferred
 from ..targets import Target
-from ..tracing.gradients import check_whole, differentiate
 from ..tracing.trace import Trace
+from ..tracing.whole_graph import check_whole, differentiate
 
 __all__ = ["empty_prompt", "pool_map", "without_generic_patches"]
 

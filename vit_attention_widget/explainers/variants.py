@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..errors import ParameterError
 from ..support.progress import Progress
-from ..tracing.gradients import gradients_or_why_not
 from ..tracing.masking import masked_heads
 from ..tracing.memory import batch_limit, is_out_of_memory, release
 from ..tracing.trace import Trace
+from ..tracing.whole_graph import gradients_or_why_not
 
 __all__ = ["Baseline", "baseline_inputs", "in_batches", "running_again"]
 

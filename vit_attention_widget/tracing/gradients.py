@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import CaptureError, UnsupportedModelError
-from ..models import VisionTransformer
-from ..models.measured import is_made_for_inference
+from ..errors import CaptureError
 from ..support.interrupts import interrupts_deferred
 from ..targets import Target
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
+from .last_block import Start, last_block_gradients
 from .layer_record import LayerRecord
 from .readout import Readout
+from .whole_graph import check_graph
 
-__all__ = [
-    "check_graph",
-    "check_whole",
-    "differentiate",
-    "gradients_or_why_not",
-    "output_gradients",
-    "token_gradients",
-    "tokens_are_small",
-]
-
-_NAMED = 3
-"""At most so many modules are named in an error."""
-
-_WAY_OUT = (
-    "Trace the model in floating point and without these, or use a method that needs no gradient "
-    "(attention, rollout)."
-)
-
+__all__ = ["TokensBesideHeads", "output_gradients", "token_gradients", "tokens_are_small"]
 
 _SMALL = 2**26
 """Gradients of all tokens that take at most so many bytes come with those of the heads."""
 
 
+@dataclass
+class TokensBesideHeads:
+    """What the backward pass for the heads gave of tokens, [batch, token, dim] each.
+
+    Attributes
+    ----------
+    after : list of (Tensor or None)
+        Of the tokens after each block.
+    normed : dict of int to (Tensor or None)
+        Of the output of a block's first norm, by layer, where it cost nothing more.
+    """
+
+    after: list[Tensor | None]
+    normed: dict[int, Tensor | None]
+
+
 def output_gradients(
     recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
-) -> tuple[list[Tensor], list[Tensor | None] | None]:
+) -> tuple[list[Tensor], TokensBesideHeads | None]:
     """Gradient of the target with respect to each layer's head outputs.
 
     Returns
     -------
     of_heads : list of Tensor
         One [batch, head, token, head_dim] per layer; 0 for masked heads.
-    of_tokens : list of (Tensor or None), or None
+    of_tokens : TokensBesideHeads or None
         What the same pass yields for :func:`token_gradients`: None unless
         :func:`tokens_are_small`.
 
@@ -62,27 +61,23 @@ def output_gradients(
         If the model has changed since.
     """
     check_graph(recorded)
-    outputs, small = [record.out for record in recorded.layers], tokens_are_small(recorded)
-    tokens = _tokens(recorded.layers[:-1])
+    records, small = recorded.layers, tokens_are_small(recorded)
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
-        last = _last_block_gradients(recorded, block_rows, readout, target)
-        starts: list[tuple[Tensor, Tensor | None]]  # where the backward pass starts, and with what
-        if last is None:
-            starts = [(target.score(recorded.logits).sum(), None)]
-            tokens.append(recorded.layers[-1].output)
-        else:
-            of_last = zip((outputs[-1], recorded.layers[-1].input), last[:2], strict=True)
-            starts = [(tensor, gradient) for tensor, gradient in of_last if tensor.requires_grad]
-        tensors, upstream = zip(*starts, strict=True)
-        wanted = [*outputs, *tokens] if small else outputs
-        gradients = torch.autograd.grad(
-            tensors, wanted, upstream, retain_graph=True, allow_unused=True
-        )
-        of_heads, of_tokens = gradients[: len(outputs)], gradients[len(outputs) :]
-        return (
-            [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
-            [*of_tokens, *([] if last is None else last[2:])] if small else None,
-        )
+        last = last_block_gradients(recorded, block_rows, readout, target)
+        below = records if last is None else records[:-1]
+        starts = [(target.score(recorded.logits).sum(), None)] if last is None else last.starts
+        heads = [record.out for record in below]
+        after = [record.output for record in below] if small else []
+        normed = _on_the_way(records, len(below)) if small else {}
+        found = _backward(starts, [*heads, *after, *normed.values()])
+    of_heads, of_after = found[: len(heads)], found[len(heads) : len(heads) + len(after)]
+    of_normed = found[len(heads) + len(after) :]
+    if last is not None:
+        of_heads, of_after = [*of_heads, last.of_out], [*of_after, last.of_after]
+    return (
+        [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
+        TokensBesideHeads(of_after, dict(zip(normed, of_normed, strict=True))) if small else None,
+    )
 
 
 def tokens_are_small(recorded: ForwardPass) -> bool:
@@ -92,7 +87,10 @@ def tokens_are_small(recorded: ForwardPass) -> bool:
 
 
 def token_gradients(
-    recorded: ForwardPass, target: Target, of_tokens: Sequence[Tensor | None] | None = None
+    recorded: ForwardPass,
+    target: Target,
+    of_heads: Sequence[Tensor] | None = None,
+    of_tokens: TokensBesideHeads | None = None,
 ) -> list[tuple[Tensor, Tensor | None]]:
     """Gradient of the target with respect to each layer's tokens.
 
@@ -100,8 +98,8 @@ def token_gradients(
     ----------
     recorded : ForwardPass
     target : Target
-    of_tokens : sequence of (Tensor or None), optional
-        What :func:`output_gradients` has of these: it spares all but the last block's pass.
+    of_heads, of_tokens : optional
+        What :func:`output_gradients` returned: it spares all but a part of one or two blocks.
 
     Returns
     -------
@@ -118,80 +116,94 @@ def token_gradients(
         If the model has changed since.
     """
     check_graph(recorded)
-    records, below = recorded.layers, recorded.num_layers - 1
-    gradients: Sequence[Tensor | None]
+    records = recorded.layers
+    normed: dict[int, Tensor | None]
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
-        if of_tokens is None:
-            score = target.score(recorded.logits).sum()
-            tensors = _tokens(records)
-            gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+        if of_heads is None or of_tokens is None:
+            found = _backward([(target.score(recorded.logits).sum(), None)], _tokens(records))
+            after, of_normed = found[: len(records)], found[len(records) :]
+            normed = dict(zip(_normed(records), of_normed, strict=True))
         else:
-            after, of_last = records[-1].output, of_tokens[-1]
-            inside = _tokens(records[-1:])[1:]  # of the norm, if there is one
-            gradients = [*of_tokens[:below], of_last, *of_tokens[below:-1]]
-            if inside and of_last is not None:
-                gradients += torch.autograd.grad(
-                    after, inside, of_last, retain_graph=True, allow_unused=True
-                )
-    of_after, of_normed = gradients[: len(records)], iter(gradients[len(records) :])
+            after, normed = of_tokens.after, dict(of_tokens.normed)
+            for layer in _normed(records).keys() - normed.keys():
+                normed[layer] = _of_normed(records[layer], of_heads[layer], after[layer])
     pairs = []
-    for layer, (gradient, record) in enumerate(zip(of_after, records, strict=True)):
+    for layer, gradient in enumerate(after):
         if gradient is None:
             raise CaptureError(
                 f"The logits of {recorded.model.name} do not depend on the tokens that layer "
                 f"{layer} returned, so there is no gradient with respect to these: use a method "
                 "that needs only the gradient of the attention (daam, gmar, relevance)."
             )
-        pairs.append((gradient, None if record.block.normed is None else next(of_normed)))
+        pairs.append((gradient, normed.get(layer)))
     return pairs
+
+
+def _backward(starts: Sequence[Start], wanted: Sequence[Tensor]) -> list[Tensor | None]:
+    """Gradients, after one pass that begins at some tensors, each with its own gradient."""
+    if not wanted:
+        return []
+    tensors, upstream = zip(*starts, strict=True)
+    return list(
+        torch.autograd.grad(tensors, wanted, upstream, retain_graph=True, allow_unused=True)
+    )
 
 
 def _tokens(records: Sequence[LayerRecord]) -> list[Tensor]:
     """The tokens after each block; then, where there is one, the output of its first norm."""
-    normed = [record.block.normed for record in records]
-    return [*(record.output for record in records), *(x for x in normed if x is not None)]
+    return [*(record.output for record in records), *_normed(records).values()]
 
 
-def _last_block_gradients(
-    recorded: ForwardPass, block_rows: BlockRows, readout: Readout, target: Target
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Gradient of the target with respect to the last block's head outputs, input and output.
+def _normed(records: Sequence[LayerRecord]) -> dict[int, Tensor]:
+    """The output of each block's first norm, where there is one."""
+    normed = ((layer, record.block.normed) for layer, record in enumerate(records))
+    return {layer: tokens for layer, tokens in normed if tokens is not None}
 
-    If only a few tokens are read out, the part of the last block after its attention is computed
-    again for these alone, and the backward pass does not go through its MLP for all others. The
-    gradient with respect to the input is that of the residual connection. None if the last block
-    cannot be recomputed in this way.
+
+def _on_the_way(records: Sequence[LayerRecord], whole: int) -> dict[int, Tensor]:
+    """Norms through which the pass for the heads goes anyway.
+
+    Not the first block's, below which there are no heads; and of a block above the ``whole`` ones,
+    of which only the attention is gone through, where nothing else reads its norm.
     """
-    model, last = recorded.model, recorded.num_layers - 1
-    if model.readout_rows is None:
-        return None
-    record, rows = recorded.layers[last], list(model.readout_rows)
-    with recorded.rerunning():
-        try:
-            readout.check()
-        except UnsupportedModelError:
-            return None
-        if not block_rows.can_finish(last):
-            return None
-        inputs = record.input.detach()[:, rows].requires_grad_()
-        out = record.out.detach()[:, :, rows].requires_grad_()
-        after = block_rows.finish(last, inputs, out)
-        score = target.score(model.readout(after)).sum()
-    of_out, of_inputs, of_after = differentiate(recorded, score, (out, inputs, after))
-    with torch.no_grad():
-        all_out, all_inputs, all_after = (
-            torch.zeros_like(tensor) for tensor in (record.out, record.input, record.output)
-        )
-        all_out[:, :, rows], all_inputs[:, rows] = of_out, of_inputs
-        all_after[:, rows] = of_after
-    return all_out, all_inputs, all_after
+    return {
+        layer: tokens
+        for layer, tokens in _normed(records).items()
+        if layer and (layer < whole or _read_by_attention_alone(records[layer]))
+    }
+
+
+def _of_normed(record: LayerRecord, of_out: Tensor, of_after: Tensor | None) -> Tensor | None:
+    """Gradient with respect to the output of a block's first norm, from those above it."""
+    assert record.block.normed is not None
+    through_attention = _read_by_attention_alone(record)
+    start, upstream = (record.out, of_out) if through_attention else (record.output, of_after)
+    return None if upstream is None else _backward([(start, upstream)], [record.block.normed])[0]
+
+
+def _read_by_attention_alone(record: LayerRecord) -> bool:
+    """Whether a block's first norm reaches its output through its head outputs and no other way."""
+    assert record.block.normed is not None
+    edge = torch.autograd.graph.get_gradient_edge
+    norm, seen = edge(record.block.normed).node, {edge(record.out).node}
+    if record.input.requires_grad:
+        seen.add(edge(record.input).node)
+    left = [edge(record.output).node] if record.output.requires_grad else []
+    while left:
+        node = left.pop()
+        if node is norm:
+            return False
+        if node not in seen:
+            seen.add(node)
+            left += [below for below, _ in node.next_functions if below is not None]
+    return True
 
 
 def _of_heads(recorded: ForwardPass, layer: int, gradient: Tensor | None) -> Tensor:
     """Gradient with respect to a layer's head outputs, as autograd gave it, 0 for masked heads."""
     record = recorded.layers[layer]
     if gradient is not None:
-        return gradient.masked_fill(record.masked, 0)
+        return gradient.masked_fill(record.masked, 0) if record.masked.any() else gradient
     if not record.out.numel():  # all heads were cut out
         return torch.zeros_like(record.out)
     raise CaptureError(
@@ -200,88 +212,3 @@ def _of_heads(recorded: ForwardPass, layer: int, gradient: Tensor | None) -> Ten
         "the model whose result goes through that layer, or use a method that needs no gradient "
         "(attention, rollout)."
     )
-
-
-def differentiate(
-    recorded: ForwardPass,
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Sequence[Tensor],
-    upstream: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    """Gradients of something that was computed from parts of the model again.
-
-    Raises
-    ------
-    CaptureError
-        If it does not depend on one of the inputs, as far as autograd can tell.
-    """
-    outputs = [outputs] if isinstance(outputs, Tensor) else outputs
-    gradients: Sequence[Tensor | None] = [None]
-    if all(output.requires_grad for output in outputs):
-        starts = None if upstream is None else [upstream]
-        gradients = torch.autograd.grad(outputs, inputs, starts, allow_unused=True)
-    if any(gradient is None for gradient in gradients):
-        raise CaptureError(
-            f"Parts of {recorded.model.name} have no gradient (int8 weights, detach() or "
-            f"no_grad()). {_WAY_OUT}"
-        )
-    return tuple(gradient for gradient in gradients if gradient is not None)
-
-
-def check_graph(recorded: ForwardPass) -> None:
-    """Raise :class:`CaptureError` unless gradients of the recorded pass are there and whole."""
-    if not recorded.has_gradients:
-        raise CaptureError(
-            "This trace was recorded without gradients: trace again with gradients=True, "
-            "or use a method that needs none (attention, rollout)."
-        )
-    recorded.check_weights()
-    check_whole(recorded)
-    if not recorded.logits.requires_grad:
-        raise CaptureError(
-            f"The logits of {recorded.model.name} have no gradient: they were detached. {_WAY_OUT}"
-        )
-
-
-def check_whole(recorded: ForwardPass, graph_breaks: Sequence[str] | None = None) -> None:
-    """Raise :class:`CaptureError` if modules were seen in which the graph is broken.
-
-    Those of the recorded pass, or of parts of the model that were run again.
-    """
-    paths = recorded.graph_breaks if graph_breaks is None else graph_breaks
-    if not paths:
-        return
-    modules: dict[str, nn.Module] = dict(recorded.model.model.named_modules())
-    named = ", ".join(
-        f"{path!r} ({type(modules[path]).__name__})"
-        if modules.get(path) and path
-        else "its forward"
-        for path in paths[:_NAMED]
-    )
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    raise CaptureError(
-        f"No gradient goes back through (part of) what these modules of {recorded.model.name} "
-        f"compute: {named}{more}. They have int8 weights, or use detach() or no_grad(). {_WAY_OUT}"
-    )
-
-
-@contextmanager
-def gradients_or_why_not(vit: VisionTransformer) -> Iterator[None]:
-    """Say what to do about code and weights through which PyTorch refuses to take gradients."""
-    try:
-        yield
-    except RuntimeError as error:
-        if torch.is_grad_enabled() and "in-place operation" in str(error):
-            raise CaptureError(
-                f"{vit.name} writes into the outputs of its attention (x += y, x.mul_(y), x[i] = "
-                "y), through which PyTorch takes no gradients: write x = x + y; or say "
-                "gradients=False, with methods that need none (attention, rollout)."
-            ) from error
-        if not torch.is_grad_enabled() or not is_made_for_inference(vit.model):
-            raise
-        raise CaptureError(
-            f"The weights of {vit.name} were made under torch.inference_mode(), where PyTorch "
-            "takes no gradients through them: make the model outside of it, or give "
-            "copy.deepcopy(model), made outside of it; or say gradients=False, with methods that "
-            "need none (attention, rollout)."
-        ) from error

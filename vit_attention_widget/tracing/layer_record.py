@@ -60,8 +60,7 @@ class LayerRecord:
     @cached_property
     def masked(self) -> Tensor:
         """Masked heads, recognized by an output of all zeros: [batch, head, 1, 1] bool."""
-        largest = torch.linalg.vector_norm(self.out.detach(), torch.inf, (-2, -1), keepdim=True)
-        return torch.eq(largest, 0)
+        return torch.eq(self.out.detach().abs().amax((-2, -1), keepdim=True), 0)
 
     @property
     def rows_at_once(self) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..capture.calls import AttentionCall
 from ..capture.function_mode import Capture
+from ..capture.graph_breaks import in_graph
 from ..errors import CaptureError, UnsupportedModelError
 from ..models import VisionTransformer, describe, zero_shot
 from ..models.class_names import ClassNamesLike
@@ -32,10 +33,10 @@ from .checks.images import check_images
 from .checks.readout import pools_as_seen, readout_as_seen, weighed_by_shares
 from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
-from .gradients import gradients_or_why_not
 from .layer_record import assign_to_layers
 from .masking import zero_heads
 from .trace import Trace
+from .whole_graph import gradients_or_why_not
 
 __all__ = ["check_logits", "first_difference", "remask", "trace"]
 
@@ -248,16 +249,15 @@ def _capture(
         out = call.out
         if mask.get(call.block):
             out = zero_heads(out, mask[call.block])
-        if gradients and not out.requires_grad:
-            out = out.detach().requires_grad_()
-        return out
+        return in_graph(out) if gradients else out
 
     def on_block(layer: int) -> None:
         progress((layer + 1) / vit.num_layers, "running the model")
 
     return Capture(
-        vit.model, layer_of, on_attention, on_block=on_block, token_first=vit.token_first
-    )
+        vit.model, layer_of, on_attention, on_block=on_block, from_norm=gradients,
+        token_first=vit.token_first,
+    )  # fmt: skip
 
 
 def _graph_breaks(capture: Capture, logits: object) -> tuple[str, ...]:

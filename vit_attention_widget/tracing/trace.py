@@ -26,7 +26,7 @@ from ..targets import Target
 from ..targets.user_target import TargetLike, resolve
 from .block_rows import BlockRows
 from .forward_pass import ForwardPass
-from .gradients import output_gradients, token_gradients, tokens_are_small
+from .gradients import TokensBesideHeads, output_gradients, token_gradients, tokens_are_small
 from .layer_record import LayerRecord
 from .readout import Readout
 
@@ -77,7 +77,7 @@ class Trace:
         self.block_rows = block_rows or BlockRows(forward_pass)
         self.readout = readout or Readout(forward_pass)
         self._output_gradients: list[Tensor] | None = None
-        self._beside_them: list[Tensor | None] | None = None  # what that pass gave of tokens
+        self._beside_them: TokensBesideHeads | None = None
         self._token_gradients: list[tuple[Tensor, Tensor | None]] | None = None
 
     def __repr__(self) -> str:
@@ -315,13 +315,12 @@ class Trace:
     def normed_gradient(self, layer: SupportsIndex) -> Tensor | None:
         """Gradient of the target with respect to the output of a block's first norm.
 
-        It comes from the same backward pass as :meth:`token_gradient`.
+        It comes with :meth:`token_gradient`.
 
         Returns
         -------
         Tensor or None
-            [batch, token, dim]. None if the block has no norm before its attention, and for the
-            first block, whose input does not depend on any attention.
+            [batch, token, dim]. None if the block has no norm before its attention.
 
         Raises
         ------
@@ -336,7 +335,7 @@ class Trace:
                 with suppress(CaptureError):  # of the heads alone
                     self.output_gradient(0)  # first: numbers do not depend on what was asked before
             self._token_gradients = token_gradients(
-                self.forward_pass, self.target, self._beside_them
+                self.forward_pass, self.target, self._output_gradients, self._beside_them
             )
             self._beside_them = None
         return self._token_gradients

@@ -90,10 +90,10 @@ def head_weights(trace: Trace, layer: int, norm: GradientNorm = "l1") -> Tensor:
     gradient = trace.output_gradient(layer)
     record = trace.layers[layer]
     v = record.v.detach().transpose(-2, -1)
-    score, power = gradient.new_zeros(gradient.shape[:2]), 1 if norm == "l1" else 2
+    score = gradient.new_zeros(gradient.shape[:2])
     for part in gradient.split(record.rows_at_once, dim=2):
         piece = part @ v
-        score += torch.linalg.vector_norm(piece, power, (-2, -1)) ** power
+        score += (piece.abs_() if norm == "l1" else piece.square_()).sum((-2, -1))
     if norm == "l2":
         score = score.sqrt()
     total = score.sum(-1, keepdim=True)

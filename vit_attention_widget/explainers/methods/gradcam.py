@@ -12,8 +12,8 @@ from ...capture.function_mode import Capture
 from ...errors import CaptureError, ParameterError
 from ...tracing.checks.alone import check_alone
 from ...tracing.checks.sequence import check_chain
-from ...tracing.gradients import differentiate
 from ...tracing.trace import Trace
+from ...tracing.whole_graph import differentiate
 from ..attribution import Attribution
 
 __all__ = ["GradcamTokens", "gradcam"]
@@ -90,17 +90,26 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
             z, gradient = record.output, trace.token_gradient(layer)
         elif tokens == "before" and layer > 0:
             z, gradient = record.input, trace.token_gradient(layer - 1)
-        elif by_normed is not None and record.block.normed is not None:
-            z, gradient = record.block.normed, by_normed
+        elif tokens == "normed" and record.block.normed is not None:
+            z, gradient = record.block.normed, _there(by_normed, trace, layer)
         else:
-            z, gradient = _inside(trace, layer, tokens == "normed")
+            z, gradient = _before(trace, layer)
         weights = gradient[:, trace.tokens.num_prefix :].mean(1, keepdim=True)
         maps.append((z.detach() * weights).sum(-1).relu())
     return Attribution.from_layers(trace, maps, "gradcam")
 
 
-def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
-    """A block's input, or its norm of that, with the target's gradient: the block runs again."""
+def _there(gradient: Tensor | None, trace: Trace, layer: int) -> Tensor:
+    if gradient is None:
+        raise CaptureError(
+            f"The logits of {trace.model.name} do not depend on the first norm of block {layer}, "
+            'as far as autograd can tell. Use tokens="before" or tokens="after".'
+        )
+    return gradient
+
+
+def _before(trace: Trace, layer: int) -> tuple[Tensor, Tensor]:
+    """A block's input with the target's gradient, through the block that runs again."""
     record, block = trace.layers[layer], trace.model.blocks[layer]
 
     def mask(call: AttentionCall) -> Tensor:
@@ -110,10 +119,8 @@ def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
         masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         turned = record.block.token_first
-        with Capture(trace.model.model, {block: 0}, mask, token_first=turned) as capture:
+        with Capture(trace.model.model, {block: 0}, mask, token_first=turned):
             after = record.block.rerun(block, inputs)
-        norm_output = capture.block_calls[0].normed
-        z = norm_output if normed and norm_output is not None else inputs
         upstream = trace.token_gradient(layer)
-        (gradient,) = differentiate(trace.forward_pass, after, [z], upstream)
-    return z, gradient
+        (gradient,) = differentiate(trace.forward_pass, after, [inputs], upstream)
+    return inputs, gradient

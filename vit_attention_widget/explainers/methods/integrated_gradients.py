@@ -12,8 +12,8 @@ from torch import Tensor
 from ...errors import ParameterError
 from ...support.progress import ProgressLike, part_of, reporting
 from ...support.warn import warn_caller
-from ...tracing.gradients import check_whole, differentiate
 from ...tracing.trace import Trace
+from ...tracing.whole_graph import check_whole, differentiate
 from ..attribution import Attribution
 from ..places_on_the_way import pilot_places, places_and_shares
 from ..variants import Baseline, baseline_inputs, in_batches, running_again

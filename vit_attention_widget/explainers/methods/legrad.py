@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...capture.function_mode import Capture
 from ...errors import ParameterError
-from ...tracing.gradients import check_whole, differentiate
 from ...tracing.layer_record import LayerRecord
 from ...tracing.trace import Trace
+from ...tracing.whole_graph import check_whole, differentiate
 from ..attribution import Attribution
 from ..pooled import empty_prompt, pool_map, without_generic_patches
 
