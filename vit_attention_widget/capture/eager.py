@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
+from ..support.module_tree import modules_of
 from .flex import flex_is_loaded
 
 __all__ = ["eagerly", "is_compiled"]
@@ -28,7 +29,7 @@ def is_compiled(model: nn.Module) -> bool:
         getattr(module, "_compiled_call_impl", None) is not None
         or "_orig_mod" in module._modules
         or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
-        for module in model.modules()
+        for module in modules_of(model)
     )
 
 

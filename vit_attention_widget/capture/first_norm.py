@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+from ..support.module_tree import modules_of
 
 __all__ = ["NORM_FUNCTIONS", "FirstNorm", "looks_like_norm"]
 
@@ -50,7 +53,7 @@ class FirstNorm:
         """
         if self.has_attended or not (isinstance(tokens, Tensor) and isinstance(output, Tensor)):
             return
-        parts = set() if module is None else set(module.modules())
+        parts = [] if module is None else modules_of(module)
         self._calls = [call for call in self._calls if call.module not in parts]
         self._calls.append(_NormCall(module, tokens, output))
 
@@ -86,5 +89,10 @@ class FirstNorm:
 
 def looks_like_norm(module: nn.Module, path: str) -> bool:
     """Whether a module is a norm by its class or by the name that its parent gives it."""
+    return _sounds_like_norm(type(module).__name__, path)
+
+
+@lru_cache(4096)
+def _sounds_like_norm(kind: str, path: str) -> bool:
     name = path.rpartition(".")[2].lower()
-    return "norm" in type(module).__name__.lower() or "norm" in name or name.startswith("ln")
+    return "norm" in kind.lower() or "norm" in name or name.startswith("ln")

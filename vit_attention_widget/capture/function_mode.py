@@ -27,6 +27,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ..errors import UnsupportedModelError
 from ..support.interrupts import raise_deferred_interrupt
+from ..support.module_tree import paths_of
 from .attention_product import (
     PRODUCTS,
     WEIGHINGS,
@@ -43,6 +44,7 @@ from .head_by_head import HeadByHead
 from .joined_heads import Head
 from .multi_head_attention import multi_head_attention
 from .parts_in_turn import PartsInTurn
+from .running import RunningModules
 from .torch_call import Args, Kwargs, TorchFunction
 from .written_out_attention import WrittenOutAttention
 
@@ -50,6 +52,7 @@ __all__ = ["Capture", "rerun_with_head_outputs"]
 
 _GRADIENT_HOOKS = {Tensor.register_hook, Tensor.retain_grad}
 _SPLITS = {"view", "reshape", "unflatten"}
+_NO_PARAMETERS = frozenset((Tensor, int, float, bool, str, type(None), torch.dtype, torch.Size))
 
 # PyTorch does not remove a global hook's entry in here together with the hook.
 _WITH_KWARGS: dict[int, bool] = getattr(module_hooks, "_global_forward_hooks_with_kwargs", {})
@@ -107,16 +110,17 @@ class Capture(TorchFunctionMode):
         self.rejected: dict[int, str] = {}
         self.weighs_tokens_in: str | None = None
         self.graph_breaks = GraphBreaks()
-        self._paths = {module: path for path, module in model.named_modules()}
+        self._paths = paths_of(model)
         self._model = model
         self._blocks = blocks
         self._first_parts: dict[nn.Module, PartsInTurn] = {}
         self._last_parts: dict[nn.Module, PartsInTurn] = {}
-        self._block_of: dict[nn.Module, int] = dict(blocks)
+        block_of = dict(blocks)
         for block in blocks:
             if isinstance(block, PartsInTurn):
                 self._first_parts[block.parts[0]] = self._last_parts[block.parts[-1]] = block
-                self._block_of.update(dict.fromkeys(block.parts, blocks[block]))
+                block_of.update(dict.fromkeys(block.parts, blocks[block]))
+        self._running = RunningModules(block_of)
         self._token_first = token_first
         self._on_attention = on_attention
         self._on_block = on_block
@@ -126,7 +130,6 @@ class Capture(TorchFunctionMode):
         self._written_out = WrittenOutAttention()
         self._single_heads = HeadByHead()
         self._folded: tuple[Tensor, int, int] | None = None
-        self._stack: list[nn.Module] = []
         self._inputs: dict[int, Args] = {}
         self._norms: dict[int, FirstNorm] = {}
         self._last_block: BlockCall | None = None
@@ -149,7 +152,7 @@ class Capture(TorchFunctionMode):
         for handle in self._handles:
             handle.remove()
             _WITH_KWARGS.pop(handle.id, None)
-        self._stack.clear()
+        self._running.clear()
         self._inputs.clear()
         self._norms.clear()
         self.graph_breaks.clear()
@@ -160,7 +163,7 @@ class Capture(TorchFunctionMode):
     @property
     def module(self) -> nn.Module | None:
         """The innermost module that is running."""
-        return self._stack[-1] if self._stack else None
+        return self._running.module
 
     @property
     def _path(self) -> str:
@@ -169,12 +172,12 @@ class Capture(TorchFunctionMode):
 
     def _path_inside(self) -> str | None:
         """The same, or None outside all modules, where code is this package's own."""
-        return self._path if self._stack else None
+        return None if self.module is None else self._path
 
     @property
     def block(self) -> int | None:
         """Index of the block that is running, or None."""
-        return next((self._block_of[m] for m in self._stack if m in self._block_of), None)
+        return self._running.block
 
     def __torch_function__(
         self,
@@ -185,8 +188,9 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if self._constants and getattr(func, "__name__", "") != "__get__":
-            args = tuple(_constant(a) for a in args)
-            kwargs = {name: _constant(a) for name, a in kwargs.items()}
+            args = tuple(map(_constant, args))
+            if kwargs:
+                kwargs = {name: _constant(a) for name, a in kwargs.items()}
         if not self._single_heads.follows:
             return self._followed(func, args, kwargs)
         args, kwargs = self._single_heads.arguments(func, args, kwargs, self._report)
@@ -198,10 +202,9 @@ class Capture(TorchFunctionMode):
         """Run an operation, and take note of where it leaves the graph of gradients."""
         if not self._follows_graph:
             return self._run(func, args, kwargs)
-        arguments = self.graph_breaks.arguments(func, args, kwargs)
-        sources = self.graph_breaks.sources(arguments)
+        sources = self.graph_breaks.sources(func, args, kwargs)
         result = self._run(func, args, kwargs)
-        self.graph_breaks.follow(func, arguments, sources, result, self._path_inside)
+        self.graph_breaks.follow(func, args, kwargs, sources, result, self._path_inside)
         return result
 
     def _run(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> Any:
@@ -222,7 +225,7 @@ class Capture(TorchFunctionMode):
         result = func(*args, **kwargs)
         if func in NORM_FUNCTIONS and args and self.block in self._norms:
             result = self._add_norm(self.module, args[0], result)
-        return self._written(func, args, result) if self._stack else result
+        return result if self._running.module is None else self._written(func, args, result)
 
     def _written(self, func: TorchFunction, args: Args, result: Any) -> Any:
         """Take note of a step of attention that is written out; the result to go on with."""
@@ -404,7 +407,7 @@ class Capture(TorchFunctionMode):
                 self._last_block.output = self._turned(args[0])
             self._last_block = None
         self._drop_stale(module)
-        self._stack.append(module)
+        self._running.enter(module)
         index = self._blocks.get(self._whole(module, self._first_parts))
         if index is not None:
             raise_deferred_interrupt()
@@ -417,11 +420,9 @@ class Capture(TorchFunctionMode):
     def _drop_stale(self, module: nn.Module) -> None:
         """Drop modules that raised and were never left. Blocks do not nest in each other."""
         if module is self._model:
-            self._stack.clear()
+            self._running.clear()
         elif module in self._blocks:
-            start = next((i for i, m in enumerate(self._stack) if m in self._blocks), None)
-            if start is not None:
-                del self._stack[start:]
+            self._running.leave_outermost(self._blocks)
 
     def _add_norm(self, module: nn.Module | None, tokens: object, output: object) -> object:
         """Take note of a norm of the block that is running; its output to go on with."""
@@ -437,7 +438,7 @@ class Capture(TorchFunctionMode):
     def _whole(self, module: nn.Module, ends: Mapping[nn.Module, PartsInTurn]) -> nn.Module:
         """The block of which a module is the first or last part; the module itself otherwise."""
         block = ends.get(module)
-        return module if block is None or block in self._stack else block
+        return module if block is None or block in self._running else block
 
     @overload
     def _turned(self, tokens: Tensor) -> Tensor: ...
@@ -454,11 +455,10 @@ class Capture(TorchFunctionMode):
     def _leave_module(self, module: nn.Module, args: Args, *rest: Any) -> Any:
         """Store what a module did; what it is to return where that is another view of it."""
         # While the hooks are removed, another thread may call this without keyword arguments.
-        if threading.get_ident() != self._thread or not self._stack:
+        if threading.get_ident() != self._thread or self._running.module is None:
             return None
         kwargs, output = rest
-        while self._stack and self._stack.pop() is not module:
-            pass
+        self._running.leave(module)
         block = self._whole(module, self._last_parts)
         index = self._blocks.get(block)
         if index is None:
@@ -508,9 +508,11 @@ def _may_be_changed(module: nn.Module) -> bool:
 
 
 def _constant(value: object) -> object:
+    if type(value) in _NO_PARAMETERS:
+        return value
     if isinstance(value, nn.Parameter):
         return value.detach()
-    if isinstance(value, list | tuple) and any(isinstance(v, nn.Parameter) for v in value):
+    if isinstance(value, list | tuple) and any(_constant(v) is not v for v in value):
         return type(value)([_constant(v) for v in value])
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import overload
 
 import torch
@@ -57,27 +57,19 @@ class GraphBreaks:
         """Forget the tensors that are being followed, not what was seen."""
         self._sources.clear()
 
-    @staticmethod
-    def arguments(func: TorchFunction, args: Args, kwargs: Kwargs) -> tuple[object, ...]:
-        """The arguments whose values decide what an operation returns."""
-        name = getattr(func, "__name__", "")
-        if name in _SHAPE_ONLY:
-            return ()
-        if name in _BY_FIRST:
-            return args[:1]
-        return (*args, *kwargs.values()) if kwargs else args
+    def sources(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> tuple[str, ...]:
+        """The modules in which what an operation is given, or comes from, left the graph."""
+        return self._lost(_arguments(func, args, kwargs)) if self._sources else ()
 
-    def sources(self, values: Iterable[object]) -> tuple[str, ...]:
-        """The modules in which tensors among these, or what they come from, left the graph."""
-        if not self._sources:
-            return ()
+    def _lost(self, values: Iterable[object]) -> tuple[str, ...]:
         lost = (self._sources_of(t) for t in _tensors(values) if not _is_statistic(t))
         return tuple(dict.fromkeys(path for paths in lost for path in paths))
 
     def follow(
         self,
         func: TorchFunction,
-        args: Sequence[object],
+        args: Args,
+        kwargs: Kwargs,
         sources: tuple[str, ...],
         result: object,
         path: Callable[[], str | None],
@@ -95,9 +87,10 @@ class GraphBreaks:
             return
         if isinstance(result, torch.Size) or not isinstance(result, _COLLECTIONS):
             return
-        if not sources and not any(map(_is_in_graph, args)):
+        arguments = _arguments(func, args, kwargs)
+        if not sources and not any(map(_is_in_graph, arguments)):
             return
-        results = list(_tensors([args[0] if result is None and args else result]))
+        results = list(_tensors([arguments[0] if result is None and arguments else result]))
         if any(t.requires_grad for t in results):
             self._add(sources)
             return
@@ -113,7 +106,7 @@ class GraphBreaks:
     def check_end(self, output: Tensor) -> None:
         """Take note of the modules in which what the pass returns left the graph for good."""
         if not output.requires_grad:
-            self._add(self.sources([output]))
+            self._add(self._lost([output]))
 
     def _sources_of(self, tensor: Tensor) -> tuple[str, ...]:
         reference, paths = self._sources.get(id(tensor), (None, ()))
@@ -130,10 +123,22 @@ def in_graph(values: object) -> object: ...
 
 def in_graph(values: object) -> object:
     """The same numbers as part of a graph of gradients, which begins here if need be."""
-    if not (isinstance(values, Tensor) and values.is_floating_point()):
+    if not isinstance(values, Tensor):
         return values
-    with torch._C.DisableTorchFunction():
-        return values if values.requires_grad else values.detach().requires_grad_()
+    with torch._C.DisableTorchFunction():  # to a function mode each of these is an operation
+        if values.requires_grad or not values.is_floating_point():
+            return values
+        return values.detach().requires_grad_()
+
+
+def _arguments(func: TorchFunction, args: Args, kwargs: Kwargs) -> tuple[object, ...]:
+    """The arguments whose values decide what an operation returns."""
+    name = getattr(func, "__name__", "")
+    if name in _SHAPE_ONLY:
+        return ()
+    if name in _BY_FIRST:
+        return args[:1]
+    return (*args, *kwargs.values()) if kwargs else args
 
 
 def _tensors(values: Iterable[object]) -> Iterator[Tensor]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from ..capture.eager import eagerly
 from ..support.interrupts import interrupts_deferred
+from ..support.module_tree import modules_of
 
 __all__ = ["evaluating"]
 
@@ -67,7 +68,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     Ctrl-C waits for the end of a block or of the body; put this before other ``with`` items, so
     that it waits for these too.
     """
-    modules = frozenset(map(id, model.modules()))
+    modules = frozenset(map(id, modules_of(model)))
     body, bodies_of_thread = object(), _evaluated.of_bodies
     with interrupts_deferred():
         try:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..capture.writes import version_of
 from ..errors import StaleTraceError
 from ..support.interrupts import interrupts_deferred
+from ..support.module_tree import modules_of
 
 __all__ = ["WeightsState", "hooks_of"]
 
@@ -47,7 +48,7 @@ class WeightsState:
     @classmethod
     def of(cls, model: nn.Module) -> WeightsState:
         """The state of a model now, at a small part of the cost of running it."""
-        modules = list(model.modules())
+        modules = modules_of(model)
         tensors = [tensor for module in modules for _, tensor in _tensors(module)]
         states = (_TensorState(version_of(t), t.dtype, t.device, t.shape) for t in tensors)
         return cls(tuple(map(type, modules)), tuple(states), _sample(tensors))
@@ -87,7 +88,7 @@ def hooks_of(model: nn.Module) -> tuple[object, ...]:
     """
     return tuple(
         (place, *module._forward_pre_hooks, *module._forward_hooks, id(vars(module).get("forward")))
-        for place, module in enumerate(model.modules())
+        for place, module in enumerate(modules_of(model))
         if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)
     )
 

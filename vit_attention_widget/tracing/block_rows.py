@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ..capture.function_mode import rerun_with_head_outputs
+from ..support.module_tree import modules_of
 from .forward_pass import ForwardPass
 
 __all__ = ["BlockRows"]
@@ -35,9 +38,10 @@ class BlockRows:
         """Whether :meth:`finish` reproduces the block; tested once for each type of block."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
-        if _is_altered(block):
+        modules = modules_of(block)
+        if _are_altered(modules):
             return False
-        types = tuple(type(module) for module in block.modules())
+        types = tuple(map(type, modules))
         if types not in self._can_finish:
             row = [0]
             with torch.no_grad():
@@ -141,7 +145,7 @@ class BlockRows:
         """Whether the model's description reproduces the head outputs that the block computed."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
-        if _is_altered(block):
+        if _are_altered(modules_of(block)):
             return False
         out = recorded.model.attend_rows(block, record.input.detach(), rows, bias)
         masked = recorded.head_mask.get(layer, ())
@@ -154,9 +158,9 @@ def _are_close(values: Tensor, expected: Tensor) -> bool:
     return bool((values - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12))
 
 
-def _is_altered(block: nn.Module) -> bool:
-    """Whether hooks or a patched ``forward`` may change what this block computes."""
+def _are_altered(modules: Sequence[nn.Module]) -> bool:
+    """Whether hooks or a patched ``forward`` may change what modules compute."""
     return any(
         module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-        for module in block.modules()
+        for module in modules
     )

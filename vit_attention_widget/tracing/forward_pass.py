@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -104,7 +104,7 @@ class ForwardPass:
         vit = self.model
         blocks = {block: layer for layer, block in enumerate(vit.blocks)}
         masked = masked_blocks(vit.model, blocks, self.head_mask, token_first=vit.token_first)
-        with self._as_before(), torch.inference_mode(False), torch.no_grad(), masked:
+        with self.as_before(), torch.inference_mode(False), torch.no_grad(), masked:
             logits = vit.forward(self.inputs)
         if not torch.isfinite(logits).all():
             return True  # nothing changed silently: whoever runs it again refuses these
@@ -112,8 +112,7 @@ class ForwardPass:
         rounding = 1e-4 if before.dtype in (torch.float32, torch.float64) else 1e-2
         return bool((logits - before).norm() <= rounding * before.norm().clamp_min(1e-12))
 
-    @contextmanager
-    def rerunning(self) -> Iterator[None]:
+    def rerunning(self) -> AbstractContextManager[None]:
         """Run parts of the model again, in the same modes (autocast, evaluation) as before.
 
         Raises
@@ -122,11 +121,11 @@ class ForwardPass:
             If the model has changed since, so that its parts no longer go with the record.
         """
         self.check_weights()
-        with self._as_before():
-            yield
+        return self.as_before()
 
     @contextmanager
-    def _as_before(self) -> Iterator[None]:
+    def as_before(self) -> Iterator[None]:
+        """The same where :meth:`check_weights` has just been called."""
         autocast = torch.autocast(
             self.inputs.device.type, self.autocast, enabled=self.autocast is not None
         )

@@ -49,12 +49,13 @@ def last_block_gradients(
     If only a few are, the part of the block after its attention is computed again for these, and
     the backward pass does not go through its MLP for all others; nor, where the attention is of a
     known form, through the attention from all others. None if the block cannot be recomputed.
+    The weights are those of the pass: the caller has checked that.
     """
     model, last = recorded.model, recorded.num_layers - 1
     if model.readout_rows is None:
         return None
     record, rows = recorded.layers[last], list(model.readout_rows)
-    with recorded.rerunning():
+    with recorded.as_before():
         try:
             readout.check()
         except UnsupportedModelError:
