@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..support.module_tree import modules_of
 
-__all__ = ["NORM_FUNCTIONS", "FirstNorm", "looks_like_norm"]
+__all__ = ["NORM_FUNCTIONS", "FirstNorm", "are_equal", "looks_like_norm"]
 
 NORM_FUNCTIONS = frozenset(
     function
@@ -75,9 +75,7 @@ class FirstNorm:
         with torch._C.DisableTorchFunction():
             shape = block_input.shape
             calls = [c for c in self._calls if c.input.shape == shape == c.output.shape]
-            reading = [
-                c for c in calls if c.input is block_input or torch.equal(c.input, block_input)
-            ]
+        reading = [c for c in calls if are_equal(c.input, block_input)]
         if len(reading) == 1:
             return reading[0].output, None
         if not calls:
@@ -85,6 +83,14 @@ class FirstNorm:
         if reading:
             return None, f"{len(reading)} norms read what the block is given"
         return None, "the norms before its attention do not read what the block is given"
+
+
+def are_equal(one: object, other: object) -> bool:
+    """Whether two tensors hold the same numbers in the same shape."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return False
+    with torch._C.DisableTorchFunction():
+        return one is other or (one.shape == other.shape and torch.equal(one, other))
 
 
 def looks_like_norm(module: nn.Module, path: str) -> bool:

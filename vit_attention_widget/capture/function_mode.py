@@ -37,7 +37,7 @@ from .attention_product import (
     weighs_tokens,
 )
 from .calls import AttentionCall, BlockCall
-from .first_norm import NORM_FUNCTIONS, FirstNorm, looks_like_norm
+from .first_norm import NORM_FUNCTIONS, FirstNorm, are_equal, looks_like_norm
 from .flex import ChangedScores, asks_for_gradients, flex_attention, is_flex
 from .graph_breaks import GraphBreaks, in_graph
 from .head_by_head import HeadByHead
@@ -430,8 +430,12 @@ class Capture(TorchFunctionMode):
         block = self.block
         if block is not None:
             norm = self._norms[block]
-            if self._from_norm and torch.is_grad_enabled() and not norm.has_attended:
-                turned = in_graph(turned)
+            if self._from_norm and not norm.has_attended and torch.is_grad_enabled():
+                given = self._inputs.get(block)
+                if given and are_equal(
+                    tokens, given[0]
+                ):  # others may norm what no token depends on
+                    turned = in_graph(turned)
             norm.add(module, self._turned(tokens), turned)
         return self._turned(turned)
 

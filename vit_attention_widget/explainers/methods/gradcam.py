@@ -90,26 +90,17 @@ def gradcam(trace: Trace, *, tokens: GradcamTokens = "normed") -> Attribution:
             z, gradient = record.output, trace.token_gradient(layer)
         elif tokens == "before" and layer > 0:
             z, gradient = record.input, trace.token_gradient(layer - 1)
-        elif tokens == "normed" and record.block.normed is not None:
-            z, gradient = record.block.normed, _there(by_normed, trace, layer)
+        elif by_normed is not None and record.block.normed is not None:
+            z, gradient = record.block.normed, by_normed
         else:
-            z, gradient = _before(trace, layer)
+            z, gradient = _inside(trace, layer, tokens == "normed")
         weights = gradient[:, trace.tokens.num_prefix :].mean(1, keepdim=True)
         maps.append((z.detach() * weights).sum(-1).relu())
     return Attribution.from_layers(trace, maps, "gradcam")
 
 
-def _there(gradient: Tensor | None, trace: Trace, layer: int) -> Tensor:
-    if gradient is None:
-        raise CaptureError(
-            f"The logits of {trace.model.name} do not depend on the first norm of block {layer}, "
-            'as far as autograd can tell. Use tokens="before" or tokens="after".'
-        )
-    return gradient
-
-
-def _before(trace: Trace, layer: int) -> tuple[Tensor, Tensor]:
-    """A block's input with the target's gradient, through the block that runs again."""
+def _inside(trace: Trace, layer: int, normed: bool) -> tuple[Tensor, Tensor]:
+    """A block's input, or its norm of that, with the target's gradient: the block runs again."""
     record, block = trace.layers[layer], trace.model.blocks[layer]
 
     def mask(call: AttentionCall) -> Tensor:
@@ -119,8 +110,10 @@ def _before(trace: Trace, layer: int) -> tuple[Tensor, Tensor]:
         masked = record.masked  # heads that were masked stay so
         inputs = record.input.detach().requires_grad_()
         turned = record.block.token_first
-        with Capture(trace.model.model, {block: 0}, mask, token_first=turned):
+        with Capture(trace.model.model, {block: 0}, mask, token_first=turned) as capture:
             after = record.block.rerun(block, inputs)
+        norm_output = capture.block_calls[0].normed
+        z = norm_output if normed and norm_output is not None else inputs
         upstream = trace.token_gradient(layer)
-        (gradient,) = differentiate(trace.forward_pass, after, [inputs], upstream)
-    return inputs, gradient
+        (gradient,) = differentiate(trace.forward_pass, after, [z], upstream)
+    return z, gradient
