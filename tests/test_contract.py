@@ -585,6 +585,27 @@ def test_blocks_whose_attention_and_mlp_run_beside_each_other() -> None:
         vaw.prune_heads(model, {0: [0]})
 
 
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [("vit_pwee_patch16_reg1_gap_256", "in_norm"), ("vit_tiny_patch16_224", "norm1")],
+)
+def test_gradients_of_norms_take_every_way_that_leaves_them(name: str, norm: str) -> None:
+    """In a parallel block the MLP reads what the attention reads; held against plain autograd."""
+    model = timm.create_model(name, img_size=64, embed_dim=16, depth=3, num_heads=2)
+    model, inputs, normed = (
+        model.double().eval(),
+        torch.randn(2, 3, 64, 64).double(),
+        list[Tensor](),
+    )
+    for block in model.blocks:
+        getattr(block, norm).register_forward_hook(lambda _m, _a, out: normed.append(out))
+    logits = model(inputs)
+    expected = torch.autograd.grad(logits[:, 1].sum(), normed)
+    found = vaw.trace(model, inputs, 1)
+    for layer, gradient in enumerate(expected):
+        torch.testing.assert_close(found.normed_gradient(layer), gradient, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["vit_small_patch16_18x2_224", "vit_dwee_patch16_reg1_gap_256"])
 def test_several_attentions_in_a_block_say_why(name: str) -> None:
     model = timm.create_model(name, depth=1, img_size=64)
