@@ -41,6 +41,7 @@ from .first_norm import NORM_FUNCTIONS, FirstNorm, are_equal, looks_like_norm
 from .flex import ChangedScores, asks_for_gradients, flex_attention, is_flex
 from .graph_breaks import GraphBreaks, in_graph
 from .head_by_head import HeadByHead
+from .hidden_layers import HiddenLayers
 from .joined_heads import Head
 from .multi_head_attention import multi_head_attention
 from .parts_in_turn import PartsInTurn
@@ -90,6 +91,8 @@ class Capture(TorchFunctionMode):
         Where tokens are weighed, after all blocks, by shares in a way that is not followed.
     graph_breaks : GraphBreaks
         Where the pass left the autograd graph.
+    hidden_layers : HiddenLayers
+        What the graph does not keep.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Capture(TorchFunctionMode):
         self._keep = keep
         self._written_out = WrittenOutAttention()
         self._single_heads = HeadByHead()
+        self.hidden_layers = HiddenLayers()
         self._folded: tuple[Tensor, int, int] | None = None
         self._inputs: dict[int, Args] = {}
         self._norms: dict[int, FirstNorm] = {}
@@ -158,6 +162,7 @@ class Capture(TorchFunctionMode):
         self.graph_breaks.clear()
         self._written_out.clear()
         self._single_heads.clear()
+        self.hidden_layers.clear()
         self._folded = None
 
     @property
@@ -222,7 +227,8 @@ class Capture(TorchFunctionMode):
         if func in _GRADIENT_HOOKS and not args[0].requires_grad:
             # It would, were the parameters not taken as constants.
             return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
-        result = func(*args, **kwargs)
+        run = self.hidden_layers.run if self._follows_graph else _run
+        result: Any = run(func, args, kwargs)
         if func in NORM_FUNCTIONS and args and self.block in self._norms:
             result = self._add_norm(self.module, args[0], result)
         return result if self._running.module is None else self._written(func, args, result)
@@ -432,9 +438,7 @@ class Capture(TorchFunctionMode):
             norm = self._norms[block]
             if self._from_norm and not norm.has_attended and torch.is_grad_enabled():
                 given = self._inputs.get(block)
-                if given and are_equal(
-                    tokens, given[0]
-                ):  # others may norm what no token depends on
+                if given and are_equal(tokens, given[0]):  # not a norm of positions, say
                     turned = in_graph(turned)
             norm.add(module, self._turned(tokens), turned)
         return self._turned(turned)
@@ -498,6 +502,10 @@ class Capture(TorchFunctionMode):
         if self._on_block:
             self._on_block(index)
         return output if self._keep and self._token_first else None
+
+
+def _run(func: TorchFunction, args: Args, kwargs: Kwargs) -> Any:
+    return func(*args, **kwargs)
 
 
 def _first(args: Args, kwargs: Kwargs) -> Any:

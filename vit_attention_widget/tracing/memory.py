@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import torch
@@ -17,6 +18,8 @@ _CPU_TOKENS = 1200
 """Tokens per batch on a CPU; larger batches overflow its caches and run slower."""
 
 _MAX_BATCH = 512
+
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 def batch_limit(trace: Trace) -> int:
@@ -64,6 +67,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Return the allocator's cached memory to the device."""
+    """Return the allocator's cached memory to the device; on a CPU what glibc holds free."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    elif device.type == "cpu" and _trim is not None:
+        _trim(0)

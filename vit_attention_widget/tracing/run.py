@@ -35,6 +35,7 @@ from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
 from .masking import zero_heads
+from .memory import release
 from .trace import Trace
 from .whole_graph import gradients_or_why_not
 
@@ -150,6 +151,8 @@ def trace(
         vit, read = readout_as_seen(vit, logits, last, tokens, pools, hidden=not after)
         if not after and capture.weighs_tokens_in is not None:
             read = weighed_by_shares(read, capture.weighs_tokens_in)
+    if capture.hidden_layers.are_left_out:  # freed ones lie between what is kept
+        release(inputs.device)
     dtype = autocast_dtype(inputs.device)
     how = vit.says_preparation(images)
     recorded = ForwardPass(

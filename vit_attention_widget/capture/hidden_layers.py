@@ -1,0 +1,150 @@
+"""Hidden layers of many tokens are computed again in the backward pass instead of being kept.
+
+A block's activation function has the graph keep what it is given, the widest tensor of the block.
+That is a linear layer of a norm of tokens that the graph keeps for the norm: from these it follows
+bit by bit, for one more matrix product.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from .torch_call import Args, Kwargs, TorchFunction
+
+__all__ = ["HiddenLayers"]
+
+_NORMS = {F.layer_norm, torch.layer_norm}
+_ACTIVATIONS = {
+    *(F.gelu, F.silu, F.relu, torch.sigmoid, Tensor.sigmoid),
+    *(torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__),
+}
+
+_TOKENS_PER_CHANNEL = 4
+"""From so many on attention has half of a block's products, and one more costs a fifth at most."""
+
+_LARGE = 2**24
+"""Hidden layers of fewer bytes are kept."""
+
+
+class _Made:
+    """A tensor that a call has made, of which it is known whether it is still the same."""
+
+    def __init__(self, result: Tensor) -> None:
+        self._result = weakref.ref(result)
+        self._version = result._version
+
+    def is_still(self, tensor: object) -> bool:
+        """Whether a tensor is this one, or a view of it, and nothing was written to it."""
+        result = self._result()
+        return (
+            isinstance(tensor, Tensor)
+            and result is not None
+            and tensor.untyped_storage().data_ptr() == result.untyped_storage().data_ptr()
+            and tensor._version == self._version
+        )
+
+
+class _Normed(_Made):
+    """What a norm has made of tokens, which the graph keeps."""
+
+    def __init__(self, result: Tensor, func: TorchFunction, args: Args, kwargs: Kwargs) -> None:
+        super().__init__(result)
+        self.tokens = args[0].detach()
+        self._call = func, args[1:], kwargs
+
+    def again(self) -> Tensor:
+        func, args, kwargs = self._call
+        normed: Tensor = func(self.tokens, *args, **kwargs)
+        return normed
+
+
+class _Hidden(_Made):
+    """What a linear layer has made of that."""
+
+    def __init__(self, result: Tensor, normed: _Normed, args: Args, kwargs: Kwargs) -> None:
+        super().__init__(result)
+        self._normed = normed
+        self._weights = args[1:], kwargs
+
+    def again(self) -> Tensor:
+        args, kwargs = self._weights
+        with torch.no_grad(), torch.autocast(self._normed.tokens.device.type, enabled=False):
+            return F.linear(self._normed.again(), *args, **kwargs)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A hidden layer, or a part of it, to be computed again."""
+
+    hidden: _Hidden
+    shape: torch.Size
+    stride: tuple[int, ...]
+    offset: int
+
+
+class HiddenLayers:
+    """Runs operations, and follows the last norm and the last linear layer of one.
+
+    Attributes
+    ----------
+    are_left_out : bool
+        Whether there was one that the graph does not keep.
+    """
+
+    def __init__(self) -> None:
+        self.are_left_out = False
+        self._normed: _Normed | None = None
+        self._hidden: _Hidden | None = None
+
+    def clear(self) -> None:
+        """Stop following."""
+        self._normed = self._hidden = None
+
+    def run(self, func: TorchFunction, args: Args, kwargs: Kwargs) -> object:
+        """The result of an operation, which keeps no large hidden layer for the backward pass."""
+        if func in _ACTIVATIONS and self._hidden and any(map(self._hidden.is_still, args)):
+            with saved_tensors_hooks(self._pack, _unpack):
+                return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if func in _NORMS:
+            long = _is_long(args, result)
+            self._normed = _Normed(result, func, args, kwargs) if long else None
+        elif func is F.linear and self._normed is not None and self._normed.is_still(args[0]):
+            wide = result.nbytes >= _LARGE and result.shape[-1] > args[0].shape[-1]
+            one_type = result.dtype is args[0].dtype is self._normed.tokens.dtype
+            self._hidden = (
+                _Hidden(result, self._normed, args, kwargs) if wide and one_type else None
+            )
+        return result
+
+    def _pack(self, tensor: Tensor) -> tuple[Tensor, int] | _View:
+        if self._hidden is not None and self._hidden.is_still(tensor):
+            self.are_left_out, offset = True, int(tensor.storage_offset())
+            return _View(self._hidden, tensor.shape, tensor.stride(), offset)
+        return tensor, tensor._version
+
+
+def _unpack(packed: tuple[Tensor, int] | _View) -> Tensor:
+    if isinstance(packed, _View):
+        return packed.hidden.again().as_strided(packed.shape, packed.stride, packed.offset)
+    tensor, version = packed
+    if tensor._version != version:  # PyTorch looks itself where there are no hooks
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            "operation"
+        )
+    return tensor
+
+
+def _is_long(args: Args, result: Tensor) -> bool:
+    """Whether a norm was given many tokens, and the graph keeps them."""
+    kept = args and isinstance(args[0], Tensor) and args[0].requires_grad
+    return bool(kept and result.ndim > 1) and (
+        result.shape[-2] >= _TOKENS_PER_CHANNEL * result.shape[-1]
+    )
