@@ -439,7 +439,7 @@ class Capture(TorchFunctionMode):
             if self._from_norm and not norm.has_attended and torch.is_grad_enabled():
                 given = self._inputs.get(block)
                 if given and are_equal(tokens, given[0]):  # not a norm of positions, say
-                    turned = in_graph(turned)
+                    turned = in_graph(turned, to_be_written=True)
             norm.add(module, self._turned(tokens), turned)
         return self._turned(turned)
 

@@ -114,21 +114,25 @@ class GraphBreaks:
 
 
 @overload
-def in_graph(values: Tensor) -> Tensor: ...
+def in_graph(values: Tensor, *, to_be_written: bool = False) -> Tensor: ...
 
 
 @overload
-def in_graph(values: object) -> object: ...
+def in_graph(values: object, *, to_be_written: bool = False) -> object: ...
 
 
-def in_graph(values: object) -> object:
-    """The same numbers as part of a graph of gradients, which begins here if need be."""
+def in_graph(values: object, *, to_be_written: bool = False) -> object:
+    """The same numbers as part of a graph of gradients, which begins here if need be.
+
+    Into what begins a graph nobody may write: ``to_be_written`` costs a copy.
+    """
     if not isinstance(values, Tensor):
         return values
     with torch._C.DisableTorchFunction():  # to a function mode each of these is an operation
         if values.requires_grad or not values.is_floating_point():
             return values
-        return values.detach().requires_grad_()
+        begun = values.detach().requires_grad_()
+        return begun.clone() if to_be_written else begun
 
 
 def _arguments(func: TorchFunction, args: Args, kwargs: Kwargs) -> tuple[object, ...]:
