@@ -300,6 +300,8 @@ def test_too_few_heads() -> None:
     ).eval()
     with pytest.raises(ParameterError, match="at least 4"):
         vaw.AttentionPatterns().fit(model, torch.randn(1, 3, 32, 32))
+    with pytest.raises(ParameterError, match=r"AttentionPatterns\(\).fit"):
+        vaw.AttentionPatterns.fit(model, torch.randn(1, 3, 32, 32))  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -186,6 +186,11 @@ class AttentionPatterns(Unfinished):
             and cancel, and after an error before the first family is learned, which is raised,
             :func:`~vit_attention_widget.kept_result` returns the heads that were collected.
         """
+        if not isinstance(self, AttentionPatterns):  # as MemoryBank.fit is called
+            raise ParameterError(
+                "fit is called on patterns, not on their class: "
+                "vaw.AttentionPatterns().fit(model, images)."
+            )
         total = count_in(model_or_trace, images)
         with (
             remembering(),
