@@ -70,14 +70,14 @@ def output_gradients(
         after = [record.output for record in below] if small else []
         normed = _on_the_way(records, len(below)) if small else {}
         found = _backward(starts, [*heads, *after, *normed.values()])
-    of_heads, of_after = found[: len(heads)], found[len(heads) : len(heads) + len(after)]
-    of_normed = found[len(heads) + len(after) :]
-    if last is not None:
-        of_heads, of_after = [*of_heads, last.of_out], [*of_after, last.of_after]
-    return (
-        [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
-        TokensBesideHeads(of_after, dict(zip(normed, of_normed, strict=True))) if small else None,
-    )
+        of_heads, of_after = found[: len(heads)], found[len(heads) : len(heads) + len(after)]
+        of_normed = dict(zip(normed, found[len(heads) + len(after) :], strict=True))
+        if last is not None:
+            of_heads, of_after = [*of_heads, last.of_out], [*of_after, last.of_after]
+        return (
+            [_of_heads(recorded, layer, gradient) for layer, gradient in enumerate(of_heads)],
+            TokensBesideHeads(of_after, of_normed) if small else None,
+        )
 
 
 def tokens_are_small(recorded: ForwardPass) -> bool:

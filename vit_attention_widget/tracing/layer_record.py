@@ -60,7 +60,8 @@ class LayerRecord:
     @cached_property
     def masked(self) -> Tensor:
         """Masked heads, recognized by an output of all zeros: [batch, head, 1, 1] bool."""
-        return torch.eq(self.out.detach().abs().amax((-2, -1), keepdim=True), 0)
+        with torch.inference_mode(False):  # it is kept, and met by graphs later
+            return torch.eq(self.out.detach().abs().amax((-2, -1), keepdim=True), 0)
 
     @property
     def rows_at_once(self) -> int:
