@@ -95,3 +95,71 @@ def test_writing_to_what_is_kept_is_refused(many: bool, monkeypatch: pytest.Monk
     trace = vaw.trace(model, inputs, 1)
     with pytest.raises(RuntimeError, match="modified by an inplace"):
         trace.output_gradient(0)
+
+
+def _some_rows(mlp: Any) -> Any:
+    """Patches alone, one image alone, and another order of the axes, each with its own numbers."""
+
+    def forward(x: Tensor) -> Tensor:
+        hidden = [mlp.fc1(part) for part in (x[:, 1:], x[1:], x.transpose(0, 1))]
+        patches, image, turned = (mlp.fc2(F.gelu(each)) for each in hidden)
+        return F.pad(patches, (0, 0, 1, 0)) + image + turned.transpose(0, 1)
+
+    mlp.forward = forward
+    return mlp
+
+
+def _by_name(mlp: Any) -> Any:
+    linear = {"weight": mlp.fc1.weight, "bias": mlp.fc1.bias}
+    mlp.forward = lambda x: mlp.fc2(F.gelu(F.linear(input=x, **linear)))
+    return mlp
+
+
+def _looked_at(mlp: Any) -> Any:
+    """Another norm, of which no graph is kept; and tensors that have no storage."""
+
+    def between(hidden: Tensor) -> Tensor:
+        with torch.inference_mode():
+            F.layer_norm(hidden, hidden.shape[-1:])
+        assert torch.eye(2).to_sparse() * 2.0 is not None
+        return F.gelu(hidden)
+
+    _other_mlp(mlp, between)
+    return mlp
+
+
+@pytest.mark.parametrize("change", [_some_rows, _by_name, _looked_at])
+def test_any_way_to_a_hidden_layer(
+    change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, inputs = BY_NAME["vit"].build(), BY_NAME["vit"].inputs()
+    change(model.blocks[1].mlp)
+    expected = gradients(vaw.trace(model, inputs, 1))
+    few_are_many(monkeypatch)
+    assert all(map(torch.equal, gradients(vaw.trace(model, inputs, 1)), expected))
+
+
+def test_tokens_that_autocast_leaves_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The norm's output is in bfloat16 already; the weights still have to be cast."""
+    model = BY_NAME["vit"].build(torch.float32)
+    inputs = BY_NAME["vit"].inputs(dtype=torch.float32)
+    model.blocks[0].register_forward_pre_hook(lambda _m, args: (args[0].bfloat16(),))
+    for block in model.blocks:
+        block.register_forward_hook(lambda _m, _a, tokens: tokens.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = gradients(vaw.trace(model, inputs, 1))
+        few_are_many(monkeypatch)
+        assert all(map(torch.equal, gradients(vaw.trace(model, inputs, 1)), expected))
+
+
+def test_a_bias_that_was_written_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch keeps no bias, but the hidden layer cannot be computed again with another."""
+    model = BY_NAME["vit"].build()
+    mlp = model.blocks[1].mlp
+    bias = mlp.fc1.bias.detach().clone()
+    mlp.forward = lambda x: mlp.fc2(F.gelu(F.linear(x, mlp.fc1.weight, bias)))
+    few_are_many(monkeypatch)
+    trace = vaw.trace(model, BY_NAME["vit"].inputs(), 1)
+    bias.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        trace.output_gradient(0)

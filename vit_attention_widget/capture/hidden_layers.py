@@ -1,13 +1,14 @@
 """Hidden layers of many tokens are computed again in the backward pass instead of being kept.
 
 A block's activation function has the graph keep what it is given, the widest tensor of the block.
-That is a linear layer of a norm of tokens that the graph keeps for the norm: from these it follows
-bit by bit, for one more matrix product.
+That is a linear layer of a norm, or of some rows of it, of tokens that the graph keeps for the
+norm: from these it follows bit by bit, for one more matrix product.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -35,47 +36,57 @@ _LARGE = 2**24
 class _Made:
     """A tensor that a call has made, of which it is known whether it is still the same."""
 
-    def __init__(self, result: Tensor) -> None:
+    def __init__(self, result: Tensor, needs: Iterable[object]) -> None:
         self._result = weakref.ref(result)
         self._version = result._version
+        self._needs = [(each, each._version) for each in needs if isinstance(each, Tensor)]
 
     def is_still(self, tensor: object) -> bool:
         """Whether a tensor is this one, or a view of it, and nothing was written to it."""
         result = self._result()
         return (
-            isinstance(tensor, Tensor)
+            type(tensor) is Tensor
+            and tensor.layout is torch.strided
             and result is not None
             and tensor.untyped_storage().data_ptr() == result.untyped_storage().data_ptr()
             and tensor._version == self._version
         )
+
+    def check(self) -> None:
+        """Raise where something was written to what made it."""
+        for tensor, version in self._needs:
+            _check_version(tensor, version)
 
 
 class _Normed(_Made):
     """What a norm has made of tokens, which the graph keeps."""
 
     def __init__(self, result: Tensor, func: TorchFunction, args: Args, kwargs: Kwargs) -> None:
-        super().__init__(result)
         self.tokens = args[0].detach()
+        super().__init__(result, (self.tokens, *args[1:], *kwargs.values()))
         self._call = func, args[1:], kwargs
 
     def again(self) -> Tensor:
+        self.check()
         func, args, kwargs = self._call
         normed: Tensor = func(self.tokens, *args, **kwargs)
         return normed
 
 
 class _Hidden(_Made):
-    """What a linear layer has made of that."""
+    """What a linear layer has made of that, or of some rows of it."""
 
     def __init__(self, result: Tensor, normed: _Normed, args: Args, kwargs: Kwargs) -> None:
-        super().__init__(result)
-        self._normed = normed
+        super().__init__(result, (*args[1:], *kwargs.values()))
         self._weights = args[1:], kwargs
+        self._normed = normed
+        self._rows = args[0].shape, args[0].stride(), args[0].storage_offset()
 
     def again(self) -> Tensor:
+        self.check()
         args, kwargs = self._weights
         with torch.no_grad(), torch.autocast(self._normed.tokens.device.type, enabled=False):
-            return F.linear(self._normed.again(), *args, **kwargs)
+            return F.linear(self._normed.again().as_strided(*self._rows), *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -115,12 +126,12 @@ class HiddenLayers:
         if func in _NORMS:
             long = _is_long(args, result)
             self._normed = _Normed(result, func, args, kwargs) if long else None
-        elif func is F.linear and self._normed is not None and self._normed.is_still(args[0]):
+        elif func is F.linear and self._normed and args and self._normed.is_still(args[0]):
             wide = result.nbytes >= _LARGE and result.shape[-1] > args[0].shape[-1]
-            one_type = result.dtype is args[0].dtype is self._normed.tokens.dtype
-            self._hidden = (
-                _Hidden(result, self._normed, args, kwargs) if wide and one_type else None
+            same = args[0].is_contiguous() and _are_of_one_type(
+                result, self._normed.tokens, *args, *kwargs.values()
             )
+            self._hidden = _Hidden(result, self._normed, args, kwargs) if wide and same else None
         return result
 
     def _pack(self, tensor: Tensor) -> tuple[Tensor, int] | _View:
@@ -133,18 +144,27 @@ class HiddenLayers:
 def _unpack(packed: tuple[Tensor, int] | _View) -> Tensor:
     if isinstance(packed, _View):
         return packed.hidden.again().as_strided(packed.shape, packed.stride, packed.offset)
-    tensor, version = packed
+    _check_version(*packed)
+    return packed[0]
+
+
+def _check_version(tensor: Tensor, version: int) -> None:
     if tensor._version != version:  # PyTorch looks itself where there are no hooks
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an inplace "
             "operation"
         )
-    return tensor
+
+
+def _are_of_one_type(*values: object) -> bool:
+    """Whether tensors are, so that nothing was cast (autocast) that would have to be again."""
+    return len({value.dtype for value in values if isinstance(value, Tensor)}) == 1
 
 
 def _is_long(args: Args, result: Tensor) -> bool:
     """Whether a norm was given many tokens, and the graph keeps them."""
     kept = args and isinstance(args[0], Tensor) and args[0].requires_grad
-    return bool(kept and result.ndim > 1) and (
+    plain = type(result) is Tensor and not (result.is_nested or result.is_inference())
+    return bool(kept and plain and result.ndim > 1) and (
         result.shape[-2] >= _TOKENS_PER_CHANNEL * result.shape[-1]
     )
