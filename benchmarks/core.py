@@ -48,6 +48,7 @@ def explainers(name: str, rounds: int) -> list[Row]:
         ),
         "rollout": lambda: vaw.explainers.rollout(vaw.trace(model, images, gradients=False)),
         "DAAM of another class, same trace": lambda: vaw.explainers.daam(kept.retarget(1)),
+        "LeGrad, same trace": lambda: vaw.explainers.legrad(kept),
         "one patch in every head, same trace": lambda: [
             kept.attention(layer, query=50) for layer in range(kept.num_layers)
         ],
