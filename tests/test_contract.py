@@ -606,6 +606,20 @@ def test_gradients_of_norms_take_every_way_that_leaves_them(name: str, norm: str
         torch.testing.assert_close(found.normed_gradient(layer), gradient, rtol=1e-9, atol=1e-12)
 
 
+def test_a_norm_that_passes_its_input_on_begins_no_graph() -> None:
+    """Its output is the block's input: gradients without the residual connection are not its."""
+    tiny, normed = BY_NAME["vit"], list[Tensor]()
+    model, inputs = tiny.build(), tiny.inputs()
+    for block in model.blocks:
+        block.norm1 = nn.Identity()
+        block.norm1.register_forward_hook(lambda _m, _a, out: normed.append(out))
+    expected = torch.autograd.grad(model(inputs)[:, 1].sum(), normed)
+    trace = vaw.trace(model, inputs, 1)
+    assert trace.normed_gradient(0) is None
+    for layer in range(1, trace.num_layers):
+        torch.testing.assert_close(trace.normed_gradient(layer), expected[layer])
+
+
 @pytest.mark.parametrize("name", ["vit_small_patch16_18x2_224", "vit_dwee_patch16_reg1_gap_256"])
 def test_several_attentions_in_a_block_say_why(name: str) -> None:
     model = timm.create_model(name, depth=1, img_size=64)
