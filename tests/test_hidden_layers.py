@@ -109,6 +109,17 @@ def _some_rows(mlp: Any) -> Any:
     return mlp
 
 
+def _complex(mlp: Any) -> Any:
+    """Pairs of numbers, turned as by rotary angles."""
+
+    def between(hidden: Tensor) -> Tensor:
+        pairs = torch.view_as_complex(hidden.unflatten(-1, (-1, 2)))
+        return torch.view_as_real(pairs * pairs).flatten(-2)
+
+    _other_mlp(mlp, between)
+    return mlp
+
+
 def _by_name(mlp: Any) -> Any:
     linear = {"weight": mlp.fc1.weight, "bias": mlp.fc1.bias}
     mlp.forward = lambda x: mlp.fc2(F.gelu(F.linear(input=x, **linear)))
@@ -128,7 +139,7 @@ def _looked_at(mlp: Any) -> Any:
     return mlp
 
 
-@pytest.mark.parametrize("change", [_some_rows, _by_name, _looked_at])
+@pytest.mark.parametrize("change", [_some_rows, _complex, _by_name, _looked_at])
 def test_any_way_to_a_hidden_layer(
     change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

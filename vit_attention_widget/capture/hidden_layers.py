@@ -48,6 +48,8 @@ class _Made:
             type(tensor) is Tensor
             and tensor.layout is torch.strided
             and result is not None
+            and tensor.dtype is result.dtype  # not pairs of its numbers as complex ones
+            and not tensor.is_neg()
             and tensor.untyped_storage().data_ptr() == result.untyped_storage().data_ptr()
             and tensor._version == self._version
         )
