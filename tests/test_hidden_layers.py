@@ -14,6 +14,7 @@ from snapshots import untouched
 from torch import Tensor
 
 import vit_attention_widget as vaw
+from vit_attention_widget.errors import CaptureError
 from vit_attention_widget.tracing import run
 
 MODULE = "vit_attention_widget.capture.hidden_layers"
@@ -174,3 +175,24 @@ def test_a_bias_that_was_written_to_is_refused(monkeypatch: pytest.MonkeyPatch) 
     bias.zero_()
     with pytest.raises(RuntimeError, match="modified by an inplace"):
         trace.output_gradient(0)
+
+
+@pytest.mark.parametrize("part", ["norm2", "mlp.fc1"])
+@pytest.mark.parametrize("counted", [False, True])
+def test_what_pytorch_does_not_see_written_is_refused(
+    part: str, counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, inputs = BY_NAME["vit"].build(), BY_NAME["vit"].inputs()
+
+    def without_a_neuron(_m: object, _a: object, out: Tensor) -> None:
+        (out if counted else out.data)[..., 5] = 0
+
+    model.blocks[1].get_submodule(part).register_forward_hook(without_a_neuron)
+    expected = gradients(vaw.trace(model, inputs, 1)) if counted else []
+    few_are_many(monkeypatch)
+    trace = vaw.trace(model, inputs, 1)
+    if counted:
+        assert all(map(torch.equal, gradients(trace), expected))
+    else:
+        with pytest.raises(CaptureError, match=r"PyTorch does not count \(\.data or NumPy\)"):
+            gradients(trace)

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from ..errors import CaptureError
 from .torch_call import Args, Kwargs, TorchFunction
 
 __all__ = ["HiddenLayers"]
@@ -99,6 +100,20 @@ class _View:
     shape: torch.Size
     stride: tuple[int, ...]
     offset: int
+    sums: Tensor
+    """Of its rows: what is written past PyTorch's count (``.data``, NumPy) shows in them."""
+
+    def again(self) -> Tensor:
+        part = self.hidden.again().as_strided(self.shape, self.stride, self.offset)
+        rounding = torch.finfo(part.dtype).eps ** 0.5 * self.sums.abs().max()
+        if (_sums(part) - self.sums).abs().max() > rounding:
+            raise CaptureError(
+                "What a block's linear layer made of a norm was changed in a way that PyTorch does "
+                "not count (.data or NumPy), and of so many tokens it is not kept: gradients "
+                "cannot be had. Change it by operations of PyTorch, as in a hook that returns "
+                "out * 0.5, or with out.mul_(0.5)."
+            )
+        return part
 
 
 class HiddenLayers:
@@ -139,15 +154,22 @@ class HiddenLayers:
     def _pack(self, tensor: Tensor) -> tuple[Tensor, int] | _View:
         if self._hidden is not None and self._hidden.is_still(tensor):
             self.are_left_out, offset = True, int(tensor.storage_offset())
-            return _View(self._hidden, tensor.shape, tensor.stride(), offset)
+            return _View(
+                self._hidden, tensor.shape, tensor.stride(), offset, _sums(tensor.detach())
+            )
         return tensor, tensor._version
 
 
 def _unpack(packed: tuple[Tensor, int] | _View) -> Tensor:
     if isinstance(packed, _View):
-        return packed.hidden.again().as_strided(packed.shape, packed.stride, packed.offset)
+        return packed.again()
     _check_version(*packed)
     return packed[0]
+
+
+def _sums(tensor: Tensor) -> Tensor:
+    with torch.no_grad():
+        return tensor.sum(-1, dtype=torch.promote_types(tensor.dtype, torch.float32)).nan_to_num_()
 
 
 def _check_version(tensor: Tensor, version: int) -> None:
