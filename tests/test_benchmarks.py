@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import vit_attention_widget as vaw
-from benchmarks import core, growth, peers, plots, pruning, workers
+from benchmarks import core, growth, many_images, peers, plots, pruning, workers
 from benchmarks.counted import multiplications
 
 
@@ -69,6 +69,17 @@ def test_no_method_needs_more_multiplications_than_its_gradients() -> None:
     rows = core.counted("test_vit", 64, ("daam",), core.METHODS, core.EVERY)
     ratios = [float(row.measured.split()[0]) for row in rows]
     assert 1.5 < ratios[0] < ratios[1] < ratios[2] < 3
+
+
+def test_leave_one_out_of_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_images, "BATCH", 2)
+
+    def here(module: str, *arguments: str) -> dict[str, float]:
+        return many_images.measured(int(arguments[1]), int(arguments[3]))
+
+    monkeypatch.setattr(many_images, "in_fresh_process", here)
+    [row] = many_images.table([5], 1)
+    assert "forward passes an image" in row.measured
 
 
 def test_pruning_by_every_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,10 @@ def test_a_toggled_head_runs_only_the_layers_above(session: vaw.Session) -> None
         block.norm1.register_forward_pre_hook(count)
     session._context.image_set = None
     session._context.lanes.long.close()  # what follows in the background has runs of its own
+    for heads in ([(0, 0)], []):  # hooks that came are tried once, whether they change the logits
+        session.pruned_heads = heads
+        assert session._context.lanes.quick.wait(10)
+    runs[:] = [0, 0, 0]
     session.pruned_heads = [(2, 1)]
     assert session._context.lanes.quick.wait(10)
     assert runs[:2] == [0, 0]

@@ -61,6 +61,10 @@ def notebook(lab: Lab) -> list[list[str]]:
     )
 
 
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""What was pressed shows."""
+
+
 def undone(lab: Lab) -> None:
     """Prune and undo: the button that was pressed, and has the focus, is disabled by it."""
     find(lab, "head-2-2").hover()
@@ -68,6 +72,7 @@ def undone(lab: Lab) -> None:
     undo = find(lab, "undo")
     while undo.is_enabled():  # what was chosen before is undone, too
         undo.click()
+        lab.page.evaluate(DRAWN)
 
 
 RULES = """
