@@ -32,8 +32,13 @@ class _Counter(TorchDispatchMode):
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
     ) -> object:
-        result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
+        if packet not in _FUSED and packet not in flop_registry:
+            with self:  # in inference mode a linear layer comes whole
+                parts = func.decompose(*args, **(kwargs or {}))
+            if parts is not NotImplemented:
+                return parts  # type: ignore[no-any-return]
+        result = func(*args, **(kwargs or {}))
         if packet in _FUSED:
             products, at = _FUSED[packet]
             q, k = args[at], args[at + 1]
