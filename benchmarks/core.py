@@ -100,14 +100,14 @@ def label(methods: tuple[str, ...]) -> str:
 def checks(name: str, rounds: int) -> list[Row]:
     """What is held against the pass: a trace with checks against one without."""
     model = timm.create_model(name).eval()
-    images = torch.randn(1, 3, 224, 224)
+    images = torch.randn(1, *model.default_cfg["input_size"])
     read = vaw.trace(model, images).forward_pass.read
     silent = {
         "check_attention": lambda *args: None,
         "check_order": lambda *args: None,
         "heads_as_seen": lambda vit, *args: vit,
         "classes_as_seen": lambda vit, *args: vit,
-        "readout_as_seen": lambda vit, *args: (vit, read),
+        "readout_as_seen": lambda vit, *args, **options: (vit, read),
     }
 
     def without() -> None:

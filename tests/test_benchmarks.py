@@ -73,6 +73,11 @@ def test_no_method_needs_more_multiplications_than_its_gradients() -> None:
     assert 1.5 < ratios[0] < ratios[1] < ratios[2] < 3
 
 
+def test_a_trace_runs_without_its_checks() -> None:
+    [row] = core.checks("test_vit", 2)
+    assert "x without" in row.measured
+
+
 def test_leave_one_out_of_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many_images, "BATCH", 2)
 
