@@ -119,3 +119,15 @@ def test_blocks_of_one_class_may_return_more_in_one_model_than_in_another() -> N
     for model in (Model("scores").eval(), Plain().eval(), Model("scores").eval()):
         with torch.no_grad():
             assert torch.equal(vaw.trace(model, images).logits, model(images))
+
+
+def test_skips_that_begin_at_zero_are_tried_again_once_they_are_trained() -> None:
+    model, images = model_and_images("skips")
+    with torch.no_grad():
+        for block in model.blocks:
+            block.joined.weight[:, WIDTH:] = 0
+        vaw.head_importance(model, images, metric="jsd")  # nothing comes over the skips yet
+        for block in model.blocks:
+            block.joined.weight[:, WIDTH:] = torch.randn(WIDTH, WIDTH)
+    with pytest.raises(UnsupportedModelError, match="given more than the tokens"):
+        vaw.head_importance(model, images, metric="jsd")

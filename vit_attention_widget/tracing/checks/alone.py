@@ -20,7 +20,10 @@ __all__ = ["check_alone", "has_arguments_of_images"]
 _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, nn.Module)
 
 _TRIED: WeakKeyDictionary[nn.Module, tuple[object, bool]] = WeakKeyDictionary()
-"""What was found of models whose blocks take more than tokens, by the parts they had then."""
+"""What was seen of models whose blocks take more than tokens, as they were then.
+
+Skips may begin at zero, so that another state of the weights is tried again.
+"""
 
 
 def check_alone(recorded: ForwardPass) -> None:
@@ -35,16 +38,18 @@ def check_alone(recorded: ForwardPass) -> None:
     UnsupportedModelError
         If they do not.
     """
-    vit, parts = recorded.model, recorded.weights.parts
+    vit = recorded.model
     calls = [record.block for record in recorded.layers]
     first = {id(value) for value in _given(calls[0])}
     more = [v for call in calls[1:] for v in _given(call) if _may_change(v) or id(v) not in first]
     if not more:
         return
+    weights = recorded.weights
+    now = weights.parts, weights.tensors, weights.sample, recorded.hooks
     before, same = _TRIED.get(vit.model, (None, False))
-    if before != parts:
+    if before != now:
         same = _does_the_same(recorded)
-        _TRIED[vit.model] = parts, same
+        _TRIED[vit.model] = now, same
     if not same:
         raise UnsupportedModelError(
             f"The blocks of {vit.name} are given more than the tokens of the block before (skips, "
