@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from ..capture.function_mode import rerun_with_head_outputs
+from ..models.weights_state import hooks_of
 from ..support.module_tree import modules_of
 from .forward_pass import ForwardPass
 
@@ -38,10 +37,9 @@ class BlockRows:
         """Whether :meth:`finish` reproduces the block; tested once for each type of block."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
-        modules = modules_of(block)
-        if _are_altered(modules):
+        if hooks_of(block):
             return False
-        types = tuple(map(type, modules))
+        types = tuple(map(type, modules_of(block)))
         if types not in self._can_finish:
             row = [0]
             with torch.no_grad():
@@ -145,7 +143,7 @@ class BlockRows:
         """Whether the model's description reproduces the head outputs that the block computed."""
         recorded = self._forward_pass
         block, record = recorded.model.blocks[layer], recorded.layers[layer]
-        if _are_altered(modules_of(block)):
+        if hooks_of(block):
             return False
         out = recorded.model.attend_rows(block, record.input.detach(), rows, bias)
         masked = recorded.head_mask.get(layer, ())
@@ -156,11 +154,3 @@ class BlockRows:
 def _are_close(values: Tensor, expected: Tensor) -> bool:
     tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 3e-2
     return bool((values - expected).norm() <= tolerance * expected.norm().clamp_min(1e-12))
-
-
-def _are_altered(modules: Sequence[nn.Module]) -> bool:
-    """Whether hooks or a patched ``forward`` may change what modules compute."""
-    return any(
-        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-        for module in modules
-    )

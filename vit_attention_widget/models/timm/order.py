@@ -13,20 +13,22 @@ from torch import Tensor, nn
 from ...capture.eager import eagerly
 from ...capture.function_mode import Capture
 from ...errors import UnsupportedModelError
+from ...support.module_tree import modules_of
 from ..eval_mode import evaluating
 from ..tried import marked_images, marked_tokens
 from ..vision_transformer import VisionTransformer
+from ..weights_state import hooks_of
 from .input import embedding
 
-__all__ = ["check_order"]
+__all__ = ["check_patch_order"]
 
 _BETWEEN = ("pos_drop", "patch_drop", "norm_pre")
 _OURS = ("timm", "torch")
 _TRIED: WeakKeyDictionary[nn.Module, tuple[object, str]] = WeakKeyDictionary()
-"""What was found of models with others' code, by that code."""
+"""Why models with others' code are refused, "" where they are not, by that code."""
 
 
-def check_order(vit: VisionTransformer, shape: tuple[int, int, int]) -> None:
+def check_patch_order(vit: VisionTransformer, shape: tuple[int, int, int]) -> None:
     """Raise unless patches come row by row after the prefix tokens.
 
     Of timm's own code this is known. Where a module before the blocks is another's, has hooks or a
@@ -59,14 +61,18 @@ def _others_code(model: Any) -> Iterator[object]:
     """What stands before the blocks and is not timm's or PyTorch's."""
     between = (getattr(model, name, None) for name in _BETWEEN)
     before = [embedding(model), *(part for part in between if isinstance(part, nn.Module))]
-    for part in (part for holder in before for part in holder.modules()):
-        if type(part).__module__.partition(".")[0] not in _OURS or "forward" in vars(part):
-            yield type(part), id(vars(part).get("forward"))
-        yield from map(id, (*part._forward_hooks.values(), *part._forward_pre_hooks.values()))
-    yield from map(id, model._forward_pre_hooks.values())
+    for number, holder in enumerate(before):
+        kinds = enumerate(map(type, modules_of(holder)))
+        yield from ((number, place, kind) for place, kind in kinds if _is_others(kind))
+        yield from ((number, hooks) for hooks in hooks_of(holder))
+    yield from model._forward_pre_hooks
     places = getattr(type(model), "_pos_embed", None)
     if "_pos_embed" in vars(model) or not getattr(places, "__module__", "timm").startswith("timm."):
         yield id(vars(model).get("_pos_embed", places))
+
+
+def _is_others(kind: type[nn.Module]) -> bool:
+    return kind.__module__.partition(".")[0] not in _OURS
 
 
 class _Enough(Exception):  # noqa: N818

@@ -19,7 +19,7 @@ from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
 from .input import TimmInput, embedding
-from .order import check_order
+from .order import check_patch_order
 from .overridden import describe_overridden, is_overridden
 from .refused import reason
 
@@ -48,7 +48,7 @@ def describe(model: nn.Module) -> VisionTransformer:
         if is_overridden(model):
             return describe_overridden(model)
         described = TimmVisionTransformer(model)
-        check_order(described, described.input_shape)
+        check_patch_order(described, described.input_shape)
         return described
     raise UnsupportedModelError(
         f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "
