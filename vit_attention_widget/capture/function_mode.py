@@ -227,8 +227,10 @@ class Capture(TorchFunctionMode):
         if func in _GRADIENT_HOOKS and not args[0].requires_grad:
             # It would, were the parameters not taken as constants.
             return RemovableHandle(OrderedDict()) if func is Tensor.register_hook else None
-        run = self.hidden_layers.run if self._follows_graph else _run
-        result: Any = run(func, args, kwargs)
+        if self._follows_graph:
+            result: Any = self.hidden_layers.run(func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
         if func in NORM_FUNCTIONS and args and self.block in self._norms:
             result = self._add_norm(self.module, args[0], result)
         return result if self._running.module is None else self._written(func, args, result)
@@ -503,10 +505,6 @@ class Capture(TorchFunctionMode):
         if self._on_block:
             self._on_block(index)
         return output if self._keep and self._token_first else None
-
-
-def _run(func: TorchFunction, args: Args, kwargs: Kwargs) -> Any:
-    return func(*args, **kwargs)
 
 
 def _first(args: Args, kwargs: Kwargs) -> Any:

@@ -18,6 +18,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ..errors import CaptureError
 from .torch_call import Args, Kwargs, TorchFunction
+from .writes import version_of
 
 __all__ = ["HiddenLayers"]
 
@@ -39,8 +40,8 @@ class _Made:
 
     def __init__(self, result: Tensor, needs: Iterable[object]) -> None:
         self._result = weakref.ref(result)
-        self._version = result._version
-        self._needs = [(each, each._version) for each in needs if isinstance(each, Tensor)]
+        self._version = version_of(result)
+        self._needs = [(each, version_of(each)) for each in needs if isinstance(each, Tensor)]
 
     def is_still(self, tensor: object) -> bool:
         """Whether a tensor is this one, or a view of it, and nothing was written to it."""
@@ -52,7 +53,7 @@ class _Made:
             and tensor.dtype is result.dtype  # not pairs of its numbers as complex ones
             and not tensor.is_neg()
             and tensor.untyped_storage().data_ptr() == result.untyped_storage().data_ptr()
-            and tensor._version == self._version
+            and version_of(tensor) == self._version
         )
 
     def check(self) -> None:
@@ -157,7 +158,7 @@ class HiddenLayers:
             return _View(
                 self._hidden, tensor.shape, tensor.stride(), offset, _sums(tensor.detach())
             )
-        return tensor, tensor._version
+        return tensor, version_of(tensor)
 
 
 def _unpack(packed: tuple[Tensor, int] | _View) -> Tensor:
@@ -173,7 +174,7 @@ def _sums(tensor: Tensor) -> Tensor:
 
 
 def _check_version(tensor: Tensor, version: int) -> None:
-    if tensor._version != version:  # PyTorch looks itself where there are no hooks
+    if version_of(tensor) != version:  # PyTorch looks itself where there are no hooks
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an inplace "
             "operation"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -69,9 +70,9 @@ def output_gradients(
         heads = [record.out for record in below]
         after = [record.output for record in below] if small else []
         normed = _on_the_way(records, len(below)) if small else {}
-        found = _backward(starts, [*heads, *after, *normed.values()])
-        of_heads, of_after = found[: len(heads)], found[len(heads) : len(heads) + len(after)]
-        of_normed = dict(zip(normed, found[len(heads) + len(after) :], strict=True))
+        gradients = iter(_backward(starts, [*heads, *after, *normed.values()]))
+        of_heads, of_after = (list(islice(gradients, len(some))) for some in (heads, after))
+        of_normed = dict(zip(normed, gradients, strict=True))
         if last is not None:
             of_heads, of_after = [*of_heads, last.of_out], [*of_after, last.of_after]
         return (
@@ -120,9 +121,10 @@ def token_gradients(
     normed: dict[int, Tensor | None]
     with interrupts_deferred(), torch.inference_mode(False), torch.enable_grad():
         if of_heads is None or of_tokens is None:
-            found = _backward([(target.score(recorded.logits).sum(), None)], _tokens(records))
-            after, of_normed = found[: len(records)], found[len(records) :]
-            normed = dict(zip(_normed(records), of_normed, strict=True))
+            score = target.score(recorded.logits).sum()
+            gradients = iter(_backward([(score, None)], _tokens(records)))
+            after = list(islice(gradients, len(records)))
+            normed = dict(zip(_normed(records), gradients, strict=True))
         else:
             after, normed = of_tokens.after, dict(of_tokens.normed)
             for layer in _normed(records).keys() - normed.keys():
