@@ -2,7 +2,7 @@
 
 import type { ModelInfo, Overview } from "../protocol/schema";
 import { headCount } from "./heads";
-import { className, counted, number, percent } from "./words";
+import { className, counted, many, number, percent } from "./words";
 
 /** As many classes have a colour of their own; more could not be told apart. */
 export const COLOURS = 10;
@@ -82,7 +82,7 @@ export function cost(info: ModelInfo, total: number, metric: Metric): string {
   return metric === "taylor"
     ? `Runs the model once forwards and once back for each of ${images}.`
     : `Removes each of ${heads} heads for each of ${images}: ` +
-        `${(heads * total).toLocaleString("en")} runs through part of the model.`;
+        `${many(heads * total)} runs through part of the model.`;
 }
 
 const LAYOUTS: Record<string, string> = {

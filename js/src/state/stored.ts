@@ -10,7 +10,7 @@ import type {
   StoredPointsMetadata,
 } from "../protocol/schema";
 import type { Importance } from "./results";
-import { counted } from "./words";
+import { counted, many } from "./words";
 
 export type StoredHeadsData = Decoded<StoredHeads, StoredHeadsMetadata>;
 export type StoredPointsData = Decoded<StoredPoints, StoredPointsMetadata>;
@@ -109,8 +109,6 @@ export function nearestIn({ places }: Cloud, x: number, y: number, reach: number
   }
   return best;
 }
-
-const many = (count: number) => count.toLocaleString("en");
 
 /** "1 image", "12,288 images". */
 export const imagesOf = (count: number) => counted(count, "image").replace(/^\d+/, many(count));

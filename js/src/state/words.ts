@@ -10,13 +10,15 @@ export function tokenName(info: ModelInfo, token: number): string {
   return `patch (${Math.floor(patch / info.cols)}, ${patch % info.cols})`;
 }
 
+/** "12,288". */
+export const many = (count: number) => count.toLocaleString("en");
+
 /** "1 class", "1,234 classes". */
-export const classesOf = (count: number) =>
-  count === 1 ? "1 class" : `${count.toLocaleString("en")} classes`;
+export const classesOf = (count: number) => (count === 1 ? "1 class" : `${many(count)} classes`);
 
 /** Of classes of which only the first are named. */
 export const moreClasses = (count: number) =>
-  count === 1 ? "one more class" : `${count.toLocaleString("en")} more classes`;
+  count === 1 ? "one more class" : `${many(count)} more classes`;
 
 export function headName(layer: number, head: number): string {
   return head < 0 ? `layer ${layer}, mean of heads` : `layer ${layer}, head ${head}`;

@@ -2,15 +2,14 @@
 
 import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { type Cloud, imagesOf, NO_CLASS } from "../../state/stored";
-import { classesOf, className } from "../../state/words";
+import { classesOf, className, many } from "../../state/words";
 import { inSight, type Zoom } from "../../ui/use_zoom";
 import { pointOf } from "./stored_paint";
 
 /** "1,500 images of 5 classes", and how many of very many are drawn. */
 export function mapSays({ classes_in_all }: StoredInfo, { images, total }: Cloud): string {
   const of = classes_in_all > 0 ? ` of ${classesOf(classes_in_all)}` : "";
-  const drawn =
-    images.length < total ? `, ${images.length.toLocaleString("en")} of them drawn` : "";
+  const drawn = images.length < total ? `, ${many(images.length)} of them drawn` : "";
   return `${imagesOf(total)}${of}${drawn}`;
 }
 

@@ -7,7 +7,7 @@ import type { ModelInfo, StoredInfo } from "../../protocol/schema";
 import { COLOURS } from "../../state/overview";
 import type { Store } from "../../state/store";
 import { howFar, imagesOf, quantityName } from "../../state/stored";
-import { className, moreClasses, percent } from "../../state/words";
+import { className, many, moreClasses, percent } from "../../state/words";
 import { Select } from "../../ui/controls";
 import { useLooking } from "../../ui/use_looking";
 import { StoredCard } from "./stored_card";
@@ -116,7 +116,7 @@ export function StoredImages({ store, info, stored }: Props) {
             Near each other where the same heads matter: two principal components with{" "}
             {percent(Number(points.metadata.share))} of the variance.
             {stored.skipped > 0 && ` ${imagesOf(stored.skipped)} could not be computed.`}
-            {stored.read < stored.count && ` Shown: ${stored.read.toLocaleString("en")} images.`}
+            {stored.read < stored.count && ` Shown: ${many(stored.read)} images.`}
           </p>
           <div class="vaw-beside vaw-images-body">
             <StoredMap {...{ store, stored, points, coloured, lit }} />

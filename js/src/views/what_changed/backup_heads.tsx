@@ -5,7 +5,7 @@ import { useSignal } from "@preact/signals";
 import type { Head, Interactions, ModelInfo } from "../../protocol/schema";
 import { headCount, headKey, isHead } from "../../state/heads";
 import type { Store } from "../../state/store";
-import { counted, headName, number } from "../../state/words";
+import { counted, headName, many, number } from "../../state/words";
 
 const SHOWN = 8;
 
@@ -85,7 +85,7 @@ export function BackupHeads({ store, info }: { store: Store; info: ModelInfo }) 
           ) : (
             <span class="vaw-muted">
               Masks each of {heads} heads in turn and measures all others again:{" "}
-              {((heads * (heads - 1)) / 2).toLocaleString("en")} pairs.
+              {many((heads * (heads - 1)) / 2)} pairs.
             </span>
           )}
           {problem.value && <span role="alert">{problem.value}</span>}
