@@ -122,6 +122,21 @@ describe("the view of a folder", () => {
     expect(looks.length).toBe(2); // one was answered
   });
 
+  it("asks again where an answer was lost", async () => {
+    vi.useFakeTimers();
+    const { model } = await showView(ImageOverview, {
+      ...SHOWN,
+      _stored: { ...STORED, count: 256, total: 300 },
+    });
+    const looks = () => model.sent.filter(({ method }) => method === "stored_look").length;
+    model.answers = false;
+    await act(async () => void (await vi.advanceTimersByTimeAsync(4000)));
+    expect(looks()).toBe(2); // one was answered
+    model.answers = true;
+    await act(async () => void (await vi.advanceTimersByTimeAsync(70_000)));
+    expect(looks()).toBeGreaterThan(3);
+  });
+
   it("asks for another quantity, and for a class by itself", async () => {
     const { model } = await showView(ImageOverview, SHOWN);
     const choose = (testid: string, value: string) =>
