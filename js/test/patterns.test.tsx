@@ -13,6 +13,7 @@ import {
 import { projection, WHOLE } from "../src/ui/use_zoom";
 import { PatternMapView } from "../src/views/patterns/pattern_map";
 import { density } from "../src/views/patterns/pattern_paint";
+import { paintScatter } from "../src/views/patterns/pattern_scatter_paint";
 import { layersOf } from "../src/views/patterns/pattern_side";
 import { encode, type FakeModel, settle } from "./fake";
 import { find, root, showView } from "./show";
@@ -109,6 +110,45 @@ describe("a map of patterns", () => {
     expect([to.x(0.5), to.y(0.5)]).toEqual([50, 30]);
     expect(to.mapX(to.x(0.3))).toBeCloseTo(0.3);
     expect(to.mapY(to.y(-0.2))).toBeCloseTo(-0.2);
+  });
+
+  it("writes the whole name of a cluster at the side, and leaves one that is out of sight there", () => {
+    const written: [string, number][] = [];
+    const context = new Proxy({ canvas: document.createElement("canvas") } as never, {
+      get: (target, name) => {
+        if (name === "measureText") return () => ({ width: 60 });
+        if (name === "fillText") return (text: string, x: number) => written.push([text, x]);
+        return name in target ? target[name] : () => undefined;
+      },
+      set: () => true,
+    });
+    paintScatter(context, 106, 106, {
+      view: WHOLE,
+      points: new Float32Array(),
+      background: { key: "", counts: new Float32Array() },
+      litPoints: new Float32Array(),
+      heads: [],
+      layers: 1,
+      herePoints: null,
+      shown: -1,
+      pruned: { has: () => false },
+      brushed: { has: () => false },
+      places: [
+        [-1, 0.9],
+        [0, 0],
+        [1, -0.9],
+        [2, 0.5],
+      ],
+      names: ["left", "middle", "right", "outside"],
+      cluster: -1,
+      lasso: [],
+    });
+    expect(written).toEqual([
+      ["left", 34],
+      ["middle", 53],
+      ["right", 72],
+      ["outside", 153],
+    ]);
   });
 
   it("says where the heads of a cluster lie", () => {

@@ -8,6 +8,8 @@ import { density, layerColour, paintDensity } from "./pattern_paint";
 
 /** Pixels of the canvas to one of the grey ground, along each side. */
 const GRAIN = 2;
+/** Of a name from the sides of the canvas, in pixels. */
+const MARGIN = 4;
 
 /** Densities of all heads, kept until the window or the canvas changes. */
 export interface Background {
@@ -52,7 +54,7 @@ export function paintScatter(
   const to = projection(scene.view, width, height);
   paintGround(context, width, height, scene);
   if (scene.herePoints) paintDots(context, scene, scene.herePoints, foreground, paper, to);
-  label(context, foreground, paper, to, scene.places, scene.names, scene.cluster);
+  label(context, width, foreground, paper, to, scene.places, scene.names, scene.cluster);
   outline(context, scene.lasso, foreground, to);
 }
 
@@ -101,6 +103,7 @@ type Projection = ReturnType<typeof projection>;
 
 function label(
   context: CanvasRenderingContext2D,
+  width: number,
   foreground: string,
   paper: string,
   to: Projection,
@@ -116,7 +119,11 @@ function label(
     context.font = `${lit ? 600 : 400} 12px system-ui, sans-serif`;
     const name = names[index] ?? "";
     const half = context.measureText(name).width / 2;
-    const left = to.x(x);
+    const middle = to.x(x);
+    // of a place in sight the whole name is, where there is room for it
+    const edge = Math.min(half + MARGIN, width / 2);
+    const inside = middle >= 0 && middle <= width;
+    const left = inside ? Math.max(edge, Math.min(width - edge, middle)) : middle;
     let top = to.y(y);
     // the largest clusters come first: a name that would hide another moves down
     while (taken.some(([a, b, c]) => Math.abs(a - left) < half + c && Math.abs(b - top) < 14)) {
