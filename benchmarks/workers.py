@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from PIL import Image
@@ -94,25 +95,26 @@ def importance(folder: Path, count: int, max_batch: int | None, **how: Any) -> v
 def cluster(workers: int) -> Iterator[Any]:
     """A client of so many worker processes of one thread each.
 
-    They are forked off a process that has imported the package: starting one takes no seconds.
+    On Linux they are forked from a process that has imported the package, which saves each of them
+    seconds; elsewhere libraries do not bear to be forked.
     """
     import dask
     import distributed
 
-    os.environ["OMP_NUM_THREADS"] = "1"
-    dask.config.set({
-        "distributed.worker.profile.enabled": False,  # it looks 100 times a second
-        "distributed.worker.multiprocessing-method": "forkserver",
-    })  # fmt: skip
-    forks: Any = distributed.utils.get_mp_context()
-    forks.set_forkserver_preload(["distributed", "vit_attention_widget", "timm"])
-    with (
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
-        ) as local,
-        distributed.Client(local) as client,
-    ):
-        yield client
+    settings: dict[str, Any] = {"distributed.worker.profile.enabled": False}  # 100 looks a second
+    if sys.platform == "linux":
+        settings["distributed.worker.multiprocessing-method"] = "forkserver"
+    with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"), dask.config.set(settings):
+        if sys.platform == "linux":
+            context: Any = distributed.utils.get_mp_context()
+            context.set_forkserver_preload(["distributed", "vit_attention_widget", "timm"])
+        with (
+            distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            ) as local,
+            distributed.Client(local) as client,
+        ):
+            yield client
 
 
 def rate(folder: Path, workers: int, count: int, max_batch: int | None) -> Rate:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
+import distributed
 import pytest
 import torch
 from torch.nn.functional import linear, scaled_dot_product_attention
@@ -106,7 +109,9 @@ def test_workers_and_a_client_that_are_killed_change_no_number(tmp_path: Path) -
     workers.draw(tmp_path, 48, per_shard=20)
     torch.set_num_threads(1)
     expected = workers.importance(tmp_path, 48, 16)
+    environment, settings = dict(os.environ), copy.deepcopy(distributed.config)
     faulty = workers.with_faults(tmp_path, 48, 16, expected)
+    assert (dict(os.environ), distributed.config) == (environment, settings)
     assert faulty.images == 48
     assert faulty.computed_by_second <= 36
     assert faulty.largest_difference == 0
