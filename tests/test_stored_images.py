@@ -396,8 +396,7 @@ def test_images_that_have_files_are_shown_and_opened(tmp_path: Path) -> None:
 
 
 WRITER = """
-import sys, time
-from functools import partial
+import sys
 from pathlib import Path
 from tests.stored_images import Filling
 import vit_attention_widget as vaw
