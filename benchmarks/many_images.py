@@ -52,14 +52,14 @@ def measured(count: int, threads: int) -> dict[str, float]:
         with torch.no_grad():
             model(inputs)
 
-    def importance(images: Sequence[object]) -> None:
-        found = vaw.head_importance(model, images, metric=("probability", "jsd"))
-        assert len(found) == len(images)
+    def leave_one_out(images: Sequence[object]) -> None:
+        importance = vaw.head_importance(model, images, metric=("probability", "jsd"))
+        assert len(importance) == len(images)
 
-    importance(Scenes(BATCH))  # warm up
-    extra = extra_mib(lambda: importance(Scenes(count)))
-    taken = seconds(lambda: importance(Scenes(count)))
-    passes = multiplications(lambda: importance(Scenes(BATCH))) / multiplications(forward)
+    leave_one_out(Scenes(BATCH))  # warm up
+    extra = extra_mib(lambda: leave_one_out(Scenes(count)))
+    taken = seconds(lambda: leave_one_out(Scenes(count)))
+    passes = multiplications(lambda: leave_one_out(Scenes(BATCH))) / multiplications(forward)
     of_pass = min(seconds(forward) for _ in range(9)) / BATCH
     drawing = seconds(lambda: list(Scenes(BATCH))) / BATCH
     return {

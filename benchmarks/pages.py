@@ -256,8 +256,8 @@ def with_kernel(shape: Shape, browser: Browser, options: argparse.Namespace) -> 
             lab.python("explorer.session.cancel(); explorer.wait()")
             info = json.loads(lab.python("import json; print(json.dumps(explorer._model_info))"))
             clicks = f"'{PATCHES}', {options.clicks}, {info['rows']}, {info['cols']}"
-            first = lab.page.evaluate(f"measure.patches({clicks}, 2)")
-            yield Row("click on a patch, answered by the kernel", with_most([t for _, t in first]))
+            asked = lab.page.evaluate(f"measure.patches({clicks}, 2)")
+            yield Row("click on a patch, answered by the kernel", with_most([t for _, t in asked]))
             lab.page.wait_for_timeout(SETTLED_MS)
             again = lab.page.evaluate(f"measure.patches({clicks}, 1)")
             painted = with_most([t for _, t in again])

@@ -232,18 +232,18 @@ def test_partial_pruning_that_makes_no_sense(options: dict[str, object], words: 
 @pytest.mark.parametrize("tiny", MODELS)
 def test_remasking_is_tracing_anew(tiny: TinyModel) -> None:
     model, inputs = tiny.build(), tiny.inputs()
-    remasked = vaw.trace(model, inputs, TARGET)
+    trace = vaw.trace(model, inputs, TARGET)
     for mask in ({2: [0]}, {1: [1], 2: [0]}, {0: [0], 1: [1]}, {1: [0, 1]}, {}):
-        remasked = remask(remasked, mask)
+        trace = remask(trace, mask)
         expected = vaw.trace(model, inputs, TARGET, head_mask=mask)
-        assert remasked.head_mask == expected.head_mask
-        torch.testing.assert_close(remasked.logits, expected.logits)
+        assert trace.head_mask == expected.head_mask
+        torch.testing.assert_close(trace.logits, expected.logits)
         for layer in range(3):
             torch.testing.assert_close(
-                remasked.output_gradient(layer), expected.output_gradient(layer)
+                trace.output_gradient(layer), expected.output_gradient(layer)
             )
         for method in vaw.explainers.METHODS.values():
-            torch.testing.assert_close(method(remasked).values, method(expected).values)
+            torch.testing.assert_close(method(trace).values, method(expected).values)
 
 
 def test_remasking_runs_only_the_layers_above() -> None:
@@ -255,13 +255,13 @@ def test_remasking_runs_only_the_layers_above() -> None:
             runs[layer] += 1
 
         block.mlp.register_forward_pre_hook(count)
-    remasked = vaw.trace(model, tiny.inputs(1), gradients=False)
+    trace = vaw.trace(model, tiny.inputs(1), gradients=False)
     assert runs == [1, 1, 1]
-    remask(remasked, {2: [1]})
+    remask(trace, {2: [1]})
     assert runs[:2] == [1, 1]
-    remasked = remask(remasked, {1: [1]})
+    trace = remask(trace, {1: [1]})
     assert runs[0] == 1
-    assert remask(remasked, {1: [1]}) is remasked
+    assert remask(trace, {1: [1]}) is trace
 
 
 def test_remasking_a_model_that_does_more_than_its_blocks() -> None:

@@ -274,8 +274,8 @@ def test_curves() -> None:
 
 def test_the_summary_says_what_a_method_does_not_beat() -> None:
     def backwards(trace: vaw.Trace) -> explainers.Attribution:
-        scores = explainers.legrad(trace)
-        return explainers.Attribution(-scores.values, "backwards", scores.target)
+        maps = explainers.legrad(trace)
+        return explainers.Attribution(-maps.values, "backwards", maps.target)
 
     methods = {"backwards": backwards, "legrad": explainers.legrad}
     scores = vaw.evaluate(model(), IMAGES, masks=MASKS, methods=methods, metrics="energy")
@@ -355,8 +355,8 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(kind: str) -> None:
     def method(trace: vaw.Trace) -> explainers.Attribution:
         if kind == "refuses":
             raise vaw.errors.CaptureError("cannot be seen")
-        scores = explainers.legrad(trace)
-        return explainers.Attribution(scores.values * torch.nan, "bad", scores.target)
+        maps = explainers.legrad(trace)
+        return explainers.Attribution(maps.values * torch.nan, "bad", maps.target)
 
     with pytest.warns(UserWarning, match="bad could not explain some images"):
         scores = vaw.evaluate(

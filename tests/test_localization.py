@@ -85,8 +85,8 @@ def test_a_constant_map_scores_as_guessing(value: float) -> None:
 def test_without_an_object_there_is_no_value(name: str) -> None:
     maps, masks = some(4)
     masks[1] = False
-    attribution = FUNCTIONS[name](maps, masks)
-    assert attribution.isnan().tolist() == [False, True, False]
+    scores = FUNCTIONS[name](maps, masks)
+    assert scores.isnan().tolist() == [False, True, False]
     masks[1] = True  # all of the picture is the object
     expected = 1.0 if name != "iou_mean" else float((maps[1] > maps[1].mean()).double().mean())
     assert float(FUNCTIONS[name](maps, masks)[1]) == pytest.approx(expected)

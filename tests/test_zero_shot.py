@@ -167,10 +167,10 @@ WAYS: dict[str, Callable[[nn.Module], vaw.Trace]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_way_a_model_is_run_does_not_matter(way: str) -> None:
     plain = vaw.trace(vaw.zero_shot(transformers_clip(), PROMPTS, tokenizer=ids), images(), 1)
-    attribution = WAYS[way](transformers_clip())
+    trace = WAYS[way](transformers_clip())
     cosine = 0.98 if way in ("bfloat16", "autocast") else 1 - 1e-5
     for name, method in explainers.METHODS.items():
-        values, expected = method(attribution).values.float(), method(plain).values
+        values, expected = method(trace).values.float(), method(plain).values
         likeness = torch.cosine_similarity(values.flatten(1), expected.flatten(1))
         assert (likeness > cosine).all(), (name, likeness)
 

@@ -66,7 +66,7 @@ class SlowBlock:
         self.windows, self.regions = windows_of(*geometry), regions_of(*geometry)
         self.heads = self.attn.num_heads
         self.bias = self._biases()
-        self._windows: dict[Place, tuple[Tensor, Tensor]] = {}
+        self._computed: dict[Place, tuple[Tensor, Tensor]] = {}
 
     def attention(self) -> Tensor:
         """[batch, window, head, query, key]."""
@@ -112,9 +112,9 @@ class SlowBlock:
 
     def _window(self, image: int, w: int) -> tuple[Tensor, Tensor]:
         """Attention [head, query, key] and values [head, token, head_dim] of one window, kept."""
-        if (image, w) not in self._windows:
-            self._windows[image, w] = self._attention_in(image, w)
-        return self._windows[image, w]
+        if (image, w) not in self._computed:
+            self._computed[image, w] = self._attention_in(image, w)
+        return self._computed[image, w]
 
     def _attention_in(self, image: int, w: int) -> tuple[Tensor, Tensor]:
         nothing = torch.zeros(self.dim, dtype=self.tokens.dtype)
