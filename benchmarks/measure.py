@@ -137,7 +137,7 @@ def write_table(
 def setting(options: argparse.Namespace) -> str:
     """Versions, machine and rounds, as a sentence."""
     device = getattr(options, "device", "cpu")
-    where = f"CPU, {options.threads} threads"
+    where = f"CPU, {options.threads} thread{'' if options.threads == 1 else 's'}"
     if device != "cpu":
         where = f"{torch.cuda.get_device_name()}, {options.dtype}"
     rounds = getattr(options, "rounds", 0)
