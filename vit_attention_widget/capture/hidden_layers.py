@@ -2,7 +2,7 @@
 
 A block's activation function has the graph keep what it is given, the widest tensor of the block.
 That is a linear layer of a norm, or of some rows of it, of tokens that the graph keeps for the
-norm: from these it follows bit by bit, for one more matrix product.
+norm: from these it follows, equal to the last bit, for one more matrix product.
 """
 
 from __future__ import annotations
