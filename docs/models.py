@@ -15,7 +15,9 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import library_checks
 import library_models
+import library_section
 import timm
 import torch
 from timm.models import _registry as registry
@@ -180,11 +182,11 @@ def write_libraries(path: Path) -> None:
     """Run the models of other libraries, and write their part of the document anew."""
     outcomes = []
     for case in library_models.cases():
-        outcomes.append(library_models.check(case))
+        outcomes.append(library_checks.check(case))
         print(outcomes[-1].row[:160], flush=True)
     text = path.read_text() if path.exists() else ""
-    about_timm = text.split(library_models.HEADING)[0].rstrip()
-    path.write_text(f"{about_timm}\n\n{library_models.section(outcomes)}")
+    about_timm = text.split(library_section.HEADING)[0].rstrip()
+    path.write_text(f"{about_timm}\n\n{library_section.section(outcomes)}")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from vit_attention_widget.models import describe
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS))
 
+import library_checks  # noqa: E402
 import library_models  # noqa: E402
 from test_pruning_libraries import decide, masked  # noqa: E402
 
@@ -37,7 +38,7 @@ def cases() -> list[library_models.Case]:
 
 def wrong(case: library_models.Case) -> str:
     """What is wrong about a model, or about what the document says of it."""
-    outcome = library_models.check(case)
+    outcome = library_checks.check(case)
     if outcome.wrong:  # a raw exception, or a silent difference
         return f"{case.name} {outcome.wrong}"
     rows = (DOCS / "models.md").read_text().splitlines()
