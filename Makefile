@@ -61,7 +61,8 @@ OLDEST := torch==2.7.1 timm==1.0.20 transformers==4.57.1 open-clip-torch==3.2.0
 oldest: build
 	test -d .venv-oldest || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet $(OLDEST) -e . pytest scikit-learn opentsne
-	.venv-oldest/bin/python -m pytest tests/test_contract.py tests/test_libraries.py \
+	.venv-oldest/bin/python -m pytest tests/test_contract.py tests/test_masks_and_threads.py \
+		tests/test_ways_of_holding_a_model.py tests/test_token_gradients.py tests/test_libraries.py \
 		tests/test_contract_libraries.py tests/test_shapes_libraries.py tests/test_legrad_siglip.py \
 		tests/test_zero_shot.py tests/test_trace.py tests/test_importance.py tests/test_strength.py \
 		-k "not rope-mixed and not several_attentions and not (bit_equal and \

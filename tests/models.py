@@ -219,3 +219,11 @@ MODELS = [
     for tiny in TINY
 ]
 NAMES = [pytest.param(tiny.name, marks=each.marks) for tiny, each in zip(TINY, MODELS, strict=True)]
+SOME = [
+    pytest.param(BY_NAME[name], id=name)
+    for name in (
+        *("vit", "vit-explicit", "deit-distilled", "beit"),
+        *("eva02", "dinov3", "siglip", "relpos"),
+    )
+]
+"""A few that differ as much as all do, for what takes long."""

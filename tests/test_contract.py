@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import timm
 import torch
-from models import BY_NAME, MODELS, TinyModel
+from models import BY_NAME, MODELS, SOME, TinyModel
 from snapshots import untouched
 from torch import Tensor, nn
 
@@ -24,9 +23,6 @@ from vit_attention_widget.errors import (
     TargetError,
     UnsupportedModelError,
 )
-from vit_attention_widget.tracing.gradients import token_gradients
-
-SOME = ["vit", "vit-explicit", "deit-distilled", "beit", "eva02", "dinov3", "siglip", "relpos"]
 
 
 @pytest.fixture(params=MODELS)
@@ -36,7 +32,7 @@ def tiny(request: pytest.FixtureRequest) -> TinyModel:
 
 @pytest.fixture(params=SOME)
 def some(request: pytest.FixtureRequest) -> TinyModel:
-    return BY_NAME[request.param]
+    return request.param
 
 
 def explain_everything(model: nn.Module, inputs: Tensor) -> None:
@@ -335,233 +331,7 @@ def test_fused_and_explicit_attention_agree() -> None:
             torch.testing.assert_close(method(one).values, method(two).values, msg=name)
 
 
-# --- masks and threads ---------------------------------------------------------------------------
-
-
-def test_masked_heads_is_what_trace_does_with_a_head_mask(tiny: TinyModel) -> None:
-    model, inputs = tiny.build(), tiny.inputs()
-    mask = {0: [1], 2: [0, 1]}
-    with untouched(model), torch.no_grad():
-        plain = model(inputs)
-        with vaw.masked_heads(model, mask):
-            masked = model(inputs)
-        assert torch.equal(model(inputs), plain)
-    assert not torch.equal(masked, plain)
-    found = vaw.trace(model, inputs, head_mask=mask)
-    torch.testing.assert_close(found.logits, masked)
-    assert (found.layers[0].out[:, 1] == 0).all()
-    assert (found.layers[2].out == 0).all()
-    assert (found.layers[1].out != 0).any()
-
-
-def test_a_trace_inside_masked_heads_sees_the_pruned_model(some: TinyModel) -> None:
-    model, inputs = some.build(), some.inputs()
-    mask = {0: [1], 2: [0]}
-    expected = vaw.trace(model, inputs, [1, 2], head_mask=mask)
-    importance = vaw.head_importance(model, inputs, target=[1, 2], head_mask=mask).values
-    with vaw.masked_heads(model, mask):
-        found = vaw.trace(model, inputs, [1, 2])
-        values = vaw.head_importance(model, inputs, target=[1, 2]).values
-    torch.testing.assert_close(found.logits, expected.logits)
-    for name, method in explainers.METHODS.items():
-        torch.testing.assert_close(method(found).values, method(expected).values, msg=name)
-    torch.testing.assert_close(values, importance, equal_nan=True)
-    assert found.head_mask == expected.head_mask  # also for what runs the model again, outside
-    torch.testing.assert_close(
-        explainers.occlusion(found, window=2, stride=2).values,
-        explainers.occlusion(expected, window=2, stride=2).values,
-    )
-
-
-def test_masks_hold_after_an_error_that_was_caught(some: TinyModel) -> None:
-    model, inputs = some.build(), some.inputs()
-
-    def explode(*_: object) -> None:
-        raise BrokenError
-
-    with torch.no_grad(), vaw.masked_heads(model, {0: [0], 1: [1]}):
-        expected = model(inputs)
-        handle = model.blocks[1].mlp.register_forward_pre_hook(explode)
-        with pytest.raises(BrokenError):
-            model(inputs)
-        handle.remove()
-        assert torch.equal(model(inputs), expected)
-
-
-def test_masks_add_up(some: TinyModel) -> None:
-    model, inputs = some.build(), some.inputs()
-    with torch.no_grad():
-        with vaw.masked_heads(model, {0: [0], 1: [1]}):
-            together = model(inputs)
-        with vaw.masked_heads(model, {0: [0]}), vaw.masked_heads(model, {1: [1]}):
-            torch.testing.assert_close(model(inputs), together)
-
-
-def test_another_thread_sees_the_whole_model() -> None:
-    tiny = BY_NAME["vit"]
-    model, inputs = tiny.build(), tiny.inputs()
-    with torch.no_grad():
-        plain = model(inputs)
-    seen: list[Tensor] = []
-
-    def run() -> None:
-        with torch.no_grad():
-            seen.append(model(inputs))
-
-    with vaw.masked_heads(model, {0: [0, 1], 1: [0, 1]}):
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
-    assert torch.equal(seen[0], plain)
-
-
-def test_threads_that_trace_the_same_model_do_not_mix() -> None:
-    tiny = BY_NAME["vit"]
-    model = tiny.build()
-    inputs = [tiny.inputs(seed=seed) for seed in range(4)]
-    expected = [explainers.daam(vaw.trace(model, x)).values for x in inputs]
-    found: dict[int, list[Tensor]] = {}
-
-    def run(index: int) -> None:
-        found[index] = [explainers.daam(vaw.trace(model, inputs[index])).values for _ in range(8)]
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
-    with untouched(model):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    for index, values in enumerate(expected):
-        assert len(found[index]) == 8
-        assert all(torch.equal(v, values) for v in found[index])
-
-
-def test_overlapping_traces_of_a_model_in_training_mode() -> None:
-    """The first to end must not put the other's blocks back into training mode under it."""
-    tiny = BY_NAME["vit"]
-    model = tiny.build(torch.float32).train()
-    for block in model.blocks:
-        block.mlp.drop1.p = 0.5
-    inputs = tiny.inputs(dtype=torch.float32)
-    expected = vaw.trace(copy.deepcopy(model).eval(), inputs).logits
-    second_runs, first_ended = threading.Event(), threading.Event()
-    logits: list[Tensor] = []
-
-    def wait_in_second(fraction: float, label: str) -> None:
-        second_runs.set()
-        assert first_ended.wait(20)
-
-    def run_second() -> None:
-        logits.append(vaw.trace(model, inputs, progress=wait_in_second).logits)
-
-    thread = threading.Thread(target=run_second)
-
-    def wait_in_first(fraction: float, label: str) -> None:
-        if not thread.ident:
-            thread.start()
-        assert second_runs.wait(20)
-
-    with untouched(model):
-        logits.append(vaw.trace(model, inputs, progress=wait_in_first).logits)
-        first_ended.set()
-        thread.join()
-    assert len(logits) == 2
-    assert all(torch.equal(found, expected) for found in logits)
-
-
-# --- ways of holding a model ---------------------------------------------------------------------
-
-
-def test_a_users_subclass_and_a_wrapped_model_are_known() -> None:
-    tiny = BY_NAME["vit"]
-    model, inputs = tiny.build(), tiny.inputs()
-    expected = vaw.trace(model, inputs).logits
-    model.__class__ = type("MyViT", (type(model),), {"__module__": "__main__"})
-    assert torch.equal(vaw.trace(model, inputs).logits, expected)
-    assert torch.equal(vaw.trace(nn.DataParallel(model), inputs).logits, expected)
-    described = vaw.describe(model)
-    assert vaw.describe(described) is described
-    assert torch.equal(vaw.trace(described, inputs).logits, expected)
-    assert vaw.describe(nn.DataParallel(model)).name == f"{described.name} (without DataParallel)"
-
-
-def _wrapped(model: nn.Module) -> nn.Module:
-    return torch.compile(model, backend="eager")
-
-
-def _in_place(model: nn.Module) -> nn.Module:
-    model.compile(backend="eager")
-    return model
-
-
-def _block_by_block(model: nn.Module) -> nn.Module:
-    for index, block in enumerate(model.blocks):
-        model.blocks[index] = torch.compile(block, backend="eager")
-    return model
-
-
-def _its_forward(model: nn.Module) -> nn.Module:
-    for block in model.blocks:
-        block.attn.forward = torch.compile(block.attn.forward, backend="eager")
-    return model
-
-
-@pytest.mark.filterwarnings("ignore:.*global hooks on modules")  # of compiled blocks, by PyTorch
-@pytest.mark.parametrize("compiled", [_wrapped, _in_place, _block_by_block, _its_forward])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "vit",
-        pytest.param("beit-explicit", marks=pytest.mark.slow),
-        pytest.param("siglip", marks=pytest.mark.slow),
-    ],
-)
-def test_compiled_models(name: str, compiled: Callable[[nn.Module], nn.Module]) -> None:
-    """Where compiled code runs, attention cannot be seen: the eager module below runs instead."""
-    tiny = BY_NAME[name]
-    model, inputs, mask = tiny.build(), tiny.inputs(), {0: [0], 2: [1]}
-    plain = vaw.trace(model, inputs, [1, 2])
-    expected = {name: method(plain).values for name, method in explainers.METHODS.items()}
-    masked = vaw.trace(model, inputs, head_mask=mask).logits
-    given = compiled(model)
-    try:
-        with torch.no_grad():
-            torch.testing.assert_close(given(inputs), plain.logits)  # compiled code to be met
-        with untouched(model):
-            found = vaw.trace(given, inputs, [1, 2])
-            for method, values in expected.items():
-                torch.testing.assert_close(explainers.METHODS[method](found).values, values)
-            for held in (given, found.model):
-                with torch.no_grad(), vaw.masked_heads(held, mask):
-                    torch.testing.assert_close(given(inputs), masked)
-        assert ("without torch.compile" in repr(found)) == (compiled is _wrapped)
-        with torch.no_grad():
-            torch.testing.assert_close(given(inputs), plain.logits)
-    finally:
-        torch.compiler.reset()
-
-
-def test_gradient_checkpointing_does_not_matter(some: TinyModel) -> None:
-    model, inputs = some.build(), some.inputs()
-    plain = vaw.trace(model, inputs)
-    expected = {name: method(plain).values for name, method in explainers.METHODS.items()}
-    importance = vaw.head_importance(model, inputs).values
-    model.set_grad_checkpointing(True)
-    with untouched(model):
-        found = vaw.trace(model, inputs)
-        for name, method in explainers.METHODS.items():
-            torch.testing.assert_close(method(found).values, expected[name], msg=name)
-        torch.testing.assert_close(vaw.head_importance(model, inputs).values, importance)
-
-
-def test_hooks_of_the_user_still_run(some: TinyModel) -> None:
-    model, inputs = some.build(), some.inputs()
-    seen: list[int] = []
-    for block in model.blocks:
-        block.register_forward_hook(lambda *_: seen.append(1))
-    with untouched(model):
-        vaw.trace(model, inputs)
-    assert len(seen) == len(model.blocks)
+# --- other shapes of blocks and pictures ---------------------------------------------------------
 
 
 def test_blocks_whose_attention_and_mlp_run_beside_each_other() -> None:
@@ -585,41 +355,6 @@ def test_blocks_whose_attention_and_mlp_run_beside_each_other() -> None:
         vaw.prune_heads(model, {0: [0]})
 
 
-@pytest.mark.parametrize(
-    ("name", "norm"),
-    [("vit_pwee_patch16_reg1_gap_256", "in_norm"), ("vit_tiny_patch16_224", "norm1")],
-)
-def test_gradients_of_norms_take_every_way_that_leaves_them(name: str, norm: str) -> None:
-    """In a parallel block the MLP reads what the attention reads; held against plain autograd."""
-    model = timm.create_model(name, img_size=64, embed_dim=16, depth=3, num_heads=2)
-    model, inputs, normed = (
-        model.double().eval(),
-        torch.randn(2, 3, 64, 64).double(),
-        list[Tensor](),
-    )
-    for block in model.blocks:
-        getattr(block, norm).register_forward_hook(lambda _m, _a, out: normed.append(out))
-    logits = model(inputs)
-    expected = torch.autograd.grad(logits[:, 1].sum(), normed)
-    found = vaw.trace(model, inputs, 1)
-    for layer, gradient in enumerate(expected):
-        torch.testing.assert_close(found.normed_gradient(layer), gradient, rtol=1e-9, atol=1e-12)
-
-
-def test_a_norm_that_passes_its_input_on_begins_no_graph() -> None:
-    """Its output is the block's input: gradients without the residual connection are not its."""
-    tiny, normed = BY_NAME["vit"], list[Tensor]()
-    model, inputs = tiny.build(), tiny.inputs()
-    for block in model.blocks:
-        block.norm1 = nn.Identity()
-        block.norm1.register_forward_hook(lambda _m, _a, out: normed.append(out))
-    expected = torch.autograd.grad(model(inputs)[:, 1].sum(), normed)
-    trace = vaw.trace(model, inputs, 1)
-    assert trace.normed_gradient(0) is None
-    for layer in range(1, trace.num_layers):
-        torch.testing.assert_close(trace.normed_gradient(layer), expected[layer])
-
-
 @pytest.mark.parametrize("name", ["vit_small_patch16_18x2_224", "vit_dwee_patch16_reg1_gap_256"])
 def test_several_attentions_in_a_block_say_why(name: str) -> None:
     model = timm.create_model(name, depth=1, img_size=64)
@@ -639,43 +374,3 @@ def test_naflexvit_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
     assert torch.equal(found.logits, plain)
     assert (found.tokens.rows, found.tokens.cols) == (size[0] // 16, size[1] // 16)
     assert vaw.explainers.daam(found).final.shape[1:] == (size[0] // 16, size[1] // 16)
-
-
-def test_gradients_of_tokens_come_with_those_of_the_heads(
-    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From one backward pass, but for a norm below the attention of the first or last block."""
-    trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
-    expected = token_gradients(trace.forward_pass, trace.target)
-    trace.output_gradient(0)
-    assert trace._beside_them is not None
-    ends, whole = (trace.layers[0], trace.layers[-1]), torch.autograd.grad
-
-    def of_one_norm(
-        starts: Sequence[Tensor], wanted: Sequence[Tensor], *more: object, **options: object
-    ) -> object:
-        assert any(
-            any(starts[0] is above for above in (end.out, end.output))
-            and wanted[0] is end.block.normed
-            for end in ends
-        )
-        return whole(starts, wanted, *more, **options)
-
-    monkeypatch.setattr(torch.autograd, "grad", of_one_norm)
-    for layer, (tokens, normed) in enumerate(expected):
-        torch.testing.assert_close(trace.token_gradient(layer), tokens, rtol=1e-9, atol=1e-12)
-        if normed is None:
-            assert trace.normed_gradient(layer) is None
-        else:
-            torch.testing.assert_close(trace.normed_gradient(layer), normed, rtol=1e-9, atol=1e-12)
-
-
-def test_large_gradients_of_tokens_take_one_pass(
-    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vit_attention_widget.tracing.gradients._SMALL", 0)
-    trace = vaw.trace(tiny.build(), tiny.inputs(), 1)
-    trace.token_gradient(0)
-    assert trace._output_gradients is None
-    trace.output_gradient(0)
-    assert trace._beside_them is None

@@ -1,7 +1,7 @@
 """The ways of holding and running a model, for every library besides timm.
 
-As ``test_contract`` has them for timm: precision, modes, wrappers, batches and shapes change
-nothing but the rounding, and leave nothing behind.
+As ``test_contract`` and ``test_ways_of_holding_a_model`` have them for timm: precision, modes,
+wrappers, batches and shapes change nothing but the rounding, and leave nothing behind.
 """
 
 from __future__ import annotations
