@@ -21,18 +21,15 @@ from vit_attention_widget.tracing.gradients import token_gradients
 def test_gradients_of_norms_take_every_way_that_leaves_them(name: str, norm: str) -> None:
     """In a parallel block the MLP reads what the attention reads; held against plain autograd."""
     model = timm.create_model(name, img_size=64, embed_dim=16, depth=3, num_heads=2)
-    model, inputs, normed = (
-        model.double().eval(),
-        torch.randn(2, 3, 64, 64).double(),
-        list[Tensor](),
-    )
+    model, inputs = model.double().eval(), torch.randn(2, 3, 64, 64).double()
+    normed = list[Tensor]()
     for block in model.blocks:
         getattr(block, norm).register_forward_hook(lambda _m, _a, out: normed.append(out))
     logits = model(inputs)
     expected = torch.autograd.grad(logits[:, 1].sum(), normed)
-    found = vaw.trace(model, inputs, 1)
+    trace = vaw.trace(model, inputs, 1)
     for layer, gradient in enumerate(expected):
-        torch.testing.assert_close(found.normed_gradient(layer), gradient, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(trace.normed_gradient(layer), gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_a_norm_that_passes_its_input_on_begins_no_graph() -> None:
