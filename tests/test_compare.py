@@ -193,15 +193,15 @@ def models() -> dict[str, torch.nn.Module]:
 
 
 def test_models_side_by_side() -> None:
-    image = vaw.demo.scene(seed=2).image
-    comparison = vaw.compare(models(), image, 3, methods=["daam", "rollout"])
+    image, by_name = vaw.demo.scene(seed=2).image, models()
+    comparison = vaw.compare(by_name, image, 3, methods=["daam", "rollout"])
     assert comparison.values.shape == (4, 20, 20)  # the finest grid
     assert comparison.differ == ("model", "target", "method")
     assert [item.model for item in comparison.items] == ["bundled", "bundled", "fine", "fine"]
     assert not comparison.one_unit
-    own = METHODS["daam"](vaw.trace(models()["fine"], image, 3)).final[0].numpy()
-    np.testing.assert_allclose(comparison.values[2], own, rtol=1e-5, atol=1e-7)
-    coarse = METHODS["daam"](vaw.trace(models()["bundled"], image, 3)).final
+    fine = METHODS["daam"](vaw.trace(by_name["fine"], image, 3)).final[0].numpy()
+    np.testing.assert_allclose(comparison.values[2], fine, rtol=1e-5, atol=1e-7)
+    coarse = METHODS["daam"](vaw.trace(by_name["bundled"], image, 3)).final
     larger = torch.nn.functional.interpolate(coarse[None], (20, 20), mode="bilinear")[0, 0]
     np.testing.assert_allclose(comparison.values[0], larger.numpy(), rtol=1e-5, atol=1e-7)
     with pytest.raises(ParameterError, match="no models"):

@@ -241,10 +241,10 @@ def test_requests_of_the_browser(session: vaw.Session, monkeypatch: pytest.Monke
 
 def test_a_session_compares_models() -> None:
     image = vaw.demo.scene(seed=2).image
-    known = models()
-    pruned = vaw.prune_heads(known["bundled"], {0: [1]})
-    others = {"pruned": pruned, "fine": known["fine"]}
-    session = vaw.Session(known["bundled"], image, "star", models=others)
+    by_name = models()
+    pruned = vaw.prune_heads(by_name["bundled"], {0: [1]})
+    others = {"pruned": pruned, "fine": by_name["fine"]}
+    session = vaw.Session(by_name["bundled"], image, "star", models=others)
     session.wait()
     assert session._model_info["other_models"] == ["pruned", "fine"]
     session.compare_maps("models", "gmar")
