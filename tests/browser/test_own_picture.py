@@ -104,7 +104,7 @@ def test_a_picture_is_brought_by_file(lab: Lab) -> None:
     assert lab.until(name, "cat.png") == "cat.png"
     find(lab, 1, "own-1").and_(lab.page.locator("[aria-pressed=true]")).wait_for(timeout=10_000)
     lab.python("explorer.wait()")
-    assert find(lab, 0, "by-layer-says").is_visible()
+    find(lab, 0, "by-layer-says").wait_for(timeout=10_000)  # the kernel is ahead of the page
     assert lab.python("print(explorer.session.image.size)") == "(640, 640)"
 
 
