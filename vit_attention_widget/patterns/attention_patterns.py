@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..data.items import ImagesLike
 from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..models.fingerprint import ModelFingerprint
+from ..models.fingerprint import ModelFingerprint, fingerprint
 from ..results.html import block
 from ..results.unfinished import Unfinished, warn_if_stopped
 from ..runs.long_run import How, long_run
@@ -191,15 +192,16 @@ class AttentionPatterns(Unfinished):
                 "fit is called on patterns, not on their class: "
                 "vaw.AttentionPatterns().fit(model, images)."
             )
-        total = count_in(model_or_trace, images)
+        total, vit = count_in(model_or_trace, images), model_of(model_or_trace)
+        of_model = fingerprint(vit)
         with (
             remembering(),
             long_run(
                 "AttentionPatterns.fit",
-                model_of(model_or_trace),
+                vit,
                 CollectedHeads,
-                CollectedHeads.joined,
-                _checked(start),
+                partial(CollectedHeads.joined, of_model=of_model),
+                _checked(start, vit),
                 How(start, store, executor, on_error, progress),
                 total,
                 head_mask=masks_of(model_or_trace),
@@ -217,7 +219,7 @@ class AttentionPatterns(Unfinished):
             families, error = self._learned(collected, error, part_of(report, _COLLECTING, 1))
         if error is not None:
             free_frames(error)
-        self.families, self.fingerprint = families, collected.fingerprint
+        self.families, self.fingerprint = families, of_model
         self.error, self.total, self.ongoing = error, total or len(collected), False
         self._count, self.skipped = len(collected), collected.skipped
         warn_if_stopped(self, "The map of patterns")
@@ -371,9 +373,10 @@ class AttentionPatterns(Unfinished):
         return patterns
 
 
-def _checked(start: CollectedHeads | None) -> list[CollectedHeads]:
+def _checked(start: CollectedHeads | None, vit: VisionTransformer) -> list[CollectedHeads]:
     if start is None:
         return []
     if not isinstance(start, CollectedHeads):
         raise ParameterError(f"start is a {type(start).__name__}, not collected heads.")
+    start.fingerprint.check(vit, "start was collected", "Go on with the same model.")
     return [replace(start, ongoing=False, error=None, skipped={})]

@@ -13,7 +13,7 @@ from ..data.items import ImagesLike, count_images
 from ..data.reader import Batch, batches
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
-from ..models.fingerprint import ModelFingerprint, fingerprint
+from ..models.fingerprint import ModelFingerprint, fingerprint, sampled
 from ..results.named_values import Variable
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
@@ -79,11 +79,10 @@ class CollectedHeads(Unfinished):
         }
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
-        tensors = {"model": self.fingerprint.samples}
+        tensors, model = self.fingerprint.to_parts()
         for name, pooled in self.families.items():
             tensors |= {f"{name}.{each}": getattr(pooled, each) for each in _POOLED}
-        about = {"name": self.fingerprint.name, "num_heads": self.fingerprint.num_heads}
-        return tensors, {"model": about, "families": list(self.families), "count": self.count}
+        return tensors, {"model": model, "families": list(self.families), "count": self.count}
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> CollectedHeads:
@@ -91,7 +90,7 @@ class CollectedHeads(Unfinished):
             name: PooledHeads(*(tensors[f"{name}.{each}"] for each in _POOLED))
             for name in about["families"]
         }
-        model = ModelFingerprint.read(about["model"], tensors["model"])
+        model = ModelFingerprint.from_parts(tensors, about["model"])
         return cls(model, families, int(about["count"]))
 
     @classmethod
@@ -101,11 +100,13 @@ class CollectedHeads(Unfinished):
             name: PooledHeads(pooled.levels, pooled.scores, pooled.heads)
             for name, pooled in pool_heads(trace).items()
         }
-        return cls(fingerprint(trace.model), families, trace.batch_size)
+        return cls(sampled(trace.model), families, trace.batch_size)
 
     @classmethod
-    def joined(cls, parts: Sequence[CollectedHeads]) -> CollectedHeads:
-        """The heads of all images of some parts."""
+    def joined(
+        cls, parts: Sequence[CollectedHeads], of_model: ModelFingerprint | None = None
+    ) -> CollectedHeads:
+        """The heads of all images of some parts, and of which model they are in all."""
         several: dict[FamilyName, list[PooledHeads]] = {}
         first = 0
         for part in parts:
@@ -122,7 +123,7 @@ class CollectedHeads(Unfinished):
             )
             for name, pooled_heads in several.items()
         }
-        return cls(parts[0].fingerprint, families, first)
+        return cls(of_model or parts[0].fingerprint, families, first)
 
 
 def collect_heads(

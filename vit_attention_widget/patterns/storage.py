@@ -24,13 +24,13 @@ _KIND = "patterns"
 def write_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
     """Write learned patterns."""
     assert patterns.fingerprint is not None
-    tensors: dict[str, Tensor] = {"model": patterns.fingerprint.samples}
+    tensors, model = patterns.fingerprint.to_parts()
     families: dict[str, JsonObject] = {}
     for name, family in patterns:
         of_family, families[name] = family._to_parts()
         tensors.update({f"{name}.{key}": tensor for key, tensor in of_family.items()})
     about = {
-        "model": {"name": patterns.fingerprint.name, "num_heads": patterns.fingerprint.num_heads},
+        "model": model,
         "latent": patterns.latent,
         "seed": patterns.seed,
         "clusters": patterns.num_clusters,
@@ -46,17 +46,17 @@ def read_patterns(patterns: AttentionPatterns, path: str | Path) -> None:
     """Read patterns into an object that has none."""
     tensors, about = read_tensors(path, _KIND, hint="write it with patterns.save(path)")
     with reading(path):
-        model = about["model"]
         patterns.latent, patterns.seed = about["latent"], about["seed"]
         patterns.num_clusters, patterns.seeds = about["clusters"], about["seeds"]
         patterns.families = {
             name: PatternFamily._from_parts(_of(name, tensors), {"name": name, **family})
             for name, family in about["families"].items()
         }
-        patterns.fingerprint = ModelFingerprint.read(model, tensors["model"])
+        patterns.fingerprint = ModelFingerprint.from_parts(tensors, about["model"])
         patterns.error, patterns.total, patterns.ongoing = extent_from(about)
         patterns.skipped = skipped_from(about)
         patterns.set_done(about.get("images"))
+    patterns.fingerprint.warn_if_old(path)
 
 
 def _of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

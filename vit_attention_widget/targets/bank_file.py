@@ -34,19 +34,16 @@ class BankParts(TypedDict):
 
 def save(bank: MemoryBank, path: str | Path) -> None:
     """Write a bank."""
+    of_model, model = bank.fingerprint.to_parts()
     about = {
-        "model": {"name": bank.fingerprint.name, "num_heads": bank.fingerprint.num_heads},
+        "model": model,
         "class_names": bank.class_names,
         "k": bank.k,
         "temperature": bank.temperature,
         "by_name": bank._by_name,
         **bank._about_extent(),
     }
-    tensors = {
-        "features": bank.features,
-        "labels": bank.labels,
-        "model": bank.fingerprint.samples,
-    }
+    tensors = {"features": bank.features, "labels": bank.labels, **of_model}
     write_tensors(path, _KIND, tensors, about)
 
 
@@ -54,12 +51,11 @@ def load(path: str | Path) -> tuple[BankParts, tuple[Extent, dict[int, str]], bo
     """What a bank is made of, how far it is, and whether labels were names, read from a file."""
     tensors, about = read_tensors(path, _KIND, hint="write it with bank.save(path)")
     with reading(path):
-        model = about["model"]
         parts: BankParts = {
             "features": tensors["features"],
             "labels": tensors["labels"],
             "class_names": about["class_names"],
-            "fingerprint": ModelFingerprint.read(model, tensors["model"]),
+            "fingerprint": ModelFingerprint.from_parts(tensors, about["model"]),
             "k": about["k"],
             "temperature": about["temperature"],
         }
@@ -78,4 +74,5 @@ def load(path: str | Path) -> tuple[BankParts, tuple[Extent, dict[int, str]], bo
             )
         if not features.isfinite().all():
             raise ValueError("its features hold NaN or infinite values. Fit the bank again")
+    parts["fingerprint"].warn_if_old(path)
     return parts, extent, by_name
