@@ -7,7 +7,13 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -156,6 +162,23 @@ class TestDask:
         with pytest.warns(UserWarning, match="1 image could not be computed and is skipped"):
             result = vaw.attention_strength(TINY.build(), data, executor=executor, store=tmp_path)
         assert list(result.skipped) == [10]
+        del data[10]
+        expected = vaw.attention_strength(TINY.build(), data)
+        torch.testing.assert_close(result.profile, expected.profile)
+
+    def test_a_pool_of_processes_is_renewed_and_the_image_that_ends_it_left_out(
+        self, dask: distributed.Client
+    ) -> None:
+        data: list[Any] = images(16)
+        data[10] = Poison()
+        context = distributed.utils.get_mp_context()  # whose server has imported the package
+        with (
+            ProcessPoolExecutor(2, context) as pool,
+            pytest.warns(UserWarning, match="1 image could not be computed and is skipped"),
+        ):
+            result = vaw.attention_strength(TINY.build(), data, executor=pool)
+        assert list(result.skipped) == [10]
+        assert "while image 10 was computed (BrokenProcessPool" in result.skipped[10]
         del data[10]
         expected = vaw.attention_strength(TINY.build(), data)
         torch.testing.assert_close(result.profile, expected.profile)

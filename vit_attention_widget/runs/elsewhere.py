@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import pickle
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..data.reader import Batch
-from ..errors import ParameterError
 from ..models import VisionTransformer
-from ..support.progress import Counted, no_progress
+from ..support.progress import Counted
 from .kept import Kept, Measure, Part
+from .renewed import RenewedPool
 from .sent_model import SentModel
 from .skipped import Failures, is_of_an_image
+from .work import Sent, has_ended, is_killed, load, result_of, work
 
 __all__ = ["computed"]
 
@@ -44,68 +43,29 @@ def computed(
     An error is that of the first batch that has one; what is done of those after it is kept. With
     ``skips``, a batch that fails is computed image by image.
     """
-    pending: deque[_Task[_P]] = deque()
-
-    def submit(batch: Batch, measure: Measure[_P]) -> _Task[_P]:
-        alone = measure.alone(batch) if hasattr(measure, "alone") else measure
-        return _Task(batch, alone, executor.submit(_work, _Sent(model, alone, batch)))
-
-    def take() -> None:
-        task = pending[0]
-        try:
-            _keep(task.batch, _result(task.future, pending), kept)
-        except Exception as error:
-            if skips is None or not is_of_an_image(error, elsewhere=True):
-                raise
-            one_by_one(task, error, skips)
-        else:
-            if skips is not None:
-                skips.computed()
-        pending.popleft()
-        done = task.batch.first + len(task.batch)
-        report.computed(len(task.batch))
-        report(min(1.0, done / total) if total else 0.0, f"computed {done} images")
-
-    def one_by_one(task: _Task[_P], error: Exception, skips: Failures) -> None:
-        if _is_killed(error):  # nothing else runs meanwhile, so that it is known who ends a worker
-            wait([each.future for each in pending])
-        elif len(task.batch) == 1:
-            skips.add(task.batch, error)
-            return
-        for image in task.batch.one_by_one():
-            alone = submit(image, task.measure)
-            try:
-                _keep(image, _result(alone.future, [alone]), kept)
-            except Exception as error:
-                if not is_of_an_image(error, elsewhere=True):
-                    raise
-                skips.add(image, error)
-            else:
-                skips.computed()
-
     with tempfile.TemporaryDirectory() as temporary:
         model = SentModel(vit, kept.folder or Path(temporary))
+        given = _Given(RenewedPool(executor), model, kept, skips)
         try:
             for batch in todo:
                 if batch is not None:
-                    pending.append(submit(batch, measure))
-                    if len(pending) < _AHEAD:
+                    given.pending.append(given.submit(batch, measure))
+                    if len(given.pending) < _AHEAD:
                         continue
-                    take()
-                if batch is not None or not pending:  # else there may be no first part yet
+                    given.take(report, total)
+                if batch is not None or not given.pending:  # else there may be no first part yet
                     yield
-            while pending:
-                take()
+            while given.pending:
+                given.take(report, total)
                 yield
+            given.pool.close(wait=True)
         except BaseException:
-            for each in pending:
-                future = each.future
-                if not future.cancel() and future.done() and future.exception() is None:
-                    _keep(each.batch, future.result(), kept)
+            given.keep_what_is_done()
             raise
         finally:
-            for each in pending:
+            for each in given.pending:
                 each.future.cancel()
+            given.pool.close()
             model.remove()
 
 
@@ -118,62 +78,114 @@ class _Task(Generic[_P]):
     future: Future[list[_P]]
 
 
-def _keep(batch: Batch, parts: list[_P], kept: Kept[_P, _R]) -> None:
-    done = 0
-    for part in parts:
-        kept.put(batch.first + done, part, batch.told[done:])
-        done += len(part)
+class _Given(Generic[_P, _R]):
+    """Batches that are with an executor, in order."""
 
+    def __init__(
+        self, pool: RenewedPool, model: SentModel, kept: Kept[_P, _R], skips: Failures | None
+    ) -> None:
+        self.pool, self.pending = pool, deque[_Task[_P]]()
+        self._model, self._kept, self._skips = model, kept, skips
 
-def _result(future: Future[list[_P]], pending: Sequence[_Task[_P]]) -> list[_P]:
-    try:
-        return future.result()
-    except Exception as error:
-        if isinstance(error, ImportError):  # of what is sent, before anything of ours runs
-            raise ParameterError(
-                f"A worker cannot import {error.name or 'what it is sent'} ({error}): install it "
-                "there, in the same version as here."
-            ) from error
-        broken = isinstance(error, BrokenExecutor)  # all that it had
-        if not broken and not _is_killed(error):
-            raise
-        first, ended = pending[0].batch, pending[-1 if broken else 0].batch
-        images = f"images {first.first} to {ended.first + len(ended) - 1} were"
-        raise RuntimeError(
-            f"Workers ended while {images if len(ended) > 1 else f'image {first.first} was'} "
-            f"computed ({type(error).__name__}: {error})."
-        ) from error
+    def submit(self, batch: Batch, measure: Measure[_P]) -> _Task[_P]:
+        """Give a batch to the executor."""
+        alone = measure.alone(batch) if hasattr(measure, "alone") else measure
+        future = self.pool.submit(work, Sent(self._model, alone, batch))
+        return _Task(batch, alone, future)
 
-
-def _is_killed(error: BaseException | None) -> bool:
-    """Whether it is Dask's: a batch ended its worker each time."""
-    return type(error).__name__ == "KilledWorker" or (
-        error is not None and error.__cause__ is not None and _is_killed(error.__cause__)
-    )
-
-
-class _Sent:
-    """What a worker is given, opened where an error reaches the caller."""
-
-    def __init__(self, *what: object) -> None:
-        self.what: Any = what
-
-    def __getstate__(self) -> bytes:
-        if isinstance(self.what, bytes):  # an engine sends it on
-            return self.what
+    def take(self, report: Counted, total: int | None) -> None:
+        """Wait for the first batch and keep its parts."""
+        task, skips = self.pending[0], self._skips
         try:
-            by = importlib.import_module("cloudpickle")  # comes with Dask, and takes lambdas
-        except ImportError:
-            by = pickle
-        data: bytes = by.dumps(self.what)
-        return data
+            self._keep(task, self._under_way)
+        except Exception as error:
+            if skips is None:
+                raise
+            if has_ended(error):
+                self._go_on_in_a_new_pool(error, skips)
+            elif is_killed(error):  # nothing else runs meanwhile: it is known who ends a worker
+                wait([each.future for each in self.pending])
+                self._image_by_image(task, skips)
+            else:
+                self._failed(task, error, skips)
+        else:
+            if skips is not None:
+                skips.computed()
+        self.pending.popleft()
+        report.computed(len(task.batch))
+        done = task.batch.first + len(task.batch)
+        report(min(1.0, done / total) if total else 0.0, f"computed {done} images")
 
-    def __setstate__(self, state: bytes) -> None:
-        self.what = state
+    def keep_what_is_done(self) -> None:
+        """Keep the parts of batches that are done, and cancel the others."""
+        for each in self.pending:
+            future = each.future
+            if not future.cancel() and future.done() and future.exception() is None:
+                self._keep(each)
 
+    def _keep(
+        self, task: _Task[_P], under_way: Callable[[], Sequence[Batch]] | None = None
+    ) -> None:
+        done, parts = 0, result_of(task.future, under_way or (lambda: [task.batch]))
+        for part in parts:
+            self._kept.put(task.batch.first + done, part, task.batch.told[done:])
+            done += len(part)
 
-def _work(sent: _Sent) -> list[Any]:
-    """What a worker does: the complete parts of a batch, in order."""
-    what = sent.what
-    model, measure, batch = pickle.loads(what) if isinstance(what, bytes) else what
-    return [part for part in measure(model.vit, no_progress, batch, None) if part.complete]
+    def _under_way(self) -> list[Batch]:
+        """Those that the executor may have begun and has not done."""
+        done = (each.future.done() and each.future.exception() is None for each in self.pending)
+        lost = [each.batch for each, is_done in zip(self.pending, done, strict=True) if not is_done]
+        return lost[: self.pool.begun]
+
+    def _go_on_in_a_new_pool(self, error: Exception, skips: Failures) -> None:
+        """Give what is lost to a new pool; first, one by one, what the old one may have begun."""
+        self._renew(error)
+        is_lost = [isinstance(each.future.exception(), BrokenExecutor) for each in self.pending]
+        lost = [place for place, lost in enumerate(is_lost) if lost]
+        begun = lost[: self.pool.begun]
+        for place in begun:
+            task = self.pending[place]
+            self._alone(task.batch, task.measure, skips)
+            done: Future[list[_P]] = Future()
+            done.set_result([])
+            self.pending[place] = replace(task, future=done)
+        for place in lost[len(begun) :]:
+            task = self.pending[place]
+            self.pending[place] = self.submit(task.batch, task.measure)
+
+    def _renew(self, error: Exception) -> None:
+        """Take a new pool, of which a process can load the model; else the error is raised."""
+        if not self.pool.renew():
+            raise error
+        try:
+            self.pool.submit(load, Sent(self._model)).result()
+        except BrokenExecutor as broken:
+            raise RuntimeError(
+                f"Workers end as they start or load the model ({type(broken).__name__}: {broken}). "
+                'Where they are started by "spawn", a script\'s own calls must stand below if '
+                '__name__ == "__main__".'
+            ) from broken
+
+    def _alone(self, batch: Batch, measure: Measure[_P], skips: Failures) -> None:
+        """Compute a batch while no other is; an image that fails is skipped."""
+        task = self.submit(batch, measure)
+        try:
+            self._keep(task)
+        except Exception as error:
+            if has_ended(error):
+                self._renew(error)
+            self._failed(task, error, skips)
+        else:
+            skips.computed()
+
+    def _failed(self, task: _Task[_P], error: Exception, skips: Failures) -> None:
+        if not has_ended(error) and not is_of_an_image(error, elsewhere=True):
+            raise error
+        if len(task.batch) == 1:
+            skips.add(task.batch, error)
+        else:
+            self._image_by_image(task, skips)
+
+    def _image_by_image(self, task: _Task[_P], skips: Failures) -> None:
+        for image in task.batch.one_by_one():
+            self._alone(image, task.measure, skips)
