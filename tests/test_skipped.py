@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,10 @@ import xarray
 from PIL import Image
 
 import vit_attention_widget as vaw
-from tests.faults import FUNCTIONS, TINY, _rows_of_patterns, images
+from tests.faults import FUNCTIONS, TINY, _rows_of_patterns, images, progress_calls, whole
 from vit_attention_widget.comparison.result import MapOf
 from vit_attention_widget.errors import ImageError, ParameterError
+from vit_attention_widget.patterns.collecting import CollectedHeads
 from vit_attention_widget.results.unfinished import warn_if_skipped
 from vit_attention_widget.runs import folder
 
@@ -97,6 +99,13 @@ def test_skipped_images_are_warned_of_and_numbered(tmp_path: Path) -> None:
     importance = run("head_importance", some_bad(7), on_error="skip")
     importance.save(tmp_path / "importance")
     assert vaw.HeadImportance.load(tmp_path / "importance").skipped == importance.skipped
+
+
+@pytest.mark.parametrize("name", ["head_importance", "attention_strength"])
+def test_the_last_images_are_named_too(name: str) -> None:
+    result = run(name, some_bad(5, (3, 4)), on_error="skip")
+    assert list(result.skipped) == [3, 4]
+    assert result.total == 5
 
 
 def test_methods_that_do_not_work_are_no_images() -> None:
@@ -179,6 +188,36 @@ def test_it_goes_on_from_a_result_with_gaps() -> None:
         rows = FUNCTIONS[name].rows
         expected = rows(run(name, the_others(20, (0, 3, 9))))
         torch.testing.assert_close(rows(result), expected)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "head_interactions", "AttentionPatterns.fit"])
+def test_what_a_result_lacks_is_computed_where_it_is_gone_on_from(
+    name: str, tmp_path: Path
+) -> None:
+    function, calls = FUNCTIONS[name], list[float]()
+    part = _lacking_some(name)
+    if name in ("evaluate", "attention_strength"):  # in a file parts are one
+        part.save(tmp_path / "part")
+        part = type(part).load(tmp_path / "part")
+    for on_error in ("skip", "retry"):
+        result = run(
+            name, images(function.count), start=part, on_error=on_error,
+            progress=lambda fraction, _: calls.append(fraction),
+        )  # fmt: skip
+        assert list(result.skipped) == (list(BAD) if on_error == "skip" else [])
+    assert result.complete
+    assert len(calls) < 2 * progress_calls(name)
+    rows = function.rows(result), function.rows(whole(name))
+    torch.testing.assert_close(*rows, equal_nan=True)
+
+
+def _lacking_some(name: str) -> Any:
+    """What a function returns, or keeps if it is stopped, where some images cannot be read."""
+    count = FUNCTIONS[name].count
+    if name != "AttentionPatterns.fit":
+        return run(name, some_bad(count), on_error="skip")
+    collected = CollectedHeads.of_trace(vaw.trace(TINY.build(), torch.stack(the_others(count))))
+    return replace(collected, skipped=dict.fromkeys(BAD, "it cannot be read"))
 
 
 def test_where_all_fail_it_is_no_images_fault(tmp_path: Path) -> None:

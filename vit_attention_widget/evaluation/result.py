@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from ..results.error_text import error_text
 from ..results.html import block, notes, table
 from ..results.named_values import NamedValues, Variable
 from ..results.optional import optional
+from ..results.rows import parts_of
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished, counted, extent_from, skipped_from
 from ..statistics.intervals import bootstrap_interval
@@ -39,6 +40,9 @@ class Part:
     curves: Mapping[str, Tensor]
     methods_left: int = 0
     """How many of the methods, the last ones, are not known yet."""
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,6 +343,9 @@ class Evaluation(Unfinished, NamedValues):
     def _coords(self) -> Mapping[str, Sequence[object]]:
         fractions = {f"{metric} fraction": each for metric, each in self.fractions.items()}
         return {"method": self.methods, **fractions}
+
+    def _images(self, first: int, last: int) -> Evaluation:
+        return replace(self, parts=parts_of(self.parts, first, last))
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         curves = {f"curve {metric}": self._curves(metric) for metric in self.fractions}

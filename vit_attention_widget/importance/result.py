@@ -15,6 +15,7 @@ from ..models.output_kind import OutputKind
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
+from ..results.rows import parts_of
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished, extent_from, skipped_from
 from ..statistics.intervals import normal_interval
@@ -59,6 +60,9 @@ class Part:
     output: OutputKind = "softmax"
     heads_left: int = 0
     heads: int = 0
+
+    def __len__(self) -> int:
+        return len(self.baseline)
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +276,9 @@ class HeadImportance(Unfinished, NamedValues):
         }
         labels = {} if self.labels is None else {"label": Variable(("image",), self.labels)}
         return {**values, "baseline": Variable(("image",), self.baseline), **labels}
+
+    def _images(self, first: int, last: int) -> HeadImportance:
+        return replace(self, parts=parts_of(self.parts, first, last))
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {name: variable.values for name, variable in self._variables().items()}

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..importance.result import HeadImportance
 from ..results.drawing import axes_or_new
 from ..results.named_values import NamedValues, Variable
+from ..results.rows import rows_of
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 
@@ -135,6 +136,9 @@ class ImageOverview(Unfinished, NamedValues):
 
     def _title(self) -> str:
         return f"{len(self)} images by {self.importance.metric}{self._shortfall()}"
+
+    def _images(self, first: int, last: int) -> ImageOverview:
+        return rows_of(self, first, last)
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors, about = self.importance._to_parts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -15,6 +15,7 @@ from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer, describe
 from ..models.fingerprint import ModelFingerprint, fingerprint, sampled
 from ..results.named_values import Variable
+from ..results.rows import rows_of
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished
 from ..runs.long_run import LongRun
@@ -77,6 +78,10 @@ class CollectedHeads(Unfinished):
                 ("score", "role", pooled.scores),
             )
         }
+
+    def _images(self, first: int, last: int) -> CollectedHeads:
+        some = rows_of(self, first, last, but=("skipped",))
+        return replace(some, count=last - first)
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors, model = self.fingerprint.to_parts()

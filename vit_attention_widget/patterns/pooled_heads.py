@@ -33,6 +33,11 @@ class PooledHeads:
     scores: Tensor
     heads: Tensor
 
+    def _images(self, first: int, last: int) -> PooledHeads:
+        here = (self.heads[:, 0] >= first) & (self.heads[:, 0] < last)
+        heads = self.heads[here] - torch.tensor([first, 0, 0])
+        return PooledHeads(self.vectors[here], self.scores[here], heads)
+
     @property
     def levels(self) -> Tensor:
         """The vectors in 8 bits, 255 for 1: a set of images has many heads."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from safetensors import safe_open
@@ -62,9 +61,8 @@ def kept_in(
     store: str | Path | None,
     of: type[_P],
     join: Callable[[Sequence[_P]], _R],
-    start: Sequence[_P],
+    start: Sequence[_P | Skipped],
     about: Callable[[], dict[str, Any]],
-    skipped: Mapping[int, str] = MappingProxyType({}),
     total: int | None = None,
 ) -> Kept[_P, _R]:
     """Parts in memory, or in a folder.
@@ -78,11 +76,9 @@ def kept_in(
     join : callable
         See :class:`.Kept`.
     start : sequence
-        Parts to go on from.
+        Parts to go on from, with what stands for images that were skipped.
     about : callable
         Makes the run's :func:`.manifest`.
-    skipped : mapping, optional
-        Images that none of the parts to go on from is of.
     total : int, optional
         Number of all images, where that is known.
 
@@ -92,7 +88,7 @@ def kept_in(
         If the folder is of another run, or there is something to start from beside it.
     """
     if store is None:
-        return Kept(join, start, skipped, total)
+        return Kept(join, start, total)
     if start:
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
@@ -61,9 +60,7 @@ class Kept(Generic[_P, _R]):
     join : callable
         Makes the result of consecutive parts, of which only the last may be incomplete.
     parts : sequence, optional
-        Those of the first images, to go on from.
-    skipped : mapping of int to str, optional
-        Why an image of these is in none of the parts, by its number.
+        Those of the first images, to go on from, with what stands for those that were skipped.
     total : int, optional
         Number of all images, where that is known.
     """
@@ -77,30 +74,17 @@ class Kept(Generic[_P, _R]):
     def __init__(
         self,
         join: Callable[[Sequence[_P]], _R],
-        parts: Sequence[_P] = (),
-        skipped: Mapping[int, str] = MappingProxyType({}),
+        parts: Sequence[_P | Skipped] = (),
         total: int | None = None,
     ) -> None:
         self._total = total
         self._join, self._parts = join, dict[int, _P | Skipped]()
-        self._between = dict(skipped)  # of images inside a part, or before one
         first = 0
         for part in parts:
             self._parts[first] = part
-            first = self._end(first, part)
-        for number in range(first, first + len(skipped)):
-            if number in self._between:
-                self._parts[number] = Skipped(self._between.pop(number))
-        self._gained = False
+            first += len(part)
+        self._gained = self._is_said = False
         self._latest: _P | Skipped | None = None  # of those that were put
-
-    def _end(self, first: int, part: _P | Skipped) -> int:
-        """The image after those of a part that begins with ``first``."""
-        rows = len(part)
-        while self._between and rows and not isinstance(part, Skipped):
-            rows -= first not in self._between
-            first += 1
-        return first + rows
 
     def get(self, first: int, images: Sequence[object] | Tensor) -> _P | Skipped | None:
         """The part that begins with this image; ``images`` are those from there on."""
@@ -110,7 +94,7 @@ class Kept(Generic[_P, _R]):
         """The image up to which all is known from ``first`` on, if it is ``first`` itself."""
         part = self.get(first, images)
         known = part is not None and part.complete and self._stays(part, images)
-        return self._end(first, part) if part is not None and known else first
+        return first + len(part) if part is not None and known else first
 
     def _stays(self, part: _P | Skipped, images: Sequence[object] | Tensor) -> bool:
         """Whether a part, the first of these images, is not to be computed again."""
@@ -129,11 +113,12 @@ class Kept(Generic[_P, _R]):
 
     def put(self, first: int, part: _P | Skipped, images: Sequence[object] | Tensor) -> None:
         """Keep a part; one of the same images that was known before is replaced."""
-        self._parts[first], self._latest, self._gained = part, part, True
+        self._parts[first], self._latest = part, part
+        self._gained, self._is_said = True, False
 
     def each(self, run: Iterator[None]) -> Iterator[_R]:
         """The result after each step; of many parts less often, and then of complete ones."""
-        joined, is_behind = 0, False
+        joined = 0
         for _ in run:
             count = len(self._parts)
             is_behind = count > _FEW and (
@@ -141,9 +126,9 @@ class Kept(Generic[_P, _R]):
                 or (self._latest is not None and not self._latest.complete)
             )
             if not is_behind and (known := self._known()) is not None:
-                joined = count
+                joined, self._is_said = count, True
                 yield known
-        if is_behind and (known := self._known()) is not None:
+        if not self._is_said and (known := self._known()) is not None:  # or the last are skipped
             yield known
 
     def after(self, run: Iterator[None]) -> _R:
@@ -167,16 +152,16 @@ class Kept(Generic[_P, _R]):
 
     def _known(self) -> _R | None:
         """The parts joined, with the images that are in none of them; None of no part."""
-        parts, skipped, first = list[_P](), dict(self._between), 0
+        parts, skipped, first = list[_P](), dict[int, str](), 0
         for part in self._first_parts():
             if isinstance(part, Skipped):
                 skipped[first] = part.reason
             else:
                 parts.append(part)
-            first = self._end(first, part)
+            first += len(part)
         if not parts:
             return None
-        result, skipped = self._join(parts), dict(sorted(skipped.items()))
+        result = self._join(parts)
         more = not parts[-1].complete or self._total is None or first < self._total
         extends = getattr(result, "_so_far", None)
         return result if extends is None else extends(self._total, more, skipped)
@@ -187,7 +172,7 @@ class Kept(Generic[_P, _R]):
             yield part
             if not part.complete:
                 return
-            first = self._end(first, part)
+            first += len(part)
 
 
 def unknown(read: Iterator[Batch], kept: Kept[_P, _R]) -> Iterator[Batch | None]:

@@ -21,10 +21,12 @@ from torch import Tensor
 
 from ..data.reader import Batch
 from ..models import VisionTransformer
+from ..results.unfinished import Unfinished
 from ..support.progress import Progress, ProgressLike, reporting
 from ..support.stopped import keeping
 from .batches import in_batches
 from .folder import StoredPart, kept_in
+from .gaps import with_gaps
 from .kept import Kept, Measure, measured
 from .manifest import manifest
 from .skipped import OnError
@@ -124,8 +126,8 @@ def long_run(
     **options
         What changes the numbers: what the folder says that it is of.
     """
-    skipped = getattr(how.start, "skipped", {})
+    missing = how.start._images_skipped() if isinstance(how.start, Unfinished) else {}
     about = partial(manifest, function, vit, **options, total=total)
-    kept = kept_in(how.store, of, join, parts, about, skipped, total)
+    kept = kept_in(how.store, of, join, with_gaps(parts, missing), about, total)
     with reporting(how.progress) as report, keeping(kept.gained):
         yield LongRun(vit, kept, report, total, how)

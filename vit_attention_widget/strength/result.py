@@ -12,6 +12,7 @@ from ..errors import ParameterError
 from ..results.heat_map import heat_map
 from ..results.html import block
 from ..results.named_values import NamedValues, Variable
+from ..results.rows import rows_of
 from ..results.storage import JsonObject
 from ..results.unfinished import Unfinished, extent_from, skipped_from
 
@@ -141,6 +142,9 @@ class AttentionStrength(Unfinished, NamedValues):
             )
         )
         return block(f"{self._title()}{self._shortfall()}", *maps)
+
+    def _images(self, first: int, last: int) -> AttentionStrength:
+        return rows_of(self, first, last, but=("pairs", "skipped"))
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         tensors = {**self._by_head(), "profile": self.profile, "pairs": self.pairs}

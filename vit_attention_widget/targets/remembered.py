@@ -12,6 +12,7 @@ from ..data.reader import Batch
 from ..errors import ParameterError
 from ..models import VisionTransformer
 from ..results.named_values import Variable
+from ..results.rows import rows_of
 from ..results.storage import JsonObject
 from .of_features import features_of
 
@@ -34,6 +35,9 @@ class Remembered:
     def _stored(self) -> dict[str, Variable]:
         """What a folder shows to other tools."""
         return {"feature": Variable(("image", "dimension"), self.features)}
+
+    def _images(self, first: int, last: int) -> Remembered:
+        return rows_of(self, first, last)
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         return {"features": self.features}, {"labels": self.labels}

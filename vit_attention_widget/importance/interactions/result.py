@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from ...results.heat_map import heat_map
 from ...results.html import block, notes
 from ...results.named_values import NamedValues, Variable
+from ...results.rows import parts_of
 from ...results.storage import JsonObject
 from ...results.unfinished import Unfinished, counted, extent_from, skipped_from
 from ...statistics.intervals import normal_interval
@@ -217,6 +218,9 @@ class HeadInteractions(Unfinished, NamedValues):
         pairs = [name.split("-") for name in columns.pop("gone").tolist()]
         layers, heads = np.array(pairs, int).reshape(-1, 2).T
         return {"gone_layer": layers, "gone_head": heads, **columns}
+
+    def _images(self, first: int, last: int) -> HeadInteractions:
+        return replace(self, parts=parts_of(self.parts, first, last))
 
     def _to_parts(self) -> tuple[dict[str, Tensor], JsonObject]:
         last = self.parts[-1]
