@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import ParameterError, UnsupportedModelError
 from vit_attention_widget.explainers.methods.rollout import discarding
+from vit_attention_widget.export.session_values import values_of
 from vit_attention_widget.tracing.run import remask
 
 SIZES = {"patch_size": 8, "image_size": 32}
@@ -409,4 +410,12 @@ def test_the_class_token_is_the_one_that_is_read() -> None:
     torch.testing.assert_close(strength.class_to_class[:, 1], own)
     session = vaw.Session(model, images)
     assert session.selected_token == 2
+    session.selected_token = 7
+    session.wait()
+    answers = values_of(session, (), attention=False).answers
+    assert {name for part in answers.values() for name in part if name.startswith("rows")} == {
+        f'rows direction="{direction}" token={token}'
+        for direction in ("attends_to", "attended_by")
+        for token in (2, 7)
+    }
     session.close()

@@ -1,6 +1,5 @@
 import { act } from "preact/test-utils";
 import { describe, expect, it } from "vitest";
-import { search } from "../src/ui/class_picker";
 import { Decision } from "../src/views/decision/decision";
 import { Explorer } from "../src/views/explorer/explorer";
 import { HeadGrid } from "../src/views/heads/head_grid";
@@ -30,6 +29,25 @@ describe("inspector", () => {
     expect(model.values.selected_token).toBe(5);
     await press(picture, "Escape");
     expect(model.values.selected_token).toBe(0);
+  });
+
+  it("goes back to the class token, wherever it stands, and nowhere without one", async () => {
+    const back = async (prefix: string[], selected: number) => {
+      const info = { ...(STATE._model_info as object), prefix, num_tokens: 6 + prefix.length };
+      const { model } = await showInShell(Inspector, {
+        _model_info: info,
+        selected_token: selected,
+      });
+      const picture = root.querySelector(".vaw-picture") as HTMLElement;
+      await press(picture, "Escape");
+      const byKey = model.values.selected_token;
+      await act(() => void model.kernel("selected_token", selected));
+      await act(() => void picture.dispatchEvent(new MouseEvent("dblclick", { bubbles: true })));
+      return [byKey, model.values.selected_token];
+    };
+    expect(await back(["register 0", "register 1", "class"], 5)).toEqual([2, 2]);
+    expect(await back(["register 0"], 5)).toEqual([5, 5]);
+    expect(await back([], 5)).toEqual([5, 5]);
   });
 
   it("selects the patch under the pointer", async () => {
@@ -230,50 +248,11 @@ describe("decision", () => {
 });
 
 describe("explorer and shell", () => {
-  it("holds all views, and finds classes by name and number", async () => {
-    const { store, model } = await showInShell(Explorer);
+  it("holds all views", async () => {
+    await showInShell(Explorer);
     for (const id of ["patch-canvas", "heads-canvas", "decision", "layer-slider", "class-picker"]) {
       expect(find(id)).not.toBeNull();
     }
-    const info = store.info.value;
-    if (!info) throw new Error("no info");
-    expect(search(info, "star").map((c) => c.index)).toEqual([1, 2]);
-    expect(search(info, "0").map((c) => c.name)).toEqual(["heart"]);
-    const input = find("class-picker") as HTMLInputElement;
-    await act(() => input.focus());
-    await act(() => {
-      input.value = "heart";
-      input.dispatchEvent(new Event("input", { bubbles: true }));
-    });
-    await press(input, "Enter");
-    expect(model.values.target).toBe(0);
-    expect(document.activeElement).toBe(input);
-    expect(input.getAttribute("aria-expanded")).toBe("false");
-    await press(input, "ArrowDown");
-    expect(root.querySelector(".vaw-options li")?.textContent).toContain("the predicted class");
-    await press(input, "Enter");
-    expect(model.values.target).toBeNull();
-  });
-
-  it("names the class that Enter would choose, as a combobox does", async () => {
-    await showInShell(Explorer);
-    const input = find("class-picker") as HTMLInputElement;
-    const active = () => {
-      const id = input.getAttribute("aria-activedescendant");
-      return id === null ? null : root.querySelector(`#${id}`);
-    };
-    expect(active()).toBeNull();
-    expect(root.querySelector(`label[for="${input.id}"]`)?.textContent).toBe("explain");
-    await act(() => input.focus());
-    const list = root.querySelector(`#${input.getAttribute("aria-controls")}`);
-    expect(list?.getAttribute("role")).toBe("listbox");
-    expect(active()).toBe(list?.children[0]);
-    await press(input, "ArrowDown");
-    expect(active()).toBe(list?.children[1]);
-    expect(active()?.getAttribute("aria-selected")).toBe("true");
-    expect(list?.querySelectorAll('[aria-selected="true"]').length).toBe(1);
-    await press(input, "Escape");
-    expect(active()).toBeNull();
   });
 
   it("shows progress with a way to cancel, and errors with details", async () => {

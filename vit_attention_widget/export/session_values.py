@@ -197,7 +197,7 @@ def _comparisons(session: Session) -> dict[str, Recorded]:
 
 
 def _rows(session: Session) -> dict[str, Recorded]:
-    tokens: Sequence[int] = sorted({0, session.selected_token})
+    tokens: Sequence[int] = sorted({session._context.subject.first_token, session.selected_token})
     return {
         key_of("rows", {"token": token, "direction": direction}): {
             "values": {"_attention_rows": session.attention.rows(token, direction)}

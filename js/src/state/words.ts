@@ -10,6 +10,12 @@ export function tokenName(info: ModelInfo, token: number): string {
   return `patch (${Math.floor(patch / info.cols)}, ${patch % info.cols})`;
 }
 
+/** Where the class token stands among the tokens: behind registers in some models, in others nowhere. */
+export function classToken(info: ModelInfo): number | null {
+  const place = info.prefix.indexOf("class");
+  return place < 0 ? null : place;
+}
+
 /** "12,288". */
 export const many = (count: number) => count.toLocaleString("en");
 

@@ -5,6 +5,7 @@ import type { Heatmap } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
 import { pictureOf } from "../state/pictures";
 import type { Store } from "../state/store";
+import { classToken } from "../state/words";
 import { Canvas } from "./canvas";
 import { consume } from "./keys";
 import { paintPicture } from "./patch_paint";
@@ -55,6 +56,11 @@ export function PatchPicture(props: Props) {
     const shown = token === selected_token.peek() && overlay.peek() === "attention";
     if (!shown) store.set({ selected_token: token, overlay: "attention" });
   };
+  const backToClassToken = () => {
+    store.hovered.value = null;
+    const token = classToken(info);
+    if (token !== null) select(token);
+  };
   const canvasOf = (event: Event) =>
     (event.currentTarget as HTMLElement).querySelector("canvas") as HTMLElement;
   const onKey = (event: KeyboardEvent) => {
@@ -65,8 +71,7 @@ export function PatchPicture(props: Props) {
       store.hovered.value = null;
       select(info.prefix.length + to.row * info.cols + to.col);
     } else if (event.key === "Escape") {
-      store.hovered.value = null;
-      if (info.prefix.length > 0) select(0);
+      backToClassToken();
     } else if (event.key === " " || event.key === "Enter") {
       if (store.hovered.peek() !== null) select(store.hovered.peek() ?? 0);
     } else return;
@@ -105,10 +110,7 @@ export function PatchPicture(props: Props) {
         dragging.current = false;
         store.hovered.value = null;
       }}
-      onDblClick={() => {
-        store.hovered.value = null;
-        if (info.prefix.length > 0) select(0);
-      }}
+      onDblClick={backToClassToken}
       onKeyDown={onKey}
     >
       <Canvas
