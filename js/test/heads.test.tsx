@@ -287,7 +287,15 @@ describe("pruning curve", () => {
     await act(() => model.kernel("accuracy", { before: 0.9, after: null, count: 20 }));
     expect(find("accuracy").textContent).toBe("accuracy 90 % (n = 20)");
     await act(() => model.kernel("accuracy", { before: 0.9, after: 0.4, count: 20 }));
-    expect(find("accuracy").textContent).toContain("→ 40 %");
+    expect(find("accuracy").textContent).toBe("accuracy 90 % → 40 % (n = 20)");
+    const colored = async (before: number, after: number) => {
+      await act(() => model.kernel("accuracy", { before, after, count: 20 }));
+      return find("accuracy").querySelector("b")?.className;
+    };
+    expect(await colored(0.9, 0.4)).toBe("vaw-worse");
+    expect(await colored(0.4, 0.9)).toBe("vaw-better");
+    expect(await colored(1, 1)).toBe("");
+    expect(await colored(0.999, 0.998)).toBe(""); // 100 % and 100 %
   });
 });
 

@@ -62,16 +62,21 @@ export function PruneTools({ store, marks }: Props) {
   );
 }
 
-/** Accuracy on the labeled images, before and after pruning. */
+/** Accuracy on the labeled images, before and after pruning, which hurt, helped or changed nothing. */
 export function LiveAccuracy({ store }: { store: Store }) {
   const accuracy = store.traits.accuracy.value;
   if (!("count" in accuracy)) return null;
-  const changed = accuracy.after !== null;
+  const { before, after, count } = accuracy;
+  const says = percent(before);
   return (
     <span class="vaw-accuracy" data-testid="accuracy" aria-live="polite">
-      accuracy {percent(accuracy.before)}
-      {changed && <b class="vaw-changed"> → {percent(accuracy.after ?? 0)}</b>} (n ={" "}
-      {accuracy.count})
+      accuracy {says}
+      {after !== null && (
+        <b class={percent(after) === says ? "" : after < before ? "vaw-worse" : "vaw-better"}>
+          {` → ${percent(after)}`}
+        </b>
+      )}{" "}
+      (n = {count})
     </span>
   );
 }
