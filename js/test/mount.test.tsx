@@ -28,7 +28,6 @@ function hosted() {
     if (!stores.includes(store)) stores.push(store);
     return null;
   }, "widget");
-  const life = new AbortController();
   const show = async (of = model, within: object = manager) => {
     const closing = new AbortController();
     const el = document.createElement("div");
@@ -38,13 +37,13 @@ function hosted() {
     });
     return closing;
   };
-  const initialize = (of = model, within: object = manager) =>
-    view.initialize({
-      model: proxy(of, within),
-      el: document.createElement("div"),
-      signal: life.signal,
-    });
-  return { model, view, stores, life, show, initialize };
+  const initialize = (of = model, within: object = manager) => {
+    const life = new AbortController(); // of this model alone
+    const el = document.createElement("div");
+    view.initialize({ model: proxy(of, within), el, signal: life.signal });
+    return life;
+  };
+  return { model, view, stores, show, initialize };
 }
 
 const asked = ({ sent }: FakeModel) => sent.filter(({ method }) => method === "attention").length;
@@ -84,8 +83,8 @@ describe("mounting", () => {
   });
 
   it("keeps the store when a view is closed, and lets it go with the model", async () => {
-    const { model, stores, life, show, initialize } = hosted();
-    initialize();
+    const { model, stores, show, initialize } = hosted();
+    const life = initialize();
     (await show()).abort();
     expect(model.listening).toBeGreaterThan(0);
     await show();
