@@ -274,11 +274,7 @@ describe("the compare view", () => {
     await click(find("added-2"));
     expect(asked(model.sent).at(-1)).toMatchObject({ of: "classes", classes: [] });
     await act(() => find("add-class").focus());
-    await act(() => {
-      root
-        .querySelector(".vaw-options li:nth-child(2)")
-        ?.dispatchEvent(new MouseEvent("pointerdown", { bubbles: true, cancelable: true }));
-    });
+    await click(root.querySelector(".vaw-options li:nth-child(2)") as Element);
     expect(asked(model.sent).at(-1)).toMatchObject({ of: "classes", classes: [2, 0] });
     expect(model.values.target).toBe(1);
   });

@@ -15,6 +15,7 @@ const Some = ({ store }: { store: Store }) => (
     <span data-testid="number" {...explained("what the number means")}>
       0.7
     </span>
+    <input data-testid="lists" role="combobox" aria-expanded="true" data-tip="it finds" />
     <p data-testid="bare">nothing to say</p>
   </Shell>
 );
@@ -81,6 +82,17 @@ describe("explanations", () => {
     expect(says()).toBe("it acts");
     find("acts").blur();
     expect(says()).toBe("");
+  });
+
+  it("do not lie on the list of a box that is typed into", () => {
+    tabTo("lists");
+    point("pointerover", "lists");
+    vi.advanceTimersByTime(500);
+    expect(says()).toBe("");
+    find("lists").blur();
+    point("pointerover", "lists");
+    vi.advanceTimersByTime(500);
+    expect(says()).toBe("it finds");
   });
 
   it("come with a tap on what does nothing else", () => {

@@ -3,33 +3,18 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../protocol/schema";
+import { searchClasses } from "../state/class_search";
 import type { Store } from "../state/store";
-import { className } from "../state/words";
+import { classesOf, className, moreClasses } from "../state/words";
 
-const SHOWN = 12;
+/** So many classes are listed; what is typed brings others. */
+const LISTED = 30;
 
-interface ClassOption {
-  /** null is the predicted class, whichever that is. */
-  index: number | null;
-  name: string;
-}
+/** What stands in the list for whichever class the model predicts. */
+const PREDICTED = "the predicted class";
 
-const PREDICTED: ClassOption = { index: null, name: "the predicted class" };
-
-/** Classes whose name holds the text, those that begin with it first; a number finds its class. */
-export function search(info: ModelInfo, text: string): ClassOption[] {
-  const wanted = text.trim().toLowerCase();
-  const all = Array.from({ length: info.num_classes }, (_, index) => ({
-    index,
-    name: className(info, index),
-  }));
-  if (wanted === "") return all.slice(0, SHOWN);
-  const starts = ({ name }: { name: string }) => name.toLowerCase().startsWith(wanted);
-  return all
-    .filter(({ index, name }) => name.toLowerCase().includes(wanted) || String(index) === wanted)
-    .sort((a, b) => Number(starts(b)) - Number(starts(a)) || a.index - b.index)
-    .slice(0, SHOWN);
-}
+const meansPredicted = (text: string) =>
+  [PREDICTED, PREDICTED.replace("the ", "")].some((name) => name.startsWith(text));
 
 interface Props {
   store: Store;
@@ -65,37 +50,34 @@ export function ClassPicker({
   const text = useSignal<string | null>(null);
   const active = useSignal(0);
   const input = useRef<HTMLInputElement>(null);
-  const list = useRef<HTMLUListElement>(null);
   const open = text.value !== null;
   const id = `vaw-${testid}`;
-  const show = () => {
-    text.value = "";
+  const wanted = text.value ?? "";
+  const likely = (store.decision.value?.rows ?? []).map(({ index }) => index);
+  const matches = open ? searchClasses(info, likely, wanted) : [];
+  const offersPredicted = !onChoose && meansPredicted(wanted.trim().toLowerCase());
+  const options = [...(offersPredicted ? [null] : []), ...matches.slice(0, LISTED)];
+  const show = (typed: string | null) => {
+    text.value = typed;
     active.value = 0;
   };
-  const likely = (store.decision.value?.rows ?? []).map(({ index, name }) => ({ index, name }));
-  const wanted = text.value?.trim().toLowerCase() ?? "";
-  const predicted = !onChoose && PREDICTED.name.includes(wanted) ? [PREDICTED] : [];
-  const options = [...predicted, ...(wanted === "" ? likely : search(info, wanted))];
   const choose = (index: number | null) => {
     text.value = null;
     if (index === null || !onChoose) store.set({ target: index });
     else onChoose(index);
     input.current?.select(); // the focus stays: what is typed next asks for another class
   };
-  useLayoutEffect(() => {
-    list.current?.children[active.value]?.scrollIntoView?.({ block: "nearest" });
-  }, [active.value]);
   const onKey = (event: KeyboardEvent) => {
     event.stopPropagation();
     const arrow = event.key === "ArrowDown" || event.key === "ArrowUp";
     if (event.key === "Escape") text.value = null;
-    else if (arrow && !open) show();
+    else if (arrow && !open) show("");
     else if (arrow) {
       const step = event.key === "ArrowDown" ? 1 : -1;
       active.value = (active.value + step + options.length) % Math.max(1, options.length);
     } else if (event.key === "Enter" && open) {
       const chosen = options[active.value];
-      if (chosen) choose(chosen.index);
+      if (chosen !== undefined) choose(chosen);
     } else return;
     event.preventDefault();
   };
@@ -108,6 +90,7 @@ export function ClassPicker({
         ref={input}
         id={id}
         role="combobox"
+        autocomplete="off"
         data-testid={testid}
         aria-expanded={open}
         aria-controls={open ? `${id}-list` : undefined}
@@ -115,54 +98,88 @@ export function ClassPicker({
           open && options.length > 0 ? `${id}-option-${active.value}` : undefined
         }
         aria-autocomplete="list"
+        aria-description={hint}
         data-tip={hint}
+        placeholder={open ? shown : undefined}
         value={text.value ?? shown}
-        onFocus={(event) => {
-          show();
-          event.currentTarget.select();
-        }}
+        onFocus={() => show("")}
         onClick={() => {
-          if (!open) show();
+          if (!open) show("");
         }}
-        onBlur={() => {
-          text.value = null;
-        }}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
-          active.value = 0;
-        }}
+        onBlur={() => show(null)}
+        onInput={(event) => show(event.currentTarget.value)}
         onKeyDown={onKey}
       />
       {open && (
-        <ul ref={list} id={`${id}-list`} role="listbox" class="vaw-options" aria-label="classes">
-          {options.map((option, i) => (
-            <li
-              key={option.index}
-              role="option"
-              id={`${id}-option-${i}`}
-              aria-selected={i === active.value}
-              tabIndex={-1}
-              onPointerDown={(event) => {
-                event.preventDefault();
-                choose(option.index);
-              }}
-            >
-              {option.name} <span class="vaw-muted">{option.index ?? "whichever it is"}</span>
-            </li>
-          ))}
-          {options.length === 0 && (
-            <li
-              role="option"
-              aria-selected="false"
-              aria-disabled="true"
-              tabIndex={-1}
-              class="vaw-muted"
-            >
-              no such class
-            </li>
-          )}
-        </ul>
+        <>
+          <Options
+            id={id}
+            info={info}
+            options={options}
+            others={Math.max(0, matches.length - LISTED)}
+            active={active.value}
+            onChoose={choose}
+          />
+          <span class="vaw-aloud" role="status">
+            {wanted !== "" && classesOf(matches.length)}
+          </span>
+        </>
       )}
     </div>
+  );
+}
+
+/** The classes that can be chosen; null is the predicted one, whichever that is. */
+function Options(props: {
+  id: string;
+  info: ModelInfo;
+  options: readonly (number | null)[];
+  /** How many more there are. */
+  others: number;
+  active: number;
+  onChoose: (index: number | null) => void;
+}) {
+  const { id, info, options, others, active, onChoose } = props;
+  const list = useRef<HTMLUListElement>(null);
+  useLayoutEffect(() => {
+    list.current?.children[active]?.scrollIntoView?.({ block: "nearest" });
+  }, [active, options[0]]);
+  const none = options.length === 0;
+  return (
+    <ul
+      ref={list}
+      id={`${id}-list`}
+      role="listbox"
+      class="vaw-options"
+      aria-label="classes"
+      // The focus stays where one types, also where the list is scrolled.
+      onMouseDown={(event) => event.preventDefault()}
+    >
+      {options.map((index, i) => (
+        <li
+          key={index ?? PREDICTED}
+          role="option"
+          id={`${id}-option-${i}`}
+          aria-selected={i === active}
+          tabIndex={-1}
+          onClick={() => onChoose(index)}
+        >
+          <span class="vaw-option">{index === null ? PREDICTED : className(info, index)}</span>
+          <span class="vaw-muted">{index ?? "whichever it is"}</span>
+        </li>
+      ))}
+      {(none || others > 0) && (
+        <li
+          key="others"
+          role="option"
+          aria-selected="false"
+          aria-disabled="true"
+          tabIndex={-1}
+          class="vaw-muted"
+        >
+          {none ? "no such class" : `${moreClasses(others)}: type to find them`}
+        </li>
+      )}
+    </ul>
   );
 }

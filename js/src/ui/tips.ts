@@ -15,6 +15,8 @@ const HOLD_MS = 500;
 /** Between the box and what it explains, and the edges of the page. */
 const GAP = 6;
 const HAS_TIP = '[data-tip]:not([data-tip=""])';
+/** A box whose list stands where the tip would. */
+const LISTS = "[role=combobox]:focus";
 const DOES = "button:not(.vaw-sees), input, select, [role=option], [role=gridcell]";
 
 /** Shows in `box` what is explained within `root`; returns what ends that. */
@@ -38,7 +40,7 @@ export function followTips(root: HTMLElement, box: HTMLElement): () => void {
   };
   const show = (target: HTMLElement) => {
     clearTimeout(timer);
-    if (target === shown || !target.isConnected) return;
+    if (target === shown || !target.isConnected || target.matches(LISTS)) return;
     hide();
     shown = target;
     box.textContent = target.dataset.tip ?? "";
