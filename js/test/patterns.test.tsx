@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { headsInOrder } from "../src/state/heads";
 import {
   alike,
@@ -213,6 +213,35 @@ describe("the view", () => {
     expect(find("pattern-thumbnail")).toBeNull();
     await reply(model, "pattern_thumbnails", encode({ pictures: pictures(4) }));
     expect(find("pattern-thumbnail")).toBeTruthy();
+  });
+
+  it("keeps a place for the picture, also of a point that has not come yet", async () => {
+    const { model, store } = await show({ _patterns_info: INFO, _patterns_here: hereAt(0.3) });
+    await reply(model, "pattern_map", MAP);
+    await reply(model, "pattern_thumbnails", encode({ pictures: pictures(4) }));
+    const place = () => root.querySelector(".vaw-no-picture");
+    expect(place()).toBeNull();
+    await act(() => store.set({ selected_head: -1 }));
+    expect(find("pattern-thumbnail")).toBeNull();
+    expect(place()?.className).toContain("vaw-of-patches");
+    const scatter = root.querySelector(".vaw-scatter") as HTMLElement;
+    scatter.getBoundingClientRect = () => ({ left: 0, top: 0, width: 320, height: 256 }) as DOMRect;
+    const over = async (point: number) => {
+      const at = projection(WHOLE, 320, 256);
+      const [x, y] = [POINTS[2 * point] ?? 0, POINTS[2 * point + 1] ?? 0];
+      const where = { clientX: at.x(x), clientY: at.y(y), bubbles: true };
+      await act(() => void scatter.dispatchEvent(new MouseEvent("pointermove", where)));
+      await act(() => void vi.advanceTimersByTime(100)); // it rests
+    };
+    vi.useFakeTimers();
+    await over(7);
+    expect(find("pattern-says").textContent).toContain("on image 1");
+    expect(find("pattern-thumbnail")).toBeNull();
+    await reply(model, "pattern_at", encode({ pictures: pictures(1) }));
+    expect(find("pattern-thumbnail")).toBeTruthy();
+    await over(6);
+    expect(find("pattern-thumbnail")).toBeNull(); // that of the point before is no picture of this
+    vi.useRealTimers();
   });
 
   it("changes the family, and asks for its map", async () => {

@@ -34,7 +34,8 @@ export class Patterns {
 
   /** Where the heads of what is shown lie on the maps. */
   async place(): Promise<DataView> {
-    const [trace, families] = await Promise.all([this.session.ready(), this.read()]);
+    const families = await this.read();
+    const trace = await this.session.ready(); // last: meanwhile another picture may be shown
     const tensors: PatternsHere = {};
     for (const name of NAMES) {
       const family = families[name];

@@ -9,6 +9,9 @@ import { Alike, Clusters, READING, Thumbnail } from "./pattern_side";
 
 const MOST_ALIKE = 6;
 
+/** In pixels, as in the style sheet. */
+const PICTURE_WIDTH = 150;
+
 interface Props {
   store: Store;
   family: FamilyName;
@@ -38,11 +41,8 @@ export function PatternReading(props: Props) {
   const says = reading(props);
   return (
     <div class="vaw-stack">
-      <p class="vaw-reads" data-testid="pattern-says">
-        {says}
-      </p>
       <div class="vaw-pattern-picture">
-        {pictures && (
+        {pictures ? (
           <Thumbnail
             store={store}
             family={family}
@@ -50,13 +50,20 @@ export function PatternReading(props: Props) {
             index={over >= 0 ? 0 : shown}
             label={`attention of ${says}`}
             testid="pattern-thumbnail"
-            width={family === "class" ? 260 : 150}
+            width={PICTURE_WIDTH}
           />
+        ) : (
+          <div class={`vaw-no-picture vaw-of-${family}`} />
         )}
-        <p class="vaw-muted">
-          {over >= 0 ? "as the map remembers it; " : ""}
-          {READING[family]}
-        </p>
+        <div class="vaw-stack">
+          <p class="vaw-reads" data-testid="pattern-says">
+            {says}
+          </p>
+          <p class="vaw-muted">
+            {over >= 0 ? "as the map remembers it; " : ""}
+            {READING[family]}
+          </p>
+        </div>
       </div>
       {like >= 0 && (
         <div class="vaw-row">

@@ -8,6 +8,16 @@ import type { FamilyName } from "../../protocol/schema";
 import { type PatternMap, type Pictures, patternMapOf, picturesOf } from "../../state/patterns";
 import type { Store } from "../../state/store";
 
+/** What was asked for, with what it is of: of anything else it is not shown. */
+interface Fetched {
+  family: FamilyName;
+  of: unknown;
+  pictures: Pictures;
+}
+
+const ofThis = (fetched: Fetched | null, family: FamilyName, of: unknown): Pictures | null =>
+  fetched && fetched.of === of && fetched.family === family ? fetched.pictures : null;
+
 /** A resting pointer asks for the picture under it, a moving one does not. */
 const REST_MS = 70;
 
@@ -18,8 +28,8 @@ export function usePatternData(
   point: ReadonlySignal<number>,
 ) {
   const map = useSignal<PatternMap | null>(null);
-  const thumbnails = useSignal<Pictures | null>(null);
-  const remembered = useSignal<Pictures | null>(null);
+  const thumbnails = useSignal<Fetched | null>(null);
+  const remembered = useSignal<Fetched | null>(null);
   const looked = store.traits._version.value;
   const placed = store.patternsHere.value;
 
@@ -34,11 +44,10 @@ export function usePatternData(
     return () => abort.abort();
   }, [store, family, version]);
   useEffect(() => {
-    thumbnails.value = null; // those of what was looked at before
     if (!placed) return;
     const abort = new AbortController();
     fetchInto(store, "pattern_thumbnails", { family }, abort.signal, (view) => {
-      thumbnails.value = picturesOf(decode(view));
+      thumbnails.value = { family, of: placed, pictures: picturesOf(decode(view)) };
     });
     return () => abort.abort();
   }, [store, family, placed]);
@@ -48,7 +57,7 @@ export function usePatternData(
     const abort = new AbortController();
     const rest = setTimeout(() => {
       fetchInto(store, "pattern_at", { family, index }, abort.signal, (view) => {
-        remembered.value = picturesOf(decode(view));
+        remembered.value = { family, of: index, pictures: picturesOf(decode(view)) };
       });
     }, REST_MS);
     return () => {
@@ -61,9 +70,9 @@ export function usePatternData(
     map: map.value,
     placed,
     /** Of this image's heads. */
-    thumbnails: thumbnails.value,
-    /** Of the point under the pointer, or the last one that was. */
-    remembered: remembered.value,
+    thumbnails: ofThis(thumbnails.value, family, placed),
+    /** Of the point under the pointer. */
+    remembered: ofThis(remembered.value, family, point.value),
   };
 }
 
