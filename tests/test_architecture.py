@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import vit_attention_widget as vaw
@@ -34,3 +36,23 @@ def test_no_module_is_hidden_by_a_function_of_its_name() -> None:
         for module in pkgutil.iter_modules(package.__path__):
             public = getattr(package, module.name, None)
             assert not callable(public), f"{name}.{module.name}"
+
+
+def test_what_the_live_page_is_built_with_is_named() -> None:
+    project = (ROOT.parent / "pyproject.toml").read_text("utf-8")
+    named = {
+        extra: set(
+            re.findall(
+                r'"([\w-]+)>=', re.findall(rf"^{extra} = \[(.*?)^\]", project, re.M | re.S)[0]
+            )
+        )
+        for extra in ("dependencies", "docs", "test")
+    }
+    for script in (ROOT.parent / "live").glob("*.py"):
+        tree = ast.parse(script.read_text("utf-8"))
+        modules = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+        others = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
+        for extra in ("docs", "test"):
+            unnamed = others - named["dependencies"] - named[extra]
+            assert unnamed <= {"live", "vit_attention_widget"}, (script.name, extra)
