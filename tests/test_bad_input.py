@@ -154,15 +154,15 @@ def test_a_model_without_a_classifier() -> None:
     tiny = BY_NAME["vit"]
     model, inputs = tiny.build(), tiny.inputs()
     model.reset_classifier(0)
-    found = vaw.trace(model, inputs)
+    trace = vaw.trace(model, inputs)
     for method in (explainers.attention, explainers.rollout):
-        assert torch.isfinite(method(found).values).all()
+        assert torch.isfinite(method(trace).values).all()
     for method in (explainers.daam, explainers.gmar, explainers.legrad):
         with pytest.raises(TargetError, match=r"num_classes=0.*callable"):
-            method(found)
+            method(trace)
     for target in (0, "cat", [1, 2]):
         with pytest.raises(TargetError, match="num_classes=0"):
-            found.retarget(target)
+            trace.retarget(target)
     with pytest.raises(ParameterError, match="not a class"):
         vaw.head_importance(model, inputs)
 
@@ -170,7 +170,7 @@ def test_a_model_without_a_classifier() -> None:
         return torch.cosine_similarity(features, torch.ones_like(features))
 
     for method in explainers.METHODS.values():
-        assert torch.isfinite(method(found.retarget(similarity)).values).all()
+        assert torch.isfinite(method(trace.retarget(similarity)).values).all()
 
 
 # --- weights and input ---------------------------------------------------------------------------

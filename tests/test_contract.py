@@ -36,9 +36,9 @@ def some(request: pytest.FixtureRequest) -> TinyModel:
 
 
 def explain_everything(model: nn.Module, inputs: Tensor) -> None:
-    found = vaw.trace(model, inputs)
+    trace = vaw.trace(model, inputs)
     for method in explainers.METHODS.values():
-        method(found)
+        method(trace)
     for metric in ("probability", "taylor"):
         vaw.head_importance(model, inputs, metric=metric)
     with torch.no_grad(), vaw.masked_heads(model, {0: [0]}):
@@ -50,20 +50,20 @@ def explain_everything(model: nn.Module, inputs: Tensor) -> None:
 
 def test_geometry(tiny: TinyModel) -> None:
     model = tiny.build(torch.float32)
-    found = vaw.trace(model, tiny.inputs(dtype=torch.float32))
-    layout = found.tokens
+    trace = vaw.trace(model, tiny.inputs(dtype=torch.float32))
+    layout = trace.tokens
     assert layout.prefix == tiny.prefix
     assert (layout.rows, layout.cols) == (tiny.rows, tiny.cols)
     patch = model.patch_embed.patch_size
     assert (layout.patch_height, layout.patch_width) == patch
     assert layout.image_height >= tiny.height
     assert layout.image_width >= tiny.width
-    assert found.num_layers == len(found.layers) == tiny.layers
-    assert found.num_heads == (tiny.heads,) * tiny.layers
-    assert found.model.readout_kind == tiny.readout
-    assert found.model.num_classes == 5
+    assert trace.num_layers == len(trace.layers) == tiny.layers
+    assert trace.num_heads == (tiny.heads,) * tiny.layers
+    assert trace.model.readout_kind == tiny.readout
+    assert trace.model.num_classes == 5
     tokens = len(tiny.prefix) + tiny.rows * tiny.cols
-    for record in found.layers:
+    for record in trace.layers:
         for tensor in (record.q, record.k, record.v, record.out):
             assert tensor.shape == (2, tiny.heads, tokens, 16 // tiny.heads)
         assert record.input.shape == record.output.shape == (2, tokens, 16)
@@ -72,15 +72,15 @@ def test_geometry(tiny: TinyModel) -> None:
 def test_the_records_are_the_models_own(tiny: TinyModel) -> None:
     """Attention times values is the head output; a block's output is the next one's input."""
     model = tiny.build()
-    found = vaw.trace(model, tiny.inputs())
-    for layer, record in enumerate(found.layers):
-        attention = found.attention(layer)
+    trace = vaw.trace(model, tiny.inputs())
+    for layer, record in enumerate(trace.layers):
+        attention = trace.attention(layer)
         torch.testing.assert_close(attention.sum(-1), torch.ones_like(attention[..., 0]))
         torch.testing.assert_close(attention @ record.v, record.out)
-    for lower, upper in zip(found.layers, found.layers[1:], strict=False):
+    for lower, upper in zip(trace.layers, trace.layers[1:], strict=False):
         assert torch.equal(lower.output, upper.input)
     with torch.no_grad():
-        torch.testing.assert_close(found.model.readout(found.layers[-1].output), found.logits)
+        torch.testing.assert_close(trace.model.readout(trace.layers[-1].output), trace.logits)
 
 
 # --- untouched, bit-equal ------------------------------------------------------------------------
@@ -198,10 +198,10 @@ def test_a_model_in_training_mode_is_explained_in_evaluation_mode(tiny: TinyMode
     model.train()
     model.blocks[1].eval()  # a part that the user froze stays in its own mode
     with untouched(model):
-        found = vaw.trace(model, inputs)
-        assert torch.equal(found.logits, plain.logits)
+        trace = vaw.trace(model, inputs)
+        assert torch.equal(trace.logits, plain.logits)
         for name, method in explainers.METHODS.items():
-            assert torch.equal(method(found).values, maps[name]), name
+            assert torch.equal(method(trace).values, maps[name]), name
         assert torch.equal(vaw.head_importance(model, inputs).values, importance)
     assert model.training
     assert not model.blocks[1].training
@@ -217,9 +217,9 @@ def test_existing_gradients_and_frozen_parameters_stay(some: TinyModel) -> None:
     model.requires_grad_(False)
     with untouched(model):
         explain_everything(model, inputs)
-    found = vaw.trace(model, inputs)
+    trace = vaw.trace(model, inputs)
     for name, method in explainers.METHODS.items():
-        assert torch.equal(method(found).values, expected[name])
+        assert torch.equal(method(trace).values, expected[name])
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
@@ -232,11 +232,11 @@ def test_the_callers_gradient_mode_does_not_matter(
     expected = {name: method(plain).values for name, method in explainers.METHODS.items()}
     with untouched(model), mode():
         own = inputs.clone() if made_inside else inputs
-        found = vaw.trace(model, own, [1, 2])
+        trace = vaw.trace(model, own, [1, 2])
         for name, method in explainers.METHODS.items():
-            assert torch.equal(method(found).values, expected[name]), name
+            assert torch.equal(method(trace).values, expected[name]), name
         values = vaw.head_importance(model, own, [1, 2], metric="taylor").values
-        again = explainers.daam(found.retarget([1, 2])).values
+        again = explainers.daam(trace.retarget([1, 2])).values
     assert torch.equal(again, expected["daam"])
     assert torch.equal(values, vaw.head_importance(model, inputs, [1, 2], metric="taylor").values)
 
@@ -245,10 +245,10 @@ def test_explainers_may_run_in_another_mode_than_the_trace(some: TinyModel) -> N
     model, inputs = some.build(torch.float32), some.inputs(dtype=torch.float32)
     expected = {k: f(vaw.trace(model, inputs)).values for k, f in explainers.METHODS.items()}
     for mode in (torch.no_grad, torch.inference_mode):
-        found = vaw.trace(model, inputs)
+        trace = vaw.trace(model, inputs)
         with mode():
             for name, method in explainers.METHODS.items():
-                assert torch.equal(method(found).values, expected[name]), name
+                assert torch.equal(method(trace).values, expected[name]), name
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -259,10 +259,10 @@ def test_half_precision_models(some: TinyModel, dtype: torch.dtype) -> None:
     full = {name: method(exact).values for name, method in explainers.METHODS.items()}
     half = copy.deepcopy(model).to(dtype)
     with untouched(half):
-        found = vaw.trace(half, inputs, [1, 2])
-        assert found.logits.dtype == dtype
+        trace = vaw.trace(half, inputs, [1, 2])
+        assert trace.logits.dtype == dtype
         for name, method in explainers.METHODS.items():
-            values = method(found).values.float()
+            values = method(trace).values.float()
             assert torch.isfinite(values).all(), name
             likeness = torch.cosine_similarity(values.flatten(1), full[name].flatten(1))
             assert (likeness > 0.8).all(), (name, likeness)
@@ -280,12 +280,12 @@ def test_autocast(some: TinyModel, explained_inside: bool) -> None:
     with untouched(model):
         with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
             plain = model(inputs)
-            found = vaw.trace(model, inputs, [1, 2])
+            trace = vaw.trace(model, inputs, [1, 2])
             vaw.head_importance(model, inputs)
-        assert torch.equal(found.logits, plain)
+        assert torch.equal(trace.logits, plain)
         for name, method in explainers.METHODS.items():
             with torch.autocast("cpu", torch.bfloat16, enabled=explained_inside):
-                values = method(found).values.float()
+                values = method(trace).values.float()
             full = method(exact).values
             assert (torch.cosine_similarity(values.flatten(1), full.flatten(1)) > 0.9).all(), name
     outside = explainers.legrad(exact).values
@@ -298,9 +298,9 @@ def test_autocast(some: TinyModel, explained_inside: bool) -> None:
 
 def test_every_explainer_gives_a_finite_map_for_every_layer(tiny: TinyModel) -> None:
     model, inputs = tiny.build(torch.float32), tiny.inputs(dtype=torch.float32)
-    found = vaw.trace(model, inputs)
+    trace = vaw.trace(model, inputs)
     for name, method in explainers.METHODS.items():
-        values = method(found).values
+        values = method(trace).values
         assert values.shape == (2, tiny.layers, tiny.rows, tiny.cols), name
         assert torch.isfinite(values).all(), name
         assert (values >= 0).all(), name
@@ -343,10 +343,10 @@ def test_blocks_whose_attention_and_mlp_run_beside_each_other() -> None:
     with torch.no_grad():
         plain = model(inputs)
     with untouched(model):
-        found = vaw.trace(model, inputs)
-        assert torch.equal(found.logits, plain)
-        for layer, record in enumerate(found.layers):
-            torch.testing.assert_close(found.attention(layer) @ record.v, record.out)
+        trace = vaw.trace(model, inputs)
+        assert torch.equal(trace.logits, plain)
+        for layer, record in enumerate(trace.layers):
+            torch.testing.assert_close(trace.attention(layer) @ record.v, record.out)
         importance = vaw.head_importance(model, inputs)
         with torch.no_grad(), vaw.masked_heads(model, {1: [0]}):
             masked = model(inputs).softmax(-1)[torch.arange(2), importance.labels]
@@ -370,7 +370,7 @@ def test_naflexvit_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
     inputs = torch.randn(1, 3, *size)
     with torch.no_grad():
         plain = model(inputs)
-    found = vaw.trace(model, inputs)
-    assert torch.equal(found.logits, plain)
-    assert (found.tokens.rows, found.tokens.cols) == (size[0] // 16, size[1] // 16)
-    assert vaw.explainers.daam(found).final.shape[1:] == (size[0] // 16, size[1] // 16)
+    trace = vaw.trace(model, inputs)
+    assert torch.equal(trace.logits, plain)
+    assert (trace.tokens.rows, trace.tokens.cols) == (size[0] // 16, size[1] // 16)
+    assert vaw.explainers.daam(trace).final.shape[1:] == (size[0] // 16, size[1] // 16)

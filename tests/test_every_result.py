@@ -88,7 +88,7 @@ def _classes() -> Iterator[type]:
                 yield value
 
 
-NAMES = sorted(found.__name__ for found in _classes())
+NAMES = sorted(result.__name__ for result in _classes())
 
 
 def test_each_is_in_the_table(results: dict[str, Any]) -> None:

@@ -69,8 +69,8 @@ def literal(model: Any, layers: list[Tensor], prompt: int, threshold: float | No
     tower = model.vision_model
     with torch.no_grad():
         texts = [
-            normalize(getattr(found, "pooler_output", found), dim=-1)
-            for found in (
+            normalize(getattr(features, "pooler_output", features), dim=-1)
+            for features in (
                 model.get_text_features(**ids([PROMPTS[prompt]])),
                 model.get_text_features(**ids(["a photo of a"])),
             )
@@ -83,12 +83,12 @@ def literal(model: Any, layers: list[Tensor], prompt: int, threshold: float | No
             similarity = (text @ normalize(features, dim=-1).T).sum()
             (gradient,) = torch.autograd.grad(similarity, attention, retain_graph=True)
             total[which] = total[which] + gradient.clamp_min(0).mean(1)[:, 0]
-        found = total[0].clone()
+        corrected = total[0].clone()
         if threshold is not None:
             for image, empty in enumerate(total[1]):
                 scaled = (empty - empty.min()) / (empty.max() - empty.min())
-                found[image, scaled > threshold] = 0
-        maps.append(found)
+                corrected[image, scaled > threshold] = 0
+        maps.append(corrected)
     return torch.stack(maps, 1)
 
 

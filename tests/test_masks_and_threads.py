@@ -29,11 +29,11 @@ def test_masked_heads_is_what_trace_does_with_a_head_mask(tiny: TinyModel) -> No
             masked = model(inputs)
         assert torch.equal(model(inputs), plain)
     assert not torch.equal(masked, plain)
-    found = vaw.trace(model, inputs, head_mask=mask)
-    torch.testing.assert_close(found.logits, masked)
-    assert (found.layers[0].out[:, 1] == 0).all()
-    assert (found.layers[2].out == 0).all()
-    assert (found.layers[1].out != 0).any()
+    trace = vaw.trace(model, inputs, head_mask=mask)
+    torch.testing.assert_close(trace.logits, masked)
+    assert (trace.layers[0].out[:, 1] == 0).all()
+    assert (trace.layers[2].out == 0).all()
+    assert (trace.layers[1].out != 0).any()
 
 
 @pytest.mark.parametrize("some", SOME)
@@ -43,15 +43,15 @@ def test_a_trace_inside_masked_heads_sees_the_pruned_model(some: TinyModel) -> N
     expected = vaw.trace(model, inputs, [1, 2], head_mask=mask)
     importance = vaw.head_importance(model, inputs, target=[1, 2], head_mask=mask).values
     with vaw.masked_heads(model, mask):
-        found = vaw.trace(model, inputs, [1, 2])
+        trace = vaw.trace(model, inputs, [1, 2])
         values = vaw.head_importance(model, inputs, target=[1, 2]).values
-    torch.testing.assert_close(found.logits, expected.logits)
+    torch.testing.assert_close(trace.logits, expected.logits)
     for name, method in explainers.METHODS.items():
-        torch.testing.assert_close(method(found).values, method(expected).values, msg=name)
+        torch.testing.assert_close(method(trace).values, method(expected).values, msg=name)
     torch.testing.assert_close(values, importance, equal_nan=True)
-    assert found.head_mask == expected.head_mask  # also for what runs the model again, outside
+    assert trace.head_mask == expected.head_mask  # also for what runs the model again, outside
     torch.testing.assert_close(
-        explainers.occlusion(found, window=2, stride=2).values,
+        explainers.occlusion(trace, window=2, stride=2).values,
         explainers.occlusion(expected, window=2, stride=2).values,
     )
 
@@ -105,10 +105,10 @@ def test_threads_that_trace_the_same_model_do_not_mix() -> None:
     model = tiny.build()
     inputs = [tiny.inputs(seed=seed) for seed in range(4)]
     expected = [explainers.daam(vaw.trace(model, x)).values for x in inputs]
-    found: dict[int, list[Tensor]] = {}
+    maps: dict[int, list[Tensor]] = {}
 
     def run(index: int) -> None:
-        found[index] = [explainers.daam(vaw.trace(model, inputs[index])).values for _ in range(8)]
+        maps[index] = [explainers.daam(vaw.trace(model, inputs[index])).values for _ in range(8)]
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
     with untouched(model):
@@ -117,8 +117,8 @@ def test_threads_that_trace_the_same_model_do_not_mix() -> None:
         for thread in threads:
             thread.join()
     for index, values in enumerate(expected):
-        assert len(found[index]) == 8
-        assert all(torch.equal(v, values) for v in found[index])
+        assert len(maps[index]) == 8
+        assert all(torch.equal(v, values) for v in maps[index])
 
 
 def test_overlapping_traces_of_a_model_in_training_mode() -> None:
@@ -151,4 +151,4 @@ def test_overlapping_traces_of_a_model_in_training_mode() -> None:
         first_ended.set()
         thread.join()
     assert len(logits) == 2
-    assert all(torch.equal(found, expected) for found in logits)
+    assert all(torch.equal(each, expected) for each in logits)

@@ -23,11 +23,11 @@ def test_rank_correlation(levels: int | None) -> None:
     first, second = rng.normal(size=(2, 4, 5, 6))
     if levels:
         first, second = np.floor(levels * rng.random((2, 4, 5, 6)))
-    found = paired_rank_correlation(torch.from_numpy(first), torch.from_numpy(second))
+    correlation = paired_rank_correlation(torch.from_numpy(first), torch.from_numpy(second))
     for i in range(4):
         expected = spearmanr(first[i].flatten(), second[i].flatten()).statistic
-        assert float(found[i]) == pytest.approx(expected)
-        assert float(found[i]) == pytest.approx(literal.spearman(first[i], second[i]))
+        assert float(correlation[i]) == pytest.approx(expected)
+        assert float(correlation[i]) == pytest.approx(literal.spearman(first[i], second[i]))
 
 
 def test_rank_correlation_of_constant_maps() -> None:
@@ -41,10 +41,10 @@ def test_rank_correlation_of_constant_maps() -> None:
 def test_the_weights_of_the_copy_are_randomized_from_the_top_down() -> None:
     model, inputs = BY_NAME["vit"].build(), BY_NAME["vit"].inputs()
     copy = BY_NAME["vit"].build()
-    found, vit = vaw.trace(model, inputs), vaw.describe(copy)
+    trace, vit = vaw.trace(model, inputs), vaw.describe(copy)
     changed: list[set[str]] = []
     stages = []
-    for stage in randomize_weights(vit, found, 0):
+    for stage in randomize_weights(vit, trace, 0):
         stages.append(stage)
         changed.append({
             name
@@ -64,17 +64,17 @@ def test_maps_change_with_the_weights_and_the_user_s_model_does_not() -> None:
     model = vaw.demo.load_model()
     scenes = [vaw.demo.scene(seed=seed).image for seed in (1, 2, 3)]
     with untouched(model):
-        found = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"])
-    assert found.values.shape == (8, 5, 3)
-    assert found.methods == ("legrad", "daam", "rollout", "center", "random")
-    assert found.unchanged == ("center", "random")  # they never look at the model
-    assert (found.values[:, 3:] == 1).all()
-    assert (found.values[0, 2] == 1).all()  # rollout is class-agnostic
-    assert float(found.mean("legrad")[0]) < 0.99
+        check = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"])
+    assert check.values.shape == (8, 5, 3)
+    assert check.methods == ("legrad", "daam", "rollout", "center", "random")
+    assert check.unchanged == ("center", "random")  # they never look at the model
+    assert (check.values[:, 3:] == 1).all()
+    assert (check.values[0, 2] == 1).all()  # rollout is class-agnostic
+    assert float(check.mean("legrad")[0]) < 0.99
     again = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"])
-    assert torch.equal(found.values, again.values)
+    assert torch.equal(check.values, again.values)
     other = evaluation.sanity_check(model, scenes, methods=["legrad", "daam", "rollout"], seed=1)
-    assert not torch.equal(found.values, other.values)
+    assert not torch.equal(check.values, other.values)
 
 
 def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
@@ -85,23 +85,23 @@ def test_a_map_that_does_not_change_is_flagged(tmp_path: object) -> None:
         grid = torch.nn.functional.avg_pool2d(trace.inputs.mean(1), 8)
         return vaw.explainers.Attribution(grid[:, None], "edges", "class-agnostic")
 
-    found = evaluation.sanity_check(model, scene.image, methods={"edges": edges})
-    assert "edges" in found.unchanged
-    assert "UNCHANGED" in found.summary()
-    assert len(found.rows()) == 8 * 3
-    assert list(found.to_dataframe().columns) == ["stage", "method", "correlation", "unchanged"]
-    found.to_csv(f"{tmp_path}/sanity.csv")
+    check = evaluation.sanity_check(model, scene.image, methods={"edges": edges})
+    assert "edges" in check.unchanged
+    assert "UNCHANGED" in check.summary()
+    assert len(check.rows()) == 8 * 3
+    assert list(check.to_dataframe().columns) == ["stage", "method", "correlation", "unchanged"]
+    check.to_csv(f"{tmp_path}/sanity.csv")
     pytest.importorskip("matplotlib").use("Agg")
-    assert len(found.plot().lines) >= 3
+    assert len(check.plot().lines) >= 3
 
 
 @pytest.mark.parametrize("name", ["vit-avg", "siglip", "beit-shared-bias", "dinov3"])
 def test_weights_of_other_models_are_randomized_too(name: str) -> None:
     model, inputs = BY_NAME[name].build(), BY_NAME[name].inputs()
     with untouched(model):
-        found = evaluation.sanity_check(model, inputs, methods=["rollout", "daam"])
-    assert found.stages[0] == "readout"
-    assert set(found.unchanged) >= {"center", "random"}
+        check = evaluation.sanity_check(model, inputs, methods=["rollout", "daam"])
+    assert check.stages[0] == "readout"
+    assert set(check.unchanged) >= {"center", "random"}
 
 
 def test_prompts_and_adapted_models() -> None:
@@ -109,8 +109,8 @@ def test_prompts_and_adapted_models() -> None:
     model, inputs = tiny.build(), tiny.inputs()
     model.reset_classifier(0)
     prompts = vaw.zero_shot(model, ["a", "b"], features=torch.randn(2, 16).double())
-    found = evaluation.sanity_check(prompts, inputs, methods="daam")
-    assert found.values.shape == (5, 3, 2)
+    check = evaluation.sanity_check(prompts, inputs, methods="daam")
+    assert check.values.shape == (5, 3, 2)
 
     class Mine(torch.nn.Module):
         def __init__(self) -> None:

@@ -290,7 +290,7 @@ def test_a_method_that_refuses_the_model_leaves_the_others(monkeypatch: pytest.M
     from vit_attention_widget.errors import UnsupportedModelError
     from vit_attention_widget.explainers import METHODS
 
-    def refuse(found: vaw.Trace) -> None:
+    def refuse(trace: vaw.Trace) -> None:
         raise UnsupportedModelError("This model's tokens cannot be read out.")
 
     monkeypatch.setitem(METHODS, "legrad", refuse)

@@ -666,11 +666,11 @@ def test_a_store_of_other_masks_is_refused(tmp_path: Path) -> None:
     masks, model = [scene.mask for scene in images], vaw.demo.load_model()
 
     def inside(masks: object, store: Path | None = None) -> np.ndarray:
-        found = vaw.evaluate(
+        result = vaw.evaluate(
             model, [scene.image for scene in images], masks=masks, methods="attention",
             metrics="energy", store=store,
         )  # fmt: skip
-        return found.values
+        return result.values
 
     np.testing.assert_array_equal(inside(masks, tmp_path), inside(masks))
     np.testing.assert_array_equal(inside(np.stack(masks[:1] + masks[1:])), inside(masks))

@@ -70,13 +70,13 @@ def test_compiled_models(name: str, compiled: Callable[[nn.Module], nn.Module]) 
         with torch.no_grad():
             torch.testing.assert_close(given(inputs), plain.logits)  # compiled code to be met
         with untouched(model):
-            found = vaw.trace(given, inputs, [1, 2])
+            trace = vaw.trace(given, inputs, [1, 2])
             for method, values in expected.items():
-                torch.testing.assert_close(explainers.METHODS[method](found).values, values)
-            for held in (given, found.model):
+                torch.testing.assert_close(explainers.METHODS[method](trace).values, values)
+            for held in (given, trace.model):
                 with torch.no_grad(), vaw.masked_heads(held, mask):
                     torch.testing.assert_close(given(inputs), masked)
-        assert ("without torch.compile" in repr(found)) == (compiled is _wrapped)
+        assert ("without torch.compile" in repr(trace)) == (compiled is _wrapped)
         with torch.no_grad():
             torch.testing.assert_close(given(inputs), plain.logits)
     finally:
@@ -91,9 +91,9 @@ def test_gradient_checkpointing_does_not_matter(some: TinyModel) -> None:
     importance = vaw.head_importance(model, inputs).values
     model.set_grad_checkpointing(True)
     with untouched(model):
-        found = vaw.trace(model, inputs)
+        trace = vaw.trace(model, inputs)
         for name, method in explainers.METHODS.items():
-            torch.testing.assert_close(method(found).values, expected[name], msg=name)
+            torch.testing.assert_close(method(trace).values, expected[name], msg=name)
         torch.testing.assert_close(vaw.head_importance(model, inputs).values, importance)
 
 
