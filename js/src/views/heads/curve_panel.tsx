@@ -50,7 +50,7 @@ export function CurvePanel({ store }: { store: Store }) {
   const orders = [...info.metrics, ...OTHERS];
   const name = (key: string) => orders.find((order) => order.key === key)?.label ?? key;
   return (
-    <div class="vaw-curves">
+    <div class="vaw-chart vaw-curves">
       <div class="vaw-row">
         <span class="vaw-muted">remove heads by</span>
         <OrderChips store={store} orders={orders} />

@@ -108,6 +108,7 @@ function Cell({ store, change, changes, columns, height }: CellProps) {
   const [layer, head] = change.head;
   const width = columns.width - GAP;
   const [x, y] = [columns.middle(layer) - width / 2, TOP + head * (height + GAP)];
+  const box = { x, y, width, height, rx: 2 };
   const pruned = store.pruned.value.has(layer, head);
   const lit = isHead(store.shownHead.value, change.head);
   const share = Number.isFinite(change.growth) ? change.growth / changes.most : 0;
@@ -125,21 +126,13 @@ function Cell({ store, change, changes, columns, height }: CellProps) {
     >
       <title>{pruned ? `${headName(layer, head)}, pruned` : changeSays(change)}</title>
       <rect
-        x={x}
-        y={y}
-        width={width}
-        height={height}
-        rx="2"
+        {...box}
         fill={unknown ? "none" : "var(--vaw-panel)"}
         stroke="var(--vaw-line)"
         stroke-dasharray={unknown ? "2 3" : "none"}
       />
       <rect
-        x={x}
-        y={y}
-        width={width}
-        height={height}
-        rx="2"
+        {...box}
         fill={`var(--vaw-${share >= 0 ? "hurts" : "helps"})`}
         fill-opacity={Math.abs(share) ** 0.8}
       />
