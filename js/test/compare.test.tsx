@@ -68,9 +68,9 @@ const asked = (sent: Record<string, unknown>[]) =>
 
 describe("comparisons", () => {
   const shown = (comparison = METHODS) => {
-    const found = shownOf(comparison, decode(maps(comparison.stamp)));
-    if (!found) throw new Error("nothing is shown");
-    return found;
+    const shown = shownOf(comparison, decode(maps(comparison.stamp)));
+    if (!shown) throw new Error("nothing is shown");
+    return shown;
   };
 
   it("belong to the maps that came with them", () => {
@@ -110,8 +110,8 @@ describe("comparisons", () => {
   });
 
   it("rank equal values alike", () => {
-    const found = ranked(new Float32Array([3, 1, 3, 2, 9, 9, 9, 9]), 4);
-    const thirds = [...found].map((value) => Number((value * 6).toFixed(4)));
+    const ranks = ranked(new Float32Array([3, 1, 3, 2, 9, 9, 9, 9]), 4);
+    const thirds = [...ranks].map((value) => Number((value * 6).toFixed(4)));
     expect(thirds).toEqual([5, 0, 5, 2, 3, 3, 3, 3]);
   });
 

@@ -27,11 +27,11 @@ describe("safetensors", () => {
     new DataView(bytes.buffer).setBigUint64(0, BigInt(half.length), true);
     bytes.set(new TextEncoder().encode(half), 8);
     bytes.set(new Uint8Array(bits.buffer), 8 + half.length);
-    const found = Array.from(
+    const halves = Array.from(
       decode<Record<string, Tensor>, unknown>(new DataView(bytes.buffer)).tensors.a?.data ?? [],
     );
-    expect(found.slice(0, 4)).toEqual([1, -2, Math.fround(2 ** -24), Number.POSITIVE_INFINITY]);
-    expect(found[4]).toBeCloseTo(1 / 3, 3);
+    expect(halves.slice(0, 4)).toEqual([1, -2, Math.fround(2 ** -24), Number.POSITIVE_INFINITY]);
+    expect(halves[4]).toBeCloseTo(1 / 3, 3);
   });
 
   it("says which type it does not know", () => {

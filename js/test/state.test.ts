@@ -19,8 +19,8 @@ const row = (layer: number, head: number, token: number) =>
 describe("attention", () => {
   it("reads the kernel's rows before the layers are there", () => {
     const { store } = storeOf({}, false);
-    const found = read(store, 1, 1, 0);
-    for (const [i, value] of row(1, 1, 0).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+    const values = read(store, 1, 1, 0);
+    for (const [i, value] of row(1, 1, 0).entries()) expect(values?.[i]).toBeCloseTo(value, 2);
     expect(read(store, 1, 1, 3)).toBeNull();
   });
 
@@ -30,8 +30,8 @@ describe("attention", () => {
     const asked = model.sent.map((message) => (message.params as { layer: number }).layer);
     expect(asked).toEqual([1, 0]);
     expect(store.attention.has(5)).toBe(true);
-    const found = read(store, 0, 1, 5);
-    for (const [i, value] of row(0, 1, 5).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+    const values = read(store, 0, 1, 5);
+    for (const [i, value] of row(0, 1, 5).entries()) expect(values?.[i]).toBeCloseTo(value, 2);
   });
 
   it("reads columns when asked who looks, and the mean of heads", async () => {
@@ -66,8 +66,8 @@ describe("attention", () => {
       true,
       false,
     ]);
-    const found = read(store, 1, 1, 4);
-    for (const [i, value] of row(1, 1, 4).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+    const values = read(store, 1, 1, 4);
+    for (const [i, value] of row(1, 1, 4).entries()) expect(values?.[i]).toBeCloseTo(value, 2);
     store.set({ direction: "attended_by" });
     expect(read(store, 1, 1, 4)).toBeNull();
     store.set({ direction: "attends_to" });
@@ -110,8 +110,9 @@ describe("attention", () => {
     model.emit("msg:custom", answer, [rowBytes(4, [0])]);
     await settle();
     for (const layer of [0, 1]) {
-      const found = read(store, layer, 1, 4);
-      for (const [i, value] of row(layer, 1, 4).entries()) expect(found?.[i]).toBeCloseTo(value, 2);
+      const values = read(store, layer, 1, 4);
+      for (const [i, value] of row(layer, 1, 4).entries())
+        expect(values?.[i]).toBeCloseTo(value, 2);
     }
     expect(more().length).toBe(1);
   });

@@ -355,7 +355,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         session.ask(
             self._slot(message.id),
             work,
-            lambda found: self._reply(answer(message, {"version": version}), found),
+            lambda buffer: self._reply(answer(message, {"version": version}), buffer),
             lambda error: self._reply(failure(message.id, error)),
             lambda: self._reply(cancelled(message)),
         )
@@ -382,6 +382,6 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         """Where a request waits: widgets of one session may use the same ids."""
         return f"{self._widget_id} {request_id}"
 
-    def _reply(self, content: ReplyMessage, found: bytes = b"") -> None:
+    def _reply(self, content: ReplyMessage, buffer: bytes = b"") -> None:
         if self._session is not None:
-            self.send(content, [found] if found else None)
+            self.send(content, [buffer] if buffer else None)

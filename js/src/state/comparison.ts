@@ -68,7 +68,7 @@ export function scaled({ maps, rows, cols }: Shown, scale: CompareScale): Scaled
 
 /** Each map's values by rank, 0 for the lowest and 1 for the highest; equal ones share a rank. */
 export function ranked(maps: Float32Array, size: number): Float32Array {
-  const found = new Float32Array(maps.length);
+  const ranks = new Float32Array(maps.length);
   for (let start = 0; start < maps.length; start += size) {
     const at = (i: number) => maps[start + i] ?? 0;
     const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => at(a) - at(b));
@@ -76,12 +76,12 @@ export function ranked(maps: Float32Array, size: number): Float32Array {
       let last = first;
       while (last + 1 < size && at(order[last + 1] ?? 0) === at(order[first] ?? 0)) last += 1;
       for (let i = first; i <= last; i++) {
-        found[start + (order[i] ?? 0)] = (first + last) / 2 / Math.max(1, size - 1);
+        ranks[start + (order[i] ?? 0)] = (first + last) / 2 / Math.max(1, size - 1);
       }
       first = last + 1;
     }
   }
-  return found;
+  return ranks;
 }
 
 /** Mean rank correlation of a map with the others; null where none is known. */

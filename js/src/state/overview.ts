@@ -48,8 +48,8 @@ export function coloursOf(classes: readonly number[], groups: readonly Group[]):
 /** Whether the model gives an image another class than its label. */
 export function isWrong({ labels, predicted }: Overview, image: number): boolean {
   const label = labels?.[image];
-  const found = predicted[image];
-  return label !== undefined && found !== undefined && label !== found;
+  const decided = predicted[image];
+  return label !== undefined && decided !== undefined && label !== decided;
 }
 
 /** "image 12", and its file name where it has one. */
@@ -61,15 +61,15 @@ export function imageName(overview: Overview, image: number): string {
 /** What an image is and what the model makes of it, in a person's words. */
 export function verdict(info: ModelInfo, overview: Overview, image: number): string {
   const label = overview.labels?.[image];
-  const found = overview.predicted[image];
-  if (found === undefined) return label === undefined ? "" : className(info, label);
+  const decided = overview.predicted[image];
+  if (decided === undefined) return label === undefined ? "" : className(info, label);
   const value = overview.probability[image] ?? 0;
   const sure =
     info.output === "value"
-      ? `${className(info, found)} ${number(value)}`
-      : `${className(info, found)}, ${percent(value)}`;
+      ? `${className(info, decided)} ${number(value)}`
+      : `${className(info, decided)}, ${percent(value)}`;
   if (label === undefined) return `the model says ${sure}`;
-  if (label === found) return `${sure}, as labeled`;
+  if (label === decided) return `${sure}, as labeled`;
   return `${className(info, label)}, but the model says ${sure}`;
 }
 

@@ -69,7 +69,7 @@ export function alike(distances: Float32Array, count: number, index: number, mos
 
 /** The point nearest to a place, if it is within reach; -1 if none is. */
 export function nearestPoint(points: Float32Array, x: number, y: number, reach: number): number {
-  let found = -1;
+  let nearest = -1;
   let best = reach * reach;
   for (let i = 0; i < points.length / 2; i++) {
     const dx = (points[2 * i] ?? 0) - x;
@@ -77,15 +77,15 @@ export function nearestPoint(points: Float32Array, x: number, y: number, reach: 
     const far = dx * dx + dy * dy;
     if (far <= best) {
       best = far;
-      found = i;
+      nearest = i;
     }
   }
-  return found;
+  return nearest;
 }
 
 /** The points inside a polygon of [x, y, x, y, ...]. */
 export function inside(points: Float32Array, polygon: readonly number[]): number[] {
-  const found: number[] = [];
+  const enclosed: number[] = [];
   const corners = polygon.length / 2;
   for (let i = 0; i < points.length / 2; i++) {
     const x = points[2 * i] ?? 0;
@@ -96,9 +96,9 @@ export function inside(points: Float32Array, polygon: readonly number[]): number
       const [bx = 0, by = 0] = [polygon[2 * b], polygon[2 * b + 1]];
       if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) within = !within;
     }
-    if (within) found.push(i);
+    if (within) enclosed.push(i);
   }
-  return found;
+  return enclosed;
 }
 
 const CELLS = 20;
@@ -125,9 +125,9 @@ export function clusterPlaces(map: PatternMap, count: number): [x: number, y: nu
 
 /** The points of one cluster. */
 export function pointsOf(map: PatternMap, label: number): Float32Array {
-  const found: number[] = [];
+  const places: number[] = [];
   for (let i = 0; i < map.labels.length; i++) {
-    if (map.labels[i] === label) found.push(map.points[2 * i] ?? 0, map.points[2 * i + 1] ?? 0);
+    if (map.labels[i] === label) places.push(map.points[2 * i] ?? 0, map.points[2 * i + 1] ?? 0);
   }
-  return new Float32Array(found);
+  return new Float32Array(places);
 }

@@ -31,7 +31,7 @@ export function HeadDetail({ store }: { store: Store }) {
   );
   const usual = useComputed(() => (matrix.value ? exceededBy(matrix.value, TOP) : 0));
   const info = store.info.value;
-  const found = matrix.value;
+  const shown = matrix.value;
   if (!info) return null;
   if (info.num_tokens > STREAMED_TOKENS) {
     return (
@@ -41,12 +41,12 @@ export function HeadDetail({ store }: { store: Store }) {
       </p>
     );
   }
-  if (!found) return <p class="vaw-muted">The matrix of this layer is on its way …</p>;
+  if (!shown) return <p class="vaw-muted">The matrix of this layer is on its way …</p>;
   const at = threshold.value ?? usual.value;
   return (
     <Detail
       store={store}
-      matrix={found}
+      matrix={shown}
       threshold={at}
       onThreshold={(value) => {
         threshold.value = value;

@@ -41,8 +41,8 @@ export function CompareMatrix({ info, comparison, lit, pair }: Props) {
   const height = Math.min(26, cell);
   const text = (r: number | null) => (cell >= LARGEST - 2 ? rho(r) : rho(r).replace("0.", "."));
   const pairOf = (event: Event) => {
-    const found = (event.target as Element).closest<HTMLElement>("td")?.dataset;
-    return found ? ([Number(found.i), Number(found.j)] as const) : null;
+    const place = (event.target as Element).closest<HTMLElement>("td")?.dataset;
+    return place ? ([Number(place.i), Number(place.j)] as const) : null;
   };
   // What does not fit into narrow columns of heads is left to the rows.
   const every = Math.ceil(16 / cell);

@@ -47,15 +47,15 @@ export function PartialPanel({ store }: { store: Store }) {
   const said = (p: number) => (info.output === "value" ? number(p) : p.toFixed(2));
   if (head < 0) return <p class="vaw-muted">Choose one head: click it in the grid.</p>;
   if (pruned) return <p class="vaw-muted">This head is pruned: nothing of it is left.</p>;
-  const found = partial.value;
-  if (!("rows" in found) || found.layer !== layer || found.head !== head) {
+  const pruning = partial.value;
+  if (!("rows" in pruning) || pruning.layer !== layer || pruning.head !== head) {
     if (failed.value) return <p role="alert">{failed.value}</p>;
     return <p class="vaw-muted">Pruning parts of {headName(layer, head)} …</p>;
   }
   return (
     <>
       <div class="vaw-row">
-        <SaveMenu name="parts" table={() => partsTable(found as PartialPruning)} />
+        <SaveMenu name="parts" table={() => partsTable(pruning as PartialPruning)} />
       </div>
       <table class="vaw-table vaw-parts" data-testid="partial">
         <thead>
@@ -63,7 +63,7 @@ export function PartialPanel({ store }: { store: Store }) {
             <th scope="col" class="vaw-col-picture">
               zeroed
             </th>
-            <th scope="col">part of {headName(found.layer, found.head)}</th>
+            <th scope="col">part of {headName(pruning.layer, pruning.head)}</th>
             <th scope="col">
               {info.output === "value"
                 ? "value left, and the largest values"
@@ -72,7 +72,7 @@ export function PartialPanel({ store }: { store: Store }) {
           </tr>
         </thead>
         <tbody>
-          {found.rows.map((row) => (
+          {pruning.rows.map((row) => (
             <tr key={row.mode}>
               <td>
                 <Pictogram zeroed={row.zeroed} />
