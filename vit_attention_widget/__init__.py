@@ -31,6 +31,7 @@ from .models.images import ImageLike
 from .models.token_layout import TokenLayout
 from .overview.result import ImageOverview
 from .overview.run import image_overview, image_overview_steps
+from .overview.stored.places import images_moved
 from .patterns import AttentionPatterns
 from .pruning.curve import PruningCurve, pruning_curve, pruning_curve_steps
 from .pruning.partial import PartialPruning, partial_pruning
@@ -110,6 +111,7 @@ __all__ = [
     "head_interactions_steps",
     "image_overview",
     "image_overview_steps",
+    "images_moved",
     "kept_result",
     "load_pruned",
     "logit_lens",

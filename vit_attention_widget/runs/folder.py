@@ -24,6 +24,7 @@ __all__ = [
     "IMAGES_OF_A_CHUNK",
     "StoredPart",
     "StoredResult",
+    "digests_of_chunk",
     "files_of_chunk",
     "kept_in",
 ]
@@ -373,11 +374,20 @@ def files_of_chunk(folder: Path, number: int) -> list[str]:
 
     Empty where that is not known. Their numbers are not read.
     """
+    return _of_images(folder, number, "files")
+
+
+def digests_of_chunk(folder: Path, number: int) -> list[str]:
+    """The same of the images' digests."""
+    return _of_images(folder, number, "digests")
+
+
+def _of_images(folder: Path, number: int, what: str) -> list[str]:
     try:
         with safe_open(folder / "chunks" / f"{number:06d}.safetensors", "np") as file:
             header = file.metadata() or {}
         about = next(json.loads(text) for name, text in header.items() if "parts" in name)
-        return [str(name) for name in about["files"]]
+        return [str(each) for each in about[what]]
     except Exception:  # a damaged file makes a parser raise anything
         return []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,27 @@ from ..support.warn import warn_caller
 from .of_model import alike, told_of_model
 from .told import Teller
 
-__all__ = ["check_manifest", "digest_of_images", "file_of", "manifest", "say_skipped"]
+__all__ = [
+    "IMAGES_AT",
+    "NOT_COMPARED",
+    "WRITTEN_AT",
+    "check_manifest",
+    "digest_of_images",
+    "file_of",
+    "is_digest_of",
+    "manifest",
+    "read_manifest",
+    "say_images_at",
+    "say_skipped",
+]
 
 _FILE = "manifest.json"
 _SKIPPED = "skipped"
-_NOT_COMPARED = ("versions", "total", _SKIPPED)
+WRITTEN_AT, IMAGES_AT = "written at", "images at"
+"""Where the folder was when it was made, and where its pictures have moved to."""
+
+NOT_COMPARED = ("versions", "total", _SKIPPED, WRITTEN_AT, IMAGES_AT)
+"""What may differ between calls of one run."""
 
 
 def manifest(
@@ -92,7 +108,7 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
     if before is not None and not isinstance(before, dict):
         raise ParameterError(f"{file} is not the manifest of a run: give another folder.")
     if isinstance(before, dict):
-        for name in (name for name in {**about, **before} if name not in _NOT_COMPARED):
+        for name in (name for name in {**about, **before} if name not in NOT_COMPARED):
             then, now = before.get(name), about.get(name)
             if not alike(name, then, now):
                 raise ParameterError(
@@ -100,7 +116,37 @@ def check_manifest(folder: Path, about: dict[str, Any]) -> None:
                     f"{_short(now)}. Give another folder, or the same call."
                 )
         return
-    with replaced(file) as temporary:
+    _write(folder, {**about, WRITTEN_AT: str(folder.resolve())})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a folder is of.
+
+    Raises
+    ------
+    ParameterError
+        If it is no store, or its manifest cannot be read.
+    """
+    try:
+        about = json.loads((folder / _FILE).read_text("utf-8"))
+        if not isinstance(about, dict) or "function" not in about:
+            raise ValueError("it does not say what it is of")
+    except FileNotFoundError as error:
+        raise ParameterError(
+            f"{folder} holds no store: give the folder that a function with store=... fills."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{folder / _FILE} is damaged: {error}.") from error
+    return about
+
+
+def say_images_at(folder: Path, places: Sequence[str]) -> None:
+    """Say in the manifest in which folders its pictures may lie by now."""
+    _write(folder, {**read_manifest(folder), IMAGES_AT: list(places)})
+
+
+def _write(folder: Path, about: dict[str, Any]) -> None:
+    with replaced(folder / _FILE) as temporary:
         temporary.write_text(json.dumps(about, indent=1), "utf-8")
 
 
@@ -111,8 +157,7 @@ def say_skipped(folder: Path, skipped: Mapping[int, str], *, all_of_them: bool =
     before = {} if all_of_them else about.get(_SKIPPED, {})
     now = {**before, **{str(number): why for number, why in skipped.items()}}
     if now != about.get(_SKIPPED, {}):
-        with replaced(file) as temporary:
-            temporary.write_text(json.dumps({**about, _SKIPPED: now}, indent=1), "utf-8")
+        _write(folder, {**about, _SKIPPED: now})
 
 
 def digest_of_images(images: Sequence[object] | Tensor) -> str:
@@ -123,6 +168,19 @@ def digest_of_images(images: Sequence[object] | Tensor) -> str:
             together.update(some)
         together.update(b";")
     return together.hexdigest()
+
+
+def is_digest_of(digest: str, image: object, labels: Iterable[object] = ()) -> bool:
+    """Whether it is the digest of an image, without a label or with one of these."""
+    content = hashlib.blake2b(digest_size=16)
+    for some in _content(image):
+        content.update(some)
+    for end in (b"", *(repr(label).encode() for label in labels)):
+        together = content.copy()
+        together.update(end + b";")
+        if together.hexdigest() == digest:
+            return True
+    return False
 
 
 def file_of(image: object) -> str:

@@ -19,9 +19,11 @@ from ...models import VisionTransformer
 from ...models.archived_picture import ArchivedPicture
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
-from ...runs.folder import IMAGES_OF_A_CHUNK, files_of_chunk
+from ...runs.folder import IMAGES_OF_A_CHUNK, digests_of_chunk, files_of_chunk
+from ...runs.manifest import NOT_COMPARED, read_manifest
 from ...runs.of_model import ALL_WEIGHTS, OUTPUT, PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
+from .places import other_places, same_picture
 
 __all__ = ["OF_HEADS", "StoredImages", "is_store"]
 
@@ -94,6 +96,7 @@ class StoredImages:
         self._zarr = ZarrReader(self.folder, "image")
         self._about: dict[str, Any] = {}
         self._files: tuple[int, list[str]] = -1, []
+        self._labels: list[object] = []  # that an image may have come with
         self.look()
         self.check(vit)
 
@@ -183,6 +186,7 @@ class StoredImages:
     def check(self, vit: VisionTransformer) -> None:
         """Raise :class:`ParameterError` where the folder is of another model, with what differs."""
         here = told_of_model(vit)
+        self._labels = [*range(vit.num_classes), *(vit.class_names or ())]
         for name in _OF_MODEL:
             then, now = self._about.get(name), here.get(name)
             if alike(name, then, now) or (name == "classes" and _NO_NAMES in (then, now)):
@@ -280,11 +284,35 @@ class StoredImages:
                 "Give the run paths of pictures, or vaw.TarShards, to have them here."
             )
         path = file.archive if isinstance(file, ArchivedPicture) else file
-        if not os.path.isfile(path):
+        moved = file if os.path.isfile(path) else self._moved(image, file, path)
+        if moved is None:
             raise ParameterError(
-                f"Image {image} of {self.folder} cannot be opened: {path} is gone."
+                f"Image {image} of {self.folder} cannot be opened: {path} is gone. If it lies "
+                f"elsewhere now, say where: vaw.images_moved({str(self.folder)!r}, 'folder')."
             )
-        return file
+        return moved
+
+    def _moved(
+        self, image: int, file: str | ArchivedPicture, path: str
+    ) -> str | ArchivedPicture | None:
+        """An image that does not lie any more where it was read, if it is known where it does."""
+        number, place = divmod(image, self._chunk)
+        another = ""
+        for other in other_places(path, self.folder, self._about):
+            if other == path or not os.path.isfile(other):
+                continue
+            digests = digests_of_chunk(self.folder, number)
+            digest = digests[place] if place < len(digests) else ""
+            moved = same_picture(file, other, digest, self._labels)
+            if moved is not None:
+                return moved
+            another = other
+        if another:
+            raise ParameterError(
+                f"Image {image} of {self.folder} cannot be opened: {path} is gone, and {another} "
+                "is another picture."
+            )
+        return None
 
     def as_input(self, image: int) -> ImageLike:
         """What the model is given of an image."""
@@ -305,23 +333,20 @@ def _manifest(folder: Path) -> dict[str, Any]:
     ask = "the folder that head_importance(..., store=...) or the like fills"
     if not folder.exists():
         raise ParameterError(f"{folder} does not exist: image_set takes images, or {ask}.")
-    file = folder / "manifest.json"
-    if not file.exists():
+    if not (folder / "manifest.json").exists():
         raise ParameterError(f"{folder} holds no store: image_set takes images, or {ask}.")
+    about = read_manifest(folder)
     try:
-        about = json.loads(file.read_text("utf-8"))
-        if not isinstance(about, dict) or "function" not in about:
-            raise ValueError("it does not say what it is of")
         if not int(about.get(IMAGES_OF_A_CHUNK, 1)) > 0:
             raise ValueError(f"its {IMAGES_OF_A_CHUNK} are {about[IMAGES_OF_A_CHUNK]}")
-    except (OSError, TypeError, ValueError) as error:
-        raise ParameterError(f"{file} is damaged: {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{folder / 'manifest.json'} is damaged: {error}.") from error
     return about
 
 
 def _of_run(about: dict[str, Any]) -> dict[str, Any]:
     """What stays the same as long as it is the same run."""
-    return {name: about[name] for name in about if name not in ("versions", "total", "skipped")}
+    return {name: about[name] for name in about if name not in NOT_COMPARED}
 
 
 def _differ(name: str, then: object, now: object) -> str:
