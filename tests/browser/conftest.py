@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from .chromium import find, running
 from .jupyterlab import Host, jupyterlab
+
+expect.set_options(timeout=15_000)  # a busy machine's page, behind its kernel
 
 
 @pytest.fixture(scope="session")

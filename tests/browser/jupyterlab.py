@@ -38,6 +38,22 @@ _ASK_KERNEL = f"""async (code) => {{
   return text;
 }}"""
 
+SLOW_HOST = int(os.environ.get("VAW_SLOW_HOST", "0"))
+"""Milliseconds by which what kernels tell widgets comes late, in a page four times slower."""
+
+_LATE = """((late) => {
+  const says = (data, word) =>
+    (typeof data === "string" ? data : new TextDecoder().decode(data)).includes(word);
+  const Prompt = WebSocket;
+  window.WebSocket = class extends Prompt {
+    get onmessage() { return super.onmessage; }
+    set onmessage(listener) {
+      super.onmessage = (event) => ["comm_msg", "comm_close"].some((it) => says(event.data, it))
+        ? setTimeout(() => listener(event), late) : listener(event);
+    }
+  };
+})"""
+
 
 @dataclass
 class Lab:
@@ -46,6 +62,8 @@ class Lab:
     page: Page
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    heard: float = 0.0
+    """When the page last heard of a kernel, by ``time.monotonic``."""
 
     def run_all(self, timeout: float = 180) -> None:
         """Run every cell and wait until the kernel is idle again."""
@@ -71,6 +89,14 @@ class Lab:
         while (found := self.python(code)) != expected and time.monotonic() < end:
             time.sleep(0.1)
         return found
+
+    def wait_quiet(self, seconds: float = 1.0) -> None:
+        """Wait until kernels have told the page nothing for so long."""
+        while time.monotonic() - self.heard < seconds + SLOW_HOST / 1000:
+            self.page.wait_for_timeout(100)
+
+    def _hears(self, _frame: str | bytes) -> None:
+        self.heard = time.monotonic()
 
     def notebook(self) -> nbformat.NotebookNode:
         """The notebook as it would be saved now: its cells, and what they put out."""
@@ -119,6 +145,11 @@ class Host:
         shutil.copy(notebook, folder / notebook.name)
         context = self.browser.new_context(viewport={"width": 1280, "height": 1000})
         lab = Lab(context.new_page())
+        lab.page.on("websocket", lambda socket: socket.on("framereceived", lab._hears))
+        if SLOW_HOST:
+            lab.page.add_init_script(f"{_LATE}({SLOW_HOST})")
+            slow = context.new_cdp_session(lab.page)
+            slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
         lab.page.on("pageerror", lambda error: lab.errors.append(str(error)))
         lab.page.on("console", lambda m: lab.errors.append(m.text) if m.type == "error" else None)
         lab.page.on(

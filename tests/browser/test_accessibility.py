@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import vit_attention_widget as vaw
 from tests.browser_fixtures import asked_for_everything
@@ -106,7 +106,7 @@ def test_what_is_chosen_shows_in_the_systems_colors(
     radios = page.locator("[data-testid=head-view] [role=radio]")
     looks = "(it) => [getComputedStyle(it).color, getComputedStyle(it).backgroundColor].join()"
     chosen, other = radios.nth(0).evaluate(looks), radios.nth(1).evaluate(looks)
-    assert radios.nth(0).get_attribute("aria-checked") == "true"
+    expect(radios.nth(0)).to_have_attribute("aria-checked", "true")
     assert chosen != other
     strip = page.locator(".vaw-colorbar-strip").first
     assert "gradient" in strip.evaluate("(it) => getComputedStyle(it).backgroundImage")

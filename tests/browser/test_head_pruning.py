@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.notebooks import check_ran
 
@@ -47,7 +49,7 @@ def test_prune_by_click_and_undo(lab: Lab) -> None:
     lab.python("grid.wait()")
     accuracy = lab.page.locator(f"{GRID} [data-testid=accuracy]").first
     accuracy.get_by_text("→").wait_for()
-    assert "(n = " in accuracy.inner_text()
+    expect(accuracy).to_contain_text("(n = ")
     told = json.loads(lab.python("import json; print(json.dumps(grid.accuracy))"))
     assert told["count"] == 60
     assert told["after"] < told["before"]  # the head that matters most
@@ -86,10 +88,10 @@ def test_metrics_change_without_the_kernel(lab: Lab) -> None:
     lab.python("grid.wait()")
     lab.page.locator(f"{GRID} [data-testid=metric]").first.select_option("jsd")
     assert lab.until("print(grid.metric)", "jsd") == "jsd"
-    said = lab.page.locator(f"{GRID} [data-testid=head-2-3]").first.get_attribute("aria-label")
+    head = lab.page.locator(f"{GRID} [data-testid=head-2-3]").first
     value = float(lab.python("print(grid.importance[2, 3])"))
-    assert said is not None
-    assert f"importance {value:.3f}" in said or f"importance {value:.4f}" in said
+    rounded = f"importance ({value:.3f}|{value:.4f})"
+    expect(head).to_have_attribute("aria-label", re.compile(rounded))
     lab.page.locator(f"{GRID} [data-testid=metric]").first.select_option("probability")
 
 
@@ -111,7 +113,7 @@ def test_parts_of_a_head(lab: Lab) -> None:
     click(lab, "fold-partial")
     table = lab.page.locator(f"{GRID} [data-testid=partial]").first
     table.get_by_text("layer 2, head 3").wait_for()
-    assert table.locator("tbody tr").count() == 6
+    expect(table.locator("tbody tr")).to_have_count(6)
 
 
 def test_cancel_a_curve(lab: Lab) -> None:

@@ -154,7 +154,7 @@ def test_a_copy_of_a_text_is_the_browsers(lab: Lab) -> None:
     field.fill("sta")
     field.press("Control+a")
     field.press("Control+x")
-    assert field.input_value() == ""
+    expect(field).to_have_value("")
     field.press("Escape")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import vit_attention_widget as vaw
 
@@ -77,7 +77,7 @@ def box(locator: Locator) -> tuple[float, float, float, float]:
 
 
 def test_all_heads_stand_in_their_panel_at_first(page: Page) -> None:
-    assert page.get_by_role("gridcell").count() == LAYERS * HEADS
+    expect(page.get_by_role("gridcell")).to_have_count(LAYERS * HEADS)
     assert is_whole(page)
     canvas, stage = box(page.locator("[data-testid=heads-canvas]")), box(view(page))
     assert canvas == pytest.approx(stage, abs=1)

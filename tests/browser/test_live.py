@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from safetensors.numpy import load
 
 import vit_attention_widget as vaw
@@ -82,19 +82,19 @@ def _compared(live: Live, session: vaw.Session, name: str) -> None:
 
 
 def test_tour_opens_on_the_first_visit(live: Live) -> None:
-    assert live.page.locator("[data-testid=tour]").is_visible()
+    expect(live.page.locator("[data-testid=tour]")).to_be_visible()
     assert live.page.evaluate("scrollY") == 0  # below the page's title, which says what it is
     live.page.reload()
     live.ready()
-    assert live.page.locator("[data-testid=tour]").count() == 0
+    expect(live.page.locator("[data-testid=tour]")).to_have_count(0)
 
 
 def test_from_the_disk_it_says_why_it_stays_empty(live: Live, chromium: Browser) -> None:
     page = chromium.new_page()
     page.goto((live.folder / "index.html").as_uri())
-    assert "opened from the disk" in (page.locator("#waiting").text_content() or "")
+    expect(page.locator("#waiting")).to_contain_text("opened from the disk")
     page.close()
-    assert live.page.locator("#waiting").count() == 0
+    expect(live.page.locator("#waiting")).to_have_count(0)
 
 
 def test_equals_python(live: Live, session: vaw.Session) -> None:
@@ -266,7 +266,7 @@ def test_a_drawing_is_looked_at(live: Live) -> None:
     live.until("live.session.traits._model_info.image_name === 'drawing'")
     live.until("live.session.traits.decision.target_name === 'square'")
     live.idle()
-    assert page.locator("[data-testid=own-0]").get_attribute("aria-pressed") == "true"
+    expect(page.locator("[data-testid=own-0]")).to_have_attribute("aria-pressed", "true")
     page.locator("[data-testid=set-2]").click()
     live.until("live.session.traits._brought.shown === -1")
     live.idle()

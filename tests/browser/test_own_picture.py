@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 import vit_attention_widget as vaw
 
 from .jupyterlab import Host, Lab, written
+from .texts import beginning
 
 pytestmark = pytest.mark.browser
 
@@ -67,18 +69,17 @@ def find(lab: Lab, view: int, testid: str):  # type: ignore[no-untyped-def]
 
 
 def test_the_decision_by_layer_is_that_of_the_model(lab: Lab) -> None:
-    says = find(lab, 0, "by-layer-says").inner_text()
-    code = "print(explorer.session.layer_decisions.best()[-1])"
-    assert lab.python(code) in says
+    decided = lab.python("print(explorer.session.layer_decisions.best()[-1])")
+    expect(find(lab, 0, "by-layer-says")).to_contain_text(decided)
     find(lab, 0, "layer-lines").hover(position={"x": 60, "y": 90})
-    assert find(lab, 0, "layer-values").inner_text().startswith("after layer 0")
-    assert "after layer 0" in find(lab, 0, "picture-says").inner_text()
+    expect(find(lab, 0, "layer-values")).to_have_text(beginning("after layer 0"))
+    expect(find(lab, 0, "picture-says")).to_contain_text("after layer 0")
     find(lab, 0, "patch-classes").hover(position={"x": 40, "y": 40})
-    assert find(lab, 0, "patch-says").inner_text().startswith("patch (")
+    expect(find(lab, 0, "patch-says")).to_have_text(beginning("patch ("))
 
 
 def test_heads_that_take_over_are_listed(lab: Lab) -> None:
-    assert "Prune a head" in find(lab, 0, "changes-nothing").inner_text()
+    expect(find(lab, 0, "changes-nothing")).to_contain_text("Prune a head")
     find(lab, 0, "prune-2-0").click()
     find(lab, 0, "take-over").wait_for(timeout=30_000)
     before, after = (
@@ -87,7 +88,7 @@ def test_heads_that_take_over_are_listed(lab: Lab) -> None:
     )
     assert float(after) > 0.5 > 0.1 > float(before)
     first = find(lab, 0, "take-over").locator("button").first
-    assert f"layer 1, head 0, {float(before):.4f} → {float(after):.3f}" == first.inner_text()
+    expect(first).to_have_text(f"layer 1, head 0, {float(before):.4f} → {float(after):.3f}")
     lab.screenshot("new-views")
     first.click()
     here = "print(explorer.selected_layer, explorer.selected_head)"
@@ -104,7 +105,7 @@ def test_a_picture_is_brought_by_file(lab: Lab) -> None:
     assert lab.until(name, "cat.png") == "cat.png"
     find(lab, 1, "own-1").and_(lab.page.locator("[aria-pressed=true]")).wait_for(timeout=10_000)
     lab.python("explorer.wait()")
-    find(lab, 0, "by-layer-says").wait_for(timeout=10_000)  # the kernel is ahead of the page
+    find(lab, 0, "by-layer-says").wait_for()  # the kernel is ahead of the page
     assert lab.python("print(explorer.session.image.size)") == "(640, 640)"
 
 
@@ -122,7 +123,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(lab: Lab) -> None:
     find(lab, 0, "bring-file").set_input_files(files=[file])
     problem = find(lab, 0, "bring-problem")
     problem.wait_for(timeout=10_000)
-    assert "is not a picture" in problem.inner_text()
+    expect(problem).to_contain_text("is not a picture")
 
 
 def test_one_gets_back_to_the_first(lab: Lab) -> None:

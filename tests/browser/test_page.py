@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import vit_attention_widget as vaw
+
+from .texts import beginning, ending
 
 pytestmark = pytest.mark.browser
 
@@ -34,12 +36,12 @@ class Opened:
         self.page.goto(file.as_uri())
         self.page.locator("[data-testid=headline]").first.wait_for()
 
-    def text(self, testid: str, widget: int = 0) -> str:
+    def see(self, testid: str, widget: int = 0) -> Locator:
         place = self.page.locator("[data-vaw-widget]").nth(widget)
-        return place.locator(f"[data-testid={testid}]").first.inner_text()
+        return place.locator(f"[data-testid={testid}]").first
 
-    def alert(self) -> str:
-        return self.page.locator("[role=alert]").first.inner_text()
+    def alert(self) -> Locator:
+        return self.page.locator("[role=alert]").first
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +80,16 @@ def opened(chromium: Browser, file: Path) -> Iterator[Opened]:
 
 def test_what_needs_no_model_works(opened: Opened, session: vaw.Session) -> None:
     page = opened.page
-    assert "heart" in opened.text("headline")
+    expect(opened.see("headline")).to_contain_text("heart")
     page.locator("[data-testid=compare-maps]").wait_for()
     page.locator("[data-testid=strength-says]").wait_for()
     page.locator("[data-testid=head-detail], [data-testid=matrix]").first.wait_for()
     assert NEEDS not in page.locator("[data-vaw-widget]").first.inner_text().replace(
-        opened.text("changes-nothing"), ""
+        opened.see("changes-nothing").inner_text(), ""
     )
     page.keyboard.press("Escape")
     page.locator("select").filter(has_text="rollout").first.select_option("rollout")
-    assert page.locator("[role=alert]").count() == 0
+    expect(page.locator("[role=alert]")).to_have_count(0)
 
 
 def test_the_decision_without_one_head_is_that_of_the_model(
@@ -104,18 +106,18 @@ def test_the_decision_without_one_head_is_that_of_the_model(
     shown = [float(number) for number in row.locator(".vaw-number").all_inner_texts()]
     before = float(session.trace.probabilities[0, target])
     assert shown == pytest.approx([after, before], abs=0.001)
-    assert "decision alone" in opened.alert()
-    assert "was" in opened.text("headline", 1)  # the widgets are linked
+    expect(opened.alert()).to_contain_text("decision alone")
+    expect(opened.see("headline", 1)).to_contain_text("was")  # the widgets are linked
     other = opened.page.locator("[data-testid=head-4-1]").first
     other.click()
     opened.page.keyboard.press("p")
-    assert opened.alert().endswith(NEEDS)
-    assert "several" in opened.alert()
+    expect(opened.alert()).to_have_text(ending(NEEDS))
+    expect(opened.alert()).to_contain_text("several")
     opened.page.keyboard.press("z")  # the head that was chosen
-    assert "was" in opened.text("headline", 1)
+    expect(opened.see("headline", 1)).to_contain_text("was")
     opened.page.keyboard.press("z")  # the head that was pruned
-    assert "was" not in opened.text("headline", 1)
-    assert opened.page.locator("[role=alert]").count() == 0
+    expect(opened.see("headline", 1)).not_to_contain_text("was")
+    expect(opened.page.locator("[role=alert]")).to_have_count(0)
 
 
 def test_classes_that_were_asked_for_are_explained(opened: Opened) -> None:
@@ -123,14 +125,14 @@ def test_classes_that_were_asked_for_are_explained(opened: Opened) -> None:
     star = vaw.demo.KINDS.index("star")
     page.locator(f"[data-testid=explain-{star}]").first.click()
     page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").first.wait_for()
-    assert page.locator("[role=alert]").count() == 0
+    expect(page.locator("[role=alert]")).to_have_count(0)
     page.get_by_text("each method, for star").wait_for()
     page.get_by_role("radio", name="layers", exact=True).click()
     page.get_by_text("for star, after each layer").wait_for()
     moon = vaw.demo.KINDS.index("moon")
     page.locator(f"[data-testid=explain-{moon}]").first.click()
-    assert "not asked for" in opened.alert()
-    assert page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").count() > 0
+    expect(opened.alert()).to_contain_text("not asked for")
+    expect(page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").first).to_be_attached()
 
 
 def test_a_page_saves_itself_with_what_is_selected(
@@ -145,8 +147,10 @@ def test_a_page_saves_itself_with_what_is_selected(
     copy = tmp_path / "copy.html"
     download.value.save_as(copy)
     again = Opened(chromium, copy)
-    assert again.page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").count() > 0
-    assert again.page.get_by_text("layer 1, head 3").count() > 0
+    expect(
+        again.page.locator(f"[data-testid=explain-{star}][aria-pressed=true]").first
+    ).to_be_attached()
+    expect(again.page.get_by_text("layer 1, head 3").first).to_be_attached()
     assert again.said == []
 
 
@@ -163,7 +167,8 @@ def test_a_browser_that_cannot_show_the_page_says_so(chromium: Browser, file: Pa
     page = chromium.new_page()
     page.add_init_script("delete window.DecompressionStream")
     page.goto(file.as_uri())
-    words = page.locator("[role=alert]").inner_text()
-    assert words.startswith("This page cannot be shown: DecompressionStream is not defined.")
-    assert "browser of 2023" in words
+    words = page.locator("[role=alert]")
+    problem = "This page cannot be shown: DecompressionStream is not defined."
+    expect(words).to_have_text(beginning(problem))
+    expect(words).to_contain_text("browser of 2023")
     page.close()

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.notebooks import check_ran
 
 from .jupyterlab import ARTIFACTS, Host, Lab
+from .texts import PIXELS, beginning, check_repainted
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 EXPLORER = ".jp-OutputArea .vaw-explorer"
@@ -29,14 +31,6 @@ def lab(host: Host) -> Iterator[Lab]:
         yield lab
 
 
-def painted(lab: Lab, testid: str) -> str:
-    return str(
-        lab.page.locator(f"{EXPLORER} [data-testid={testid}]").first.evaluate(
-            "(canvas) => canvas.toDataURL()"
-        )
-    )
-
-
 def test_no_cell_failed(lab: Lab) -> None:
     check_ran(lab.notebook())
 
@@ -44,13 +38,13 @@ def test_no_cell_failed(lab: Lab) -> None:
 def test_click_selects_a_patch(lab: Lab) -> None:
     canvas = lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first
     canvas.scroll_into_view_if_needed()
-    before = painted(lab, "patch-canvas")
+    before = canvas.evaluate(PIXELS)
     box = canvas.bounding_box()
     assert box is not None
     canvas.click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.55})
     assert lab.until("print(explorer.selected_token)", "53") == "53"  # 1 + 5 * 10 + 2
     lab.page.mouse.move(5, 5)
-    assert painted(lab, "patch-canvas") != before
+    check_repainted(canvas, before)
 
 
 def test_click_paints_without_the_kernel(lab: Lab) -> None:
@@ -91,14 +85,14 @@ def test_a_head_under_the_pointer_is_shown_on_the_picture_and_a_click_keeps_it(l
     head = lab.page.locator(f"{EXPLORER} [data-testid=head-2-1]").first
     lab.page.locator(f"{EXPLORER} [data-testid=overlay]").first.get_by_text("why").click()
     assert lab.until("print(explorer.overlay)", "explanation") == "explanation"
-    assert says.inner_text().startswith("what speaks for")
+    expect(says).to_have_text(beginning("what speaks for"))
     head.hover()
-    assert "layer 2, head 1" in says.inner_text()
+    expect(says).to_contain_text("layer 2, head 1")
     lab.page.mouse.move(5, 5)
-    assert says.inner_text().startswith("what speaks for")
+    expect(says).to_have_text(beginning("what speaks for"))
     head.click()
     lab.page.mouse.move(5, 5)
-    assert "layer 2, head 1" in says.inner_text()
+    expect(says).to_contain_text("layer 2, head 1")
     assert lab.until("print(explorer.overlay)", "attention") == "attention"
 
 
@@ -128,7 +122,7 @@ def test_heads_stay_where_they_are_while_several_are_chosen(lab: Lab) -> None:
     lab.page.mouse.up()
     assert head.bounding_box() == before
     chosen = lab.page.locator(f"{EXPLORER} [data-testid=prune-brushed]").first
-    assert chosen.inner_text() == "prune 12 heads"
+    expect(chosen).to_have_text("prune 12 heads")
     chosen.click()
     assert head.bounding_box() == before
     undo = lab.page.locator(".jp-OutputArea [data-testid=undo]").first  # in the widget's head
@@ -165,7 +159,7 @@ def test_prune_a_head_and_read_the_decision(lab: Lab) -> None:
     headline = lab.page.locator(f"{EXPLORER} [data-testid=headline]").first
     headline.get_by_text("(was").wait_for()
     first = lab.page.locator(f"{EXPLORER} [data-testid=decision] tbody tr").first
-    assert after[0][0] in first.inner_text()  # what is now comes first
+    expect(first).to_contain_text(after[0][0])  # what is now comes first
     lab.screenshot("quickstart-pruned", EXPLORER)
 
 
@@ -184,7 +178,7 @@ def test_backup_heads_are_found_and_tried(lab: Lab) -> None:
     gone, backup = json.loads(lab.python("print(json.dumps([best.gone, best.backup]))"))
     pair = lab.page.locator(f"{EXPLORER} [data-testid=backups] button").first
     without = f"without layer {gone[0]}, head {gone[1]}: layer {backup[0]}, head {backup[1]},"
-    assert pair.inner_text().startswith(without)
+    expect(pair).to_have_text(beginning(without))
     pair.click()
     expected = str([tuple(gone)])
     assert lab.until("print(explorer.pruned_heads)", expected) == expected
@@ -210,19 +204,19 @@ def test_a_tour_is_read_done_and_left(lab: Lab) -> None:
     lab.page.locator(f"{EXPLORER} [data-testid=tour-begin]").first.click()
     card = lab.page.locator(f"{EXPLORER} [data-testid=tour]").first
     answer = lab.page.locator(f"{EXPLORER} [data-testid=tour-answer]").first
-    assert "100 patches" in card.inner_text()
-    assert answer.inner_text() == ""
+    expect(card).to_contain_text("100 patches")
+    expect(answer).to_have_text("")
     lab.page.locator(f"{EXPLORER} [data-testid=patch-canvas]").first.click(
         position={"x": 40, "y": 40}
     )
-    assert "attends to" in answer.inner_text()
+    expect(answer).to_contain_text("attends to")
     lab.screenshot("quickstart-tour", EXPLORER)
     card.press("ArrowRight")
     card.press("ArrowRight")
-    assert "Which heads matter" in card.inner_text()
+    expect(card).to_contain_text("Which heads matter")
     card.press("ArrowRight")
     card.press("ArrowRight")
-    assert "Press × on layer" in card.inner_text()
+    expect(card).to_contain_text("Press × on layer")
     best = "i = int(np.nanargmax(explorer.importance)); print(*divmod(i, 4), sep='-')"
     name = lab.python(best)
     lab.page.locator(f"{EXPLORER} [data-testid=head-{name}]").first.hover()
@@ -231,7 +225,7 @@ def test_a_tour_is_read_done_and_left(lab: Lab) -> None:
     assert lab.until("print(len(explorer.pruned_heads))", "1") == "1"
     lab.page.locator(f"{EXPLORER} [data-testid=tour-leave]").first.click()
     assert lab.until("print(explorer.tour_step)", "-1") == "-1"
-    assert card.count() == 0
+    expect(card).to_have_count(0)
     lab.python("explorer.pruned_heads = []; explorer.wait()")
 
 
@@ -256,7 +250,7 @@ def test_what_is_cancelled_goes_on(lab: Lab) -> None:
     go_on.wait_for()
     status = lab.page.locator(f"{ROOT} [data-state=paused]").first
     count = lab.python("print(np.isfinite(explorer.importance).sum())")
-    assert f"cancelled: {count} of 24 heads" in status.inner_text()
+    expect(status).to_contain_text(f"cancelled: {count} of 24 heads")
     lab.screenshot("quickstart-cancelled", EXPLORER)
     lab.python("head_ablation._without = without")
     go_on.click()
@@ -270,7 +264,7 @@ def test_error_stands_in_the_cell_and_the_widget_lives(lab: Lab) -> None:
     assert "near to it: 'heart'" in told
     assert lab.python("explorer.target = 'star'; print(explorer.wait())") == "True"
     lab.page.locator(f"{EXPLORER} [data-testid=class-picker]").first.wait_for()
-    assert lab.page.locator(f"{EXPLORER} [data-testid=class-picker]").first.input_value() == "star"
+    expect(lab.page.locator(f"{EXPLORER} [data-testid=class-picker]").first).to_have_value("star")
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.notebooks import check_ran
 
 from .jupyterlab import ARTIFACTS, Host, Lab
+from .texts import PIXELS, check_repainted
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "strength_and_patterns.ipynb"
 EXPLORER = ".jp-OutputArea .vaw-root:has(.vaw-explorer)"
@@ -59,7 +61,7 @@ def test_1_choose_an_image(lab: Lab) -> None:
     lay_out.click()
     assert lab.until("print(explorer._overview.get('layout'))", "t-SNE", 120) == "t-SNE"
     lab.screenshot("reading-1-images", f"{EXPLORER} [data-testid=panel-images]")
-    before = find(lab, "patch-canvas").evaluate("(canvas) => canvas.toDataURL()")
+    before = find(lab, "patch-canvas").evaluate(PIXELS)
     number = find(lab, "image-number")
     number.fill("11")
     number.press("Enter")
@@ -67,8 +69,7 @@ def test_1_choose_an_image(lab: Lab) -> None:
     lab.python("explorer.wait()")
     label = lab.python("print(labelled[11][1])")
     assert label in ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-    lab.page.wait_for_timeout(300)
-    assert find(lab, "patch-canvas").evaluate("(canvas) => canvas.toDataURL()") != before
+    check_repainted(find(lab, "patch-canvas"), before)
 
 
 def test_2_its_most_important_head(lab: Lab) -> None:
@@ -131,9 +132,7 @@ def test_4_its_pattern(lab: Lab) -> None:
     )
     lab.page.mouse.move(5, 5)
     expected = f"layer {layer}, head {head} here: {name}"
-    says = find(lab, "pattern-says")
-    lab.page.wait_for_timeout(500)
-    assert says.inner_text() == expected
+    expect(find(lab, "pattern-says")).to_have_text(expected)
     lab.screenshot("reading-4-patterns", f"{EXPLORER} [data-testid=panel-patterns]")
 
 
@@ -149,10 +148,10 @@ def test_5_a_lasso_brushes_heads_that_can_be_pruned(lab: Lab) -> None:
     for across, down in [*corners[1:], corners[0]]:
         mouse.move(x + box["width"] * across, y + box["height"] * down, steps=6)
     mouse.up()
-    words = find(lab, "lasso-says").inner_text()
-    assert "1440 heads (100 %) of 60 images, 24 of this image" in words
+    words = "1440 heads (100 %) of 60 images, 24 of this image"
+    expect(find(lab, "lasso-says")).to_contain_text(words)
     scatter.click(position={"x": 3, "y": 3})
-    assert lab.page.locator(f"{EXPLORER} [data-testid=lasso-says]").count() == 0
+    expect(lab.page.locator(f"{EXPLORER} [data-testid=lasso-says]")).to_have_count(0)
 
 
 def test_6_light_and_dark(lab: Lab) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbconvert import HTMLExporter, LatexExporter
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from .jupyterlab import ARTIFACTS, Host, Lab, written
 
@@ -58,9 +58,9 @@ def test_the_widget_is_shown_once_and_goes_on(lab: Lab) -> None:
     displayed(lab, 0)
     output = lab.page.locator(".jp-Cell").nth(0).locator(".jp-OutputArea-output")
     output.locator(".vaw-root").wait_for()
-    assert output.count() == 1
-    assert output.locator(".vaw-root").count() == 1
-    assert output.locator("img").count() == 0
+    expect(output).to_have_count(1)
+    expect(output.locator(".vaw-root")).to_have_count(1)
+    expect(output.locator("img")).to_have_count(0)
     output.locator("[data-testid=prune-3-1]").click()
     assert lab.until("print(explorer.pruned_heads)", "[(3, 1)]") == "[(3, 1)]"
     output.locator("[data-testid=undo]").click()
@@ -79,7 +79,7 @@ def test_a_page_of_nbconvert_shows_the_picture_without_the_network(
     page = context.new_page()
     page.goto(path.as_uri())
     pictures = page.locator(".jp-OutputArea img")
-    assert pictures.count() == 2
+    expect(pictures).to_have_count(2)
     assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 400)")
     page.screenshot(path=ARTIFACTS / "nbconvert.png", full_page=True)
     context.close()
@@ -98,7 +98,7 @@ def test_the_widget_saves_itself_as_a_page(lab: Lab, chromium: Browser, tmp_path
     page = context.new_page()
     page.goto(path.as_uri())
     page.locator("[data-testid=heads-canvas]").wait_for()
-    assert page.locator(".vaw-status").inner_text() == "without the model"
+    expect(page.locator(".vaw-status")).to_have_text("without the model")
     context.close()
     assert lab.errors == []
 
@@ -112,6 +112,6 @@ def test_a_notebook_of_somebody_else_shows_the_picture(
     nbformat.write(lab.notebook(), path)
     with host.opened(path) as given:
         given.page.locator(".jp-OutputArea-output img").nth(1).wait_for()
-        assert given.page.locator(".vaw-root").count() == 0
-        assert "Error displaying widget" not in given.page.locator(".jp-Notebook").inner_text()
+        expect(given.page.locator(".vaw-root")).to_have_count(0)
+        expect(given.page.locator(".jp-Notebook")).not_to_contain_text("Error displaying widget")
         given.screenshot("given-notebook")

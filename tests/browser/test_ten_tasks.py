@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from .jupyterlab import Host, Lab, written
+from .texts import beginning, ending
 
 CELL = """\
 import numpy as np
@@ -30,9 +31,6 @@ class Hands:
 
     def see(self, testid: str) -> Locator:
         return self.lab.page.locator(f".jp-OutputArea .vaw-root [data-testid={testid}]").first
-
-    def read(self, testid: str) -> str:
-        return self.see(testid).inner_text()
 
     def click(self, testid: str, text: str = "", x: float = 0.5, y: float = 0.5) -> None:
         self.actions += 1
@@ -76,11 +74,11 @@ def hands(lab: Lab) -> Iterator[Hands]:
 
 
 def test_what_does_it_say_this_is(hands: Hands) -> None:
-    assert hands.read("headline").startswith("heart 9")
+    expect(hands.see("headline")).to_have_text(beginning("heart 9"))
 
 
 def test_what_in_the_picture_speaks_for_that(hands: Hands) -> None:
-    assert hands.read("picture-says").startswith("what speaks for heart")
+    expect(hands.see("picture-says")).to_have_text(beginning("what speaks for heart"))
 
 
 def test_and_where_would_it_see_a_star(hands: Hands) -> None:
@@ -93,19 +91,19 @@ def test_and_where_would_it_see_a_star(hands: Hands) -> None:
 
 def test_what_does_this_patch_attend_to(hands: Hands) -> None:
     hands.click("patch-canvas", x=0.75, y=0.55)
-    assert hands.read("picture-says").startswith("patch (5, 7) attends to")
+    expect(hands.see("picture-says")).to_have_text(beginning("patch (5, 7) attends to"))
 
 
 def test_and_who_attends_to_it(hands: Hands) -> None:
     hands.click("patch-canvas", x=0.75, y=0.55)
     hands.click("direction", "attended by")
-    assert hands.read("picture-says").startswith("patch (5, 7) attended by")
+    expect(hands.see("picture-says")).to_have_text(beginning("patch (5, 7) attended by"))
     hands.lab.python("explorer.direction = 'attends_to'")
 
 
 def test_where_does_head_1_of_layer_4_look(hands: Hands) -> None:
     hands.hover("head-4-1")
-    assert hands.read("picture-says").endswith("layer 4, head 1")
+    expect(hands.see("picture-says")).to_have_text(ending("layer 4, head 1"))
 
 
 def test_which_head_matters_most(hands: Hands) -> None:
@@ -113,8 +111,8 @@ def test_which_head_matters_most(hands: Hands) -> None:
     layer, head = hands.lab.python(best).split("-")
     hands.click("head-view", "ranked")
     hands.click("head-chart", x=0.115)
-    assert f"layer {layer}, head {head}," in hands.read("readout")
-    assert "first of 24" in hands.read("readout")
+    expect(hands.see("readout")).to_contain_text(f"layer {layer}, head {head},")
+    expect(hands.see("readout")).to_contain_text("first of 24")
     hands.click("head-view", "grid")
 
 
@@ -122,7 +120,7 @@ def test_would_it_still_say_heart_without_it(hands: Hands) -> None:
     hands.hover("head-3-2")
     hands.click("prune-3-2")
     hands.see("headline").get_by_text("(was").wait_for()
-    assert hands.read("headline") == "star 89 % (was heart 93 %)"
+    expect(hands.see("headline")).to_have_text("star 89 % (was heart 93 %)")
     hands.click("undo")
     assert hands.lab.until("print(explorer.pruned_heads)", "[]") == "[]"
 
@@ -136,4 +134,4 @@ def test_at_which_layer_does_it_make_up_its_mind(hands: Hands) -> None:
 def test_which_map_is_to_be_trusted(hands: Hands) -> None:
     hands.click("score-map")
     hands.see("faithful-says").wait_for(timeout=60_000)
-    assert hands.read("faithful-says")
+    expect(hands.see("faithful-says")).not_to_be_empty()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page, expect
 
 import vit_attention_widget as vaw
+
+from .texts import beginning
 
 pytestmark = pytest.mark.browser
 
@@ -145,7 +147,7 @@ def test_a_held_finger_previews_and_chooses_several_heads(phone: Page, finger: F
     finger.up()
     assert phone.evaluate("scrollY") == top
     prune = phone.locator("[data-testid=prune-brushed]")
-    assert prune.inner_text() == "prune 6 heads"
+    expect(prune).to_have_text("prune 6 heads")
     finger.tap(*middle(phone, "[data-testid=head-0-0]"))
     prune.wait_for(state="detached")
 
@@ -154,6 +156,6 @@ def test_a_held_finger_explains_a_button_and_does_not_press_it(phone: Page, fing
     finger.down(*middle(phone, "[data-testid=tour-begin]"))
     tip = phone.locator(".vaw-tip")
     tip.wait_for()
-    assert tip.inner_text().startswith("some steps")
+    expect(tip).to_have_text(beginning("some steps"))
     finger.up()
-    assert phone.locator("[data-testid=tour]").count() == 0
+    expect(phone.locator("[data-testid=tour]")).to_have_count(0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.notebooks import check_ran
 
@@ -46,8 +47,7 @@ def test_compared_maps_are_scored(lab: Lab) -> None:
         lab.python("import json; print(json.dumps(view.faithfulness['compared']['areas']))")
     )
     lab.page.wait_for_selector("[data-testid=score-compared]", state="detached")
-    shown = find(lab, "scores-0").inner_text()
-    assert f"{areas[0]['map'][0]:.2f}" in shown
+    expect(find(lab, "scores-0")).to_contain_text(f"{areas[0]['map'][0]:.2f}")
     assert len(areas) == 9
     lab.screenshot("trust-1-compared")
 
@@ -66,7 +66,7 @@ def test_the_map_of_a_layer_is_scored(lab: Lab) -> None:
     find(lab, "faithful-says").wait_for(timeout=60_000)
     expected = lab.python("print(f\"{scrubber.faithfulness['map']['areas']['map'][0]:.2f}\")")
     curve = lab.page.locator(".vaw-faithful-curve figcaption b").first
-    assert curve.inner_text() == expected
+    expect(curve).to_have_text(expected)
     assert lab.python("print(scrubber.faithfulness['map']['layer'])") == "3"
     lab.screenshot("trust-2-map")
     find(lab, "frame-1").click()  # another map, another answer
