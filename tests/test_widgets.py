@@ -116,6 +116,32 @@ def test_what_the_browser_may_not_write_is_set_back(explorer, monkeypatch) -> No
     assert ["decision", "selected_layer"] in [sorted(keys) for keys in sent if keys]
 
 
+def test_what_the_browser_sent_is_not_sent_back(explorer, monkeypatch) -> None:
+    """On a slow connection it would undo what a person did since."""
+    sent: list[str] = []
+    monkeypatch.setattr(
+        explorer.comm, "send", lambda data, **_: sent.extend(data["state"] if _new(data) else ())
+    )
+    linked = vaw.HeadImportanceGrid(session=explorer.session)
+    pruned = [[1, 1], [2, 0]]
+    history = {"pruned": pruned[1:], "undo": [[[2, 0]], {"selected_layer": 5}], "redo": [[[1, 1]]]}
+    changes: list[dict[str, Any]] = [
+        {"pruned_heads": pruned, "_history": {**history, "pruned": pruned, "redo": []}},
+        {"_history": history, "pruned_heads": pruned[1:], "selected_layer": 3},
+        {"selected_token": 7, "selected_head": 1, "direction": "attended_by", "opacity": 0.25},
+        {"target": 2, "method": "rollout", "metric": "jsd", "colormap": "magma"},
+    ]
+    for state in changes:
+        explorer._handle_msg({"content": {"data": {"method": "update", "state": state}}})
+    assert not {*sent} & {name for state in changes for name in state}
+    assert linked.pruned_heads == explorer.pruned_heads == [(2, 0)]
+    assert linked.selected_token == 7
+
+
+def _new(data: dict[str, Any]) -> bool:
+    return data["method"] == "update"
+
+
 def test_pruning_by_message_changes_the_top5(explorer: vaw.Explorer) -> None:
     before = explorer.top5
     explorer.set_state({"pruned_heads": [[0, 0], [0, 1]]})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -52,6 +54,28 @@ _SENT_AGAIN: dict[str, Callable[[SessionWidget], list[str]]] = {
     "all_traits": lambda widget: [*SELECTIONS, *RESULTS, *widget.own_values()],
 }
 """Traits that are sent before a request is answered."""
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """A change from the browser, to which it is not sent back.
+
+    On a slow connection it would undo there what a person did since.
+    """
+
+    thread: int
+    name: str
+    sent: Mapping[str, object]
+
+    def has(self, name: str, value: object) -> bool:
+        if self.thread != threading.get_ident():
+            return False
+        return name == self.name or (name in self.sent and _as_sent(value) == self.sent[name])
+
+
+def _as_sent(value: object) -> object:
+    """A selection as it comes from the browser, with lists for tuples."""
+    return json.loads(json.dumps(value))
 
 
 class WidgetOptions(Selections, total=False):
@@ -103,7 +127,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
     _session: Session | None = None
     _lent = False
     """Whether somebody was given the session, and may use it without the widget."""
-    _taking: tuple[int, str] | None = None
+    _taking: _Taking | None = None
     """The thread in which the session is taking a selection from the browser, and which one."""
     stem: ClassVar[str]
     """Name of the bundle in ``static/``."""
@@ -274,14 +298,16 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         writable = (*SELECTIONS, *self.own, "_view_count")
         allowed = {name: sync_data[name] for name in writable if name in sync_data}
         refused = [name for name in sync_data if name in RESULTS]
-        for name, value in allowed.items():
+        for name in allowed:
+            self._taking = _Taking(threading.get_ident(), name, allowed)
             try:
-                super().set_state({name: self._take(name, value)})
+                super().set_state({name: self._take(name, allowed[name])})
             except (VitAttentionError, traitlets.TraitError):
                 refused.append(name)
             except Exception:  # the browser must not go on with what the session has not
                 log.exception("%s could not be set from the browser", name)
                 refused.append(name)
+        self._taking = None
         if refused:
             self.send_state(refused)
 
@@ -299,12 +325,8 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         session = self._session
         if session is None or name not in SELECTIONS:
             return value
-        self._taking = (threading.get_ident(), name)
-        try:
-            session.set_trait(name, value)
-        finally:
-            self._taking = None
-        return getattr(session, name)
+        session.set_trait(name, value)
+        return _as_sent(getattr(session, name))
 
     @traitlets.validate(*SELECTIONS)
     def _check(self, proposal: Bunch) -> object:
@@ -320,7 +342,7 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
             session.set_trait(name, change["new"])
 
     def _from_session(self, change: Bunch) -> None:
-        if self._taking != (threading.get_ident(), change["name"]):  # the browser has it already
+        if self._taking is None or not self._taking.has(change["name"], change["new"]):
             self._mirror(change["name"], change["new"])
 
     def _mirror(self, name: str, value: object) -> None:
