@@ -116,10 +116,10 @@ def serve(
             _end_by_signals()
             say(f"The Explorer is at {address}")
             say("Ctrl-C ends it." if browser else "Open that address in a browser; Ctrl-C ends it.")
-            if browser and not webbrowser.open(leads_to(address, own)):
+            if browser and not webbrowser.open(leads_to(address, kernels)):
                 say("No browser was found here: open that address in one.")
 
-    with _own_kernel() as own:
+    with _own_kernel() as kernels:
         page = Page(
             ip=host, port=port, port_retries=0, token=token, notebook_path=str(notebook),
             root_dir=str(notebook.parent), config_file_paths=[], log_level=logging.ERROR,

@@ -439,9 +439,9 @@ class Capture(TorchFunctionMode):
         if block is not None:
             norm = self._norms[block]
             if self._from_norm and not norm.has_attended and torch.is_grad_enabled():
-                given = self._inputs.get(block)
+                inputs = self._inputs.get(block)
                 changed = output is not tokens  # what passes them on feeds the residual as well
-                if given and changed and are_equal(tokens, given[0]):  # no norm of positions, say
+                if inputs and changed and are_equal(tokens, inputs[0]):  # no norm of positions, say
                     turned = in_graph(turned, to_be_written=True)
             norm.add(module, self._turned(tokens), turned)
         return self._turned(turned)

@@ -77,8 +77,8 @@ def joined(parts: Sequence[Maps], methods: Sequence[str], by_method: int) -> Com
         How many maps there are to be by each.
     """
     skipped = {method: why for part in parts for method, why in part.skipped.items()}
-    known = [part.without(skipped) for part in parts]
-    pairs = [pair for part in known for pair in zip(part.items, part.maps, strict=True)]
+    computed = [part.without(skipped) for part in parts]
+    pairs = [pair for part in computed for pair in zip(part.items, part.maps, strict=True)]
     pairs.sort(key=lambda pair: pair[0].image)  # models come one after another
     maps = [values for _, values in pairs]
     comparison = Comparison.of(on_finest_grid(maps), [item for item, _ in pairs], skipped)

@@ -51,9 +51,9 @@ class ModelTraces:
 
     def traces(self) -> Iterator[tuple[int, Tensor, Callable[[], Trace]]]:
         """The number of each trace's first image, its images, and what makes the trace."""
-        given = self.trace
-        if given is not None:
-            yield 0, given.inputs, lambda: given
+        traced = self.trace
+        if traced is not None:
+            yield 0, traced.inputs, lambda: traced
         for index, (image, label) in enumerate(self.inputs):
             yield index, image[None], partial(trace, self.vit, image, label)
 

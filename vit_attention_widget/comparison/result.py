@@ -164,10 +164,10 @@ class Comparison(Unfinished, NamedValues):
     def agreement(self) -> NDArray[np.float64]:
         """[map], each map's mean rank correlation with the others; NaN where there is none."""
         others = np.where(np.eye(len(self), dtype=bool), np.nan, self.rank_correlation)
-        known = np.isfinite(others).sum(1)
+        counts = np.isfinite(others).sum(1)
         total = np.nansum(others, 1)
         mean = np.full(len(self), np.nan)
-        np.divide(total, known, out=mean, where=known > 0)
+        np.divide(total, counts, out=mean, where=counts > 0)
         return mean
 
     # Tables ---------------------------------------------------------------------------------------
@@ -254,9 +254,10 @@ class Comparison(Unfinished, NamedValues):
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Comparison:
         items = tuple(MapOf(**item) for item in about["items"])
         correlation = tensors["rank_correlation"].numpy()
-        own = [tensors[f"own {i}"] for i in range(len(items)) if "own 0" in tensors]
+        numbers = range(len(items)) if "own 0" in tensors else ()
+        on_own_grid = tuple(tensors[f"own {number}"] for number in numbers)
         extent = extent_from(about)
-        return cls(tensors["values"], items, correlation, about["skipped"], *extent, tuple(own))
+        return cls(tensors["values"], items, correlation, about["skipped"], *extent, on_own_grid)
 
     def _repr_html_(self) -> str:
         correlation = heat_map(

@@ -198,7 +198,7 @@ def _maps(
     for each in asked.targets:  # one that does not exist is refused before others are explained
         _aimed(trace, each)
     part = before or Maps((), (), skipped, trace.batch_size)
-    known = Counter(part.without(part.skipped).items)
+    earlier = Counter(part.without(part.skipped).items)
     class_agnostic: dict[str, Attribution] = {}  # the same for every target
     total, done = len(asked.targets) * len(asked.explainers), 0
     for each in asked.targets:
@@ -209,9 +209,9 @@ def _maps(
             if method in part.skipped:
                 continue
             items = _items(aimed, method, layers, first, model)
-            if known:
-                _check_same(items, known)
-                known -= Counter(items)
+            if earlier:
+                _check_same(items, earlier)
+                earlier -= Counter(items)
                 continue
             progress(0, f"comparing maps, {method}")
             try:
@@ -239,9 +239,9 @@ def _items(trace: Trace, method: str, layers: Sequence[int], first: int, model: 
     ]
 
 
-def _check_same(items: Sequence[MapOf], known: Mapping[MapOf, int]) -> None:
-    """Raise unless what is known are maps of the same."""
-    missing = next((item for item in items if item not in known), None)
+def _check_same(items: Sequence[MapOf], earlier: Mapping[MapOf, int]) -> None:
+    """Raise unless the earlier maps are maps of the same."""
+    missing = next((item for item in items if item not in earlier), None)
     if missing is not None:
         raise ParameterError(
             f"start has no map of image {missing.image} by {missing.method} for "

@@ -63,7 +63,7 @@ class TarShards(Sequence[_Sample]):
         label: str | None = "cls",
         classes: Sequence[str] | None = None,
     ) -> None:
-        self.shards = [path for given in _listed(shards) for path in _files(given)]
+        self.shards = [path for pattern in _listed(shards) for path in _files(pattern)]
         self.classes = None if classes is None else list(classes)
         self._samples: list[_Sample] = []
         pictures = _PICTURES if picture is None else (picture.lower().lstrip("."),)
@@ -97,9 +97,9 @@ def _listed(
     return [shards] if isinstance(shards, str | os.PathLike) else list(shards)
 
 
-def _files(given: str | os.PathLike[str]) -> list[str]:
+def _files(pattern: str | os.PathLike[str]) -> list[str]:
     """The tar files that a path, a folder or a pattern names, in order."""
-    text = os.path.expanduser(os.fspath(given))
+    text = os.path.expanduser(os.fspath(pattern))
     path = Path(text)
     listed = path.glob("*.tar") if path.is_dir() else [path] if path.is_file() else glob.glob(text)
     shards = sorted(os.fspath(file) for file in listed if os.path.isfile(file))

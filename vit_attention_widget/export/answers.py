@@ -18,5 +18,7 @@ class Recorded(TypedDict, total=False):
 
 def key_of(method: str, params: Mapping[str, object]) -> str:
     """What a request is known by, as in ``js/src/page/baked.ts``."""
-    given = (f"{name}={json.dumps(params[name], separators=(',', ':'))}" for name in sorted(params))
-    return " ".join([method, *given])
+    arguments = (
+        f"{name}={json.dumps(params[name], separators=(',', ':'))}" for name in sorted(params)
+    )
+    return " ".join([method, *arguments])

@@ -266,9 +266,9 @@ def head_importance(importance: HeadImportance) -> HeadImportance:
     True
     """
     if importance.error is not None:
-        known = importance.how_far if importance._left else f"{len(importance)} images"
+        how_far = importance.how_far if importance._left else f"{len(importance)} images"
         warn_caller(
-            f"The importance of heads was computed for {known} only, then "
+            f"The importance of heads was computed for {how_far} only, then "
             f"{type(importance.error).__name__} stopped it: {importance.error}"
         )
     warn_if_skipped(importance)

@@ -171,10 +171,10 @@ class _Passing(_StandIn):
         if state["_seen"] is not None:
             state["_seen"].append(tokens)
         block, returned = state["_original"], state["_tokens"]
-        known: dict[type[nn.Module], int | None] = state["_index"]
-        if type(block) not in known:
-            known[type(block)] = _index_of_tokens(block(*args, **kwargs))
-        index = known[type(block)]
+        indices: dict[type[nn.Module], int | None] = state["_index"]
+        if type(block) not in indices:
+            indices[type(block)] = _index_of_tokens(block(*args, **kwargs))
+        index = indices[type(block)]
         returned = tokens if returned is None else returned
         return returned if index is None else (*[None] * index, returned, None)
 

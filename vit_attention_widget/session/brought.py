@@ -119,14 +119,14 @@ class BroughtPictures:
     def follow(self, seen: Image.Image) -> None:
         """Say what is looked at now, of which the model sees this; called with the lock held."""
         context, traits = self._context, self._context.traits
-        given = context.opened < 0
-        if given and (self._shown is None or context.own_image is not self._shown[0]):
+        is_given = context.opened < 0
+        if is_given and (self._shown is None or context.own_image is not self._shown[0]):
             self._join(context.own_image, seen)
         pictures = self._pictures
         if pictures:
             tensors: Thumbnails = {"thumbnails": np.stack([each.thumbnail for each in pictures])}
             traits._brought_thumbnails = encode(tensors)
-        shown = pictures.index(self._shown[1]) if given and self._shown is not None else -1
+        shown = pictures.index(self._shown[1]) if is_given and self._shown is not None else -1
         traits._brought = {"names": [each.name for each in pictures], "shown": shown}
 
     def forget(self) -> None:

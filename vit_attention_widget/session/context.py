@@ -349,9 +349,9 @@ class Context:
 
     def fail(self, error: BaseException, slot: str = "") -> None:
         """Say in the status what went wrong, until the same slot works again."""
-        known = isinstance(error, VitAttentionError)
-        details = "" if known else "".join(traceback.format_exception(error))
-        hint = "" if known else "What was shown before is still there; the details say more."
+        ours = isinstance(error, VitAttentionError)
+        details = "" if ours else "".join(traceback.format_exception(error))
+        hint = "" if ours else "What was shown before is still there; the details say more."
         if isinstance(error, torch.OutOfMemoryError):
             hint = "The device ran out of memory: try a smaller image, or the CPU."
         if self._no_trace and slot != "trace":  # what could not begin does not hide why

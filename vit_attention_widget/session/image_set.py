@@ -39,8 +39,8 @@ class ImageSet:
         ------
         ParameterError, ImageError, TargetError
         """
-        given = list(images) if isinstance(images, Iterator) else images
-        return cls(given, kept_inputs(vit, given))
+        images = list(images) if isinstance(images, Iterator) else images
+        return cls(images, kept_inputs(vit, images))
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -116,8 +116,8 @@ class Looking:
             vit = context.vit
             if vit.library != "adapted" and vit.text is None:
                 now = describe(vit.model)
-                known = (vit.num_heads, vit.num_classes, list(map(id, vit.blocks)))
-                if (now.num_heads, now.num_classes, list(map(id, now.blocks))) != known:
+                shape = (vit.num_heads, vit.num_classes, list(map(id, vit.blocks)))
+                if (now.num_heads, now.num_classes, list(map(id, now.blocks))) != shape:
                     self.look_at(model=now)
                     return
             image = context.own_image

@@ -89,8 +89,8 @@ class Traces:
         mask = check_heads(context.vit, context.traits.pruned_heads)
         if not mask:
             return _Traced(whole, None, other, follows, refused)
-        traces = [known for known in (whole, context.pruned) if known is not None]
-        nearest = max(traces, key=lambda known: first_difference(known, mask))
+        traces = [trace for trace in (whole, context.pruned) if trace is not None]
+        nearest = max(traces, key=lambda trace: first_difference(trace, mask))
         pruned = remask(nearest, mask, progress=progress)  # the layers below need not run again
         index = whole.target.index
         same = pruned.target.index == index if index else pruned.target is whole.target

@@ -52,16 +52,16 @@ def bootstrap_interval(values: Tensor, level: float = 0.95, seed: int = 0) -> tu
         If ``level`` is not between 0 and 1.
     """
     _check(level)
-    known: NDArray[np.float64] = values.double().cpu().numpy()
-    known = known[~np.isnan(known)]
-    if len(known) < 2:
+    finite: NDArray[np.float64] = values.double().cpu().numpy()
+    finite = finite[~np.isnan(finite)]
+    if len(finite) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    size = max(1, _VALUES_AT_ONCE // len(known))
+    size = max(1, _VALUES_AT_ONCE // len(finite))
     means: list[NDArray[np.float64]] = []
     for start in range(0, _RESAMPLES, size):
-        drawn = rng.integers(len(known), size=(min(size, _RESAMPLES - start), len(known)))
-        means.append(known[drawn].mean(1))
+        drawn = rng.integers(len(finite), size=(min(size, _RESAMPLES - start), len(finite)))
+        means.append(finite[drawn].mean(1))
     low, high = np.quantile(np.concatenate(means), [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
 

@@ -19,11 +19,11 @@ def rank_correlation(maps: NDArray[np.generic]) -> NDArray[np.float64]:
     ranks = np.stack([average_ranks(values) for values in flat])
     centered = ranks - ranks.mean(1, keepdims=True)
     length = np.sqrt((centered**2).sum(1, keepdims=True))
-    known = np.isfinite(flat).all(1) & (length[:, 0] > 0)
+    comparable = np.isfinite(flat).all(1) & (length[:, 0] > 0)
     unit = np.divide(centered, length, out=np.zeros_like(centered), where=length > 0)
     correlation: NDArray[np.float64] = np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(correlation, 1)
-    correlation[~known] = correlation[:, ~known] = np.nan
+    correlation[~comparable] = correlation[:, ~comparable] = np.nan
     return correlation
 
 

@@ -27,9 +27,9 @@ _LABELS = {
 def plot_by_layer(values: Tensor, quantity: str, hops: int, ax: Axes | None) -> Axes:
     """A dot for each head, [layer, head]; for the entropy a line at its greatest value."""
     ax = axes_or_new(ax)
-    known = values.cpu().isfinite()
+    measured = values.cpu().isfinite()
     layers = torch.arange(len(values))[:, None].expand_as(values)
-    ax.scatter(layers[known], values.cpu()[known], s=16, alpha=0.8)
+    ax.scatter(layers[measured], values.cpu()[measured], s=16, alpha=0.8)
     if quantity == "entropy":
         ax.axhline(math.log(hops), linestyle=":", linewidth=1, color="gray")
     ax.set(xlabel="layer", ylabel=_LABELS[quantity])

@@ -114,14 +114,14 @@ class AttentionStrength(Unfinished, NamedValues):
         """
         from .plot import plot_by_layer
 
-        known = self._by_head()
-        if quantity not in known:
+        quantities = self._by_head()
+        if quantity not in quantities:
             missing = quantity in get_args(HeadQuantity)
             raise ParameterError(
-                f"quantity is {quantity!r}: choose one of {', '.join(known)}."
+                f"quantity is {quantity!r}: choose one of {', '.join(quantities)}."
                 + (" The model has no class token." if missing else "")
             )
-        return plot_by_layer(known[quantity].nanmean(0), quantity, self.hops, ax)
+        return plot_by_layer(quantities[quantity].nanmean(0), quantity, self.hops, ax)
 
     def _by_head(self) -> dict[str, Tensor]:
         """What is known of each head, [image, layer, head] each."""

@@ -133,9 +133,9 @@ def _stored_pictures(session: Session, request: Request) -> Work:
 
 
 def _compare(session: Session, request: Request) -> Work:
-    of, given = request.choice("of", KINDS), request.params
-    method = request.choice("method", (*METHODS, *LONG_METHODS)) if "method" in given else None
-    classes, count = given.get("classes", []), session._model_info["num_classes"]
+    of, params = request.choice("of", KINDS), request.params
+    method = request.choice("method", (*METHODS, *LONG_METHODS)) if "method" in params else None
+    classes, count = params.get("classes", []), session._model_info["num_classes"]
     if (
         not isinstance(classes, list)
         or not all(type(c) is int and 0 <= c < count for c in classes)
@@ -164,12 +164,12 @@ def _brought_picture(session: Session, request: Request) -> Work:
 
 
 def _prompts(session: Session, request: Request) -> Work:
-    given = request.params.get("prompts")
-    texts = [t for t in given if isinstance(t, str)] if isinstance(given, list) else []
+    prompts = request.params.get("prompts")
+    texts = [t for t in prompts if isinstance(t, str)] if isinstance(prompts, list) else []
     letters = sum(len(text) for text in texts)
-    if texts != given or len(texts) > _MOST_PROMPTS or letters > _MOST_LETTERS:
+    if texts != prompts or len(texts) > _MOST_PROMPTS or letters > _MOST_LETTERS:
         raise ProtocolError(
-            f"prompts were given as {shown(given)}; a list of at most {_MOST_PROMPTS} texts "
+            f"prompts were given as {shown(prompts)}; a list of at most {_MOST_PROMPTS} texts "
             f"of {_MOST_LETTERS:,} letters in all was expected."
         )
     return _started(session.set_prompts, texts)

@@ -78,8 +78,8 @@ def checked(session: Session, steps: Iterable[Step], panels: Iterable[str]) -> l
         If there is no step, or a step names a panel, an option, a class or a head that does not
         exist.
     """
-    vit, known = session._context.vit, tuple(panels)
-    payload = [_checked(vit, step, known) for step in steps]
+    vit, panel_ids = session._context.vit, tuple(panels)
+    payload = [_checked(vit, step, panel_ids) for step in steps]
     if not payload:
         raise ParameterError("A tour has no steps: give it at least one, e.g. vaw.Step('...').")
     return payload

@@ -43,8 +43,8 @@ class ByClass:
     def mean(self, of_class: int | None = None) -> Doubles:
         """Mean over all images, or over those of a class, [head]; NaN where there is none."""
         row = slice(None) if of_class is None else slice(of_class + 1, of_class + 2)
-        sums, known = self._sums[row].sum(0), self._known[row].sum(0)
-        return np.asarray(np.divide(sums, known, out=np.full_like(sums, np.nan), where=known > 0))
+        sums, counts = self._sums[row].sum(0), self._known[row].sum(0)
+        return np.asarray(np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0))
 
     def counts(self) -> list[tuple[int, int]]:
         """Each class that images are of, with how many are; the most frequent first."""

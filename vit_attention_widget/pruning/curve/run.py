@@ -176,8 +176,8 @@ def _curves(
     with keeping(so_far):
         if needs_importance(order):
             folder = None if store is None else Path(store) / "importance"
-            known = importance_for_order(vit, chunks, order, importance, folder, report)
-            for weighed in known:
+            weighings = importance_for_order(vit, chunks, order, importance, folder, report)
+            for weighed in weighings:
                 importance = weighed
         name, heads = heads_in_order(vit, chunks, order, importance, prunable, seed)
         for head in itertools.islice(() if start is None else start.order, count):

@@ -188,9 +188,9 @@ class FaithfulnessStudy(Study):
         of = shown.layers, shown.target
         if not all(a is b for a, b in zip(of, self._baselines_of, strict=True)):
             self._baselines_of, self._baseline_scores = of, {}
-        known = self._baseline_scores
+        scored = self._baseline_scores
         maps = {"map": Attribution(torch.from_numpy(values)[None, None], "", "")}
-        maps |= {name: _BASELINES[name](shown) for name in baselines if name not in known}
+        maps |= {name: _BASELINES[name](shown) for name in baselines if name not in scored}
         low, high = share
         scores = {}
         for i, (name, attribution) in enumerate(maps.items()):
@@ -199,8 +199,8 @@ class FaithfulnessStudy(Study):
                 progress(low + (high - low) * (i + fraction) / len(maps), "scoring maps")
 
             scores[name] = scores_of(shown, attribution, steps=_STEPS, progress=step)
-        known.update({name: score for name, score in scores.items() if name != "map"})
-        return {"map": scores["map"], **{name: known[name] for name in baselines}}
+        scored.update({name: score for name, score in scores.items() if name != "map"})
+        return {"map": scores["map"], **{name: scored[name] for name in baselines}}
 
 
 def _areas(scores: Scores) -> Areas:

@@ -190,16 +190,16 @@ class _Layout(Stepwise[ImageOverview]):
 
 def _updated(shown: Overview, overview: ImageOverview, laid_out: bool) -> Overview:
     """What is known by now; until it is laid out, the layout that was there stays in view."""
-    known: Overview = {
+    told: Overview = {
         **shown,
         "predicted": overview.predicted.tolist(),
         "probability": [round(p, 4) for p in overview.probability.tolist()],
         "done": len(overview),
     }
     if not laid_out:
-        return known
+        return told
     return {
-        **known,
+        **told,
         "points": [(round(x, 4), round(y, 4)) for x, y in overview.points.tolist()],
         "layout": overview.layout,
         "metric": overview.importance.metric,

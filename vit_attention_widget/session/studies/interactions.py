@@ -101,18 +101,18 @@ class InteractionsStudy(Study):
             whole = context.whole
             assert whole is not None
             same = self._measured is not None and self._measured[0] is whole
-            for known in head_interactions_steps(
+            for measured in head_interactions_steps(
                 whole, metric=chosen, start=start if same else None, progress=progress
             ):
-                take(whole, known)
-                yield known
+                take(whole, measured)
+                yield measured
 
-        def take(whole: Trace, known: HeadInteractions) -> None:
+        def take(whole: Trace, measured: HeadInteractions) -> None:
             nonlocal shown_at
             with context.lock:
                 if context.whole is not whole:
                     return
-                self._measured = whole, known
+                self._measured = whole, measured
                 if time.monotonic() - shown_at > _EVERY:
                     shown_at = time.monotonic()
                     self._publish()
@@ -137,15 +137,17 @@ class InteractionsStudy(Study):
         begin()
 
     def _publish(self) -> None:
-        known = self.interactions
-        if known is None and not self._asks:
+        interactions = self.interactions
+        if interactions is None and not self._asks:
             self._traits._interactions = {}
             return
-        self._traits._interactions = _payload(known, self._asks, of_image=self._given is not known)
+        self._traits._interactions = _payload(
+            interactions, self._asks, of_image=self._given is not interactions
+        )
 
 
-def _payload(known: HeadInteractions | None, asks: bool, *, of_image: bool) -> Interactions:
-    if known is None:
+def _payload(interactions: HeadInteractions | None, asks: bool, *, of_image: bool) -> Interactions:
+    if interactions is None:
         return {
             "metric": "", "target": "", "images": 0, "of_image": True, "done": 0, "total": 0,
             "asks": asks, "backups": [],
@@ -157,16 +159,16 @@ def _payload(known: HeadInteractions | None, asks: bool, *, of_image: bool) -> I
             "importance": pair.importance,
             "change": pair.change,
         }
-        for pair in known.backups(_BACKUPS)
+        for pair in interactions.backups(_BACKUPS)
     ]
-    left = sum(part.gone_left for part in known.parts)
+    left = sum(part.gone_left for part in interactions.parts)
     return {
-        "metric": known.metric,
-        "target": known.target,
-        "images": len(known),
+        "metric": interactions.metric,
+        "target": interactions.target,
+        "images": len(interactions),
         "of_image": of_image,
-        "done": len(known.gone) - left,
-        "total": len(known.gone),
+        "done": len(interactions.gone) - left,
+        "total": len(interactions.gone),
         "asks": asks,
         "backups": backups,
     }
