@@ -17,18 +17,18 @@ const TABLES = new Map<string, Uint8ClampedArray>();
 
 /** 256 colours as [r, g, b, r, g, b, ...]. */
 export function colormap(name: Colormap | "diverging"): Uint8ClampedArray {
-  const known = TABLES.get(name);
-  if (known) return known;
+  const kept = TABLES.get(name);
+  if (kept) return kept;
   const anchors = (ANCHORS[name].match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
   const count = anchors.length / 3;
   const table = new Uint8ClampedArray(256 * 3);
   for (let i = 0; i < 256; i++) {
-    const at = (i / 255) * (count - 1);
-    const left = Math.min(Math.floor(at), count - 2);
+    const place = (i / 255) * (count - 1);
+    const left = Math.min(Math.floor(place), count - 2);
     for (let c = 0; c < 3; c++) {
       const a = anchors[left * 3 + c] ?? 0;
       const b = anchors[(left + 1) * 3 + c] ?? 0;
-      table[i * 3 + c] = a + (b - a) * (at - left);
+      table[i * 3 + c] = a + (b - a) * (place - left);
     }
   }
   TABLES.set(name, table);

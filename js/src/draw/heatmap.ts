@@ -73,8 +73,8 @@ const scratch = new Map<string, { canvas: HTMLCanvasElement; image: ImageData }>
 
 function scratchOf(rows: number, cols: number) {
   const key = `${rows}x${cols}`;
-  const known = scratch.get(key);
-  if (known) return known;
+  const kept = scratch.get(key);
+  if (kept) return kept;
   const canvas = document.createElement("canvas");
   canvas.width = cols;
   canvas.height = rows;

@@ -8,13 +8,13 @@ export interface Scale {
 /** Maps [low, high] to [from, to]; an empty range is widened. */
 export function linear(low: number, high: number, from: number, to: number, count = 4): Scale {
   const span = high - low || 1;
-  const at = (value: number) => from + ((value - low) / span) * (to - from);
+  const placeOf = (value: number) => from + ((value - low) / span) * (to - from);
   const step = niceStep(span / count);
   const ticks: number[] = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= low + span + 1e-9 * span; i++) {
     ticks.push(i * step);
   }
-  return { at, ticks };
+  return { at: placeOf, ticks };
 }
 
 function niceStep(rough: number): number {

@@ -17,11 +17,11 @@ export type ThemeColour = keyof typeof USUAL | `class-${number}`;
 /** The theme where a canvas stands; to be read anew for each painting, as a page may change it. */
 export function themeOf(canvas: HTMLCanvasElement): (name: ThemeColour) => string {
   const style = getComputedStyle(canvas);
-  const known = new Map<ThemeColour, string>();
+  const colours = new Map<ThemeColour, string>();
   return (name) => {
     const usual = name in USUAL ? USUAL[name as keyof typeof USUAL] : USUAL.other;
-    const colour = known.get(name) ?? (style.getPropertyValue(`--vaw-${name}`).trim() || usual);
-    known.set(name, colour);
+    const colour = colours.get(name) ?? (style.getPropertyValue(`--vaw-${name}`).trim() || usual);
+    colours.set(name, colour);
     return colour;
   };
 }

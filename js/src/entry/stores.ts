@@ -25,8 +25,8 @@ export class Stores {
   }
 
   private of({ widget_manager: manager = NO_MANAGER }: AnyModel): Map<unknown, Store> {
-    const known = this.byManager.get(manager);
-    if (known) return known;
+    const kept = this.byManager.get(manager);
+    if (kept) return kept;
     const stores = new Map<unknown, Store>();
     this.byManager.set(manager, stores);
     return stores;

@@ -90,8 +90,8 @@ export class Faithfulness {
   ): Promise<Scored> {
     const { rows, cols } = this.session.size;
     const { random, shuffled } = this.session.drawn;
-    const known = this.baselines.get(trace) ?? {};
-    this.baselines.set(trace, known);
+    const scores = this.baselines.get(trace) ?? {};
+    this.baselines.set(trace, scores);
     const maps = { map, center: center(rows, cols), random: Float32Array.from(random) };
     const scored: Scored = {};
     const names = ["map", ...baselines] as (keyof typeof maps)[];
@@ -100,9 +100,9 @@ export class Faithfulness {
       const part: Step = (fraction) => step((i + fraction) / names.length);
       const { network } = this.session;
       const curves =
-        known[key] ??
+        scores[key] ??
         (await insertionAndDeletion(network, trace, target, maps[name], shuffled, part));
-      if (name !== "map") known[key] = curves;
+      if (name !== "map") scores[key] = curves;
       scored[name] = curves;
     }
     return scored;

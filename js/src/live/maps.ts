@@ -138,10 +138,10 @@ function legrad(trace: Trace, { own_gradient }: Gradients): Float32Array {
     const here = trace.left[layer] ?? [];
     const row = new Float64Array(tokens);
     for (const head of here) {
-      const own = (layer * heads + head) * dim;
+      const gradientStart = (layer * heads + head) * dim;
       const start = trace.start(layer, head);
       for (let key = 0; key < tokens; key++) {
-        const moved = relu(dot(own_gradient, own, v, start + key * dim, dim));
+        const moved = relu(dot(own_gradient, gradientStart, v, start + key * dim, dim));
         row[key] = at(row, key) + moved / here.length / tokens;
       }
     }

@@ -41,11 +41,11 @@ export class Studies {
     target: number,
     step: Step = () => undefined,
   ): Promise<Float32Array> {
-    const known = this.maps.get(trace) ?? {};
-    this.maps.set(trace, known);
+    const maps = this.maps.get(trace) ?? {};
+    this.maps.set(trace, maps);
     const name = `${method} ${target}`;
-    const map = known[name] ?? (await this.compute(trace, method, target, step));
-    known[name] = map;
+    const map = maps[name] ?? (await this.compute(trace, method, target, step));
+    maps[name] = map;
     return map;
   }
 
@@ -102,10 +102,10 @@ export class Studies {
     const { whole, pruned, info } = this.session;
     if (!whole) return;
     const metrics = info.metrics.map(({ key }) => key);
-    const known = this.measured.get(whole)?.get(this.target);
-    this.publishImportance(pruned || !known ? unknown(whole, metrics) : known);
+    const tables = this.measured.get(whole)?.get(this.target);
+    this.publishImportance(pruned || !tables ? unknown(whole, metrics) : tables);
     this.session.publish({
-      _importance_before: this.encoded(pruned && known ? known : {}, whole, "before"),
+      _importance_before: this.encoded(pruned && tables ? tables : {}, whole, "before"),
     });
   }
 
@@ -133,9 +133,9 @@ export class Studies {
     tell: (tables: Tables) => void,
   ): Promise<Tables> {
     const { session, target } = this;
-    const known = this.measured.get(trace) ?? new Map<number, Tables>();
-    this.measured.set(trace, known);
-    const done = known.get(target);
+    const measured = this.measured.get(trace) ?? new Map<number, Tables>();
+    this.measured.set(trace, measured);
+    const done = measured.get(target);
     if (done) return done;
     const tables = unknown(
       trace,
@@ -150,7 +150,7 @@ export class Studies {
       step(1 - layer / layers);
       tell(tables);
     }
-    known.set(target, tables);
+    measured.set(target, tables);
     return tables;
   }
 

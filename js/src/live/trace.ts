@@ -35,8 +35,8 @@ export class Trace {
 
   /** Attention of a layer, [head, query, key]. */
   attention(layer: number): Float32Array {
-    const known = this.known.get(layer);
-    if (known) return known;
+    const kept = this.known.get(layer);
+    if (kept) return kept;
     const { heads, tokens, dim } = this.size;
     const { q, k } = this.forward;
     const weights = new Float32Array(heads * tokens * tokens);
@@ -66,8 +66,8 @@ export class Trace {
 
   /** Gradients of a class's logit, computed when they are first asked for. */
   gradientsOf(target: number): Promise<Gradients> {
-    const known = this.gradients.get(target);
-    if (known) return known;
+    const kept = this.gradients.get(target);
+    if (kept) return kept;
     const asked = this.network.gradients(this.input, this.masked, target);
     this.gradients.set(target, asked);
     asked.catch(() => this.gradients.delete(target));

@@ -13,8 +13,8 @@ const sessions = new Map<Graph, Promise<Session>>();
 let last: Promise<unknown> = Promise.resolve();
 
 function session(graph: Graph): Promise<Session> {
-  const known = sessions.get(graph);
-  if (known) return known;
+  const kept = sessions.get(graph);
+  if (kept) return kept;
   const made = InferenceSession.create(beside(`${graph}.onnx`), { executionProviders: ["wasm"] });
   sessions.set(graph, made);
   return made;

@@ -101,8 +101,8 @@ export class BakedKernel implements PageKernel {
     }
     if (selected_token === undefined && direction === undefined) return "";
     const rows = { token: next.selected_token, direction: next.direction };
-    const known = "attention layer=0" in this.session.answers || this.has("rows", rows);
-    return known ? "" : "The attention of this token is not in this page.";
+    const isHere = "attention layer=0" in this.session.answers || this.has("rows", rows);
+    return isHere ? "" : "The attention of this token is not in this page.";
   }
 
   private has(method: string, params: object): boolean {

@@ -68,9 +68,14 @@ export async function open(file: PageDocument, places: Iterable<HTMLElement>): P
   let i = 0;
   for (const el of places) {
     const widget = page.widgets[i] as BakedWidget;
-    const own = { ...widget.own, ...selected?.widgets[i], _css: css, _widget_id: `widget ${i}` };
+    const ownTraits = {
+      ...widget.own,
+      ...selected?.widgets[i],
+      _css: css,
+      _widget_id: `widget ${i}`,
+    };
     const { session } = sessions[widget.session] as { session: PageSession };
-    const model = session.model(own);
+    const model = session.model(ownTraits);
     models.push(model);
     const code = codes.get(widget.stem) ?? load(file.code(widget.stem));
     codes.set(widget.stem, code);

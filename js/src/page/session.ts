@@ -85,8 +85,8 @@ class PageModel implements AnyModel {
   }
 
   on(event: string, listener: Listener): void {
-    const known = this.listeners.get(event) ?? new Set();
-    this.listeners.set(event, known.add(listener));
+    const listeners = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, listeners.add(listener));
   }
 
   off(event: string, listener: Listener): void {

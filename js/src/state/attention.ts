@@ -130,9 +130,9 @@ export class AttentionCache {
     }
     const rows = this.partsOf(token).find((part) => holds(part, layer));
     if (!rows || rows.tokens !== tokens) return false; // or of the image before
-    const at = (layer - rows.firstLayer) * rows.heads + head;
-    const factor = (rows.scale[at] ?? 0) / 255;
-    for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[at * tokens + i] ?? 0) * factor;
+    const row = (layer - rows.firstLayer) * rows.heads + head;
+    const factor = (rows.scale[row] ?? 0) / 255;
+    for (let i = 0; i < tokens; i++) out[i] = (rows.bytes[row * tokens + i] ?? 0) * factor;
     return true;
   }
 

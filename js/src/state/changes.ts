@@ -42,19 +42,19 @@ export function changesOf(
     const growth = gone.has(...head) ? Number.NaN : weightOf(after, is) - weightOf(before, was);
     return { head, before: was, after: is, growth };
   });
-  const known = heads.filter(({ growth }) => Number.isFinite(growth));
+  const finite = heads.filter(({ growth }) => Number.isFinite(growth));
   const largest = (values: number[]) => Math.max(1e-9, ...values.map(Math.abs));
-  const scale = largest(known.flatMap((change) => [change.before, change.after]));
+  const scale = largest(finite.flatMap((change) => [change.before, change.after]));
   const much = (value: number) => value >= MUCH * scale;
   // What had an ill effect and has none now has not taken over.
-  const grown = known.filter(
+  const grown = finite.filter(
     (change) => much(change.growth) && much(weightOf(after, change.after)),
   );
   return {
     heads,
     scale,
-    most: largest(known.map(({ growth }) => growth)),
-    measured: known.length,
+    most: largest(finite.map(({ growth }) => growth)),
+    measured: finite.length,
     total: heads.length - pruned.length,
     takeOver: grown.sort((a, b) => b.growth - a.growth).slice(0, NAMED),
   };

@@ -28,8 +28,8 @@ export function shownOf(
   decoded: Decoded<ComparisonMaps, StampMetadata> | null,
 ): Shown | null {
   const tensor = decoded?.tensors.maps;
-  const known = value.names && tensor && decoded.metadata.stamp === `${value.stamp}`;
-  if (!known) return null;
+  const isCurrent = value.names && tensor && decoded.metadata.stamp === `${value.stamp}`;
+  if (!isCurrent) return null;
   const [count = 0, rows = 0, cols = 0] = tensor.shape;
   const scale = decoded.tensors.scale?.data;
   const size = rows * cols;
@@ -70,11 +70,11 @@ export function scaled({ maps, rows, cols }: Shown, scale: CompareScale): Scaled
 export function ranked(maps: Float32Array, size: number): Float32Array {
   const ranks = new Float32Array(maps.length);
   for (let start = 0; start < maps.length; start += size) {
-    const at = (i: number) => maps[start + i] ?? 0;
-    const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => at(a) - at(b));
+    const value = (i: number) => maps[start + i] ?? 0;
+    const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => value(a) - value(b));
     for (let first = 0; first < size; ) {
       let last = first;
-      while (last + 1 < size && at(order[last + 1] ?? 0) === at(order[first] ?? 0)) last += 1;
+      while (last + 1 < size && value(order[last + 1] ?? 0) === value(order[first] ?? 0)) last += 1;
       for (let i = first; i <= last; i++) {
         ranks[start + (order[i] ?? 0)] = (first + last) / 2 / Math.max(1, size - 1);
       }

@@ -4,10 +4,10 @@ import { computed, type ReadonlySignal } from "@preact/signals";
 import type { Store } from "./store";
 
 export function derived<T>(derive: (store: Store) => T): (store: Store) => T {
-  const known = new WeakMap<Store, ReadonlySignal<T>>();
+  const signals = new WeakMap<Store, ReadonlySignal<T>>();
   return (store) => {
-    const value = known.get(store) ?? computed(() => derive(store));
-    known.set(store, value);
+    const value = signals.get(store) ?? computed(() => derive(store));
+    signals.set(store, value);
     return value.value;
   };
 }

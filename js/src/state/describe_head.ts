@@ -37,8 +37,8 @@ const rankings = new WeakMap<Importance, Float32Array>();
 function ranking(importance: Importance): Float32Array {
   const ranked = rankings.get(importance);
   if (ranked) return ranked;
-  const known = importance.values.filter(Number.isFinite);
-  const falling = known
+  const finite = importance.values.filter(Number.isFinite);
+  const falling = finite
     .map((value) => weightOf(importance, value))
     .sort()
     .reverse();

@@ -17,13 +17,13 @@ export function scoresShown(
     [K in "faithfulness" | "method" | "selected_layer" | "_version"]: { value: Traits[K] };
   },
 ): MapScores | null {
-  const known = traits.faithfulness.value.map;
+  const scores = traits.faithfulness.value.map;
   const fits =
-    known &&
-    known.method === traits.method.value &&
-    known.layer === traits.selected_layer.value &&
-    known.version === traits._version.value;
-  return fits ? known : null;
+    scores &&
+    scores.method === traits.method.value &&
+    scores.layer === traits.selected_layer.value &&
+    scores.version === traits._version.value;
+  return fits ? scores : null;
 }
 
 /** The scores of each compared map, if they belong to the comparison that is shown. */
@@ -33,9 +33,9 @@ export function scoresOf({ comparison }: Shown, { compared }: Faithfulness): Com
 
 /** Whether a map is ahead of all that knows nothing of the model, by each curve. */
 function ahead(areas: Record<string, Areas>): [boolean, boolean] {
-  const own = areas.map ?? [0, 1];
+  const map = areas.map ?? [0, 1];
   const others = Object.entries(areas).flatMap(([name, pair]) => (name === "map" ? [] : [pair]));
-  return [others.every((o) => own[0] > o[0]), others.every((o) => own[1] < o[1])];
+  return [others.every((o) => map[0] > o[0]), others.every((o) => map[1] < o[1])];
 }
 
 export function verdict(areas: Record<string, Areas>): string {
@@ -49,9 +49,9 @@ export function verdict(areas: Record<string, Areas>): string {
 
 /** How far a map is ahead of the center of the picture, for the same class, by a curve. */
 export function lead(areas: Record<string, Areas> | null | undefined, curve: number): number {
-  const [own, center] = [areas?.map?.[curve], areas?.center?.[curve]];
-  if (own === undefined || center === undefined) return Number.NEGATIVE_INFINITY;
-  return curve === 0 ? own - center : center - own;
+  const [map, center] = [areas?.map?.[curve], areas?.center?.[curve]];
+  if (map === undefined || center === undefined) return Number.NEGATIVE_INFINITY;
+  return curve === 0 ? map - center : center - map;
 }
 
 /** Which compared map is furthest ahead of the center by each curve; -1 while none is known. */

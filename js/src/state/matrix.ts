@@ -32,8 +32,8 @@ export function scales(matrix: Matrix): { patches: number; band: number } {
 /** The value that a share of all entries exceeds. */
 export function exceededBy({ values }: Matrix, share: number): number {
   const rising = values.slice().sort();
-  const at = Math.min(rising.length - 1, Math.floor(rising.length * (1 - share)));
-  return rising[Math.max(0, at)] ?? 0;
+  const rank = Math.min(rising.length - 1, Math.floor(rising.length * (1 - share)));
+  return rising[Math.max(0, rank)] ?? 0;
 }
 
 /** Entries of at least `threshold`, the largest first, at most so many. */

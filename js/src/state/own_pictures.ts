@@ -19,8 +19,8 @@ const all = new WeakMap<Store, Bringing & { abort: AbortController }>();
 
 /** What is being brought to a store, shared by all views. */
 export function bringingOf(store: Store): Bringing & { abort: AbortController } {
-  const known = all.get(store);
-  if (known) return known;
+  const kept = all.get(store);
+  if (kept) return kept;
   const made = {
     progress: signal<number | null>(null),
     problem: signal(""),

@@ -109,14 +109,14 @@ export function clusterPlaces(map: PatternMap, count: number): [x: number, y: nu
   const cell = (value: number) => Math.max(0, Math.min(CELLS - 1, ((value + 1) / 2) * CELLS)) | 0;
   for (let i = 0; i < map.labels.length; i++) {
     const [x, y] = [map.points[2 * i] ?? 0, map.points[2 * i + 1] ?? 0];
-    const at = 3 * (((map.labels[i] ?? 0) * CELLS + cell(y)) * CELLS + cell(x));
-    for (const [k, value] of [1, x, y].entries()) sums[at + k] = (sums[at + k] ?? 0) + value;
+    const index = 3 * (((map.labels[i] ?? 0) * CELLS + cell(y)) * CELLS + cell(x));
+    for (const [k, value] of [1, x, y].entries()) sums[index + k] = (sums[index + k] ?? 0) + value;
   }
   return Array.from({ length: count }, (_, label) => {
     const start = 3 * label * CELLS * CELLS;
     let best = start;
-    for (let at = start; at < start + 3 * CELLS * CELLS; at += 3) {
-      if ((sums[at] ?? 0) > (sums[best] ?? 0)) best = at;
+    for (let index = start; index < start + 3 * CELLS * CELLS; index += 3) {
+      if ((sums[index] ?? 0) > (sums[best] ?? 0)) best = index;
     }
     const [n = 0, x = 0, y = 0] = sums.subarray(best, best + 3);
     return n > 0 ? [x / n, y / n] : [0, 0];

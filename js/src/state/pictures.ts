@@ -13,8 +13,8 @@ const shown = new WeakMap<Store, Signal<ImageBitmap | null>>();
 
 /** The picture that is looked at, shared by all views; null until it is there. */
 export function pictureOf(store: Store): Signal<ImageBitmap | null> {
-  const known = shown.get(store);
-  if (known) return known;
+  const kept = shown.get(store);
+  if (kept) return kept;
   const picture = signal<ImageBitmap | null>(null);
   shown.set(store, picture);
   effect(() => {
@@ -45,16 +45,16 @@ const albums = new WeakMap<Store, Album>();
 
 function albumOf(store: Store): Album {
   const model = store.info.peek()?.name ?? "";
-  const known = albums.get(store);
-  if (known?.model === model) return known;
+  const kept = albums.get(store);
+  if (kept?.model === model) return kept;
   const album: Album = { model, pictures: new Map(), last: Promise.resolve() };
   albums.set(store, album);
   return album;
 }
 
 function pictureIn({ pictures }: Album, image: number): Signal<ImageBitmap | null> {
-  const known = pictures.get(image);
-  if (known) return known;
+  const kept = pictures.get(image);
+  if (kept) return kept;
   const picture = signal<ImageBitmap | null>(null);
   pictures.set(image, picture);
   for (const oldest of pictures.keys()) {

@@ -64,17 +64,20 @@ const STRETCH = 1.5;
 export function cloudOf(decoded: StoredPointsData | null, wide: number): Cloud | null {
   if (!decoded) return null;
   const { places, classes, images } = decoded.tensors;
-  const at = (name: keyof StoredPointsMetadata) => Number(decoded.metadata[name]);
-  const half = [(at("home_right") - at("home_left")) / 2, (at("home_top") - at("home_bottom")) / 2];
+  const numberOf = (name: keyof StoredPointsMetadata) => Number(decoded.metadata[name]);
+  const half = [
+    (numberOf("home_right") - numberOf("home_left")) / 2,
+    (numberOf("home_top") - numberOf("home_bottom")) / 2,
+  ];
   const [across, up] = [wide / (half[0] || 1), 1 / (half[1] || 1)];
   const [sx, sy] = [Math.min(across, STRETCH * up), Math.min(up, STRETCH * across)];
-  const middleX = (at("home_right") + at("home_left")) / 2;
-  const middleY = (at("home_top") + at("home_bottom")) / 2;
+  const middleX = (numberOf("home_right") + numberOf("home_left")) / 2;
+  const middleY = (numberOf("home_top") + numberOf("home_bottom")) / 2;
   const [stepX, stepY] = [
-    ((at("right") - at("left")) / 65_535) * sx,
-    ((at("top") - at("bottom")) / 65_535) * sy,
+    ((numberOf("right") - numberOf("left")) / 65_535) * sx,
+    ((numberOf("top") - numberOf("bottom")) / 65_535) * sy,
   ];
-  const [firstX, firstY] = [(at("left") - middleX) * sx, (at("bottom") - middleY) * sy];
+  const [firstX, firstY] = [(numberOf("left") - middleX) * sx, (numberOf("bottom") - middleY) * sy];
   const flat = new Float32Array(places.data.length);
   for (let i = 0; i < flat.length; i += 2) {
     flat[i] = firstX + (places.data[i] ?? 0) * stepX;
@@ -84,8 +87,8 @@ export function cloudOf(decoded: StoredPointsData | null, wide: number): Cloud |
     places: flat,
     classes: classes.data,
     images: images?.data ?? Uint32Array.from({ length: classes.data.length }, (_, i) => i),
-    total: at("total"),
-    share: at("share"),
+    total: numberOf("total"),
+    share: numberOf("share"),
     box: (left, right, bottom, top) => ({
       left: left / sx + middleX,
       right: right / sx + middleX,

@@ -23,12 +23,12 @@ export function strengthOf(
   if (!decoded) return null;
   const { profile } = decoded.tensors;
   const [, heads = 0, hops = 0] = profile.shape;
-  const at = (name: keyof StrengthTensors) => (layer: number, head: number) =>
+  const byHead = (name: keyof StrengthTensors) => (layer: number, head: number) =>
     decoded.tensors[name]?.data[layer * heads + head] ?? Number.NaN;
   return {
     hops,
-    entropy: at("entropy"),
-    distance: at("distance"),
+    entropy: byHead("entropy"),
+    distance: byHead("distance"),
     shares(layer, head) {
       const from = (layer * heads + head) * hops;
       const values = Array.from(profile.data.slice(from, from + hops));
@@ -36,9 +36,9 @@ export function strengthOf(
       return values.map((value) => (sum > 0 ? value / sum : 0));
     },
     classShares: (layer, head) => [
-      at("class_to_class")(layer, head),
-      at("class_to_patches")(layer, head),
-      at("patches_to_class")(layer, head),
+      byHead("class_to_class")(layer, head),
+      byHead("class_to_patches")(layer, head),
+      byHead("patches_to_class")(layer, head),
     ],
     ofSet(layer, head) {
       const entropy = set?.tensors.entropy;

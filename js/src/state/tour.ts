@@ -6,8 +6,8 @@ import type { Store } from "./store";
 import { headName, number, output, percent } from "./words";
 
 export function tourStep(store: Store): TourStep | null {
-  const at = store.traits.tour_step.value ?? -1;
-  return store.traits._tour.value?.[at] ?? null;
+  const index = store.traits.tour_step.value ?? -1;
+  return store.traits._tour.value?.[index] ?? null;
 }
 
 /** Select what a step begins with. */

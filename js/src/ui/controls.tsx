@@ -23,7 +23,7 @@ export function Segmented<T extends string>(props: {
   testid?: string;
 }) {
   const count = props.options.length;
-  const at = Math.max(
+  const index = Math.max(
     0,
     props.options.findIndex((option) => option.key === props.value),
   );
@@ -31,10 +31,10 @@ export function Segmented<T extends string>(props: {
     const step = STEPS[event.key];
     if (step === undefined) return;
     consume(event);
-    const next = props.options[(at + step + count) % count];
+    const next = props.options[(index + step + count) % count];
     const group = event.currentTarget as HTMLElement;
     if (next) props.onChange(next.key);
-    (group.children[(at + step + count) % count] as HTMLElement | undefined)?.focus();
+    (group.children[(index + step + count) % count] as HTMLElement | undefined)?.focus();
   };
   return (
     <div
@@ -51,7 +51,7 @@ export function Segmented<T extends string>(props: {
           key={option.key}
           data-tip={option.hint}
           aria-checked={option.key === props.value}
-          tabIndex={i === at ? 0 : -1}
+          tabIndex={i === index ? 0 : -1}
           onClick={() => props.onChange(option.key)}
         >
           {option.label}

@@ -65,8 +65,8 @@ export function PatchPicture(props: Props) {
     (event.currentTarget as HTMLElement).querySelector("canvas") as HTMLElement;
   const onKey = (event: KeyboardEvent) => {
     const patch = Math.max(0, selected_token.peek() - info.prefix.length);
-    const at = { row: Math.floor(patch / info.cols), col: patch % info.cols };
-    const to = moved(event.key, at, info.rows, info.cols);
+    const place = { row: Math.floor(patch / info.cols), col: patch % info.cols };
+    const to = moved(event.key, place, info.rows, info.cols);
     if (to) {
       store.hovered.value = null;
       select(info.prefix.length + to.row * info.cols + to.col);

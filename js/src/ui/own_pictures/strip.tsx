@@ -45,7 +45,7 @@ function Thumb({ pictures, index, name, chosen, testid, onClick }: ThumbProps) {
 export function Strip({ store, info }: { store: Store; info: ModelInfo }) {
   const problem = useSignal("");
   const { names, shown } = store.traits._brought.value;
-  const own = store.broughtThumbnails.value?.tensors.thumbnails;
+  const thumbnails = store.broughtThumbnails.value?.tensors.thumbnails;
   const set = store.thumbnails.value?.tensors.thumbnails;
   const overview = store.traits._overview.value;
   const setNames = "names" in overview ? overview.names : [];
@@ -60,11 +60,11 @@ export function Strip({ store, info }: { store: Store; info: ModelInfo }) {
   return (
     <>
       <div class="vaw-strip" role="group" aria-label="pictures to look at">
-        {own &&
+        {thumbnails &&
           names.map((name, index) => (
             <Thumb
               key={`own ${index} ${name}`}
-              pictures={own}
+              pictures={thumbnails}
               index={index}
               name={name}
               chosen={index === shown}
@@ -72,7 +72,7 @@ export function Strip({ store, info }: { store: Store; info: ModelInfo }) {
               onClick={() => again(index)}
             />
           ))}
-        {own && set && <span class="vaw-strip-gap" />}
+        {thumbnails && set && <span class="vaw-strip-gap" />}
         {set &&
           Array.from({ length: Math.min(SHOWN, set.shape[0] ?? 0) }, (_, index) => (
             <Thumb

@@ -42,12 +42,12 @@ export function HeadDetail({ store }: { store: Store }) {
     );
   }
   if (!shown) return <p class="vaw-muted">The matrix of this layer is on its way …</p>;
-  const at = threshold.value ?? usual.value;
+  const shownThreshold = threshold.value ?? usual.value;
   return (
     <Detail
       store={store}
       matrix={shown}
-      threshold={at}
+      threshold={shownThreshold}
       onThreshold={(value) => {
         threshold.value = value;
       }}

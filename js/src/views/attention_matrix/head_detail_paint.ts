@@ -14,16 +14,16 @@ export function paintMatrix(
 ): void {
   const patches = colormap(name);
   const band = colormap("magma");
-  for (let at = 0; at < values.length; at++) {
-    const inBand = at % tokens < prefix || at < prefix * tokens;
+  for (let i = 0; i < values.length; i++) {
+    const inBand = i % tokens < prefix || i < prefix * tokens;
     const high = inBand ? scale.band : scale.patches;
-    const level = high > 0 ? (values[at] ?? 0) / high : 0;
+    const level = high > 0 ? (values[i] ?? 0) / high : 0;
     const from = Math.max(0, Math.min(255, Math.round(level * 255))) * 3;
     const table = inBand ? band : patches;
-    data[at * 4] = table[from] ?? 0;
-    data[at * 4 + 1] = table[from + 1] ?? 0;
-    data[at * 4 + 2] = table[from + 2] ?? 0;
-    data[at * 4 + 3] = 255;
+    data[i * 4] = table[from] ?? 0;
+    data[i * 4 + 1] = table[from + 1] ?? 0;
+    data[i * 4 + 2] = table[from + 2] ?? 0;
+    data[i * 4 + 3] = 255;
   }
 }
 

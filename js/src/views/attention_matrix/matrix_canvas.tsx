@@ -33,9 +33,12 @@ export function MatrixCanvas({ tokens, paint, query, label, onPoint, onChoose }:
   }, [tokens, paint]);
   const placeOf = (event: PointerEvent | MouseEvent): readonly [number, number] => {
     const box = (canvas.current as HTMLCanvasElement).getBoundingClientRect();
-    const at = (from: number, size: number) =>
+    const tokenAt = (from: number, size: number) =>
       Math.max(0, Math.min(tokens - 1, Math.floor((from / size) * tokens)));
-    return [at(event.clientY - box.top, box.height), at(event.clientX - box.left, box.width)];
+    return [
+      tokenAt(event.clientY - box.top, box.height),
+      tokenAt(event.clientX - box.left, box.width),
+    ];
   };
   const { scroller, zoomBy } = useScroll(zoom);
   const step = (direction: ZoomStep) => zoomBy(direction && 2 ** direction);

@@ -110,33 +110,33 @@ function Body(props: { store: Store; info: ModelInfo; shown: Shown; scale: Compa
 export function CompareMaps({ store, compact = false }: { store: Store; compact?: boolean }) {
   const info = store.info.value;
   const { _version: version, method, colormap } = store.traits;
-  const known = store.traits._comparison.value as Partial<Comparison>;
+  const comparison = store.traits._comparison.value as Partial<Comparison>;
   const picked = useSignal<Compared | null>(null); // shown at once, until the kernel says the same
   const chosen = useSignal<CompareScale | null>(null);
   const problem = useSignal("");
-  const of = picked.value ?? (known.asked || known.of || "methods");
+  const of = picked.value ?? (comparison.asked || comparison.of || "methods");
   const decoded = store.comparisonMaps.value;
-  const shown = useMemo(() => shownOf(known, decoded), [known, decoded]);
-  const ask = async (what: Compared, classes = known.classes ?? []) => {
+  const shown = useMemo(() => shownOf(comparison, decoded), [comparison, decoded]);
+  const ask = async (what: Compared, classes = comparison.classes ?? []) => {
     picked.value = what;
     problem.value = await store.request("compare", { of: what, method: method.peek(), classes });
     if (picked.peek() === what) picked.value = null;
   };
   useEffect(() => {
     picked.value = null; // the kernel has its say
-  }, [known, picked]);
+  }, [comparison, picked]);
   const now = version.value;
-  const [by, there] = [method.value, shown !== null && known.version === now];
+  const [by, there] = [method.value, shown !== null && comparison.version === now];
   useEffect(() => {
-    const fits = there && (of === "methods" || known.method === by);
+    const fits = there && (of === "methods" || comparison.method === by);
     if (now > 0 && !fits) ask(of);
     // Asked when the trace or the method changes, not when an answer comes.
   }, [store, now, by]);
   if (!info) return null;
   const scale = scaleOf(of, chosen.value);
   const fits = shown !== null && shown.comparison.of === of;
-  const busy = Boolean(known.asked) || picked.value !== null;
-  const stale = busy || known.version !== now;
+  const busy = Boolean(comparison.asked) || picked.value !== null;
+  const stale = busy || comparison.version !== now;
   const all = shown && fits && scale === "shared" ? scaled(shown, scale).range(0) : null;
   const label = shown ? methodName(info, shown.comparison.method) : "";
   const options = [
@@ -198,7 +198,7 @@ export function CompareMaps({ store, compact = false }: { store: Store; compact?
           <Classes
             store={store}
             info={info}
-            classes={known.classes ?? []}
+            classes={comparison.classes ?? []}
             onChange={(classes) => ask("classes", classes)}
           />
         )}

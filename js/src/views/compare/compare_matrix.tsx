@@ -15,8 +15,8 @@ const READABLE = 29;
 /** Background of a cell, and black or white on it, whichever reads better. */
 export function cellColours(value: number): { background: string; color: string } {
   const table = colormap("diverging");
-  const at = Math.round(((Math.max(-1, Math.min(1, value)) + 1) / 2) * 255) * 3;
-  const [r = 0, g = 0, b = 0] = table.subarray(at, at + 3);
+  const entry = Math.round(((Math.max(-1, Math.min(1, value)) + 1) / 2) * 255) * 3;
+  const [r = 0, g = 0, b = 0] = table.subarray(entry, entry + 3);
   const linear = (c: number) =>
     c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4;
   const light = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
@@ -34,8 +34,8 @@ export function CompareMatrix({ info, comparison, lit, pair }: Props) {
   const [root, width] = useWidth<HTMLDivElement>();
   const { keys, correlation } = comparison;
   const count = keys.length;
-  const own = comparison.of === "layers" || comparison.of === "images"; // names are numbers
-  const named = !own && (width - LONG) / count >= READABLE;
+  const numbered = comparison.of === "layers" || comparison.of === "images"; // names are numbers
+  const named = !numbered && (width - LONG) / count >= READABLE;
   const head = named ? LONG : SHORT;
   const cell = Math.max(5, Math.min(LARGEST, Math.floor((width - head) / count)));
   const height = Math.min(26, cell);

@@ -146,8 +146,8 @@ export function CompareTiles(props: Props) {
   const [root, width] = useWidth<HTMLDivElement>(640);
   const focused = useRef<number | null>(null);
   const chosen = keys.indexOf(selectedOf(store, of) as string | number);
-  const at = useSignal<number | null>(null); // where the arrows are; at first on what is selected
-  const stop = Math.min(keys.length - 1, at.value ?? Math.max(0, chosen));
+  const cursor = useSignal<number | null>(null); // where the arrows are; at first on what is selected
+  const stop = Math.min(keys.length - 1, cursor.value ?? Math.max(0, chosen));
   const fit = Math.max(1, Math.floor((width + GAP) / (NARROWEST + GAP)));
   const cols = Math.ceil(keys.length / Math.ceil(keys.length / fit)); // rows of about one length
   const itemOf = (event: Event) => {
@@ -164,8 +164,8 @@ export function CompareTiles(props: Props) {
     const place = { row: Math.floor(stop / cols), col: stop % cols };
     const to = moved(event.key, place, Math.ceil(keys.length / cols), cols);
     if (to) {
-      at.value = Math.min(keys.length - 1, to.row * cols + to.col);
-      root.current?.querySelector<HTMLElement>(`[data-item="${at.value}"]`)?.focus();
+      cursor.value = Math.min(keys.length - 1, to.row * cols + to.col);
+      root.current?.querySelector<HTMLElement>(`[data-item="${cursor.value}"]`)?.focus();
     } else if (event.key === "Enter" || event.key === " ") select(stop);
     else return;
     consume(event);
@@ -189,7 +189,7 @@ export function CompareTiles(props: Props) {
       onFocusIn={(event) => {
         focused.current = itemOf(event);
         point(focused.current);
-        if (focused.current !== null) at.value = focused.current;
+        if (focused.current !== null) cursor.value = focused.current;
       }}
       onFocusOut={() => {
         focused.current = null;
@@ -198,7 +198,7 @@ export function CompareTiles(props: Props) {
       onClick={(event) => {
         const item = itemOf(event);
         if (item === null) return;
-        at.value = item;
+        cursor.value = item;
         select(item);
       }}
     >

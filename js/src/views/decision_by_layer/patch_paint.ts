@@ -25,10 +25,10 @@ export function paintPatchClasses(
   for (let patch = 0; patch < info.rows * info.cols; patch++) {
     const [first] = patches.best(layer, patch);
     if (!first) continue;
-    const own = slot(first.index, layer);
+    const colour = slot(first.index, layer);
     const sure = info.output === "value" ? 1 : Math.max(0, Math.min(1, first.value));
     context.globalAlpha = 0.15 + 0.6 * Math.sqrt(sure);
-    context.fillStyle = theme(own < 0 ? "other" : `class-${own}`);
+    context.fillStyle = theme(colour < 0 ? "other" : `class-${colour}`);
     const [col, row] = [patch % info.cols, Math.floor(patch / info.cols)];
     const [x, y] = [Math.round(col * w), Math.round(row * h)]; // whole pixels: no seams
     context.fillRect(x, y, Math.round((col + 1) * w) - x, Math.round((row + 1) * h) - y);

@@ -9,9 +9,9 @@ function parentOf(element: Element): Element | null {
 }
 
 function scrollerOf(element: Element): Element | null {
-  for (let at = parentOf(element); at; at = parentOf(at)) {
-    const scrolls = /auto|scroll/.test(getComputedStyle(at).overflowY);
-    if (scrolls && at.scrollHeight > at.clientHeight) return at;
+  for (let parent = parentOf(element); parent; parent = parentOf(parent)) {
+    const scrolls = /auto|scroll/.test(getComputedStyle(parent).overflowY);
+    if (scrolls && parent.scrollHeight > parent.clientHeight) return parent;
   }
   return document.scrollingElement;
 }

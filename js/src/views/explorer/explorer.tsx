@@ -99,10 +99,11 @@ export function Explorer({ store }: { store: Store }) {
   const info = store.info.value;
   if (!info) return null;
   const card = step && <TourCard store={store} step={step} begun={begun.value} />;
-  const at = presented.value === null ? null : Math.min(presented.value, panels.length - 1);
-  const alone = at === null ? null : step?.panel || panels[at];
+  const slide = presented.value === null ? null : Math.min(presented.value, panels.length - 1);
+  const alone = slide === null ? null : step?.panel || panels[slide];
   const onKey = (event: KeyboardEvent) => {
-    const to = at === null || modified(event) ? null : presentKey(event.key, at, panels.length);
+    const to =
+      slide === null || modified(event) ? null : presentKey(event.key, slide, panels.length);
     if (to === null) return;
     presented.value = to === "end" ? null : to;
     consume(event);
@@ -124,10 +125,10 @@ export function Explorer({ store }: { store: Store }) {
         }}
       />
       {!step?.panel && card}
-      {alone && at !== null && !step && (
+      {alone && slide !== null && !step && (
         <Presenter
           panels={panels}
-          at={at}
+          at={slide}
           onGo={(to) => {
             presented.value = to;
           }}

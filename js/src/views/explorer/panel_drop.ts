@@ -45,8 +45,8 @@ export function dropAt(
   const nearest = panels[far.indexOf(Math.min(...far))];
   if (nearest === undefined || nearest === id) return null;
   const box = boxOf(nearest);
-  const at = without(panels, id).indexOf(nearest) + (y > (box.top + box.bottom) / 2 ? 1 : 0);
-  const next = placed(panels, id, Math.max(at, firstPlace(views, panels, id)));
+  const index = without(panels, id).indexOf(nearest) + (y > (box.top + box.bottom) / 2 ? 1 : 0);
+  const next = placed(panels, id, Math.max(index, firstPlace(views, panels, id)));
   if (next.join() === panels.join()) return null;
   return { panels: next, line: lineOf(views, boxOf, columnsOf(next), id) };
 }

@@ -73,9 +73,9 @@ function Handle({ panel, panels, dragging, onMove }: Omit<Props, "onClose">) {
     const views = viewsOf(event);
     if (event.key === "Escape" && dragging.peek()) end();
     else if (step !== undefined && views) {
-      const at = panels.indexOf(id) + step;
-      const fits = at >= firstPlace(views, panels, id) && at < panels.length;
-      if (fits) onMove(placed(panels, id, at));
+      const index = panels.indexOf(id) + step;
+      const fits = index >= firstPlace(views, panels, id) && index < panels.length;
+      if (fits) onMove(placed(panels, id, index));
     } else return;
     consume(event);
   };

@@ -15,8 +15,12 @@ function parentOf(element: Element): Element | null {
 /** What an element stands in that may scroll. */
 function scrollersOf(element: Element): Element[] {
   const scrollers: Element[] = [];
-  for (let at = parentOf(element); at && at !== document.body; at = parentOf(at)) {
-    if (/auto|scroll/.test(getComputedStyle(at).overflowY)) scrollers.push(at);
+  for (
+    let parent = parentOf(element);
+    parent && parent !== document.body;
+    parent = parentOf(parent)
+  ) {
+    if (/auto|scroll/.test(getComputedStyle(parent).overflowY)) scrollers.push(parent);
   }
   return scrollers;
 }

@@ -19,16 +19,16 @@ export function layFaint(
   const { width, height } = context.canvas;
   const placed = context.getTransform();
   const key = JSON.stringify([width, height, placed, boxes.length, boxes[0], boxes.at(-1)]);
-  let known = laid.get(picture);
-  if (known?.key !== key) {
-    known = { key, canvas: overlay(picture, boxes, width, height, placed) };
-    laid.set(picture, known);
+  let kept = laid.get(picture);
+  if (kept?.key !== key) {
+    kept = { key, canvas: overlay(picture, boxes, width, height, placed) };
+    laid.set(picture, kept);
   }
   context.save();
   context.resetTransform();
   context.globalCompositeOperation = "screen";
   context.globalAlpha = 0.3;
-  context.drawImage(known.canvas, 0, 0);
+  context.drawImage(kept.canvas, 0, 0);
   context.restore();
 }
 
@@ -53,8 +53,8 @@ function overlay(
 const grey = new WeakMap<ImageBitmap, HTMLCanvasElement>();
 
 function inGrey(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
-  const known = grey.get(picture);
-  if (known?.width === Math.ceil(width) && known.height === Math.ceil(height)) return known;
+  const kept = grey.get(picture);
+  if (kept?.width === Math.ceil(width) && kept.height === Math.ceil(height)) return kept;
   const canvas = document.createElement("canvas");
   canvas.width = Math.ceil(width);
   canvas.height = Math.ceil(height);

@@ -87,14 +87,14 @@ function Caption({ store, info }: { store: Store; info: ModelInfo }) {
 
 /** Follows the pointer over the picture, too. */
 function GridColors({ store }: { store: Store }) {
-  const own = store.headScale.value === "own";
-  const high = own ? "highest" : `${number(headRows(store).high)}+`;
+  const perHead = store.headScale.value === "own";
+  const high = perHead ? "highest" : `${number(headRows(store).high)}+`;
   return (
     <ColorBar
       low="0"
       high={high}
       colormap={store.traits.colormap.value}
-      label={own ? "of each head" : "attention"}
+      label={perHead ? "of each head" : "attention"}
       hint="Share of the attention after the softmax; nine heads of ten stay below the top color."
     />
   );

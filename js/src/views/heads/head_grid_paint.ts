@@ -43,7 +43,7 @@ function cellsOf(
   { layers, heads }: HeadsInView,
 ): Cell[] {
   const { rows, high: shared } = headRows(store);
-  const own = store.headScale.value === "own";
+  const perHead = store.headScale.value === "own";
   const inView = rows.filter(
     ({ layer, head }) =>
       layer >= layers[0] && layer < layers[1] && head >= heads[0] && head < heads[1],
@@ -52,7 +52,7 @@ function cellsOf(
     layer,
     head,
     row,
-    high: row && own ? highOf(store, info, layer, row) : shared,
+    high: row && perHead ? highOf(store, info, layer, row) : shared,
     pruned: store.pruned.value.has(layer, head),
     box: {
       x: layout.left + layer * layout.cellWidth,

@@ -84,10 +84,10 @@ export function ImageMap({ store, info, overview, atlas, colours, lit, only }: P
   const choose = (image: number | null) => {
     if (image !== null && image !== open.peek()) store.set({ selected_image: image });
   };
-  const at = lit.value ?? Math.max(0, open.value);
+  const image = lit.value ?? Math.max(0, open.value);
   const onKeyDown = (event: KeyboardEvent) => {
     if (modified(event)) return;
-    const to = walk(target.places, at, event.key);
+    const to = walk(target.places, image, event.key);
     if (to !== null) lit.value = to;
     else if (event.key === "Enter") choose(lit.peek());
     else if (event.key === "Escape") lit.value = null;
@@ -103,8 +103,8 @@ export function ImageMap({ store, info, overview, atlas, colours, lit, only }: P
       aria-label="images"
       aria-valuemin={0}
       aria-valuemax={total - 1}
-      aria-valuenow={at}
-      aria-valuetext={`${imageName(overview, at)}: ${verdict(info, overview, at)}`}
+      aria-valuenow={image}
+      aria-valuetext={`${imageName(overview, image)}: ${verdict(info, overview, image)}`}
       data-testid="image-map"
       onPointerMove={(event) => {
         lit.value = under(event);

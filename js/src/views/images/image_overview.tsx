@@ -79,9 +79,9 @@ function OpenByNumber({ store, total }: { store: Store; total: number }) {
   const typed = useSignal<string | null>(null); // what is being typed outlives what comes meanwhile
   const take = (input: HTMLInputElement) => {
     const image = Number(input.value);
-    const known = input.value !== "" && Number.isInteger(image) && image >= 0 && image < total;
+    const exists = input.value !== "" && Number.isInteger(image) && image >= 0 && image < total;
     typed.value = null;
-    if (known) store.set({ selected_image: image });
+    if (exists) store.set({ selected_image: image });
     else input.value = open >= 0 ? `${open}` : "";
   };
   return (

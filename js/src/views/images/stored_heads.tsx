@@ -33,12 +33,12 @@ interface Spread {
 
 function spreadOf({ tensors }: StoredHeadsData, layer: number, head: number): Spread {
   const [, heads = 0, count = 0] = tensors.bins.shape;
-  const at = layer * heads + head;
-  const part = (values: Float32Array) => values.subarray(at * count, (at + 1) * count);
+  const index = layer * heads + head;
+  const part = (values: Float32Array) => values.subarray(index * count, (index + 1) * count);
   return {
-    mean: tensors.mean.data[at] ?? Number.NaN,
+    mean: tensors.mean.data[index] ?? Number.NaN,
     bins: part(tensors.bins.data),
-    classMean: tensors.class_mean?.data[at] ?? Number.NaN,
+    classMean: tensors.class_mean?.data[index] ?? Number.NaN,
     classBins: tensors.class_bins ? part(tensors.class_bins.data) : null,
   };
 }
@@ -144,12 +144,12 @@ function Large({ store, info, stored, heads }: Props) {
   const { mean, bins, classMean, classBins } = spreadOf(heads, layer, head);
   const [low, high] = [Number(heads.metadata.low), Number(heads.metadata.high)];
   const inner = width - LEFT - RIGHT;
-  const at = (value: number) => {
+  const placeOf = (value: number) => {
     const root = Math.sign(value) * Math.sqrt(Math.abs(value));
     return LEFT + ((root - low) / (high - low)) * inner;
   };
   const labels = ticksOf(low, high).map((value): [number, string] => [
-    at(value),
+    placeOf(value),
     tick(value, Math.abs(value) || 1),
   ]);
   const name = quantityName(info, heads.metadata.quantity);
@@ -182,10 +182,10 @@ function Large({ store, info, stored, heads }: Props) {
               stroke-width="2"
             />
           )}
-          <PlumbLine x={at(mean)} height={HEIGHT} stroke="var(--vaw-fg)" stroke-width="1.5" />
+          <PlumbLine x={placeOf(mean)} height={HEIGHT} stroke="var(--vaw-fg)" stroke-width="1.5" />
           {classBins && (
             <PlumbLine
-              x={at(classMean)}
+              x={placeOf(classMean)}
               height={HEIGHT}
               stroke="var(--vaw-hurts)"
               stroke-width="1.5"

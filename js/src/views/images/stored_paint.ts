@@ -47,9 +47,9 @@ interface Buffers {
 const buffers = new WeakMap<HTMLCanvasElement, Buffers>();
 
 function buffersOf(canvas: HTMLCanvasElement): Buffers {
-  const known = buffers.get(canvas);
+  const kept = buffers.get(canvas);
   const { width, height } = canvas;
-  if (known?.pixels.width === width && known.pixels.height === height) return known;
+  if (kept?.pixels.width === width && kept.pixels.height === height) return kept;
   const pixels = new ImageData(width, height);
   const words = new Uint32Array(pixels.data.buffer);
   const made = { pixels, words, counts: new Uint8Array(width * height) };
@@ -171,10 +171,10 @@ function paintPixels(
       if (x < 0 || y < 0 || x + side > w || y + side > h) continue;
       const colour = colours[slots[i] as number] as number;
       for (let row = y * w + x, last = row + side * w; row < last; row += w) {
-        for (let at = row; at < row + side; at++) {
-          const count = counts[at] as number;
-          if (count < 255) counts[at] = count + 1;
-          words[at] = ((strength * (STRENGTH[count + 1] ?? 255)) << 24) | colour;
+        for (let pixel = row; pixel < row + side; pixel++) {
+          const count = counts[pixel] as number;
+          if (count < 255) counts[pixel] = count + 1;
+          words[pixel] = ((strength * (STRENGTH[count + 1] ?? 255)) << 24) | colour;
         }
       }
     }

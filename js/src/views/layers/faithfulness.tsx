@@ -23,14 +23,15 @@ function Curves({ scores, curve }: { scores: MapScores; curve: (typeof CURVES)[n
   const y = linear(low, high, HEIGHT - BOTTOM, TOP, 2);
   const points = (values: number[]) =>
     values.map((value, i) => `${x.at(scores.fractions[i] ?? 0)},${y.at(value)}`).join(" ");
-  const at = CURVES.indexOf(curve);
-  const said = LINES.map(({ key, label }) => `${label} ${score(scores.areas[key]?.[at])}`);
+  const column = CURVES.indexOf(curve);
+  const said = LINES.map(({ key, label }) => `${label} ${score(scores.areas[key]?.[column])}`);
   return (
     <figure class="vaw-faithful-curve">
       <figcaption {...explained(CURVE_HINTS[curve])}>
-        {curve}: <b>{score(scores.areas.map?.[at])}</b>{" "}
+        {curve}: <b>{score(scores.areas.map?.[column])}</b>{" "}
         <span class="vaw-muted">
-          center {score(scores.areas.center?.[at])}, random {score(scores.areas.random?.[at])}
+          center {score(scores.areas.center?.[column])}, random{" "}
+          {score(scores.areas.random?.[column])}
         </span>
       </figcaption>
       <svg width={WIDTH} height={HEIGHT} role="img" aria-label={`${curve}: ${said.join(", ")}`}>

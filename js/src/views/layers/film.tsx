@@ -74,8 +74,8 @@ export function Film({ store, info }: { store: Store; info: ModelInfo }) {
     [store],
   );
   const onKey = (event: KeyboardEvent) => {
-    const at = store.traits.selected_layer.peek();
-    const to = moved(event.key, { row: 0, col: at }, 1, info.num_layers);
+    const layer = store.traits.selected_layer.peek();
+    const to = moved(event.key, { row: 0, col: layer }, 1, info.num_layers);
     if (!to) return;
     consume(event);
     store.set({ selected_layer: to.col });

@@ -17,13 +17,15 @@ export function density(
     const x = Math.floor(to.x(points[i] ?? 0));
     const y = Math.floor(to.y(points[i + 1] ?? 0));
     if (x < 1 || y < 1 || x >= width - 1 || y >= height - 1) continue;
-    const at = y * width + x;
-    counts[at] = (counts[at] ?? 0) + 1;
+    const pixel = y * width + x;
+    counts[pixel] = (counts[pixel] ?? 0) + 1;
     for (const step of [1, width]) {
-      for (const beside of [at - step, at + step]) counts[beside] = (counts[beside] ?? 0) + 0.5;
+      for (const beside of [pixel - step, pixel + step])
+        counts[beside] = (counts[beside] ?? 0) + 0.5;
     }
     for (const step of [width - 1, width + 1]) {
-      for (const beside of [at - step, at + step]) counts[beside] = (counts[beside] ?? 0) + 0.25;
+      for (const beside of [pixel - step, pixel + step])
+        counts[beside] = (counts[beside] ?? 0) + 0.25;
     }
   }
   return counts;

@@ -10,8 +10,8 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
   const wanted = useSignal<readonly string[] | null>(null); // until the kernel has read them
   const box = useRef<HTMLInputElement>(null);
   const problem = useSignal("");
-  const known = info.num_classes > 0 ? (info.class_names ?? []) : [];
-  const prompts = wanted.value ?? known;
+  const names = info.num_classes > 0 ? (info.class_names ?? []) : [];
+  const prompts = wanted.value ?? names;
   useEffect(() => {
     wanted.value = null;
   }, [info, wanted]);
@@ -33,10 +33,10 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
           <button
             type="button"
             class="vaw-chip"
-            aria-pressed={prompt === known[store.traits.target.value ?? -1]}
+            aria-pressed={prompt === names[store.traits.target.value ?? -1]}
             data-tip="explain this prompt"
             data-testid={`prompt-${index}`}
-            onClick={() => known.includes(prompt) && store.set({ target: known.indexOf(prompt) })}
+            onClick={() => names.includes(prompt) && store.set({ target: names.indexOf(prompt) })}
           >
             {prompt}
           </button>

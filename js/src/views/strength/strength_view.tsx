@@ -98,7 +98,7 @@ function CompareWithSet({ store, count }: { store: Store; count: number }) {
 function Reach({ store, strength, info }: { store: Store; strength: Strength; info: ModelInfo }) {
   const [layer, shownHead] = store.shownHead.value;
   const head = Math.max(0, shownHead);
-  const known = head < (info.num_heads[layer] ?? 0);
+  const exists = head < (info.num_heads[layer] ?? 0);
   const set = strength.ofSet(layer, head);
   const [self, patches, back] = strength.classShares(layer, head);
   return (
@@ -108,7 +108,7 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
         {number(Math.log(strength.hops))}, reaches {number(strength.distance(layer, head))} pixels
         on average
       </p>
-      {known && (
+      {exists && (
         <Bars
           bars={strength.shares(layer, head).map((share, hop) => [hop - 0.5, hop + 0.5, share])}
           title="hops from the patch"

@@ -14,9 +14,9 @@ export function TourCard(props: { store: Store; step: TourStep; begun: string })
   const read = useRef({ text: "", task: "" });
   const info = store.info.value;
   const steps = store.traits._tour.value ?? [];
-  const at = store.traits.tour_step.value ?? 0;
+  const index = store.traits.tour_step.value ?? 0;
   const done = step.waits_for.length === 0 || waitedFor(store, step) !== begun;
-  useEffect(() => card.current?.focus({ preventScroll: true }), [at]);
+  useEffect(() => card.current?.focus({ preventScroll: true }), [index]);
   const sinks = info && sinksSay(store, info);
   const fill = (text: string) => filled(store, text, sinks);
   // What was asked stays as it was asked, though the answer changes what it names.
@@ -24,18 +24,18 @@ export function TourCard(props: { store: Store; step: TourStep; begun: string })
   const go = (to: number) => store.set({ tour_step: to >= steps.length ? -1 : Math.max(0, to) });
   const onKey = (event: KeyboardEvent) => {
     if (modified(event)) return;
-    if (event.key === "ArrowRight" || event.key === "PageDown") go(at + 1);
-    else if (event.key === "ArrowLeft" || event.key === "PageUp") go(at - 1);
+    if (event.key === "ArrowRight" || event.key === "PageDown") go(index + 1);
+    else if (event.key === "ArrowLeft" || event.key === "PageUp") go(index - 1);
     else if (event.key === "Escape") go(steps.length);
     else return;
     consume(event);
   };
-  const last = at === steps.length - 1;
+  const last = index === steps.length - 1;
   return (
     <section
       ref={card}
       class="vaw-tour"
-      aria-label={`tour, step ${at + 1} of ${steps.length}`}
+      aria-label={`tour, step ${index + 1} of ${steps.length}`}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a step is read from its beginning
       tabIndex={0}
       data-testid="tour"
@@ -52,13 +52,13 @@ export function TourCard(props: { store: Store; step: TourStep; begun: string })
       </p>
       <div class="vaw-tour-steps">
         <span class="vaw-muted">
-          {at + 1} of {steps.length}
+          {index + 1} of {steps.length}
         </span>
         <button
           type="button"
           data-testid="tour-back"
-          disabled={at === 0}
-          onClick={() => go(at - 1)}
+          disabled={index === 0}
+          onClick={() => go(index - 1)}
         >
           back
         </button>
@@ -66,7 +66,7 @@ export function TourCard(props: { store: Store; step: TourStep; begun: string })
           type="button"
           class={done ? "vaw-primary" : ""}
           data-testid="tour-next"
-          onClick={() => go(at + 1)}
+          onClick={() => go(index + 1)}
         >
           {last ? "done" : "next"}
         </button>

@@ -54,31 +54,33 @@ function Pairs({ store, known }: { store: Store; known: Interactions }) {
 
 export function BackupHeads({ store, info }: { store: Store; info: ModelInfo }) {
   const problem = useSignal("");
-  const known = interactionsOf(store.traits._interactions.value);
+  const interactions = interactionsOf(store.traits._interactions.value);
   const heads = headCount(info.num_heads);
   const ask = async () => {
     problem.value = await store.request("interactions", {});
   };
-  if (store.saved && !known) return null;
+  if (store.saved && !interactions) return null;
   return (
     <div class="vaw-stack vaw-backups">
-      {known && (
-        <p data-testid="backups-say" aria-live={known.asks ? "off" : "polite"}>
-          {says(known)}
+      {interactions && (
+        <p data-testid="backups-say" aria-live={interactions.asks ? "off" : "polite"}>
+          {says(interactions)}
         </p>
       )}
-      {known && known.backups.length > 0 && <Pairs store={store} known={known} />}
+      {interactions && interactions.backups.length > 0 && (
+        <Pairs store={store} known={interactions} />
+      )}
       {!store.saved && (
         <div class="vaw-row">
           <button
             type="button"
             data-testid="find-backups"
-            disabled={known?.asks || info.metrics.length === 0}
+            disabled={interactions?.asks || info.metrics.length === 0}
             onClick={ask}
           >
             find backup heads
           </button>
-          {known?.asks ? (
+          {interactions?.asks ? (
             <button type="button" data-testid="cancel-backups" onClick={() => store.cancel()}>
               cancel
             </button>

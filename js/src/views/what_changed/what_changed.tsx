@@ -52,8 +52,8 @@ export function changesSay(info: ModelInfo, decision: Decision, changes: Changes
 }
 
 function TakeOver({ store, changes }: { store: Store; changes: Changes }) {
-  const known = interactionsOf(store.traits._interactions.value);
-  const expected = expectedFrom(known, store.decision.value?.pruned ?? []);
+  const interactions = interactionsOf(store.traits._interactions.value);
+  const expected = expectedFrom(interactions, store.decision.value?.pruned ?? []);
   return (
     <div class="vaw-chips vaw-layer-values" data-testid="take-over">
       <span class="vaw-muted">takes over:</span>
@@ -80,10 +80,10 @@ function Shown(props: { store: Store; info: ModelInfo; decision: Decision }) {
   const ask = async () => {
     problem.value = await store.request("importance_before", {});
   };
-  const known = before !== null;
+  const hasBefore = before !== null;
   useEffect(() => {
-    if (!known) ask();
-  }, [store, version, known]);
+    if (!hasBefore) ask();
+  }, [store, version, hasBefore]);
   if (problem.value) return <p role="alert">{problem.value}</p>;
   if (!before || !after) {
     const busy = store.status.value.state === "computing";
