@@ -39,7 +39,7 @@ _ASK_KERNEL = f"""async (code) => {{
 }}"""
 
 SLOW_HOST = int(os.environ.get("VAW_SLOW_HOST", "0"))
-"""Milliseconds by which what kernels tell widgets comes late, in a page four times slower."""
+"""Milliseconds by which what kernels tell widgets comes late, in a page three times slower."""
 
 _LATE = """((late) => {
   const says = (data, word) =>
@@ -149,7 +149,7 @@ class Host:
         if SLOW_HOST:
             lab.page.add_init_script(f"{_LATE}({SLOW_HOST})")
             slow = context.new_cdp_session(lab.page)
-            slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+            slow.send("Emulation.setCPUThrottlingRate", {"rate": 3})
         lab.page.on("pageerror", lambda error: lab.errors.append(str(error)))
         lab.page.on("console", lambda m: lab.errors.append(m.text) if m.type == "error" else None)
         lab.page.on(

@@ -234,7 +234,7 @@ import time
 from vit_attention_widget.importance import head_ablation
 without = head_ablation._without
 def slowly(*given):
-    time.sleep(0.4)
+    time.sleep(0.8)
     return without(*given)
 head_ablation._without = slowly
 """
