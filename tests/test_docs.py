@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +31,34 @@ def test_every_page_is_in_the_contents() -> None:
         assert name == "index" or re.search(rf"^{name}$", contents, re.M), name
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "how-to"])
-def test_code_of_a_how_to_is_python_of_public_names(page: Path) -> None:
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
-        compile(block, page.name, "exec")
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_code_of_a_page_is_python_of_public_names(page: Path) -> None:
+    for block in re.findall(r"^ *```python\n(.*?)^ *```", page.read_text("utf-8"), re.M | re.S):
         for name in re.findall(r"\bvaw\.(\w+)", block):
             assert name in vaw.__all__
+        tree = ast.parse(textwrap.dedent(block))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            public = _public(call.func)
+            if public is None:
+                continue
+            parameters = inspect.signature(public).parameters
+            if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+                continue
+            for keyword in call.keywords:
+                assert keyword.arg in parameters, f"{ast.unparse(call.func)}({keyword.arg}=...)"
+
+
+def _public(called: ast.expr) -> Any:
+    """What ``vaw.name`` or ``vaw.package.name`` is, which must be public; None for all else."""
+    spelled = ast.unparse(called).split(".")
+    if spelled[0] != "vaw" or not all(name.isidentifier() for name in spelled):
+        return None
+    owner: Any = vaw
+    for name in spelled[1:]:
+        if hasattr(owner, "__all__"):
+            assert name in owner.__all__, ".".join(spelled)
+        owner = getattr(owner, name)
+    return owner
 
 
 def test_the_live_page_is_in_the_site_and_the_first_link() -> None:
