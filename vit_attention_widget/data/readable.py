@@ -16,10 +16,10 @@ __all__ = ["ReadableImages", "readable_images"]
 
 
 class ReadableImages:
-    """Images of a set that a model can be given; the others are skipped.
+    """The images of a set that the model can read; the others are skipped.
 
-    Goes wherever images go. Each time it is read it yields ``(model input [3, height, width],
-    label)``, or the inputs alone where there are no labels.
+    Can be passed wherever images are. Each time it is read it yields ``(model input [3, height,
+    width], label)``, or the inputs alone where there are no labels.
 
     Attributes
     ----------
@@ -69,10 +69,10 @@ class ReadableImages:
 def readable_images(
     model: nn.Module | VisionTransformer, images: ImagesLike, target: object = None
 ) -> ReadableImages:
-    """Go on without the images of a set that cannot be read.
+    """Leave out the images of a set that cannot be read.
 
-    An image that is damaged, missing, too large or not finite otherwise ends what is computed,
-    with an error that names it.
+    Otherwise an image that is damaged, missing, too large or not finite ends the computation with
+    an error that names it.
 
     Parameters
     ----------

@@ -23,12 +23,12 @@ _Sample: TypeAlias = ArchivedPicture | tuple[ArchivedPicture, int | str]
 
 
 class TarShards(Sequence[_Sample]):
-    """Pictures in tar files, with their classes; goes wherever images go.
+    """Pictures in tar files, with their classes; can be passed wherever images are.
 
     Files of a shard that share the name up to its first dot are a sample, as in WebDataset: of
     ``n01440764_10026.jpg`` and ``n01440764_10026.cls`` the first is the picture, the second its
-    class, a number or a name. Nothing is extracted: a shard is gone through once for what lies
-    where, and each picture is read in place when it is needed, by workers too (``executor=``).
+    class, a number or a name. Nothing is extracted: a shard is indexed once, and
+    each picture is read in place when it is needed, by workers too (``executor=``).
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ def _told(masks: MaskLike | Iterable[MaskLike]) -> str | None:
 @_old_order
 @last_of(evaluate_steps, on_update=True)
 def evaluate(evaluation: Evaluation) -> Evaluation:
-    """How faithful maps are to a model's decisions, and how well they lie on the object.
+    """How faithful maps are to a model's decisions, and how well they localize the object.
 
     Two baselines that do not depend on the model, a Gaussian at the center of the image and a
     random map, are always evaluated beside the methods.

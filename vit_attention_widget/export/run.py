@@ -36,12 +36,12 @@ def to_html(
 ) -> ExportedPage:
     """Write one or several widgets into one HTML file that works without notebook and network.
 
-    In it works all that needs no computing: hover, click, heads, layers, methods, comparisons, the
-    tour, and the decision without each single head. What needs the model says so. Widgets that
-    share a session stay linked. What is being computed is waited for.
+    Whatever needs no computing works in it: hover, click, heads, layers, methods, comparisons, the
+    tour, and the decision without each single head. The rest says that it needs the model. Widgets
+    that share a session stay linked. Running computations are waited for.
 
-    Attention is stored in bytes, each row with its largest value: it differs by at most a 510th of
-    that. All else is stored as it is.
+    Attention is stored in bytes, relative to the largest value of its row, so it is off by at most
+    1/510 of that value. All else is stored exactly.
 
     Parameters
     ----------

@@ -50,10 +50,10 @@ def adapt(
 ) -> AdaptedVisionTransformer:
     """Say where the blocks, tokens and readout of a Vision Transformer of your own are.
 
-    The model is run once on noise: how many tokens come before the patches, how many heads attend,
-    in which order the axes are and what the readout reads is measured. What is said besides is held
-    against that. What comes back is taken wherever a model is: ``vaw.trace(adapted, image)``,
-    ``vaw.Explorer(adapted, image)``.
+    The model is run once on noise, which shows how many tokens come before the patches, how many
+    heads there are, the order of the axes, and which tokens the readout reads. What you say is
+    checked against that. The result can be passed wherever a model is:
+    ``vaw.trace(adapted, image)``, ``vaw.Explorer(adapted, image)``.
 
     Parameters
     ----------

@@ -20,9 +20,9 @@ def made_by(
 ) -> VisionTransformer:
     """Describe the model that a function makes, and remember how it was made.
 
-    With ``executor=`` the function goes to the workers rather than the model, and each calls it
-    once: so a model reaches them whose classes are defined where it is made, or whose weights lie
-    in a file that every machine has. That they make the same model is checked.
+    With ``executor=`` the function is sent to the workers instead of the model, and each calls it
+    once. This is for models whose classes are defined in that function, or whose weights lie in a
+    file that every machine has. That all make the same model is checked.
 
     Parameters
     ----------

@@ -37,11 +37,10 @@ def describe(
     """Describe a model, whichever supported library it comes from.
 
     A compiled, (Distributed)DataParallel, PEFT or averaged model is described by the eager module
-    below it, and its name says so; parts that were compiled are run as they were written. A model
-    of no library that is known is described by its parts, as far as these can be found, and by
-    what its own code does with tokens.
+    below it, and its name says so; compiled parts are run eagerly. A model of no known library is
+    described by its parts, as far as these can be found, and by what its own code does with tokens.
 
-    What comes back is taken wherever a model is.
+    The result can be passed wherever a model is.
 
     Parameters
     ----------

@@ -151,9 +151,9 @@ def zero_shot(
     features: Tensor | None = None,
     scale: float | None = None,
 ) -> ZeroShot:
-    """Take text prompts for classes, so that all that is said of classes is said of prompts.
+    """Use text prompts as classes, everywhere that classes are used.
 
-    What comes back is taken wherever a model is: ``vaw.Explorer(vaw.zero_shot(clip, ["a cat", "a
+    The result can be passed wherever a model is: ``vaw.Explorer(vaw.zero_shot(clip, ["a cat", "a
     dog"]), image)`` shows which prompt fits, what speaks for each, and which heads matter for it.
 
     Parameters

@@ -191,11 +191,11 @@ def _together(metric: Metric, parts: Sequence[ImageOverview]) -> ImageOverview:
 @_old_order
 @last_of(image_overview_steps)
 def image_overview(overview: ImageOverview) -> ImageOverview:
-    """Lay images out so that those are near each other for which the same heads matter.
+    """Lay out images so that those for which the same heads matter are near each other.
 
-    Each image is a vector of layers x heads importances (Li et al. 2023). The plane is made by
-    t-SNE; by the two main components of fewer than twelve images, or where openTSNE is not
-    installed.
+    Each image is a vector of layers x heads importances (Li et al. 2023). They are laid out by
+    t-SNE, or by two principal components where there are fewer than twelve images or openTSNE is
+    not installed.
 
     Parameters
     ----------

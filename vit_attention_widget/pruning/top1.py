@@ -42,11 +42,10 @@ def accuracy(
     store: str | Path | None = None,
     progress: ProgressLike = None,
 ) -> Accuracy:
-    """Share of the images whose class the model puts first, in [0, 1].
+    """Share of the images whose class the model ranks first, in [0, 1].
 
-    Where each class is there or not (``output="sigmoid"``), an image is right if its class is more
-    probable than not; of all classes of a multi-label set each is counted (the share of the
-    decisions, image by image and class by class, that are right).
+    With ``output="sigmoid"`` an image counts as correct if its class is more probable than not; for
+    multi-label sets every class counts (the share of correct decisions over images and classes).
 
     Parameters
     ----------

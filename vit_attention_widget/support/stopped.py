@@ -82,13 +82,13 @@ def remember(error: BaseException, partial: object) -> None:
 def kept_result() -> Any:
     """What was computed before the last Ctrl-C, stop button or cancel.
 
-    An interrupted call returns nothing; this is what it would have returned of the part that was
-    done. Most functions go on from it with ``start=``.
+    An interrupted call returns nothing; this is what it would have returned for the part that was
+    done. Most functions continue from it with ``start=``.
 
     Returns
     -------
     result or None
-        What the function that was interrupted last returns; None where nothing was.
+        The result, so far, of the function that was last interrupted; None if none was.
 
     Examples
     --------

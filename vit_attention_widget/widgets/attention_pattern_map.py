@@ -12,10 +12,10 @@ __all__ = ["AttentionPatternMap"]
 
 
 class AttentionPatternMap(SessionWidget):
-    """All heads of a set of images as points, those that attend alike near each other.
+    """All heads over a set of images as points, with heads that attend alike near each other.
 
-    Heads of the image that is looked at are dots colored by layer; a drag draws a lasso. Without
-    ``patterns`` the map is learnt on a click, from the ``image_set``.
+    Heads of the current image are dots colored by layer; dragging draws a lasso. Without
+    ``patterns`` the map is learned at a click, from the ``image_set``.
 
     Parameters, traits and errors are those of :class:`~.base.SessionWidget`.
     """

@@ -10,7 +10,7 @@ __all__ = ["CompareView"]
 
 
 class CompareView(SessionWidget):
-    """Maps beside each other: of all methods, of several classes, after each layer, or of a set.
+    """Maps side by side: of all methods, of several classes, after each layer, or of a set.
 
     Their rank correlation says how far they agree on which patches matter. With ``image_set=`` the
     images of the set can be compared. Parameters, traits and errors are those of

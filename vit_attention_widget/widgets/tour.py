@@ -28,12 +28,12 @@ class StepSelections(Selections, total=False):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a tour: a sentence or two, one thing to do, and what one sees then.
+    """One step of a tour: a sentence or two, one thing to do, and what can be seen then.
 
-    In all texts these words are filled in as they stand when the step is read: ``{class}`` (what is
-    explained), ``{now}`` and ``{before}`` (what the model says of it, without the pruned heads and
-    with every head), ``{head}`` (the most important head), ``{drop}`` (by how much the class falls
-    without it), ``{patches}`` (how many), ``{layers}``, ``{model}`` and ``{sinks}``.
+    In all texts these words are replaced by their values when the step is shown: ``{class}`` (what
+    is explained), ``{now}`` and ``{before}`` (what the model says of it, without the pruned heads
+    and with every head), ``{head}`` (the most important head), ``{drop}`` (by how much the class
+    falls without it), ``{patches}`` (how many), ``{layers}``, ``{model}`` and ``{sinks}``.
 
     Parameters
     ----------

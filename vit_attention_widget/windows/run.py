@@ -22,7 +22,7 @@ __all__ = ["window_attention"]
 
 
 def window_attention(model: nn.Module, images: ImageLike | Sequence[ImageLike]) -> WindowAttention:
-    """Run a Swin Transformer once and keep what its windowed attention did.
+    """Run a Swin Transformer once and record the attention inside its windows.
 
     Parameters
     ----------

@@ -71,10 +71,10 @@ class InteractionPart:
 
 @dataclass(frozen=True, eq=False)
 class HeadInteractions(Unfinished, NamedValues):
-    """The change of every head's importance when another is gone, for each image.
+    """The change of every head's importance when another is masked, for each image.
 
     Above 0 a head matters more without the other: they stand in for each other. Below 0 it matters
-    less: what it does needs the other.
+    less: what it does depends on the other.
 
     Attributes
     ----------

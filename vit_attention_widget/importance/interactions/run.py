@@ -135,17 +135,16 @@ def _parts_to_go_on_from(
 
 @last_of(head_interactions_steps)
 def head_interactions(interactions: HeadInteractions) -> HeadInteractions:
-    """How much the importance of every other head changes when one is gone.
+    """How much the importance of every other head changes when one is masked.
 
     A head is masked, and the importance of all others measured again
-    (:func:`~vit_attention_widget.head_importance`); what lies below it is never run again. With
-    f(S) what is left without the heads S, by probability the change of b's importance once a is
-    gone is
+    (:func:`~vit_attention_widget.head_importance`); the layers below it are never run again. With
+    f(S) the probability without the heads S, the change of b's importance once a is masked is
 
     (f(a) - f(ab)) - (f() - f(b)),
 
-    which is the same for both; so each pair is run once where all heads are asked for. The same
-    holds for loss and accuracy; by the other metrics every head is removed beside every other.
+    which is symmetric in a and b, so each pair is run once where all heads are asked for. The same
+    holds for loss and accuracy; for the other metrics both orders are run.
 
     Parameters
     ----------

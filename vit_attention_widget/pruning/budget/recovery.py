@@ -34,7 +34,7 @@ itself where it returns None.
 
 @dataclass(frozen=True)
 class FineTuning:
-    """A short training by AdamW: a brief rise of the learning rate, then a straight fall to 0.
+    """A short training by AdamW: a brief warm-up of the learning rate, then a linear decay to 0.
 
     Attributes
     ----------

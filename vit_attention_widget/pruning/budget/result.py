@@ -35,7 +35,7 @@ class Recovered(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BudgetPruning(Unfinished, NamedValues):
-    """The heads that a budget lets go, and the model without them.
+    """The heads that were pruned to reach a budget, and the model without them.
 
     Attributes
     ----------

@@ -108,11 +108,12 @@ def _start(
 def prune_to(pruned: BudgetPruning) -> BudgetPruning:
     """Prune heads until a budget is reached, and say what the smaller model costs.
 
-    Heads go one after another, and the accuracy is watched on the images that choose them; where
-    the budget is reached the model is cut (:func:`~vit_attention_widget.prune_heads`), and what it
-    costs is measured beside the whole one: the accuracy on images that did not choose, with
-    Wilson's interval of 95 %; parameters; FLOPs of one image; and the time of a forward pass, both
-    models in turn, on the model's device, the CPU, and a GPU where there is one.
+    Heads are pruned one after another while the accuracy is watched on the images that choose
+    them. Once the budget is reached the heads are cut out
+    (:func:`~vit_attention_widget.prune_heads`), and the smaller model is compared with the whole
+    one: accuracy on held-out images, with Wilson's 95 % interval; parameters; FLOPs per image; and
+    the time of a forward pass, both models in turn, on the model's device, the CPU, and a GPU
+    where there is one.
 
     Parameters
     ----------

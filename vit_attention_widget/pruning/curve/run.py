@@ -224,7 +224,7 @@ def _check_start(start: PruningCurve | None, metric: CurveMetric, whole: float) 
 @_old_order
 @last_of(pruning_curve_steps)
 def pruning_curve(curve: PruningCurve) -> PruningCurve:
-    """Remove heads one after another, and see what is left of the decision.
+    """Prune heads one after another, and follow the decision.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class Pruning:
 
 
 def pruning_of(model: nn.Module) -> Pruning:
-    """What :func:`~..prune_heads` pruned of a model; nothing for any other model."""
+    """Which heads :func:`~..prune_heads` pruned from a model; none for any other model."""
     pruning = getattr(model, "_vaw_pruning", None)
     return pruning if isinstance(pruning, Pruning) else Pruning()
 

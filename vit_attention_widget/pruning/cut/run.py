@@ -20,18 +20,18 @@ __all__ = ["prune_heads"]
 
 
 def prune_heads(model: nn.Module | VisionTransformer, heads: HeadsLike) -> nn.Module:
-    """A copy of the model without some of its heads: smaller and faster, for good.
+    """A copy of the model with some of its heads cut out: smaller and faster.
 
     Its logits are those of ``masked_heads(model, heads)`` up to rounding. It can be traced,
     exported, saved by :func:`save_pruned`, and pruned again (heads are then numbered among those
     that are left). A head whose output is normalized together with that of others cannot be cut:
     the weights of its values are set to zero instead, and :func:`pruning_of` says so.
 
-    Attention of timm, and PyTorch's multi-head attention (torchvision, open_clip, one's own code),
-    is replaced by a module of fewer heads. In any other (transformers) the rows and columns of the
-    linear layers go that made the values and were given the head outputs, as one pass shows.
-    But for timm's, whose modules are known, all this is done first to a copy in float64, which
-    must then decide as the masked model does.
+    timm's attention, and PyTorch's multi-head attention (torchvision, open_clip, your own code), is
+    replaced by a module with fewer heads. In any other (transformers), rows and columns are cut
+    from the linear layers that make the values and take the head outputs, as one pass shows. Except
+    for timm's, whose modules are known, all this is first done to a copy in float64, which must
+    then decide as the masked model does.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ Top5: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, eq=False)
 class PartialPruning(NamedValues):
-    """What becomes of the decision when a part of one head's attention is set to zero.
+    """The decision with parts of one head's attention set to zero.
 
     Attributes
     ----------
