@@ -32,8 +32,8 @@ from tests.faults import FUNCTIONS, TINY, attempt, images, progress_calls, whole
 from tests.models import randomise
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.runs import folder
-from vit_attention_widget.runs.manifest import digest_of_images
 from vit_attention_widget.runs.told import Teller
+from vit_attention_widget.runs.told_images import digest_of_images
 
 QUICK = ("head_importance", "compare", "accuracy")
 NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FUNCTIONS]

@@ -18,8 +18,8 @@ from ..models import VisionTransformer
 from ..models.head_index import HeadsLike
 from ..results.unfinished import warn_if_skipped
 from ..runs.long_run import How, long_run
-from ..runs.manifest import digest_of_images
 from ..runs.skipped import OnError
+from ..runs.told_images import digest_of_images
 from ..support.deprecation import renamed_keywords, reordered_arguments
 from ..support.progress import ProgressLike
 from ..support.steps import last_of

@@ -17,8 +17,9 @@ from ..results.files import reading
 from ..results.storage import JsonObject, read_tensors, write_tensors
 from .for_readers import ForReaders
 from .kept import Kept
-from .manifest import check_manifest, digest_of_images, file_of, say_skipped
+from .manifest import check_manifest, say_skipped
 from .skipped import Skipped
+from .told_images import digest_of_images, file_of
 
 __all__ = [
     "IMAGES_OF_A_CHUNK",

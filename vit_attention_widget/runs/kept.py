@@ -13,8 +13,8 @@ from ..data.reader import Batch
 from ..errors import ImageError, ParameterError
 from ..models import VisionTransformer
 from ..support.progress import Progress
-from .manifest import digest_of_images
 from .skipped import Skipped
+from .told_images import digest_of_images
 
 __all__ = ["Kept", "Measure", "Part", "measured", "unknown"]
 

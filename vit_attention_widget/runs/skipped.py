@@ -17,7 +17,7 @@ from ..errors import (
     VitAttentionError,
 )
 from ..support.words import said
-from .manifest import digest_of_images
+from .told_images import digest_of_images
 
 __all__ = ["Failures", "OnError", "Skipped", "checked_on_error", "is_of_an_image"]
 

@@ -14,7 +14,8 @@ from PIL import Image
 from ...errors import ParameterError
 from ...models.archived_picture import ArchivedPicture
 from ...runs.folder import files_of_chunk
-from ...runs.manifest import IMAGES_AT, WRITTEN_AT, is_digest_of, read_manifest, say_images_at
+from ...runs.manifest import IMAGES_AT, WRITTEN_AT, read_manifest, say_images_at
+from ...runs.told_images import is_digest_of
 
 __all__ = ["images_moved", "other_places", "same_picture"]
 

@@ -13,7 +13,7 @@ from ...data.kept import kept_inputs
 from ...data.labels import LabelsLike, with_labels
 from ...errors import ParameterError
 from ...models import VisionTransformer
-from ...runs.manifest import digest_of_images
+from ...runs.told_images import digest_of_images
 
 __all__ = ["Labeled", "Sets", "read_sets"]
 

@@ -19,7 +19,8 @@ from ...models import VisionTransformer, describe
 from ...models.head_index import HeadsLike, check_mask, head_pairs
 from ...results.unfinished import warn_if_stopped
 from ...runs.folder import StoredResult
-from ...runs.manifest import digest_of_images, manifest
+from ...runs.manifest import manifest
+from ...runs.told_images import digest_of_images
 from ...support.deprecation import renamed_keywords, reordered_arguments
 from ...support.progress import Progress, ProgressLike, reporting
 from ...support.steps import last_of
