@@ -19,12 +19,17 @@ from ..errors import ParameterError
 from ..support.words import said
 from .files import check_file, replaced
 
-__all__ = ["FORMAT_VERSION", "JsonObject", "read_tensors", "write_tensors"]
+__all__ = ["FORMAT_VERSION", "JsonObject", "NewerFormatError", "read_tensors", "write_tensors"]
 
 FORMAT_VERSION = 1
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object; who reads one is inside ``files.reading``, which says that it is damaged."""
+
+
+class NewerFormatError(ParameterError):
+    """A newer release wrote a file: it is not damaged, and must not be written over."""
+
 
 _PREFIX = "vit_attention_widget."
 _VERSION = "format_version"
@@ -102,7 +107,7 @@ def _check(path: str | Path, kind: str, header: Mapping[str, str], hint: str) ->
         raise ParameterError(f"{path} holds {held}" + (f": {hint}." if hint else "."))
     version = header.get(_PREFIX + _VERSION, "1")
     if not version.isdecimal() or int(version) > FORMAT_VERSION:
-        raise ParameterError(
+        raise NewerFormatError(
             f"{path} has format version {version}, but this release reads up to version "
             f"{FORMAT_VERSION}: upgrade vit-attention-widget."
         )

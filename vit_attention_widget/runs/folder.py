@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..results.files import reading
-from ..results.storage import JsonObject, read_tensors, write_tensors
+from ..results.storage import JsonObject, NewerFormatError, read_tensors, write_tensors
 from .for_readers import ForReaders
+from .headers import files_of_chunk, manifest_in_files
 from .kept import Kept
-from .manifest import check_manifest, say_skipped
+from .manifest import check_manifest, compared, say_skipped
 from .skipped import Skipped
 from .told_images import digest_of_images, file_of
 
@@ -25,8 +24,6 @@ __all__ = [
     "IMAGES_OF_A_CHUNK",
     "StoredPart",
     "StoredResult",
-    "digests_of_chunk",
-    "files_of_chunk",
     "kept_in",
 ]
 
@@ -95,8 +92,9 @@ def kept_in(
         raise ParameterError("start and store were given: both say what to go on from; give one.")
     folder = Path(store)
     extent = {} if total is None else {"total": total}
-    check_manifest(folder, {**about(), **extent, IMAGES_OF_A_CHUNK: _CHUNK})
-    return _InFolder(folder, of, join, total)
+    run = {**about(), **extent, IMAGES_OF_A_CHUNK: _CHUNK}
+    check_manifest(folder, run, lambda: manifest_in_files(folder))
+    return _InFolder(folder, of, join, total, compared(run))
 
 
 class _InFolder(Kept[_P, _R]):
@@ -107,9 +105,15 @@ class _InFolder(Kept[_P, _R]):
     """
 
     def __init__(
-        self, folder: Path, of: type[_P], join: Callable[[Sequence[_P]], _R], total: int | None
+        self,
+        folder: Path,
+        of: type[_P],
+        join: Callable[[Sequence[_P]], _R],
+        total: int | None,
+        run: dict[str, Any],
     ) -> None:
         super().__init__(join, total=total)
+        self._run = run
         self._of, self._parts_in, self._chunks_in = of, folder / "parts", folder / "chunks"
         self.folder = folder
         try:
@@ -298,6 +302,8 @@ class _InFolder(Kept[_P, _R]):
                 digests = list(about["digests"])
                 if len(digests) != sum(map(len, parts)) or not parts:
                     raise ValueError("its images are not as many as its parts have")
+        except NewerFormatError:
+            raise
         except ParameterError:  # it is computed again
             if not os.access(file, os.R_OK):  # nor could it be replaced
                 raise
@@ -317,11 +323,11 @@ class _InFolder(Kept[_P, _R]):
             if isinstance(part, Skipped):
                 about.append({"skipped image": part.reason, "digest": part.image})
                 continue
-            of_part, said = part._to_parts()
+            of_part, about_part = part._to_parts()
             tensors |= {f"{number} {name}": values for name, values in of_part.items()}
-            about.append(said)
-        of_images = {"digests": list(digests), "files": list(files)}
-        write_tensors(file, _kind(self._of), tensors, {"parts": about, **of_images})
+            about.append(about_part)
+        said = {"digests": list(digests), "files": list(files), "run": self._run}
+        write_tensors(file, _kind(self._of), tensors, {"parts": about, **said})
 
     def _take_files(self, first: int, images: Sequence[object] | Tensor) -> None:
         files = ((first + number, file_of(image)) for number, image in enumerate(images))
@@ -351,7 +357,7 @@ class StoredResult:
     def __init__(self, store: str | Path, of: type[Any], about: dict[str, Any]) -> None:
         self._file, self._of = Path(store) / "result.safetensors", of
         self._written = 0.0
-        check_manifest(Path(store), about)
+        check_manifest(Path(store), about, lambda: {} if self._file.exists() else None)
 
     def load(self) -> Any:
         """What was written last; None of nothing, and of a damaged file."""
@@ -359,6 +365,8 @@ class StoredResult:
             return None
         try:
             return self._of.load(self._file)
+        except NewerFormatError:
+            raise
         except ParameterError:
             return None
 
@@ -368,29 +376,6 @@ class StoredResult:
         if now or result.complete or time_now - self._written >= _EVERY:
             self._written = time_now
             result.save(self._file)
-
-
-def files_of_chunk(folder: Path, number: int) -> list[str]:
-    """Of the images of a chunk the files that they were read from, "" where one has none.
-
-    Empty where that is not known. Their numbers are not read.
-    """
-    return _of_images(folder, number, "files")
-
-
-def digests_of_chunk(folder: Path, number: int) -> list[str]:
-    """The same of the images' digests."""
-    return _of_images(folder, number, "digests")
-
-
-def _of_images(folder: Path, number: int, what: str) -> list[str]:
-    try:
-        with safe_open(folder / "chunks" / f"{number:06d}.safetensors", "np") as file:
-            header = file.metadata() or {}
-        about = next(json.loads(text) for name, text in header.items() if "parts" in name)
-        return [str(each) for each in about[what]]
-    except Exception:  # a damaged file makes a parser raise anything
-        return []
 
 
 def _kind(of: type[Any]) -> str:

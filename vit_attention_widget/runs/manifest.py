@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "NOT_COMPARED",
     "WRITTEN_AT",
     "check_manifest",
+    "compared",
     "manifest",
     "read_manifest",
     "say_images_at",
@@ -31,8 +33,11 @@ _SKIPPED = "skipped"
 WRITTEN_AT, IMAGES_AT = "written at", "images at"
 """Where the folder was when it was made, and where its pictures have moved to."""
 
-NOT_COMPARED = ("versions", "total", _SKIPPED, WRITTEN_AT, IMAGES_AT)
+_FORMAT, _FORMAT_VERSION = "format", 1
+NOT_COMPARED = ("versions", "total", _SKIPPED, WRITTEN_AT, IMAGES_AT, _FORMAT)
 """What may differ between calls of one run."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[\\/]")
 
 
 def manifest(
@@ -74,36 +79,85 @@ def manifest(
     return about
 
 
-def check_manifest(folder: Path, about: dict[str, Any]) -> None:
+def check_manifest(
+    folder: Path,
+    about: dict[str, Any],
+    in_files: Callable[[], Mapping[str, Any] | None] = lambda: None,
+) -> None:
     """Write what a folder is of; where something stands there, it must be the same run.
+
+    Parameters
+    ----------
+    folder : Path
+    about : dict
+        The run, as :func:`manifest` tells it.
+    in_files : callable, optional
+        What the folder's files say of their run, where the manifest is lost; empty if they do not
+        say it, None if there are none.
 
     Raises
     ------
     ParameterError
-        If the folder is of another run, with what differs; if it has a manifest of something else;
-        or if it cannot be written.
+        If the folder is of another run, with what differs; if it has a manifest of something else,
+        or of a newer release; or if it cannot be written.
     """
-    file = folder / _FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = file.read_text("utf-8").strip("\0 \n") if file.exists() else ""
-        before = json.loads(text) if text else None  # empty where the machine went down
-    except ValueError:
-        before = ()
-    except OSError as error:
-        raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
-    if before is not None and not isinstance(before, dict):
-        raise ParameterError(f"{file} is not the manifest of a run: give another folder.")
-    if isinstance(before, dict):
-        for name in (name for name in {**about, **before} if name not in NOT_COMPARED):
+    if _ADDRESS.match(str(folder)):
+        raise ParameterError(
+            f"{folder} is an address, but a store is a folder: mount it, or give a folder here and "
+            "copy that afterwards."
+        )
+    in_place, there = _read(folder)
+    lost = in_files() if in_place is None else None
+    if lost == {} or (there and lost is None and in_place is None):
+        raise ParameterError(
+            f"{folder / _FILE} is not the manifest of a run"
+            + (", and its files do not say of which run they are" if lost == {} else "")
+            + ": give another folder."
+        )
+    before = lost if in_place is None else in_place
+    if before is not None:
+        _check_format(folder, before)
+        for name in compared({**about, **before}):
             then, now = before.get(name), about.get(name)
             if not alike(name, then, now):
                 raise ParameterError(
                     f"{folder} is of another run: its {name} is {_short(then)}, but here it is "
                     f"{_short(now)}. Give another folder, or the same call."
                 )
-        return
-    _write(folder, {**about, WRITTEN_AT: str(folder.resolve())})
+    if in_place is None:
+        here = {_FORMAT: _FORMAT_VERSION, WRITTEN_AT: str(folder.resolve())}
+        _write(folder, {**about, **here})
+
+
+def compared(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same in all calls of a run."""
+    return {name: value for name, value in about.items() if name not in NOT_COMPARED}
+
+
+def _read(folder: Path) -> tuple[dict[str, Any] | None, bool]:
+    """The manifest, None if it is none or cannot be read; and whether there is such a file at all.
+
+    One that is empty, as where the machine went down, is as if it were not there.
+    """
+    file = folder / _FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = file.read_text("utf-8").strip("\0 \n") if file.exists() else ""
+        before = json.loads(text) if text else None
+    except ValueError:
+        return None, True
+    except OSError as error:
+        raise ParameterError(f"{folder} cannot be used as a store: {error}.") from error
+    return (before, True) if isinstance(before, dict) else (None, before is not None)
+
+
+def _check_format(folder: Path, about: Mapping[str, Any]) -> None:
+    version = about.get(_FORMAT, 1)
+    if not isinstance(version, int) or version > _FORMAT_VERSION:
+        raise ParameterError(
+            f"{folder} has format {version}, but this release reads up to format "
+            f"{_FORMAT_VERSION}: upgrade vit-attention-widget."
+        )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -124,6 +178,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise ParameterError(f"{folder / _FILE} is damaged: {error}.") from error
+    _check_format(folder, about)
     return about
 
 

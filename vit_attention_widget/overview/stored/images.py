@@ -19,10 +19,12 @@ from ...models import VisionTransformer
 from ...models.archived_picture import ArchivedPicture
 from ...models.images import ImageLike
 from ...results.zarr_reader import ZarrReader
-from ...runs.folder import IMAGES_OF_A_CHUNK, digests_of_chunk, files_of_chunk
+from ...runs.folder import IMAGES_OF_A_CHUNK
+from ...runs.headers import digests_of_chunk, files_of_chunk
 from ...runs.manifest import NOT_COMPARED, read_manifest
 from ...runs.of_model import ALL_WEIGHTS, OUTPUT, PREPARED, PROMPTS, alike, told_of_model
 from ...runs.told import digest
+from ...support.words import sendable
 from .places import other_places, same_picture
 
 __all__ = ["OF_HEADS", "StoredImages", "is_store"]
@@ -267,7 +269,7 @@ class StoredImages:
         """File name of an image, or its number."""
         file = self.file(image)
         path = file.name if isinstance(file, ArchivedPicture) else file
-        return os.path.basename(path) or f"image {image}"
+        return sendable(os.path.basename(path)) or f"image {image}"
 
     def raw(self, image: int) -> ImageLike:
         """The file of an image, or its place in one.

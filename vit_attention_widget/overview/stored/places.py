@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...errors import ParameterError
 from ...models.archived_picture import ArchivedPicture
-from ...runs.folder import files_of_chunk
+from ...runs.headers import files_of_chunk
 from ...runs.manifest import IMAGES_AT, WRITTEN_AT, read_manifest, say_images_at
 from ...runs.told_images import is_digest_of
 
