@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch import nn
 
 import vit_attention_widget as vaw
 from vit_attention_widget.errors import StaleTraceError
-from vit_attention_widget.models.weights_state import WeightsState
+from vit_attention_widget.models.weights_state import WeightsState, hooks_of
 from vit_attention_widget.tracing.run import remask
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
@@ -356,3 +358,41 @@ def test_a_model_that_keeps_changing_is_not_run_without_end() -> None:
     assert session.decision["pruned"] == [(3, 1)]
     assert "looked at again" in session.status["error"]["hint"]
     session.close()
+
+
+# What forward is patched with ---------------------------------------------------------------------
+
+
+def test_another_patch_at_the_same_address_is_another() -> None:
+    """Memory of a function that is gone is given to the next."""
+    model = tiny()
+    block, whole = model.blocks[1], type(model.blocks[1]).forward
+
+    def scaled(factor: float) -> Callable[..., torch.Tensor]:
+        return lambda x, **options: factor * whole(block, x, **options)
+
+    block.forward = scaled(1)
+    image = torch.randn(1, 3, *model.patch_embed.img_size)
+    trace = vaw.trace(model, image)
+    address = id(block.forward)
+    del block.forward
+    others = []  # which keep other places taken
+    for _ in range(100_000):
+        block.forward = scaled(2)
+        if id(block.forward) == address:
+            break
+        others.append(block.forward)
+    assert id(block.forward) == address
+    with pytest.raises(StaleTraceError, match="hooks on it came or went"):
+        remask(trace, {2: [0]})
+
+
+def test_what_forward_was_patched_with_is_not_kept_alive() -> None:
+    model = tiny()
+    model.blocks[0].forward = model.blocks[0].forward
+    trace = vaw.trace(model, torch.randn(1, 3, *model.patch_embed.img_size))
+    patched, hooks = weakref.ref(model.blocks[0].forward), trace.forward_pass.hooks
+    del model.blocks[0].forward
+    gc.collect()
+    assert patched() is None
+    assert hooks != hooks_of(model)

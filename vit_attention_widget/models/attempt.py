@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
+from ..support.identity import identity_of
 from .classifier import classifier_width
 from .eval_mode import evaluating
 from .measured import MeasuredReadout, measure_prefix, measure_readout
@@ -212,7 +213,8 @@ def _identity(value: object) -> tuple[object, ...]:
         return tuple(_identity(part) for part in value)
     if isinstance(value, _PLAIN):
         return (value,)
-    return (id(value), len(value)) if isinstance(value, dict) else (id(value),)  # hooks, mostly
+    identity = identity_of(value)
+    return (identity, len(value)) if isinstance(value, dict) else (identity,)  # hooks, mostly
 
 
 def _classifies(parts: Parts, module: nn.Module, *, unnamed: bool) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..capture.writes import version_of
 from ..errors import StaleTraceError
+from ..support.identity import identity_of
 from ..support.interrupts import interrupts_deferred
 from ..support.module_tree import modules_of
 
@@ -84,10 +85,16 @@ class WeightsState:
 def hooks_of(model: nn.Module) -> tuple[object, ...]:
     """What may change what a model computes, besides its parts: hooks and patched ``forward``.
 
-    Each hook has a number of its own in this process.
+    Each hook has a number of its own in this process. What ``forward`` is patched with has not: it
+    may be made where one before it was.
     """
     return tuple(
-        (place, *module._forward_pre_hooks, *module._forward_hooks, id(vars(module).get("forward")))
+        (
+            place,
+            *module._forward_pre_hooks,
+            *module._forward_hooks,
+            identity_of(vars(module).get("forward")),
+        )
         for place, module in enumerate(modules_of(model))
         if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)
     )
