@@ -96,7 +96,6 @@ def _of_attention(record: LayerRecord, rows: list[int], of_out: Tensor) -> list[
     """Queries, keys and values with their gradients, from those of some rows of head outputs."""
     q, k, v = record.q.detach()[:, :, rows], record.k.detach(), record.v.detach()
     attention = record.attention(slice(None), rows)
-    attention.nan_to_num_(nan=0.0)  # of rows that attend to nothing: their head outputs are 0
     q, k, v, of_out = (part.to(attention) for part in (q, k, v, of_out))
     of_attention = of_out @ v.mT
     share = (attention * of_attention).sum(-1, keepdim=True)

@@ -69,10 +69,18 @@ class LayerRecord:
         batch, heads, tokens, _ = self.q.shape
         return max(1, 2**24 // max(1, batch * heads * tokens))
 
+    @property
+    def attends_to_nothing(self) -> Tensor | None:
+        """Tokens from which the mask hides every key, bool; broadcasts to [batch, head, query]."""
+        if self.bias is None:
+            return None
+        hidden = ~self.bias if self.bias.dtype == torch.bool else torch.isneginf(self.bias)
+        return hidden.all(-1)
+
     def attention(self, heads: slice | list[int], queries: slice | list[int]) -> Tensor:
         """Attention after the softmax, [batch, head, query, key], in at least float32.
 
-        In memory of its own, whoever writes into it.
+        0 in rows of tokens that attend to nothing. In memory of its own, whoever writes into it.
         """
         return attention_rows(self, heads, queries)
 
@@ -99,9 +107,12 @@ def attention_rows(
     if call.change is not None:
         with torch.no_grad():
             return call.change.weights(call.change(scores, heads, queries))
-    if call.bias is not None:
-        scores = _add_bias(scores, _select_bias(call.bias.detach(), heads, queries))
-    return scores.softmax(-1)
+    if call.bias is None:
+        return scores.softmax(-1)
+    scores = _add_bias(scores, _select_bias(call.bias.detach(), heads, queries))
+    # PyTorch's kernels give 0 to a token that attends to nothing, and a softmax would give NaN.
+    nothing = torch.isneginf(scores).all(-1, keepdim=True)
+    return scores.softmax(-1).masked_fill_(nothing, 0)
 
 
 def assign_to_layers(

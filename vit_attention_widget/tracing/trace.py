@@ -202,6 +202,9 @@ class Trace:
     ) -> Tensor:
         """Attention after the softmax, in [0, 1]; rows sum to 1.
 
+        The row of a token that attends to nothing, because the model's mask hides every key from
+        it, is 0, as its head outputs are.
+
         Parameters
         ----------
         layer : int

@@ -14,6 +14,7 @@ from ...errors import UnsupportedModelError
 from ...models import VisionTransformer
 from ..forward_pass import ForwardPass
 from ..masking import zero_heads
+from .handed_on import check_nothing_is_handed_on, is_same
 
 __all__ = ["check_alone", "has_arguments_of_images"]
 
@@ -32,6 +33,7 @@ def check_alone(recorded: ForwardPass) -> None:
     Blocks may be given more than the tokens of the block before: skips from others, scores, a
     state. What is recorded of these goes with the recorded pass alone. Where a block is given
     anything that the first is not, both ways are tried once, with the first layer's heads masked.
+    Nor may they leave anything for each other elsewhere, see :mod:`.handed_on`.
 
     Raises
     ------
@@ -39,6 +41,7 @@ def check_alone(recorded: ForwardPass) -> None:
         If they do not.
     """
     vit = recorded.model
+    check_nothing_is_handed_on(recorded)
     calls = [record.block for record in recorded.layers]
     first = {id(value) for value in _given(calls[0])}
     more = [v for call in calls[1:] for v in _given(call) if _may_change(v) or id(v) not in first]
@@ -99,9 +102,7 @@ def _does_the_same(recorded: ForwardPass) -> bool:
             for block, record in zip(vit.blocks, layers, strict=True):
                 tokens = record.block.rerun(block, tokens)
             alone = vit.readout(tokens)
-    # The same operations on the same shapes: there is hardly any rounding between them.
-    rounding = {torch.float64: 1e-10, torch.float32: 1e-5}.get(whole.dtype, 1e-2)
-    return bool((alone - whole).norm() <= rounding * whole.norm())
+    return is_same(alone, whole)
 
 
 def _masked(vit: VisionTransformer, mask: Mapping[int, Sequence[int]]) -> Capture:

@@ -33,6 +33,7 @@ def check_attention(records: Sequence[LayerRecord], vit: VisionTransformer, firs
     CaptureError
         Names the layers whose head outputs are something else.
     """
+    _check_rows_of_nothing(records, vit, first)
     with torch.no_grad():
         with torch.autocast(records[0].q.device.type, enabled=False):
             off = _differences(records)
@@ -52,6 +53,28 @@ def check_attention(records: Sequence[LayerRecord], vit: VisionTransformer, firs
             "or the outputs in between (a factor, dropout that is always on, a hook), so no map "
             "would be true. Write the attention as scaled_dot_product_attention, or as a matrix "
             "whose rows sum to 1 times the values."
+        )
+
+
+def _check_rows_of_nothing(
+    records: Sequence[LayerRecord], vit: VisionTransformer, first: int
+) -> None:
+    """Raise unless tokens that attend to nothing have head outputs of 0."""
+    sizes: dict[int, Tensor] = {}
+    for layer, record in enumerate(records, first):
+        nothing = record.attends_to_nothing
+        if nothing is not None and record.out.numel():
+            sizes[layer] = record.out.detach().abs().amax(-1).masked_fill(~nothing, 0).amax()
+    if not sizes:
+        return
+    values = torch.stack(list(sizes.values())).tolist()  # waits once
+    wrong = [layer for layer, size in zip(sizes, values, strict=True) if size != 0]
+    if wrong:
+        raise CaptureError(
+            f"In layers {wrong} of {vit.name} the mask hides every key from some tokens, but their "
+            "head outputs are not 0: what they attend to is not what the mask says. Let them see "
+            "at least one token (themselves), or hide keys by a large negative number instead of "
+            "-inf."
         )
 
 
