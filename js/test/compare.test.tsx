@@ -37,6 +37,7 @@ const METHODS: Comparison = {
   skipped: { legrad: "it does not work here." },
   target: "star",
   total: 3,
+  area: [0, 0, 1, 1],
   version: 1,
   stamp: 4,
 };

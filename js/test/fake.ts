@@ -100,6 +100,7 @@ export const STATE: Record<string, unknown> = {
     num_tokens: TOKENS,
     image_width: 24,
     image_height: 16,
+    area: [0, 0, 1, 1],
     class_names: ["heart", "star", "starfish"],
     num_classes: 3,
     output: "softmax",

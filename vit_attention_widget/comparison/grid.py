@@ -6,15 +6,26 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-__all__ = ["on_finest_grid"]
+from ..models.map_area import WHOLE, Area, lay_over
+
+__all__ = ["are_alike", "on_finest_grid"]
 
 
-def on_finest_grid(maps: Sequence[Tensor]) -> Tensor:
-    """Maps [row, col] of any sizes as [map, row, col] on the finest grid, bilinearly."""
-    rows, cols = (max(grid.shape[axis] for grid in maps) for axis in (0, 1))
-    if all(grid.shape == (rows, cols) for grid in maps):
+def are_alike(maps: Sequence[Tensor], areas: Sequence[Area]) -> bool:
+    """Whether maps are on one grid that lies at one place of the picture."""
+    return len({(grid.shape, area) for grid, area in zip(maps, areas, strict=True)}) == 1
+
+
+def on_finest_grid(maps: Sequence[Tensor], areas: Sequence[Area] | None = None) -> Tensor:
+    """Maps [row, col] of any sizes as [map, row, col] on the finest grid, bilinearly.
+
+    ``areas`` say where each lies on the picture: all of it by default. Where maps are not alike,
+    the grid is one of the whole picture.
+    """
+    areas = [WHOLE] * len(maps) if areas is None else areas
+    if are_alike(maps, areas):
         return torch.stack(list(maps))
-    finest = (interpolate(grid[None, None], (rows, cols), mode="bilinear")[0] for grid in maps)
-    return torch.cat(list(finest))
+    rows, cols = (max(grid.shape[axis] for grid in maps) for axis in (0, 1))
+    pairs = zip(maps, areas, strict=True)
+    return torch.stack([lay_over(grid, (rows, cols), area) for grid, area in pairs])

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models.map_area import WHOLE, Area
 from ..results.storage import JsonObject
-from .grid import on_finest_grid
+from .grid import are_alike, on_finest_grid
 from .result import Comparison, MapOf
 
 __all__ = ["Maps", "joined", "parts_of"]
@@ -31,6 +32,8 @@ class Maps:
         Number of images.
     complete : bool
         Whether all maps of these images are here.
+    area : tuple of float
+        Where the patches lie on the picture, see :class:`.Attribution`.
     """
 
     items: tuple[MapOf, ...]
@@ -38,6 +41,7 @@ class Maps:
     skipped: Mapping[str, str]
     count: int
     complete: bool = False
+    area: Area = WHOLE
 
     def __len__(self) -> int:
         return self.count
@@ -55,6 +59,7 @@ class Maps:
             "skipped": dict(self.skipped),
             "count": self.count,
             "complete": self.complete,
+            "area": list(self.area),
         }
         return tensors, about
 
@@ -62,7 +67,9 @@ class Maps:
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Maps:
         items = tuple(MapOf(**item) for item in about["items"])
         maps = tuple(tensors[str(number)] for number in range(len(items)))
-        return cls(items, maps, about["skipped"], int(about["count"]), bool(about["complete"]))
+        top, left, bottom, right = map(float, about.get("area", WHOLE))
+        count, complete = int(about["count"]), bool(about["complete"])
+        return cls(items, maps, about["skipped"], count, complete, (top, left, bottom, right))
 
 
 def joined(parts: Sequence[Maps], methods: Sequence[str], by_method: int) -> Comparison:
@@ -78,15 +85,20 @@ def joined(parts: Sequence[Maps], methods: Sequence[str], by_method: int) -> Com
     """
     skipped = {method: why for part in parts for method, why in part.skipped.items()}
     computed = [part.without(skipped) for part in parts]
-    pairs = [pair for part in computed for pair in zip(part.items, part.maps, strict=True)]
-    pairs.sort(key=lambda pair: pair[0].image)  # models come one after another
-    maps = [values for _, values in pairs]
-    comparison = Comparison.of(on_finest_grid(maps), [item for item, _ in pairs], skipped)
-    alike = len({values.shape for values in maps}) == 1
+    triples = [
+        (item, values, part.area)
+        for part in computed
+        for item, values in zip(part.items, part.maps, strict=True)
+    ]
+    triples.sort(key=lambda triple: triple[0].image)  # models come one after another
+    maps, areas = [values for _, values, _ in triples], [area for _, _, area in triples]
+    on_one_grid = on_finest_grid(maps, areas)
+    comparison = Comparison.of(on_one_grid, [item for item, _, _ in triples], skipped)
     total = by_method * sum(method not in skipped for method in methods)
     return replace(
         comparison,
-        on_own_grid=() if alike else tuple(maps),
+        on_own_grid=() if are_alike(maps, areas) else tuple(maps),
+        areas=tuple(areas),
         total=total,
         ongoing=len(maps) < total,
     )
@@ -133,6 +145,7 @@ def parts_of(
         together = images[item.model][1]
         by_trace.setdefault((item.model, item.image // together), []).append(number)
     maps = start.on_own_grid or tuple(start.values)
+    areas = start.areas or (WHOLE,) * len(maps)
     of_a_trace = targets * len({item.layer for item in start.items})
     of_a_trace *= sum(method not in start.skipped for method in methods)
     parts: list[Maps] = []
@@ -144,7 +157,8 @@ def parts_of(
             items = tuple(start.items[number] for number in numbers)
             complete = len(numbers) == of_a_trace * together
             some = tuple(maps[number] for number in numbers)
-            parts.append(Maps(items, some, start.skipped, together, complete))
+            area = areas[numbers[0]]  # of one model, and images of one size
+            parts.append(Maps(items, some, start.skipped, together, complete, area))
             if not complete:
                 return parts
     return parts

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..models.map_area import WHOLE, Area
 from ..results.csv_file import Row, write_csv
 from ..results.heat_map import heat_map, heat_maps
 from ..results.html import block
@@ -83,6 +84,9 @@ class Comparison(Unfinished, NamedValues):
     on_own_grid : tuple of Tensor
         [row, col] each: the maps on the patches of their own models, where these differ; else
         empty, and :attr:`values` has them.
+    areas : tuple of tuple of float
+        Where each map's patches lie on the picture, see :attr:`.Attribution.area`; empty where
+        that is not known, and taken for all of it.
     """
 
     kind = "comparison"
@@ -96,6 +100,7 @@ class Comparison(Unfinished, NamedValues):
     total: int | None = None
     ongoing: bool = False
     on_own_grid: tuple[Tensor, ...] = field(default=(), repr=False)
+    areas: tuple[Area, ...] = field(default=(), repr=False)
 
     unit = "map"
     left_out = renamed_attribute("skipped")
@@ -110,10 +115,18 @@ class Comparison(Unfinished, NamedValues):
         values: Tensor | NDArray[np.float32],
         items: Sequence[MapOf],
         skipped: Mapping[str, str] | None = None,
+        areas: Sequence[Area] = (),
     ) -> Comparison:
         """Compare maps that exist already, [map, row, col]."""
         maps = torch.as_tensor(values).detach().float().cpu()
-        return cls(maps, tuple(items), rank_correlation(maps.numpy()), dict(skipped or {}))
+        correlation, skipped = rank_correlation(maps.numpy()), dict(skipped or {})
+        return cls(maps, tuple(items), correlation, skipped, areas=tuple(areas))
+
+    @property
+    def area(self) -> Area:
+        """Where the grid of :attr:`values` lies on the picture, see :attr:`.Attribution.area`."""
+        is_one = len(set(self.areas)) == 1 and not self.on_own_grid
+        return self.areas[0] if is_one else WHOLE
 
     def __len__(self) -> int:
         """Number of maps."""
@@ -247,7 +260,12 @@ class Comparison(Unfinished, NamedValues):
             **{f"own {number}": values for number, values in enumerate(self.on_own_grid)},
         }
         items = [asdict(item) for item in self.items]
-        about = {"items": items, "skipped": dict(self.skipped), **self._about_extent()}
+        about = {
+            "items": items,
+            "skipped": dict(self.skipped),
+            "areas": [list(area) for area in self.areas],
+            **self._about_extent(),
+        }
         return tensors, about
 
     @classmethod
@@ -256,8 +274,11 @@ class Comparison(Unfinished, NamedValues):
         correlation = tensors["rank_correlation"].numpy()
         numbers = range(len(items)) if "own 0" in tensors else ()
         on_own_grid = tuple(tensors[f"own {number}"] for number in numbers)
-        extent = extent_from(about)
-        return cls(tensors["values"], items, correlation, about["skipped"], *extent, on_own_grid)
+        areas = tuple(
+            (top, left, bottom, right) for top, left, bottom, right in about.get("areas", ())
+        )
+        extent, skipped, values = extent_from(about), about["skipped"], tensors["values"]
+        return cls(values, items, correlation, skipped, *extent, on_own_grid, areas)
 
     def _repr_html_(self) -> str:
         correlation = heat_map(

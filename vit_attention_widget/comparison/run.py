@@ -197,7 +197,7 @@ def _maps(
     layers = _layers(trace.model, asked.layer)
     for each in asked.targets:  # one that does not exist is refused before others are explained
         _aimed(trace, each)
-    part = before or Maps((), (), skipped, trace.batch_size)
+    part = before or Maps((), (), skipped, trace.batch_size, area=trace.tokens.area)
     earlier = Counter(part.without(part.skipped).items)
     class_agnostic: dict[str, Attribution] = {}  # the same for every target
     total, done = len(asked.targets) * len(asked.explainers), 0

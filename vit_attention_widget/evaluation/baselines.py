@@ -49,8 +49,11 @@ def center(trace: Trace, *, sigma: float = 0.25) -> Attribution:
     if not sigma > 0:
         raise ParameterError(f"sigma is {sigma}: the width of the Gaussian is above 0.")
     rows, cols = trace.tokens.rows, trace.tokens.cols
-    u, v = (  # in this form exactly symmetric
-        (2 * torch.arange(n, dtype=torch.float64) + 1 - n) / (2 * n) for n in (rows, cols)
+    top, left, bottom, right = trace.tokens.area
+    u, v = (  # in this form exactly symmetric where the patches cover the image
+        (start + end - 1) / 2
+        + (end - start) * (2 * torch.arange(n, dtype=torch.float64) + 1 - n) / (2 * n)
+        for n, start, end in ((rows, top, bottom), (cols, left, right))
     )
     grid = torch.exp(-(u[:, None] ** 2 + v**2) / (2 * sigma**2))
     return _for_every_layer(trace, grid.expand(trace.batch_size, rows, cols), "center")
@@ -99,4 +102,4 @@ def _for_every_layer(trace: Trace, grids: Tensor, method: str) -> Attribution:
     """The same map after every layer."""
     dtype = torch.float64 if trace.inputs.dtype == torch.float64 else torch.float32
     values = grids.to(dtype).to(trace.inputs.device)[:, None].repeat(1, trace.num_layers, 1, 1)
-    return Attribution(values, method, class_agnostic=True)
+    return Attribution(values, method, class_agnostic=True, area=trace.tokens.area)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..explainers import Attribution
+from ..models.map_area import Interpolation, lay_over
 from ..tracing.trace import Trace
 
 __all__ = ["Interpolation", "Unit", "checked_maps", "min_max", "pixel_ranks", "to_pixels"]
 
 Unit = Literal["patch", "pixel"]
-Interpolation = Literal["bilinear", "nearest"]
 
 
 def checked_maps(trace: Trace, maps: Attribution | Tensor) -> Tensor:
@@ -53,13 +52,8 @@ def to_pixels(trace: Trace, maps: Tensor, interpolation: Interpolation = "biline
     """Maps [batch, row, col] at the pixels of the model's input, [batch, height, width]."""
     if interpolation not in get_args(Interpolation):
         raise ParameterError(f"interpolation is {interpolation!r}: choose 'bilinear' or 'nearest'.")
-    tokens, (height, width) = trace.tokens, trace.inputs.shape[-2:]
-    corners = False if interpolation == "bilinear" else None
-    size = (tokens.image_height, tokens.image_width)
-    large = F.interpolate(maps[:, None], size=size, mode=interpolation, align_corners=corners)
-    # A model may pad its input to whole patches, or ignore pixels beyond the last whole patch.
-    missing = (0, max(0, width - size[1]), 0, max(0, height - size[0]))
-    return F.pad(large, missing, mode="replicate")[:, 0, :height, :width]
+    height, width = trace.inputs.shape[-2:]
+    return lay_over(maps, (height, width), trace.tokens.area, interpolation)
 
 
 def pixel_ranks(trace: Trace, maps: Tensor, unit: Unit = "patch", seed: int = 0) -> Tensor:
@@ -84,10 +78,8 @@ def pixel_ranks(trace: Trace, maps: Tensor, unit: Unit = "patch", seed: int = 0)
     ranks = torch.empty_like(order).scatter_(1, order, places).view_as(grid)
     if unit == "pixel":
         return ranks
-    tokens, (height, width) = trace.tokens, trace.inputs.shape[-2:]
-    rows = torch.arange(height, device=flat.device) // tokens.patch_height
-    cols = torch.arange(width, device=flat.device) // tokens.patch_width
-    rows, cols = rows.clamp_max(tokens.rows - 1), cols.clamp_max(tokens.cols - 1)
+    height, width = trace.inputs.shape[-2:]
+    rows, cols = trace.tokens.patches_of_pixels(height, width)
     return ranks[:, rows][:, :, cols]
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..models.map_area import WHOLE, Area, lay_over
 from ..results.drawing import axes_or_new
 from ..results.heat_map import heat_maps
 from ..results.html import block
@@ -42,6 +42,10 @@ class Attribution(NamedValues):
         What was explained; ``"any class"`` for class-agnostic methods.
     class_agnostic : bool
         Whether the maps are the same for every target.
+    area : tuple of float
+        Where the patches lie: top, left, bottom and right, as shares of the height and width of the
+        model's input. (0, 0, 1, 1) unless the model pads its input (a side is below 0 or above 1
+        then) or leaves out its edge.
     """
 
     kind = "attribution"
@@ -51,6 +55,7 @@ class Attribution(NamedValues):
     method: str
     target: str = _ANY_CLASS
     class_agnostic: bool = False
+    area: Area = WHOLE
 
     @classmethod
     def from_layers(
@@ -58,21 +63,22 @@ class Attribution(NamedValues):
     ) -> Attribution:
         """Maps from one tensor [image, token] a layer; prefix tokens are dropped."""
         values = trace.tokens.to_grid(torch.stack(layers, 1).detach())
-        return cls(
-            values, method, _ANY_CLASS if class_agnostic else trace.target.name, class_agnostic
-        )
+        target = _ANY_CLASS if class_agnostic else trace.target.name
+        return cls(values, method, target, class_agnostic, trace.tokens.area)
 
     @classmethod
     def of_whole_model(cls, trace: Trace, grids: Tensor, method: str) -> Attribution:
         """The same map [image, row, col] after every layer: of methods that know no layers."""
         values = grids.detach()[:, None].repeat(1, trace.num_layers, 1, 1)
-        return cls(values, method, trace.target.name)
+        return cls(values, method, trace.target.name, area=trace.tokens.area)
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], about: JsonObject) -> Attribution:
         """Files of earlier releases say that a map is class-agnostic by the target alone."""
         of_any_class = about.get("target") == _ANY_CLASS
-        return super()._from_parts(tensors, {"class_agnostic": of_any_class, **about})
+        area = tuple(about.get("area", WHOLE))
+        about = {"class_agnostic": of_any_class, **about, "area": area}
+        return super()._from_parts(tensors, about)
 
     @property
     def final(self) -> Tensor:
@@ -82,15 +88,21 @@ class Attribution(NamedValues):
     def upsample(
         self, size: tuple[int, int], mode: Literal["bilinear", "nearest"] = "bilinear"
     ) -> Tensor:
-        """The final map at (height, width) pixels, [image, height, width].
+        """The final map over the picture at (height, width) pixels, [image, height, width].
 
-        ``mode`` is ``"bilinear"`` or ``"nearest"``.
+        Each patch lies where the model takes it from, which :attr:`area` says: a model may pad its
+        input, leave out its edge, or let patches overlap. Pixels that no patch holds have the value
+        of the nearest.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Of the model's input, or of the same picture at another resolution.
+        mode : {"bilinear", "nearest"}
         """
         if mode not in ("bilinear", "nearest"):
             raise ParameterError(f"The mode is {mode!r}: choose 'bilinear' or 'nearest'.")
-        corners = False if mode == "bilinear" else None
-        maps = F.interpolate(self.final[:, None], size=size, mode=mode, align_corners=corners)
-        return maps[:, 0]
+        return lay_over(self.final, size, self.area, mode)
 
     def plot(self, ax: Axes | None = None, *, image: int = 0, layer: int = -1) -> Axes:
         """Draw the map of an image after a layer. Needs matplotlib.

@@ -33,11 +33,14 @@ def over_picture(session: Session, ax: Axes, grid: NDArray[np.float32], most: fl
     extent = (0, picture.width, picture.height, 0)
     ax.imshow(picture, extent=extent, interpolation="bilinear")
     share = np.clip(grid / most, 0, 1) if most > 0 else np.zeros_like(grid)
+    top, left, bottom, right = session._model_info["area"]
+    width, height = picture.size
+    patches = (left * width, right * width, bottom * height, top * height)
     ax.imshow(
-        grid, extent=extent, cmap=session.colormap, vmin=0, vmax=most or 1,
+        grid, extent=patches, cmap=session.colormap, vmin=0, vmax=most or 1,
         alpha=session.opacity * share, interpolation=session.interpolation,
     )  # fmt: skip
-    ax.set(xticks=[], yticks=[])
+    ax.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
 
 
 def explanation(session: Session, ax: Axes) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from ..errors import ImageError
+from .patch_places import first_patch
 from .preparation import Normalization, Preparation, resized_and_cropped
 from .residual_blocks import finish_block, heads_of
 from .token_layout import TokenLayout
@@ -72,7 +73,7 @@ class AdaptedVisionTransformer(VisionTransformer):
         ImageError
             If the model was built for another size, or takes whole patches.
         """
-        size = height, width = tuple(inputs.shape[-2:])
+        size = height, width = int(inputs.shape[-2]), int(inputs.shape[-1])
         if not self._any_size and size != self._size:
             raise ImageError(
                 f"The input is {height} x {width} pixels, but {self.name} was built for "
@@ -85,7 +86,7 @@ class AdaptedVisionTransformer(VisionTransformer):
                 f"The input is {height} x {width} pixels, but {self.name} takes whole patches of "
                 f"{self._patch[0]} x {self._patch[1]}: resize it to multiples of these."
             )
-        return TokenLayout(self._prefix, rows, cols, *self._patch)
+        return first_patch(self, TokenLayout(self._prefix, rows, cols, *self._patch), size)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's own forward pass, on a copy: some models normalize their input in place."""

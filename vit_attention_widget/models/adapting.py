@@ -185,7 +185,7 @@ def _num_prefix(
     if prefix is not None and num_prefix not in (None, len(prefix)):
         raise ParameterError(f"num_prefix is {num_prefix}, but prefix has {len(prefix)} names.")
     if count == said or (said is None and 0 <= count <= _MOST_PREFIX_TOKENS):
-        _check_order(tried, count, cols)
+        _check_order(tried, count, rows, cols)
         return count
     raise ParameterError(
         f"The blocks are given {tried.num_tokens} tokens for {size[0]} x {size[1]} pixels, but "
@@ -195,10 +195,22 @@ def _num_prefix(
     )
 
 
-def _check_order(tried: Tried, count: int, cols: int) -> None:
-    """Raise unless the patches come row by row after the prefix tokens."""
+def _check_order(tried: Tried, count: int, rows: int, cols: int) -> None:
+    """Raise unless the patches come row by row after the prefix tokens.
+
+    Where patches overlap, pixels may change the token next to theirs most. In a small grid that is
+    not told from another order.
+    """
     expected = (count, count + cols - 1, tried.num_tokens - 1)
-    if all(seen in (None, token) for seen, token in zip(tried.marked, expected, strict=True)):
+    reach = 1 if min(rows, cols) >= 4 else 0
+
+    def is_near(seen: int | None, token: int) -> bool:
+        if seen is None or seen == token:
+            return True
+        pairs = zip(divmod(seen - count, cols), divmod(token - count, cols), strict=True)
+        return seen >= count and all(abs(a - b) <= reach for a, b in pairs)
+
+    if all(map(is_near, tried.marked, expected)):
         return
     raise UnsupportedModelError(
         "The tokens are not some prefix tokens and then the patches row by row: the patches "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
 from ..errors import TokenLayoutError
+from .map_area import WHOLE, Area
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +27,14 @@ class TokenLayout:
     rows, cols : int
         The patch grid of this input; it need not be square.
     patch_height, patch_width : int
-        Size of a patch in pixels of the model's input.
+        From one patch to the next, in pixels of the model's input. Where patches overlap, what is
+        called a patch is the middle part of what its token is made of.
+    top, left : float
+        Where the first patch begins, in pixels of the model's input: below 0 where the model pads
+        it before the first row or column.
+    picture : (int, int), optional
+        Height and width of the model's input; that of all patches by default. A model may pad it to
+        whole patches, or leave out its edge.
 
     Raises
     ------
@@ -38,6 +47,9 @@ class TokenLayout:
     cols: int
     patch_height: int
     patch_width: int
+    top: float = 0.0
+    left: float = 0.0
+    picture: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if min(self.rows, self.cols, self.patch_height, self.patch_width) < 1:
@@ -76,6 +88,15 @@ class TokenLayout:
         """Width in pixels of what the patches cover."""
         return self.cols * self.patch_width
 
+    @property
+    def area(self) -> Area:
+        """Where the patches lie: top, left, bottom and right, as shares of the picture's size."""
+        if self.picture is None:
+            return WHOLE
+        height, width = self.picture
+        bottom, right = self.top + self.image_height, self.left + self.image_width
+        return self.top / height, self.left / width, bottom / height, right / width
+
     def token(self, row: int, col: int) -> int:
         """Index in the sequence of the patch at ``row``, ``col``."""
         if not (0 <= row < self.rows and 0 <= col < self.cols):
@@ -98,16 +119,43 @@ class TokenLayout:
         return self.prefix[token] if position is None else f"patch {position}"
 
     def box(self, row: int, col: int) -> tuple[int, int, int, int]:
-        """Pixels of a patch as (top, left, bottom, right), the last two exclusive."""
+        """Pixels of a patch as (top, left, bottom, right), the last two exclusive.
+
+        Those of the picture alone: of a patch that lies in the padding there are none.
+        """
         self.token(row, col)
-        top, left = row * self.patch_height, col * self.patch_width
-        return top, left, top + self.patch_height, left + self.patch_width
+        height, width = self.picture or (self.image_height, self.image_width)
+        tops = self._edge(self.top, self.patch_height, row, height)
+        lefts = self._edge(self.left, self.patch_width, col, width)
+        return tops[0], lefts[0], tops[1], lefts[1]
+
+    @staticmethod
+    def _edge(start: float, patch: int, index: int, length: int) -> tuple[int, int]:
+        """First pixel of a patch on an axis and the first after it, by the pixels' centers."""
+        first = math.ceil(start + index * patch - 0.5)
+        return min(max(0, first), length), min(max(0, first + patch), length)
 
     def patch_at(self, y: float, x: float) -> tuple[int, int]:
-        """Row and column of the patch under pixel (y, x) of the model's input."""
-        row, col = int(y // self.patch_height), int(x // self.patch_width)
+        """Row and column of the patch at place (y, x) of the model's input, in pixels."""
+        row = math.floor((y - self.top) / self.patch_height)
+        col = math.floor((x - self.left) / self.patch_width)
         self.token(row, col)
         return row, col
+
+    def patches_of_pixels(self, height: int, width: int) -> tuple[list[int], list[int]]:
+        """Row of the patches for each row of pixels, and column for each column of pixels.
+
+        Pixels beyond the outermost patches go with these.
+        """
+        axes = (
+            (height, self.top, self.patch_height, self.rows),
+            (width, self.left, self.patch_width, self.cols),
+        )
+        rows, cols = (
+            [min(max(0, math.floor((i + 0.5 - start) / patch)), count - 1) for i in range(length)]
+            for length, start, patch, count in axes
+        )
+        return rows, cols
 
     def to_grid(self, values: torch.Tensor) -> torch.Tensor:
         """Drop the prefix tokens and fold the last axis: [..., token] -> [..., row, col]."""

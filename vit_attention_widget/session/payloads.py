@@ -118,6 +118,7 @@ def model_info(
     """What the views must know of the model, the input, and of what is explained."""
     hints = METRIC_HINTS | _HINTS_BY_OUTPUT.get(vit.output, {})
     metrics = {str(name): hints[name] for name in metrics_of(vit, explains, by_class)}
+    height, width = tokens.picture or (tokens.image_height, tokens.image_width)
     return {
         "name": vit.name,
         "image_name": image_name,
@@ -128,8 +129,9 @@ def model_info(
         "rows": tokens.rows,
         "cols": tokens.cols,
         "num_tokens": tokens.num_tokens,
-        "image_width": tokens.image_width,
-        "image_height": tokens.image_height,
+        "image_width": width,
+        "image_height": height,
+        "area": list(tokens.area),
         "class_names": vit.class_names,
         "num_classes": vit.num_classes,
         "output": vit.output,

@@ -12,6 +12,8 @@ export interface Heatmap {
   cols: number;
   low: number;
   high: number;
+  /** Where it lies on the picture, if not where the patches of the model that is shown do. */
+  area?: readonly number[];
 }
 
 export interface Box {

@@ -62,6 +62,7 @@ export async function compare(
     skipped: {},
     target: of === "images" ? "" : className(session.info, session.values.target ?? 0),
     total: items.length,
+    area: session.info.area,
     version,
     stamp,
   };

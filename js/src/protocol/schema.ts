@@ -408,6 +408,11 @@ export interface ModelInfo {
   image_width: number;
   /** Of the model input, in pixels. */
   image_height: number;
+  /**
+   * Where the patches lie on the picture: top, left, bottom and right as shares of its height and
+   * width; beyond 0 or 1 where the model pads it.
+   */
+  area: number[];
   class_names: string[] | null;
   /** 0 without a classifier. */
   num_classes: number;
@@ -642,6 +647,8 @@ export interface Comparison extends ComparisonRequest {
   target: string;
   /** How many there are: of many images only the first are compared. */
   total: number;
+  /** Where the maps lie on the picture, as in the model's own. */
+  area: number[];
   version: number;
   /** Which maps it belongs to. */
   stamp: number;

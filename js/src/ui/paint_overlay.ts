@@ -1,5 +1,6 @@
 // A map alone, or over the picture, in the colours that the user chose.
 
+import { type Area, boxOfPatches } from "../draw/area";
 import { type Box, type Heatmap, paintMap } from "../draw/heatmap";
 import type { Store } from "../state/store";
 
@@ -16,12 +17,13 @@ export function paintPlain(
   paintMap(context, map, style, box);
 }
 
-/** The picture with the map over it, as far as they are there. */
+/** The picture with the map over it, as far as they are there; a map lies on `area`, unless it says otherwise. */
 export function paintOverlay(
   context: CanvasRenderingContext2D,
   width: number,
   height: number,
   store: Store,
+  area: Area,
   picture: ImageBitmap | null,
   map: Heatmap | null,
 ): void {
@@ -34,5 +36,5 @@ export function paintOverlay(
     opacity: opacity.value,
     see_through: true,
   };
-  paintMap(context, map, style, { x: 0, y: 0, width, height });
+  paintMap(context, map, style, boxOfPatches(map.area ?? area, width, height));
 }

@@ -1,5 +1,6 @@
 // The picture with the attention of a token over it.
 
+import { boxOfPatch } from "../draw/area";
 import type { Heatmap } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
 import type { Store } from "../state/store";
@@ -15,7 +16,7 @@ export function paintPicture(
   picture: ImageBitmap | null,
   map: Heatmap | null,
 ): void {
-  paintOverlay(context, width, height, store, picture, map);
+  paintOverlay(context, width, height, store, info.area, picture, map);
   outline(context, width, height, info, store.traits.selected_token.value, 3);
   const hovered = store.hovered.value;
   if (hovered !== null) outline(context, width, height, info, hovered, 2);
@@ -31,10 +32,7 @@ function outline(
 ): void {
   const patch = token - info.prefix.length;
   if (patch < 0) return;
-  const w = width / info.cols;
-  const h = height / info.rows;
-  const x = (patch % info.cols) * w;
-  const y = Math.floor(patch / info.cols) * h;
+  const { x, y, width: w, height: h } = boxOfPatch(info, patch, width, height);
   context.lineWidth = thickness;
   context.strokeStyle = "black";
   context.strokeRect(x - 1, y - 1, w + 2, h + 2);

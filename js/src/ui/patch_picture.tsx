@@ -1,6 +1,7 @@
 // The picture as a grid of patches: hover reads, click selects, drag and arrows walk.
 
 import { useCallback, useRef } from "preact/hooks";
+import { patchAt } from "../draw/area";
 import type { Heatmap } from "../draw/heatmap";
 import type { ModelInfo } from "../protocol/schema";
 import { pictureOf } from "../state/pictures";
@@ -14,10 +15,9 @@ import { moved } from "./roving";
 /** Token of the patch under the pointer. */
 function tokenAt(event: PointerEvent | MouseEvent, info: ModelInfo, element: HTMLElement): number {
   const box = element.getBoundingClientRect();
-  const clamp = (share: number, count: number) =>
-    Math.max(0, Math.min(count - 1, Math.floor(share * count)));
-  const col = clamp((event.clientX - box.left) / box.width, info.cols);
-  const row = clamp((event.clientY - box.top) / box.height, info.rows);
+  const x = (event.clientX - box.left) / box.width;
+  const y = (event.clientY - box.top) / box.height;
+  const { row, col } = patchAt(info, x, y);
   return info.prefix.length + row * info.cols + col;
 }
 

@@ -6,7 +6,6 @@ import operator
 from typing import SupportsIndex
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ...errors import ParameterError
@@ -137,14 +136,17 @@ def integrated_gradients(
 def _by_patch(trace: Trace, pixels: Tensor) -> Tensor:
     """Sums over the pixels and channels of each patch, [image, row, col].
 
-    Patches may reach beyond the image, which the model pads then, or leave out its edge.
+    Pixels beyond the outermost patches, which the model leaves out or patches share, go with these.
     """
-    tokens = trace.tokens
-    beyond = tokens.image_width - pixels.shape[3], tokens.image_height - pixels.shape[2]
-    covered = F.pad(pixels, (0, beyond[0], 0, beyond[1])).sum(1)  # below 0: cut
-    by_row = covered.unflatten(1, (tokens.rows, tokens.patch_height))
-    by_patch: Tensor = by_row.unflatten(3, (tokens.cols, tokens.patch_width)).sum((2, 4))
-    return by_patch
+    tokens, summed = trace.tokens, pixels.sum(1)
+    rows, cols = (
+        torch.tensor(each, device=pixels.device)
+        for each in tokens.patches_of_pixels(*pixels.shape[-2:])
+    )
+    images, _, width = summed.shape
+    by_row = summed.new_zeros(images, tokens.rows, width).index_add_(1, rows, summed)
+    by_patch = summed.new_zeros(images, tokens.rows, tokens.cols)
+    return by_patch.index_add_(2, cols, by_row)
 
 
 def _warn_if_incomplete(pixels: Tensor, change: Tensor) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...capture.eager import eagerly
 from ...capture.function_mode import Capture
 from ...errors import UnsupportedModelError
+from ...support.identity import identity_of
 from ...support.module_tree import modules_of
 from ..eval_mode import evaluating
 from ..tried import marked_images, marked_tokens
@@ -20,7 +21,7 @@ from ..vision_transformer import VisionTransformer
 from ..weights_state import hooks_of
 from .input import embedding
 
-__all__ = ["check_patch_order"]
+__all__ = ["check_patch_order", "others_modules"]
 
 _BETWEEN = ("pos_drop", "patch_drop", "norm_pre")
 _OURS = ("timm", "torch")
@@ -59,16 +60,25 @@ def check_patch_order(vit: VisionTransformer, shape: tuple[int, int, int]) -> No
 
 def _others_code(model: Any) -> Iterator[object]:
     """What stands before the blocks and is not timm's or PyTorch's."""
-    between = (getattr(model, name, None) for name in _BETWEEN)
-    before = [embedding(model), *(part for part in between if isinstance(part, nn.Module))]
-    for number, holder in enumerate(before):
-        kinds = enumerate(map(type, modules_of(holder)))
-        yield from ((number, place, kind) for place, kind in kinds if _is_others(kind))
+    yield from others_modules(model)
+    for number, holder in enumerate(_before_blocks(model)):
         yield from ((number, hooks) for hooks in hooks_of(holder))
     yield from model._forward_pre_hooks
     places = getattr(type(model), "_pos_embed", None)
     if "_pos_embed" in vars(model) or not getattr(places, "__module__", "timm").startswith("timm."):
-        yield id(vars(model).get("_pos_embed", places))
+        yield identity_of(vars(model).get("_pos_embed", places))
+
+
+def others_modules(model: Any) -> Iterator[tuple[int, int, type[nn.Module]]]:
+    """Modules before the blocks that are not timm's or PyTorch's: places and kinds."""
+    for number, holder in enumerate(_before_blocks(model)):
+        kinds = enumerate(map(type, modules_of(holder)))
+        yield from ((number, place, kind) for place, kind in kinds if _is_others(kind))
+
+
+def _before_blocks(model: Any) -> list[nn.Module]:
+    between = (getattr(model, name, None) for name in _BETWEEN)
+    return [embedding(model), *(part for part in between if isinstance(part, nn.Module))]
 
 
 def _is_others(kind: type[nn.Module]) -> bool:

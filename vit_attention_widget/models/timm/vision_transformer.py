@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from ...errors import ImageError, UnsupportedModelError
 from ..classifier import classifier_width
+from ..patch_places import first_patch
 from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
 from .input import TimmInput, embedding
-from .order import check_patch_order
+from .order import check_patch_order, others_modules
 from .overridden import describe_overridden, is_overridden
 from .refused import reason
 
@@ -112,9 +113,15 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
                 )
             rows, cols = embed.grid_size
         patch = getattr(embed, "patch_size", None) if hasattr(embed, "proj") else None
-        if patch is None or hasattr(embed, "backbone"):  # a hybrid's stem shrinks the image first
-            patch = (height // rows, width // cols)
-        return TokenLayout(_prefix_names(self._vit), rows, cols, int(patch[0]), int(patch[1]))
+        is_hybrid = patch is None or hasattr(embed, "backbone")
+        if is_hybrid:  # its stem shrinks the image first
+            patch = (-(-height // rows), -(-width // cols))
+        prefix, size = _prefix_names(self._vit), (int(height), int(width))
+        layout = TokenLayout(prefix, rows, cols, int(patch[0]), int(patch[1]), picture=size)
+        others = tuple(others_modules(self._vit))
+        if _takes_patches(getattr(embed, "proj", None)) and not is_hybrid and not others:
+            return layout  # from the top left; timm pads or leaves out below and at the right
+        return first_patch(self, layout, size, others)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's own forward pass, on a copy: some models normalize their input in place."""
@@ -157,6 +164,13 @@ def _heads(block: Any) -> int:
             "blocks with several parallel attentions are not supported."
         )
     return int(attention.num_heads)
+
+
+def _takes_patches(module: object) -> bool:
+    """Whether a module takes patches that lie side by side."""
+    if isinstance(module, nn.Conv2d):
+        return module.stride == module.kernel_size and module.padding in ((0, 0), "valid")
+    return isinstance(module, nn.Linear)
 
 
 def _prefix_names(model: Any) -> tuple[str, ...]:

@@ -110,6 +110,10 @@ class ModelInfo(TypedDict):
     image_height: int
     """Of the model input, in pixels."""
 
+    area: list[float]
+    """Where the patches lie on the picture: top, left, bottom and right as shares of its height and
+    width; beyond 0 or 1 where the model pads it."""
+
     class_names: list[str] | None
 
     num_classes: int
@@ -441,6 +445,9 @@ class Comparison(ComparisonRequest):
 
     total: int
     """How many there are: of many images only the first are compared."""
+
+    area: list[float]
+    """Where the maps lie on the picture, as in the model's own."""
 
     version: int
 

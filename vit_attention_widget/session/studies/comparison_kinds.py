@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from ...comparison.grid import on_finest_grid
+from ...comparison.grid import are_alike, on_finest_grid
 from ...comparison.result import Comparison, MapOf
 from ...errors import CaptureError, TargetError, UnsupportedModelError
 from ...models import VisionTransformer
@@ -80,7 +80,8 @@ class ComparisonKinds:
         last = shown.num_layers - 1
         items = [MapOf(name, shown.target.name, last) for name in maps]
         reasons = {name: str(error) for name, error in refused.items()}
-        comparison = Comparison.of(np.stack(list(maps.values())), items, reasons)
+        areas = [shown.tokens.area] * len(items)
+        comparison = Comparison.of(np.stack(list(maps.values())), items, reasons, areas)
         return Compared(comparison, comparison.names, list(maps), [""] * len(maps), version, shown)
 
     def _classes(self, request: Request, progress: Progress) -> Compared:
@@ -100,7 +101,8 @@ class ComparisonKinds:
                 known[method, index] = layer_maps(of_class, method, part)[-1]
         names = [vit.class_name(index) for index in classes]
         items = [MapOf(method, name, shown.num_layers - 1) for name in names]
-        comparison = Comparison.of(np.stack([known[method, c] for c in classes]), items)
+        values = np.stack([known[method, index] for index in classes])
+        comparison = Comparison.of(values, items, areas=[shown.tokens.area] * len(items))
         notes = [in_words(float(probabilities[index]), vit.output) for index in classes]
         return Compared(comparison, names, classes, notes, version, shown)
 
@@ -110,7 +112,7 @@ class ComparisonKinds:
         layers = list(range(len(maps)))
         items = [MapOf(request.method, shown.target.name, layer) for layer in layers]
         names = [f"layer {layer}" for layer in layers]
-        comparison = Comparison.of(maps, items)
+        comparison = Comparison.of(maps, items, areas=[shown.tokens.area] * len(items))
         return Compared(comparison, names, layers, [""] * len(layers), version, shown)
 
     def _images(self, request: Request, progress: Progress) -> Compared:
@@ -118,16 +120,17 @@ class ComparisonKinds:
         vit, images, method, masked = request.set_key
         version = self._context.traits._version
         count = min(len(images), _MOST_IMAGES)
-        maps, items = [], []
+        maps, items, areas = [], [], []
         for i, (image, label) in enumerate(images.entries[:count]):
             part = part_of(progress, i / count, (i + 1) / count)
             part(0, f"comparing maps, image {i} of {count}")
             of_image = trace(vit, image, label, head_mask=masked)
             maps.append(layer_maps(of_image, method, part)[-1])
             items.append(MapOf(method, of_image.target.name, vit.num_layers - 1, i))
+            areas.append(of_image.tokens.area)
         names = [f"image {i}" for i in range(count)]
         return Compared(
-            Comparison.of(np.stack(maps), items),
+            Comparison.of(np.stack(maps), items, areas=areas),
             names,
             list(range(count)),
             [item.target for item in items],
@@ -153,7 +156,11 @@ class ComparisonKinds:
             for each_name, each in traces.items()
         ]
         notes = [_class_and_probability(each) for each in traces.values()]
-        comparison = Comparison.of(on_finest_grid([torch.from_numpy(grid) for grid in maps]), items)
+        grids = [torch.from_numpy(grid) for grid in maps]
+        areas = [each.tokens.area for each in traces.values()]
+        values = on_finest_grid(grids, areas)
+        alike = are_alike(grids, areas)
+        comparison = Comparison.of(values, items, areas=areas if alike else ())
         return Compared(comparison, list(traces), list(range(len(traces))), notes, version, shown)
 
     def _target_in(self, vit: VisionTransformer, shown: Trace) -> TargetLike:

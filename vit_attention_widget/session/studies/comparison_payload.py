@@ -36,6 +36,7 @@ def payload(request: Request, compared: Compared, total: int, stamp: int) -> Com
         "skipped": dict(comparison.skipped),
         "target": "" if compared.trace is None else compared.trace.target.name,
         "total": total,
+        "area": list(comparison.area),
         "version": compared.version,
         "stamp": stamp,
     }

@@ -42,9 +42,10 @@ interface Props {
   scores: ComparedScores | null;
 }
 
-function heatmapOf({ rows, cols }: Shown, maps: Scaled, item: number): Heatmap {
+function heatmapOf({ comparison, rows, cols }: Shown, maps: Scaled, item: number): Heatmap {
   const [low, high] = maps.range(item);
-  return { values: maps.values, offset: item * rows * cols, rows, cols, low, high };
+  const { area } = comparison;
+  return { values: maps.values, offset: item * rows * cols, rows, cols, low, high, area };
 }
 
 /** Insertion and deletion of one map; those furthest ahead of the center stand out. */
@@ -83,9 +84,9 @@ function Tile({
   const paint = useCallback(
     (context: CanvasRenderingContext2D, width: number, height: number) => {
       const map = heatmapOf(shown, maps, item);
-      paintOverlay(context, width, height, store, picture.value, map);
+      paintOverlay(context, width, height, store, info.area, picture.value, map);
     },
-    [store, picture, shown, maps, item],
+    [store, info, picture, shown, maps, item],
   );
   const name = nameOf(info, comparison, item);
   const other = lit.value !== null && lit.value !== item ? lit.value : null;

@@ -1,6 +1,7 @@
 // The picture in gray, each patch in the color of the class that it would say by itself: the surer,
 // the stronger.
 
+import { boxOfPatch } from "../../draw/area";
 import { themeOf } from "../../draw/theme";
 import type { ModelInfo } from "../../protocol/schema";
 import type { LayerDecisions } from "../../state/layer_decisions";
@@ -21,7 +22,6 @@ export function paintPatchClasses(
   context.fillStyle = "gray";
   context.fillRect(0, 0, width, height);
   context.globalCompositeOperation = "source-over";
-  const [w, h] = [width / info.cols, height / info.rows];
   for (let patch = 0; patch < info.rows * info.cols; patch++) {
     const [first] = patches.best(layer, patch);
     if (!first) continue;
@@ -29,9 +29,10 @@ export function paintPatchClasses(
     const sure = info.output === "value" ? 1 : Math.max(0, Math.min(1, first.value));
     context.globalAlpha = 0.15 + 0.6 * Math.sqrt(sure);
     context.fillStyle = theme(colour < 0 ? "other" : `class-${colour}`);
-    const [col, row] = [patch % info.cols, Math.floor(patch / info.cols)];
-    const [x, y] = [Math.round(col * w), Math.round(row * h)]; // whole pixels: no seams
-    context.fillRect(x, y, Math.round((col + 1) * w) - x, Math.round((row + 1) * h) - y);
+    const box = boxOfPatch(info, patch, width, height);
+    const [x, y] = [Math.round(box.x), Math.round(box.y)]; // whole pixels: no seams
+    const [right, bottom] = [Math.round(box.x + box.width), Math.round(box.y + box.height)];
+    context.fillRect(x, y, right - x, bottom - y);
   }
   context.restore();
 }

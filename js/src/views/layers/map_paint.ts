@@ -15,5 +15,5 @@ export function paintLayer(
   layer: number,
 ): void {
   const map = explanationMap(store, info, layer);
-  paintOverlay(context, width, height, store, picture, map);
+  paintOverlay(context, width, height, store, info.area, picture, map);
 }

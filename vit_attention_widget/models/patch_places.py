@@ -1,0 +1,174 @@
+"""Where the first patch begins in the picture: measured on what comes before the blocks.
+
+A patch embedding may pad the picture, leave out its edge, or let patches overlap, by its own
+convolution or by any code before it. Which pixels reach the first and the last token is seen by
+their gradient; their middle is where the token lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..capture.eager import eagerly
+from ..capture.function_mode import Capture
+from ..errors import UnsupportedModelError
+from .eval_mode import evaluating
+from .token_layout import TokenLayout
+from .vision_transformer import VisionTransformer
+
+__all__ = ["first_patch"]
+
+_Span = tuple[int, int]
+_MEASURED: WeakKeyDictionary[nn.Module, dict[object, tuple[float, float]]] = WeakKeyDictionary()
+"""Top and left of the first patch, by all that they depend on."""
+_OVER_THE_PICTURE = {F.group_norm, F.instance_norm}
+"""Norms by which each pixel reaches every token a little, which says nothing of places."""
+
+
+def first_patch(
+    vit: VisionTransformer, layout: TokenLayout, size: tuple[int, int], besides: object = None
+) -> TokenLayout:
+    """A layout of patches in their order, placed on a picture of ``size`` pixels.
+
+    ``besides`` is what places depend on besides the model's convolutions.
+
+    Where every pixel reaches every token, or no gradient reaches the pixels, places cannot be seen:
+    the first patch begins at the top left then.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If patches follow each other at another distance than that of the layout.
+    """
+    key = (*_convolutions(vit), layout, size, besides)
+    measured = _MEASURED.setdefault(vit.model, {})
+    if key not in measured:
+        measured[key] = _measure(vit, layout, size)
+    top, left = measured[key]
+    return replace(layout, top=top, left=left, picture=size)
+
+
+def _convolutions(vit: VisionTransformer) -> list[object]:
+    """What decides which pixels a token is made of, as far as modules say it."""
+    inside = {part for block in vit.blocks for part in block.modules()}
+    return [
+        (type(m), m.kernel_size, m.stride, m.padding, m.dilation)
+        for m in vit.model.modules()
+        if isinstance(m, nn.Conv2d) and m not in inside
+    ]
+
+
+def _measure(
+    vit: VisionTransformer, layout: TokenLayout, size: tuple[int, int]
+) -> tuple[float, float]:
+    """Top and left of the first patch in pixels."""
+    last = layout.rows - 1, layout.cols - 1
+    corners = [(0, 0), (min(1, last[0]), min(1, last[1])), last]
+    spans = _spans(vit, [layout.token(*corner) for corner in corners], size, layout.num_tokens)
+    if spans is None:
+        return 0.0, 0.0
+    axes = (
+        (layout.rows, layout.patch_height, size[0]),
+        (layout.cols, layout.patch_width, size[1]),
+    )
+    top, left = (_start([pair[axis] for pair in spans], *axes[axis], vit.name) for axis in (0, 1))
+    return top, left
+
+
+def _start(spans: list[_Span], count: int, patch: int, length: int, name: str) -> float:
+    """Where the first patch begins on an axis.
+
+    ``spans`` are the pixels of the first, second and last patch. A side of the picture cuts off
+    what lies in the padding, so of the first the end is taken, of the last the beginning.
+    """
+    (_, first), (_, second), (last, _) = spans
+    if count == 1 or first >= length or last <= 0:
+        return 0.0
+    step = second - first
+    if second < length and step != patch:
+        raise UnsupportedModelError(
+            f"The patches of {name} follow each other every {step} pixels of its input, not every "
+            f"{patch}: its own code seems to resize the input. Resize pictures before "
+            "(transform=...) and give the part of the model behind that; or say patch_size=... by "
+            "vaw.adapt(...) if the patches are of another size."
+        )
+    return (first + last - count * patch) / 2
+
+
+def _spans(
+    vit: VisionTransformer, tokens: list[int], size: tuple[int, int], num_tokens: int
+) -> list[tuple[_Span, _Span]] | None:
+    """First row of pixels that reaches each token, the one after the last, and so of columns."""
+    parameter = next(vit.model.parameters())
+    noise = torch.randn(vit.channels, *size, generator=torch.Generator().manual_seed(0))
+    like = parameter if parameter.is_floating_point() else noise
+    images = noise.to(like).repeat(len(tokens), 1, 1, 1).requires_grad_()
+    index: dict[nn.Module, int] = {vit.blocks[0]: 0}
+    capture = Capture(vit.model, index, on_block=_stop, token_first=vit.token_first)
+    try:
+        with (
+            evaluating(vit.model), torch.inference_mode(False), torch.enable_grad(), eagerly(),
+        ):  # fmt: skip
+            try:
+                with capture, _Local():
+                    vit.forward(images)
+            except _Enough:
+                pass
+            seen = capture.block_calls[0].input if 0 in capture.block_calls else None
+            if seen is None or seen.ndim != 3 or seen.shape[1] != num_tokens:
+                return None
+            reached = _reached(seen, tokens, images)
+            return [(_span(rows), _span(cols)) for rows, cols in reached]
+    # A model that takes no such images says so when it is traced. Quantized layers pass nothing.
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError):
+        return None
+
+
+def _reached(seen: Tensor, tokens: list[int], images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Which rows and columns of pixels reach a token of each image."""
+    chosen = seen[torch.arange(len(tokens)), tokens]
+    weights = torch.randn(chosen.shape, generator=torch.Generator().manual_seed(1)).to(chosen)
+    (gradient,) = torch.autograd.grad((chosen * weights).sum(), images)
+    reached = (gradient != 0).any(1)
+    return list(zip(reached.any(2), reached.any(1), strict=True))
+
+
+def _span(reached: Tensor) -> _Span:
+    places = reached.nonzero().flatten().tolist()
+    return places[0], places[-1] + 1
+
+
+class _Enough(Exception):  # noqa: N818
+    """The first block has run."""
+
+
+def _stop(layer: int) -> None:
+    raise _Enough
+
+
+class _Local(TorchFunctionMode):
+    """Leaves out norms over the whole picture; lets gradients pass weights made for inference."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in _OVER_THE_PICTURE:
+            return args[0]
+        kwargs = {name: _for_gradients(value) for name, value in (kwargs or {}).items()}
+        return func(*map(_for_gradients, args), **kwargs)
+
+
+def _for_gradients(value: object) -> object:
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
