@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { boxOfPatch, boxOfPatches, patchAt } from "../src/draw/area";
+import { boxOfPatch, boxOfPatches, boxOfPicture, patchAt } from "../src/draw/area";
 import type { ModelInfo } from "../src/protocol/schema";
 import { STATE } from "./fake";
 
@@ -19,6 +19,11 @@ describe("patches of a picture that the model pads", () => {
     expect([all.x, all.y, all.width, all.height].map(Math.round)).toEqual([-1, -1, 32, 24]);
     const box = boxOfPatch(INFO, 5, 60, 44);
     expect([box.x, box.y, box.width, box.height].map(Math.round)).toEqual([14, 14, 16, 16]);
+  });
+
+  it("have the picture where it lies among them", () => {
+    const { x, y, width, height } = boxOfPicture(INFO.area, 320, 240);
+    expect([x, y, width, height].map(Math.round)).toEqual([10, 10, 300, 220]);
   });
 
   it("are found below the pointer, and at the edge beyond them", () => {

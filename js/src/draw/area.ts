@@ -17,6 +17,12 @@ export function boxOfPatches(area: Area, width: number, height: number): Box {
   };
 }
 
+/** The box of the whole picture where all patches fill `width` x `height`. */
+export function boxOfPicture(area: Area, width: number, height: number): Box {
+  const { x, y, width: w, height: h } = boxOfPatches(area, 1, 1);
+  return { x: (-x / w) * width, y: (-y / h) * height, width: width / w, height: height / h };
+}
+
 /** The box of one patch, by its number. */
 export function boxOfPatch(info: ModelInfo, patch: number, width: number, height: number): Box {
   const all = boxOfPatches(info.area, width, height);

@@ -1,5 +1,6 @@
 // The picture in grey over every head, so that one sees where in it they look.
 
+import { type Area, boxOfPicture } from "../../draw/area";
 import type { Box } from "../../draw/heatmap";
 
 /** It stays as it is from click to click: all of it is made once, and laid over in one piece. */
@@ -10,18 +11,19 @@ interface Laid {
 
 const laid = new WeakMap<ImageBitmap, Laid>();
 
-/** Lays the picture over these boxes, which are of one size. */
+/** Lays the picture over these boxes, which are of one size; patches fill each, on an area of it. */
 export function layFaint(
   context: CanvasRenderingContext2D,
   picture: ImageBitmap,
+  area: Area,
   boxes: readonly Box[],
 ): void {
   const { width, height } = context.canvas;
   const placed = context.getTransform();
-  const key = JSON.stringify([width, height, placed, boxes.length, boxes[0], boxes.at(-1)]);
+  const key = JSON.stringify([width, height, area, placed, boxes.length, boxes[0], boxes.at(-1)]);
   let kept = laid.get(picture);
   if (kept?.key !== key) {
-    kept = { key, canvas: overlay(picture, boxes, width, height, placed) };
+    kept = { key, canvas: overlay(picture, area, boxes, width, height, placed) };
     laid.set(picture, kept);
   }
   context.save();
@@ -34,6 +36,7 @@ export function layFaint(
 
 function overlay(
   picture: ImageBitmap,
+  area: Area,
   boxes: readonly Box[],
   width: number,
   height: number,
@@ -45,26 +48,33 @@ function overlay(
   const context = canvas.getContext("2d");
   context?.setTransform(placed);
   for (const { x, y, width, height } of boxes) {
-    context?.drawImage(inGrey(picture, width, height), x, y, width, height);
+    context?.drawImage(inGrey(picture, area, width, height), x, y, width, height);
   }
   return canvas;
 }
 
-const grey = new WeakMap<ImageBitmap, HTMLCanvasElement>();
+const grey = new WeakMap<ImageBitmap, Laid>();
 
-function inGrey(picture: ImageBitmap, width: number, height: number): HTMLCanvasElement {
+function inGrey(
+  picture: ImageBitmap,
+  area: Area,
+  width: number,
+  height: number,
+): HTMLCanvasElement {
   const kept = grey.get(picture);
-  if (kept?.width === Math.ceil(width) && kept.height === Math.ceil(height)) return kept;
+  const key = JSON.stringify([Math.ceil(width), Math.ceil(height), area]);
+  if (kept?.key === key) return kept.canvas;
   const canvas = document.createElement("canvas");
   canvas.width = Math.ceil(width);
   canvas.height = Math.ceil(height);
   const context = canvas.getContext("2d");
   if (context) {
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const { x, y, width, height } = boxOfPicture(area, canvas.width, canvas.height);
+    context.drawImage(picture, x, y, width, height);
     context.globalCompositeOperation = "saturation";
     context.fillStyle = "gray";
-    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillRect(x, y, width, height);
   }
-  grey.set(picture, canvas);
+  grey.set(picture, { key, canvas });
   return canvas;
 }

@@ -82,7 +82,7 @@ function paintAttention(
   paintMaps(context, maps, { colormap: colormap.value, interpolation: interpolation.value });
   const picture = pictureOf(store).value;
   const boxes = maps.map(({ box }) => box);
-  if (picture) layFaint(context, picture, boxes);
+  if (picture) layFaint(context, picture, info.area, boxes);
   for (const { layer, row, high, box } of cells) {
     for (const sink of row ? store.attention.sinks(layer) : []) {
       if ((row?.[sink] ?? 0) > high) ring(context, box, info, sink - info.prefix.length);
