@@ -83,7 +83,7 @@ class Lab:
         """Run code in the notebook's kernel; what it prints."""
         return str(self.page.evaluate(_ASK_KERNEL, code)).strip()
 
-    def until(self, code: str, expected: str, timeout: float = 20) -> str:
+    def until(self, code: str, expected: str, timeout: float = 60) -> str:
         """Ask the kernel until ``code`` prints ``expected``, or what it prints in the end."""
         end = time.monotonic() + timeout
         while (found := self.python(code)) != expected and time.monotonic() < end:
