@@ -195,12 +195,12 @@ describe("the compare view", () => {
     const { model } = await show(there(METHODS));
     expect(drawn.length).toBeGreaterThan(before);
     expect(find("compare-says").textContent).toContain("Most alike: DAAM and rollout (0.50)");
-    expect(find("rho-0").textContent).toBe("0.13 mean");
+    expect(find("rho-0").textContent).toBe("mean ρ 0.13");
     expect(root.textContent).toContain("it does not work here.");
     await act(() => {
       find("compare-1").dispatchEvent(new MouseEvent("pointerover", { bubbles: true }));
     });
-    expect(find("rho-0").textContent).toBe("0.50 with B");
+    expect(find("rho-0").textContent).toBe("ρ 0.50 with B");
     expect(find("compare-says").textContent).toContain("rollout is most like DAAM (0.50)");
     expect(find("compare-0").getAttribute("aria-selected")).toBe("true");
     await click(find("compare-1"));

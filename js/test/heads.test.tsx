@@ -282,6 +282,13 @@ describe("pruning curve", () => {
     ]);
   });
 
+  it("says what its pictures are of, in both directions", async () => {
+    const { store } = await show();
+    expect(root.textContent).toContain("each picture: what the class token attends to");
+    await act(() => store.set({ direction: "attended_by", selected_token: 6 }));
+    expect(root.textContent).toContain("each picture: what attends to patch (1, 2)");
+  });
+
   it("counts on labelled images", async () => {
     const { model } = await show();
     await act(() => model.kernel("accuracy", { before: 0.9, after: null, count: 20 }));

@@ -21,10 +21,10 @@ SAVED = {
     "picture": ("Picture", '"map","row","column","value"', 1 + 100),
     "decision": ("Decision", '"class","name","now","before"', 1 + 5),
     "heads": ("Heads", '"layer","head","probability"', 1 + 24),
-    "layers": ("How the decision forms", '"map","row","column","value"', 1 + 600),
+    "layers": ("Layers", '"map","row","column","value"', 1 + 600),
     "matrix": ("Attention matrix: layer 2, head 1", '"query","0","1"', 1 + 101),
     "strength": ("Attention distance and entropy", '"layer","head","entropy (nats)"', 1 + 24),
-    "images": ("Images by what their heads do", '"image","file","label","predicted"', 1 + 3),
+    "images": ("Images by head importance", '"image","file","label","predicted"', 1 + 3),
     "compare": ("Compare maps", '"rank correlation","DAAM"', 1 + 9),
 }
 """Title, the head of the table, and its lines."""

@@ -147,7 +147,7 @@ const SCALES: Record<CompareScale, string> = {
 
 export function scaleSays(of: Compared, scale: CompareScale): string {
   return !oneUnit(of) && scale === "own"
-    ? `Each map on its own scale: the ${of}' units differ, so only places compare, not values.`
+    ? `Each map on its own scale: the ${of}' units differ, so compare places, not values.`
     : SCALES[scale];
 }
 

@@ -34,6 +34,17 @@ export function directionWords(direction: Traits["direction"]): string {
   return direction === "attends_to" ? "attends to" : "attended by";
 }
 
+/** "what the class token attends to", "what attends to patch (3, 4)". */
+export function whatAttends(
+  info: ModelInfo,
+  token: number,
+  direction: Traits["direction"],
+): string {
+  const name = tokenName(info, token);
+  const it = token < info.prefix.length ? `the ${name}` : name;
+  return direction === "attends_to" ? `what ${it} attends to` : `what attends to ${it}`;
+}
+
 /** Three significant digits, without an exponent where a person would not write one. */
 export function number(value: number): string {
   if (!Number.isFinite(value)) return "–";

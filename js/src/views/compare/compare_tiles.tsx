@@ -117,8 +117,8 @@ function Tile({
       </span>
       {note && <span class="vaw-muted">{note}</span>}
       <span class="vaw-compare-rho" data-testid={`rho-${item}`}>
-        {rho(r)}{" "}
-        <span class="vaw-muted">{other === null ? "mean" : `with ${tag(comparison, other)}`}</span>
+        <span class="vaw-muted">{other === null ? "mean ρ" : "ρ"}</span> {rho(r)}
+        {other !== null && <span class="vaw-muted"> with {tag(comparison, other)}</span>}
       </span>
       {scores && <Scores scores={scores} item={item} />}
       {own && <span class="vaw-muted vaw-compare-range">{range}</span>}

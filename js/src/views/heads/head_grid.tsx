@@ -6,7 +6,7 @@ import { headRows } from "../../state/shown_attention";
 import type { Store } from "../../state/store";
 import { imagesOf, storedOf } from "../../state/stored";
 import { importanceTable } from "../../state/tables";
-import { className, directionWords, number, tokenName } from "../../state/words";
+import { className, number, whatAttends } from "../../state/words";
 import { ColorBar } from "../../ui/colorbar";
 import { Fold, Panel, Segmented } from "../../ui/controls";
 import { HeadScale } from "../../ui/head_scale";
@@ -79,8 +79,7 @@ const VIEWS = [
 function Caption({ store, info }: { store: Store; info: ModelInfo }) {
   return (
     <span class="vaw-muted">
-      each picture: what {tokenName(info, store.shownToken.value)}{" "}
-      {directionWords(store.traits.direction.value)}
+      each picture: {whatAttends(info, store.shownToken.value, store.traits.direction.value)}
     </span>
   );
 }
@@ -95,7 +94,7 @@ function GridColors({ store }: { store: Store }) {
       high={high}
       colormap={store.traits.colormap.value}
       label={perHead ? "of each head" : "attention"}
-      hint="Share of the attention after the softmax; nine heads of ten stay below the top color."
+      hint="Share of the attention after the softmax; nine in ten heads stay below the top color."
     />
   );
 }

@@ -176,7 +176,7 @@ export function ImageOverview({ store }: { store: Store }) {
   if (stored) {
     return (
       <Panel
-        title="Images by what their heads do"
+        title="Images by head importance"
         sees={SEES}
         name="images"
         table={() => importanceTable(info, meanImportance(store.storedHeads.peek()))}
@@ -189,7 +189,7 @@ export function ImageOverview({ store }: { store: Store }) {
   const set = info.set_size > 0;
   return (
     <Panel
-      title="Images by what their heads do"
+      title="Images by head importance"
       sees={SEES}
       name="images"
       table={overview ? () => imageTable(info, overview) : undefined}

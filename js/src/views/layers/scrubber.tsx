@@ -94,7 +94,7 @@ export function Scrubber({ store, compact = false }: { store: Store; compact?: b
   const map = all && shownMap(all, info.num_layers, selected_layer.value, scale.value);
   return (
     <Panel
-      title="How the decision forms"
+      title="Layers"
       sees={SEES}
       name="scrubber"
       saves="layers"
