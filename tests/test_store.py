@@ -422,6 +422,21 @@ def test_another_run_that_gathered_first_loses_nothing(
     assert calls == []
 
 
+def test_a_part_that_another_run_gathers_as_it_is_read_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped("attention_strength", tmp_path, 1)  # after 8 of 20 images
+    [part] = (tmp_path / "parts").iterdir()
+    read_tensors = folder.read_tensors
+
+    def gone(file: Path, *args: Any, **kwargs: Any) -> Any:
+        part.unlink(missing_ok=True)
+        return read_tensors(file, *args, **kwargs)
+
+    monkeypatch.setattr(folder, "read_tensors", gone)
+    same("attention_strength", run("attention_strength", tmp_path))
+
+
 def test_what_traces_mask_and_functions_do_tells_runs_apart(tmp_path: Path) -> None:
     model, pictures = TINY.build(), images(2)
     whole_trace = vaw.trace(model, pictures, gradients=False)

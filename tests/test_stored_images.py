@@ -129,6 +129,17 @@ def test_it_grows_while_the_folder_fills(tmp_path: Path, monkeypatch: pytest.Mon
     session.close()
 
 
+def test_of_a_clock_that_was_moved_no_rate_is_told(tmp_path: Path) -> None:
+    filling = Filling(tmp_path, VIT, 4 * CHUNK)
+    filling.fill(3 * CHUNK)
+    stored = StoredImages(tmp_path, VIT)
+    for away, is_told in ((0, True), (-3600, False), (3600, False)):
+        for number in range(3):
+            file = stored._zarr.file("jsd", number)
+            os.utime(file, (time.time() + away + number,) * 2)
+        assert (stored.rate > 0) == is_told
+
+
 def test_a_class_by_itself_and_another_quantity(tmp_path: Path) -> None:
     filling = Filling(tmp_path / "store", VIT, 600)
     filling.fill(600)

@@ -305,7 +305,7 @@ class _InFolder(Kept[_P, _R]):
         except NewerFormatError:
             raise
         except ParameterError:  # it is computed again
-            if not os.access(file, os.R_OK):  # nor could it be replaced
+            if file.exists() and not os.access(file, os.R_OK):  # nor could it be replaced
                 raise
             return None
         return parts, digests

@@ -135,7 +135,7 @@ class StoredImages:
         if len(times) < 2 or len(self) == self.total:
             return 0.0
         each = max(1e-3, float(np.median(np.diff(times))))  # it may have rested meanwhile
-        quiet = time.time() - times[-1] > _STALLED * each + _PATIENCE
+        quiet = abs(time.time() - times[-1]) > _STALLED * each + _PATIENCE  # clocks are moved
         return 0.0 if quiet else self._chunk / each
 
     def _times(self) -> list[float]:
