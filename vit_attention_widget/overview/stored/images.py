@@ -299,8 +299,8 @@ class StoredImages:
     ) -> str | ArchivedPicture | None:
         """An image that does not lie any more where it was read, if it is known where it does."""
         number, place = divmod(image, self._chunk)
-        another = ""
-        for other in other_places(path, self.folder, self._about):
+        another, about = "", read_manifest(self.folder)  # it may have been said just now
+        for other in other_places(path, self.folder, about):
             if other == path or not os.path.isfile(other):
                 continue
             digests = digests_of_chunk(self.folder, number)
