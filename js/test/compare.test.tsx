@@ -14,7 +14,7 @@ import {
   tag,
 } from "../src/state/comparison";
 import { CompareMaps } from "../src/views/compare/compare_maps";
-import { cellColours } from "../src/views/compare/compare_matrix";
+import { cellColors } from "../src/views/compare/compare_matrix";
 import { encode, STATE, settle } from "./fake";
 import { drawn } from "./setup";
 import { find, root, showView } from "./show";
@@ -152,9 +152,9 @@ describe("comparisons", () => {
     ]);
   });
 
-  it("are readable on every colour", () => {
+  it("are readable on every color", () => {
     for (let value = -1; value <= 1; value += 0.05) {
-      const { background, color } = cellColours(value);
+      const { background, color } = cellColors(value);
       const linear = (background.match(/\d+/g) ?? []).map((c) => {
         const share = Number(c) / 255;
         return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;

@@ -1,7 +1,7 @@
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ModelInfo, Overview } from "../src/protocol/schema";
-import { classesOf, coloursOf, cost, groupsOf, says, verdict } from "../src/state/overview";
+import { classesOf, colorsOf, cost, groupsOf, says, verdict } from "../src/state/overview";
 import { standing } from "../src/views/images/image_map";
 import { ImageOverview } from "../src/views/images/image_overview";
 import {
@@ -149,22 +149,22 @@ describe("classes of images", () => {
     expect(classesOf({ ...SHOWN, labels: null })).toEqual([-1, -1, -1, -1, -1]);
   });
 
-  it("have a colour each while there are few", () => {
+  it("have a color each while there are few", () => {
     const classes = [7, 3, 7, -1];
     const groups = groupsOf(classes);
     expect(groups).toEqual([
       { index: 3, count: 1 },
       { index: 7, count: 2 },
     ]);
-    expect(coloursOf(classes, groups)).toEqual([1, 0, 1, -1]);
+    expect(colorsOf(classes, groups)).toEqual([1, 0, 1, -1]);
   });
 
-  it("share the colours among those of most images where there are many", () => {
+  it("share the colors among those of most images where there are many", () => {
     const classes = Array.from({ length: 30 }, (_, i) => i % 14); // 0 and 1 three times
     const groups = groupsOf([...classes, 20]);
     expect(groups).toHaveLength(10);
     expect(groups.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    expect(coloursOf([13, 20, 0], groups)).toEqual([-1, -1, 0]);
+    expect(colorsOf([13, 20, 0], groups)).toEqual([-1, -1, 0]);
     expect(groupsOf(Array.from({ length: 36 }, (_, i) => i))).toEqual([]);
   });
 

@@ -40,7 +40,7 @@ for (const name of [
   "pointerleave",
   "pointerenter",
 ]) {
-  // preact asks for these to tell how an event is spelt
+  // preact asks for these to tell how an event is spelled
   for (const kind of [HTMLElement, SVGElement])
     Object.defineProperty(kind.prototype, `on${name}`, { value: null, writable: true });
 }

@@ -1,5 +1,5 @@
-// Anchors of perceptually uniform colour maps (matplotlib's viridis, cividis and magma, CC0; the
-// diverging one runs from blue over neutral to orange), evenly spaced and interpolated to 256 colours.
+// Anchors of perceptually uniform color maps (matplotlib's viridis, cividis and magma, CC0; the
+// diverging one runs from blue over neutral to orange), evenly spaced and interpolated to 256 colors.
 
 import type { Colormap } from "../protocol/schema";
 
@@ -15,7 +15,7 @@ const ANCHORS: Record<Colormap | "diverging", string> = {
 
 const TABLES = new Map<string, Uint8ClampedArray>();
 
-/** 256 colours as [r, g, b, r, g, b, ...]. */
+/** 256 colors as [r, g, b, r, g, b, ...]. */
 export function colormap(name: Colormap | "diverging"): Uint8ClampedArray {
   const kept = TABLES.get(name);
   if (kept) return kept;
@@ -35,15 +35,15 @@ export function colormap(name: Colormap | "diverging"): Uint8ClampedArray {
   return table;
 }
 
-/** A CSS colour of the map at a share of 0 to 1. */
-export function colourAt(name: Colormap | "diverging", share: number): string {
+/** A CSS color of the map at a share of 0 to 1. */
+export function colorAt(name: Colormap | "diverging", share: number): string {
   const table = colormap(name);
   const i = Math.round(Math.min(1, Math.max(0, share)) * 255) * 3;
   return `rgb(${table[i]}, ${table[i + 1]}, ${table[i + 2]})`;
 }
 
-/** A CSS gradient from the map's lowest to its highest colour. */
+/** A CSS gradient from the map's lowest to its highest color. */
 export function gradient(name: Colormap | "diverging", direction = "to right"): string {
-  const stops = Array.from({ length: 17 }, (_, i) => colourAt(name, i / 16));
+  const stops = Array.from({ length: 17 }, (_, i) => colorAt(name, i / 16));
   return `linear-gradient(${direction}, ${stops.join(", ")})`;
 }

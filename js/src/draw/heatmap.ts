@@ -3,7 +3,7 @@
 import type { Colormap, Interpolation } from "../protocol/schema";
 import { colormap } from "./colormaps";
 
-/** A map among values, and the limits of its colours. */
+/** A map among values, and the limits of its colors. */
 export interface Heatmap {
   values: Float32Array;
   /** Where it starts in them. */
@@ -33,7 +33,7 @@ export interface MapStyle {
 }
 
 /** Writes a map as RGBA into a picture `width` wide, one pixel a value, from pixel `start` on. */
-function colour(
+function color(
   { values, offset, rows, cols, low, high }: Heatmap,
   style: Pick<MapStyle, "colormap" | "see_through">,
   pixels: Uint8ClampedArray,
@@ -100,11 +100,11 @@ export function paintMap(
 ): void {
   const map = shrunk(whole, box.width);
   const { canvas, image } = scratchOf(map.rows, map.cols);
-  colour(map, style, image.data);
+  color(map, style, image.data);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   context.save();
   if (style.see_through) {
-    // A paler picture, as light as before, lets the map's colours speak.
+    // A paler picture, as light as before, lets the map's colors speak.
     context.globalCompositeOperation = "saturation";
     context.globalAlpha = 0.75 * Math.min(1, style.opacity * 2);
     context.fillStyle = "gray";
@@ -164,7 +164,7 @@ export function paintMaps(
     [(i % across) * (cols + 2) + 1, Math.floor(i / across) * (rows + 2) + 1] as const;
   maps.forEach(({ map, box }, i) => {
     const [left, top] = place(i);
-    colour(shrunk(map, box.width), style, image.data, width, top * width + left);
+    color(shrunk(map, box.width), style, image.data, width, top * width + left);
     extend(new Uint32Array(image.data.buffer), width, top * width + left, rows, cols);
   });
   canvas.getContext("2d")?.putImageData(image, 0, 0);

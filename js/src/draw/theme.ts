@@ -1,4 +1,4 @@
-// The colours of the page's theme, for what is painted.
+// The colors of the page's theme, for what is painted.
 
 /** As in ui/base.css, for a page without its sheet. */
 const USUAL = {
@@ -12,16 +12,16 @@ const USUAL = {
   other: "#8b929b",
 };
 
-export type ThemeColour = keyof typeof USUAL | `class-${number}`;
+export type ThemeColor = keyof typeof USUAL | `class-${number}`;
 
 /** The theme where a canvas stands; to be read anew for each painting, as a page may change it. */
-export function themeOf(canvas: HTMLCanvasElement): (name: ThemeColour) => string {
+export function themeOf(canvas: HTMLCanvasElement): (name: ThemeColor) => string {
   const style = getComputedStyle(canvas);
-  const colours = new Map<ThemeColour, string>();
+  const colors = new Map<ThemeColor, string>();
   return (name) => {
     const usual = name in USUAL ? USUAL[name as keyof typeof USUAL] : USUAL.other;
-    const colour = colours.get(name) ?? (style.getPropertyValue(`--vaw-${name}`).trim() || usual);
-    colours.set(name, colour);
-    return colour;
+    const color = colors.get(name) ?? (style.getPropertyValue(`--vaw-${name}`).trim() || usual);
+    colors.set(name, color);
+    return color;
   };
 }

@@ -50,7 +50,7 @@ export function scaleOf(of: Compared, chosen: CompareScale | null): CompareScale
 
 export interface Scaled {
   values: Float32Array;
-  /** Lowest and highest value of a map's colours. */
+  /** Lowest and highest value of a map's colors. */
   range: (item: number) => [number, number];
 }
 

@@ -1,4 +1,4 @@
-// How the maps of the layers are put on a colour scale.
+// How the maps of the layers are put on a color scale.
 
 import { type Heatmap, limits } from "../draw/heatmap";
 import type { ModelInfo, Scale } from "../protocol/schema";
@@ -11,7 +11,7 @@ export interface ShownMap {
   high: number;
 }
 
-/** The map of one layer with the limits of its colours. */
+/** The map of one layer with the limits of its colors. */
 export function shownMap(all: Float32Array, layers: number, layer: number, scale: Scale): ShownMap {
   const size = all.length / layers;
   const offset = layer * size;

@@ -1,10 +1,10 @@
-// All images of the set, as the kernel laid them out: their classes, and the colours of those.
+// All images of the set, as the kernel laid them out: their classes, and the colors of those.
 
 import type { ModelInfo, Overview } from "../protocol/schema";
 import { headCount } from "./heads";
 import { className, counted, many, number, percent } from "./words";
 
-/** As many classes have a colour of their own; more could not be told apart. */
+/** As many classes have a color of their own; more could not be told apart. */
 export const COLOURS = 10;
 
 export function overviewOf(value: Overview | Record<string, never>): Overview | null {
@@ -24,8 +24,8 @@ export interface Group {
 }
 
 /**
- * The classes that have a colour, in its order: those of most images. Where there are more classes
- * than colours, one that has a single image has none: it is near no other of its kind.
+ * The classes that have a color, in its order: those of most images. Where there are more classes
+ * than colors, one that has a single image has none: it is near no other of its kind.
  */
 export function groupsOf(classes: readonly number[]): Group[] {
   const counts = new Map<number, number>();
@@ -36,11 +36,11 @@ export function groupsOf(classes: readonly number[]): Group[] {
     .filter(({ count }) => few || count > 1)
     .sort((a, b) => b.count - a.count || a.index - b.index)
     .slice(0, COLOURS)
-    .sort((a, b) => a.index - b.index); // so that counts that change do not change colours
+    .sort((a, b) => a.index - b.index); // so that counts that change do not change colors
 }
 
-/** Which colour each image has; -1 is grey. */
-export function coloursOf(classes: readonly number[], groups: readonly Group[]): number[] {
+/** Which color each image has; -1 is gray. */
+export function colorsOf(classes: readonly number[], groups: readonly Group[]): number[] {
   const slots = new Map(groups.map(({ index }, slot) => [index, slot]));
   return classes.map((index) => slots.get(index) ?? -1);
 }

@@ -59,7 +59,7 @@ export class Store {
   readonly hoveredLayer: Signal<number | null> = signal(null);
   /** Compared map under the pointer, or null. */
   readonly hoveredMap: Signal<NamedMap | null> = signal(null);
-  /** Whether heads share one colour scale, or each has its own. */
+  /** Whether heads share one color scale, or each has its own. */
   readonly headScale: Signal<"shared" | "own"> = signal("shared");
   /** Heads as a grid, along the depth of the model, or by importance. */
   readonly headView: Signal<"grid" | "line" | "ranked"> = signal("grid");

@@ -1,4 +1,4 @@
-// A scale beside every colour.
+// A scale beside every color.
 
 import { gradient } from "../draw/colormaps";
 import type { Colormap } from "../protocol/schema";

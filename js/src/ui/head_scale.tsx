@@ -1,10 +1,10 @@
-// Heads share a colour scale unless the user asks otherwise.
+// Heads share a color scale unless the user asks otherwise.
 
 import type { Store } from "../state/store";
 import { Segmented } from "./controls";
 
 const SCALES = [
-  { key: "shared", label: "one scale", hint: "Colours mean the same in every head." },
+  { key: "shared", label: "one scale", hint: "Colors mean the same in every head." },
   {
     key: "own",
     label: "own scales",

@@ -1,4 +1,4 @@
-// How a map lies over the picture: opacity, colours, smooth or by patch.
+// How a map lies over the picture: opacity, colors, smooth or by patch.
 
 import type { Colormap, Interpolation } from "../protocol/schema";
 import type { Store } from "../state/store";

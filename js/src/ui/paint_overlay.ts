@@ -1,4 +1,4 @@
-// A map alone, or over the picture, in the colours that the user chose.
+// A map alone, or over the picture, in the colors that the user chose.
 
 import { type Area, boxOfPatches } from "../draw/area";
 import { type Box, type Heatmap, paintMap } from "../draw/heatmap";

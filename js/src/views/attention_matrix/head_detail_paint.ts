@@ -5,7 +5,7 @@ import { themeOf } from "../../draw/theme";
 import type { Colormap } from "../../protocol/schema";
 import type { Link, Matrix } from "../../state/matrix";
 
-/** Patches in the chosen colours; the band of the prefix tokens in its own, on its own scale. */
+/** Patches in the chosen colors; the band of the prefix tokens in its own, on its own scale. */
 export function paintMatrix(
   { data }: ImageData,
   { values, tokens, prefix }: Matrix,
@@ -29,7 +29,7 @@ export function paintMatrix(
 
 const EDGE = 10;
 
-/** Queries above, keys below; those of the chosen token in colour. */
+/** Queries above, keys below; those of the chosen token in color. */
 export function paintLinks(
   context: CanvasRenderingContext2D,
   width: number,
@@ -38,7 +38,7 @@ export function paintLinks(
   links: readonly Link[],
   chosen: number,
 ): void {
-  const colour = themeOf(context.canvas);
+  const color = themeOf(context.canvas);
   const x = (token: number) => ((token + 0.5) / matrix.tokens) * width;
   const strongest = links[0]?.value ?? 1;
   const draw = (link: Link, stroke: string, least: number) => {
@@ -51,11 +51,11 @@ export function paintLinks(
   };
   context.lineWidth = 1;
   for (const link of links) {
-    if (link.query !== chosen) draw(link, colour("muted"), 0.06);
+    if (link.query !== chosen) draw(link, color("muted"), 0.06);
   }
   context.lineWidth = 1.5;
   for (const link of links) {
-    if (link.query === chosen) draw(link, colour("hurts"), 0.4);
+    if (link.query === chosen) draw(link, color("hurts"), 0.4);
   }
   context.globalAlpha = 1;
   const tick = Math.max(1, width / matrix.tokens - 1);
@@ -65,7 +65,7 @@ export function paintLinks(
   ] as const) {
     for (let token = 0; token < matrix.tokens; token++) {
       const lit = queries && token === chosen;
-      context.fillStyle = colour(lit ? "hurts" : token < matrix.prefix ? "accent" : "line");
+      context.fillStyle = color(lit ? "hurts" : token < matrix.prefix ? "accent" : "line");
       context.fillRect(x(token) - tick / 2, y, lit ? Math.max(3, tick) : tick, 4);
     }
   }

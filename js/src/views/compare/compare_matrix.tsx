@@ -1,4 +1,4 @@
-// Rank correlations of all pairs of maps, as a table of colours with the numbers in them.
+// Rank correlations of all pairs of maps, as a table of colors with the numbers in them.
 
 import type { Signal } from "@preact/signals";
 import { colormap } from "../../draw/colormaps";
@@ -13,7 +13,7 @@ const LARGEST = 44;
 const READABLE = 29;
 
 /** Background of a cell, and black or white on it, whichever reads better. */
-export function cellColours(value: number): { background: string; color: string } {
+export function cellColors(value: number): { background: string; color: string } {
   const table = colormap("diverging");
   const entry = Math.round(((Math.max(-1, Math.min(1, value)) + 1) / 2) * 255) * 3;
   const [r = 0, g = 0, b = 0] = table.subarray(entry, entry + 3);
@@ -95,7 +95,7 @@ export function CompareMatrix({ info, comparison, lit, pair }: Props) {
                     data-i={i}
                     data-j={j}
                     class={same ? "vaw-same" : ""}
-                    style={same || r === null ? undefined : cellColours(r)}
+                    style={same || r === null ? undefined : cellColors(r)}
                   >
                     {!same && cell >= READABLE ? text(r) : ""}
                   </td>

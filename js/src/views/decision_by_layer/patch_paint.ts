@@ -25,10 +25,10 @@ export function paintPatchClasses(
   for (let patch = 0; patch < info.rows * info.cols; patch++) {
     const [first] = patches.best(layer, patch);
     if (!first) continue;
-    const colour = slot(first.index, layer);
+    const color = slot(first.index, layer);
     const sure = info.output === "value" ? 1 : Math.max(0, Math.min(1, first.value));
     context.globalAlpha = 0.15 + 0.6 * Math.sqrt(sure);
-    context.fillStyle = theme(colour < 0 ? "other" : `class-${colour}`);
+    context.fillStyle = theme(color < 0 ? "other" : `class-${color}`);
     const box = boxOfPatch(info, patch, width, height);
     const [x, y] = [Math.round(box.x), Math.round(box.y)]; // whole pixels: no seams
     const [right, bottom] = [Math.round(box.x + box.width), Math.round(box.y + box.height)];

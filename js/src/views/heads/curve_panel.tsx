@@ -30,10 +30,10 @@ const OTHERS = [
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 4"];
 
 /** How a curve is drawn, in the plot and in its legend. */
-function strokeOf(key: string, index: number): { colour: string; dash: string } {
-  const colour = index % 2 ? "var(--vaw-hurts)" : "var(--vaw-accent)";
+function strokeOf(key: string, index: number): { color: string; dash: string } {
+  const color = index % 2 ? "var(--vaw-hurts)" : "var(--vaw-accent)";
   return {
-    colour: key === "random" ? "var(--vaw-muted)" : colour,
+    color: key === "random" ? "var(--vaw-muted)" : color,
     dash: DASHES[index % DASHES.length] ?? "",
   };
 }
@@ -152,13 +152,13 @@ function CurvePlot({ curves, info, width, removed }: PlotProps) {
       />
       <LevelLine y={whole} width={width} stroke="var(--vaw-accent)" stroke-dasharray="2 3" />
       {curves.map(([key, curve], i) => {
-        const { colour, dash } = strokeOf(key, i);
+        const { color, dash } = strokeOf(key, i);
         return (
           <polyline
             key={key}
             points={curve.values.map((value, step) => `${x.at(step)},${y.at(value)}`).join(" ")}
             fill="none"
-            stroke={colour}
+            stroke={color}
             stroke-width="1.6"
             stroke-dasharray={dash}
           />
@@ -176,10 +176,10 @@ function CurveRow(props: {
   curve: Curve;
   label: string;
   dash: string;
-  colour: string;
+  color: string;
   removed: number | null;
 }) {
-  const { store, info, curve, label, dash, colour, removed } = props;
+  const { store, info, curve, label, dash, color, removed } = props;
   const last = curve.values.length - 1;
   const quantity = quantityOf(curve, info);
   const harmless = lastHarmless(curve, quantity === "value");
@@ -192,7 +192,7 @@ function CurveRow(props: {
           x2="28"
           y1="4"
           y2="4"
-          stroke={colour}
+          stroke={color}
           stroke-width="2"
           stroke-dasharray={dash}
         />

@@ -1,4 +1,4 @@
-// The picture in grey over every head, so that one sees where in it they look.
+// The picture in gray over every head, so that one sees where in it they look.
 
 import { type Area, boxOfPicture } from "../../draw/area";
 import type { Box } from "../../draw/heatmap";
@@ -53,7 +53,7 @@ function overlay(
   return canvas;
 }
 
-const grey = new WeakMap<ImageBitmap, Laid>();
+const gray = new WeakMap<ImageBitmap, Laid>();
 
 function inGrey(
   picture: ImageBitmap,
@@ -61,7 +61,7 @@ function inGrey(
   width: number,
   height: number,
 ): HTMLCanvasElement {
-  const kept = grey.get(picture);
+  const kept = gray.get(picture);
   const key = JSON.stringify([Math.ceil(width), Math.ceil(height), area]);
   if (kept?.key === key) return kept.canvas;
   const canvas = document.createElement("canvas");
@@ -75,6 +75,6 @@ function inGrey(
     context.fillStyle = "gray";
     context.fillRect(x, y, width, height);
   }
-  grey.set(picture, { key, canvas });
+  gray.set(picture, { key, canvas });
   return canvas;
 }

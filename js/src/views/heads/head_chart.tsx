@@ -118,14 +118,14 @@ function HeadMark({ store, head, index, geometry, ranked }: MarkProps) {
   const lit = isHead(store.shownHead.value, head);
   const brushed = store.brush.has(...head);
   const sign = importanceAt(store.importance.value, ...head) >= 0 ? "hurts" : "helps";
-  const colour = `var(--vaw-${pruned || !measured ? "muted" : sign})`;
+  const color = `var(--vaw-${pruned || !measured ? "muted" : sign})`;
   return ranked ? (
     <rect
       x={x.at(1 + index) - barWidth / 2}
       width={barWidth}
       y={Math.min(y.at(0), height)}
       height={Math.max(1, Math.abs(y.at(0) - height))}
-      fill={brushed ? "var(--vaw-accent)" : colour}
+      fill={brushed ? "var(--vaw-accent)" : color}
       stroke={lit ? "var(--vaw-fg)" : "none"}
     />
   ) : (
@@ -133,8 +133,8 @@ function HeadMark({ store, head, index, geometry, ranked }: MarkProps) {
       cx={x.at(1 + index)}
       cy={height}
       r={lit || brushed ? 4.5 : 2.5}
-      fill={brushed ? "var(--vaw-accent)" : pruned ? "none" : colour}
-      stroke={lit ? "var(--vaw-fg)" : colour}
+      fill={brushed ? "var(--vaw-accent)" : pruned ? "none" : color}
+      stroke={lit ? "var(--vaw-fg)" : color}
     />
   );
 }

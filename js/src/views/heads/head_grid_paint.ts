@@ -62,7 +62,7 @@ function cellsOf(
   }));
 }
 
-/** What each head attends to, and the picture in grey over it. */
+/** What each head attends to, and the picture in gray over it. */
 function paintAttention(
   context: CanvasRenderingContext2D,
   store: Store,
@@ -107,9 +107,9 @@ function paintImportance(
     const { x, y } = box;
     const value = importanceAt(importance, layer, head);
     const guess = importance?.estimate?.[layer * importance.heads + head] ?? Number.NaN;
-    const bar = (share: number, colour: string) => {
+    const bar = (share: number, color: string) => {
       const { above, height } = layout.bar;
-      context.fillStyle = colour;
+      context.fillStyle = color;
       context.fillRect(x, y + box.height + above, Math.max(1, share * box.width), height);
     };
     if (pruned) cross(context, box, hurts);
@@ -145,8 +145,8 @@ function ring(context: CanvasRenderingContext2D, box: Box, info: ModelInfo, patc
   }
 }
 
-function cross(context: CanvasRenderingContext2D, box: Box, colour: string): void {
-  context.strokeStyle = colour;
+function cross(context: CanvasRenderingContext2D, box: Box, color: string): void {
+  context.strokeStyle = color;
   context.lineWidth = 2;
   context.beginPath();
   context.moveTo(box.x + 3, box.y + 3);

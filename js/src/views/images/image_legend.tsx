@@ -1,4 +1,4 @@
-// Which colour is which class; pressing one shows its images alone.
+// Which color is which class; pressing one shows its images alone.
 
 import type { Signal } from "@preact/signals";
 import type { ModelInfo } from "../../protocol/schema";
@@ -8,7 +8,7 @@ import { className, moreClasses } from "../../state/words";
 interface Props {
   info: ModelInfo;
   groups: readonly Group[];
-  /** Images that have no colour, and the number of their classes. */
+  /** Images that have no color, and the number of their classes. */
   others: number;
   classes: number;
   /** Images that the model gives another class than their label. */

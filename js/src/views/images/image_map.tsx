@@ -42,12 +42,12 @@ interface Props {
   info: ModelInfo;
   overview: Overview;
   atlas: Atlas | null;
-  colours: readonly number[];
+  colors: readonly number[];
   lit: Signal<number | null>;
   only: Signal<number | null>;
 }
 
-export function ImageMap({ store, info, overview, atlas, colours, lit, only }: Props) {
+export function ImageMap({ store, info, overview, atlas, colors, lit, only }: Props) {
   const [ref, available] = useWidth<HTMLDivElement>(480);
   const { total, points } = overview;
   const width = Math.min(available, WIDEST);
@@ -66,14 +66,14 @@ export function ImageMap({ store, info, overview, atlas, colours, lit, only }: P
         places,
         size,
         atlas,
-        colours,
+        colors,
         wrong: (image) => isWrong(overview, image),
         open: open.value,
         lit: lit.value,
         only: only.value,
       });
     },
-    [moving, atlas, colours, overview, open, lit, only],
+    [moving, atlas, colors, overview, open, lit, only],
   );
   const under = (event: MouseEvent) => {
     const canvas = (event.currentTarget as HTMLElement).querySelector("canvas") as HTMLElement;

@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { ModelInfo, Overview } from "../../protocol/schema";
 import {
   classesOf,
-  coloursOf,
+  colorsOf,
   cost,
   groupsOf,
   isWrong,
@@ -131,17 +131,17 @@ function Images(props: { store: Store; info: ModelInfo; overview: Overview }) {
   const thumbnails = store.thumbnails.value?.tensors.thumbnails;
   const atlas = useMemo(() => atlasOf(thumbnails), [thumbnails]);
   const { labels, predicted, total } = overview;
-  const { groups, colours, others, more } = useMemo(() => {
+  const { groups, colors, others, more } = useMemo(() => {
     const classes = classesOf({ labels, predicted, total } as Overview);
     const groups = groupsOf(classes);
-    const colours = coloursOf(classes, groups);
-    const grey = classes.filter((index, i) => index >= 0 && colours[i] === -1);
-    return { groups, colours, others: grey.length, more: new Set(grey).size };
+    const colors = colorsOf(classes, groups);
+    const gray = classes.filter((index, i) => index >= 0 && colors[i] === -1);
+    return { groups, colors, others: gray.length, more: new Set(gray).size };
   }, [labels, predicted, total]);
   const wrong = Array.from({ length: total }, (_, i) => isWrong(overview, i)).filter(Boolean);
   return (
     <div class="vaw-beside vaw-images-body">
-      <ImageMap {...{ store, info, overview, atlas, colours, lit, only }} />
+      <ImageMap {...{ store, info, overview, atlas, colors, lit, only }} />
       <div class="vaw-stack">
         <ImageCard
           store={store}

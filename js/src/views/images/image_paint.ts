@@ -1,4 +1,4 @@
-// Images as thumbnails framed in the colour of their class, or as dots.
+// Images as thumbnails framed in the color of their class, or as dots.
 
 import type { Box } from "../../draw/heatmap";
 import { themeOf } from "../../draw/theme";
@@ -48,14 +48,14 @@ export interface Scene {
   /** Longer side of a thumbnail, or diameter of a dot. */
   size: number;
   atlas: Atlas | null;
-  /** Colour of each image; -1 is grey. */
-  colours: readonly number[];
+  /** Color of each image; -1 is gray. */
+  colors: readonly number[];
   wrong: (image: number) => boolean;
   /** The image that is looked at; -1 if it is none of these. */
   open: number;
   /** The image under the pointer. */
   lit: number | null;
-  /** Only this colour is shown in full. */
+  /** Only this color is shown in full. */
   only: number | null;
 }
 
@@ -67,7 +67,7 @@ export function paintImages(context: CanvasRenderingContext2D, scene: Scene): vo
   const [fg, bg, hurts] = [theme("fg"), theme("bg"), theme("hurts")];
   const one = (image: number, scale: number, ring: string | null) => {
     const [x, y] = scene.places[image] ?? [0, 0];
-    const slot = scene.colours[image] ?? -1;
+    const slot = scene.colors[image] ?? -1;
     const faded = scene.only !== null && slot !== scene.only && ring === null;
     context.globalAlpha = faded ? 0.12 : 1;
     const wrong = scene.wrong(image);
@@ -95,16 +95,16 @@ function inset({ x, y, width, height }: Box, by: number): Box {
   return { x: x + by, y: y + by, width: width - 2 * by, height: height - 2 * by };
 }
 
-/** A gap in the colour of the page, and a ring around it. */
+/** A gap in the color of the page, and a ring around it. */
 function around(
   context: CanvasRenderingContext2D,
   box: Box,
   ring: string | null,
   bg: string,
 ): void {
-  const fill = (colour: string, by: number) => {
+  const fill = (color: string, by: number) => {
     const { x, y, width, height } = inset(box, -by);
-    context.fillStyle = colour;
+    context.fillStyle = color;
     context.fillRect(x, y, width, height);
   };
   if (ring) fill(ring, 4);
@@ -114,8 +114,8 @@ function around(
 /** The mark of an image that the model gets wrong: a cut corner. */
 function corner(context: CanvasRenderingContext2D, box: Box, hurts: string, bg: string): void {
   const right = box.x + box.width;
-  const triangle = (size: number, colour: string) => {
-    context.fillStyle = colour;
+  const triangle = (size: number, color: string) => {
+    context.fillStyle = color;
     context.beginPath();
     context.moveTo(right - size, box.y);
     context.lineTo(right, box.y);
@@ -138,8 +138,8 @@ function dot(
   ring: string | null,
   bg: string,
 ): void {
-  const disc = (r: number, colour: string) => {
-    context.fillStyle = colour;
+  const disc = (r: number, color: string) => {
+    context.fillStyle = color;
     context.beginPath();
     context.arc(x, y, r, 0, 2 * Math.PI);
     context.fill();

@@ -69,12 +69,12 @@ function Choose({ store, info, stored }: Props) {
   );
 }
 
-/** Which colour is which class; the others are grey. */
-function Legend({ info, stored, coloured }: Omit<Props, "store"> & { coloured: number[] }) {
-  const more = stored.classes_in_all - coloured.length;
+/** Which color is which class; the others are gray. */
+function Legend({ info, stored, colored }: Omit<Props, "store"> & { colored: number[] }) {
+  const more = stored.classes_in_all - colored.length;
   return (
     <div class="vaw-chips" data-testid="stored-legend">
-      {coloured.map((index, slot) => (
+      {colored.map((index, slot) => (
         <span class="vaw-class" key={index}>
           <i style={{ background: `var(--vaw-class-${slot})` }} />
           <span class="vaw-class-name">{className(info, index)}</span>
@@ -90,8 +90,8 @@ function Legend({ info, stored, coloured }: Omit<Props, "store"> & { coloured: n
   );
 }
 
-/** Classes that have a colour: the most frequent, and the one that is chosen. */
-function colouredOf({ classes, of_class }: StoredInfo): number[] {
+/** Classes that have a color: the most frequent, and the one that is chosen. */
+function coloredOf({ classes, of_class }: StoredInfo): number[] {
   const first = classes.slice(0, COLOURS).map(([index]) => index);
   if (of_class < 0 || first.includes(of_class)) return first.sort((a, b) => a - b);
   return [...first.slice(0, COLOURS - 1), of_class].sort((a, b) => a - b);
@@ -102,8 +102,8 @@ export function StoredImages({ store, info, stored }: Props) {
   const lit = useSignal(-1);
   const points = store.storedPoints.value;
   const heads = store.storedHeads.value;
-  const key = colouredOf(stored).join(" ");
-  const coloured = useMemo(() => key.split(" ").filter(Boolean).map(Number), [key]);
+  const key = coloredOf(stored).join(" ");
+  const colored = useMemo(() => key.split(" ").filter(Boolean).map(Number), [key]);
   const shown = lit.value >= 0 ? lit.value : store.traits.selected_image.value;
   return (
     <div class="vaw-stack">
@@ -119,12 +119,12 @@ export function StoredImages({ store, info, stored }: Props) {
             {stored.read < stored.count && ` Shown: ${many(stored.read)} images.`}
           </p>
           <div class="vaw-beside vaw-images-body">
-            <StoredMap {...{ store, stored, points, coloured, lit }} />
+            <StoredMap {...{ store, stored, points, colored, lit }} />
             <div class="vaw-stack">
               {!store.saved && (
                 <StoredCard store={store} info={info} stored={stored} image={shown} />
               )}
-              <Legend info={info} stored={stored} coloured={coloured} />
+              <Legend info={info} stored={stored} colored={colored} />
             </div>
           </div>
           <StoredHeadsView store={store} info={info} stored={stored} heads={heads} />

@@ -25,18 +25,18 @@ interface Props {
   store: Store;
   stored: StoredInfo;
   points: StoredPointsData;
-  /** Classes that have a colour, in its order. */
-  coloured: readonly number[];
+  /** Classes that have a color, in its order. */
+  colored: readonly number[];
   lit: Signal<number>;
 }
 
-/** Which colour each point has. */
-function slotsOf({ classes }: Cloud, coloured: readonly number[]): Uint8Array {
-  const slots = new Map(coloured.map((index, slot) => [index, slot]));
+/** Which color each point has. */
+function slotsOf({ classes }: Cloud, colored: readonly number[]): Uint8Array {
+  const slots = new Map(colored.map((index, slot) => [index, slot]));
   return Uint8Array.from(classes, (index) => slots.get(index) ?? COLOURS);
 }
 
-export function StoredMap({ store, stored, points, coloured, lit }: Props) {
+export function StoredMap({ store, stored, points, colored, lit }: Props) {
   const [ref, available] = useWidth<HTMLDivElement>(480);
   const width = Math.min(available, WIDEST);
   const zoom = useZoom(MOST_ZOOM);
@@ -44,7 +44,7 @@ export function StoredMap({ store, stored, points, coloured, lit }: Props) {
   const aloud = useSignal("");
   const whole = useMemo(() => cloudOf(points, 1 / ASPECT), [points]) as Cloud;
   const cloud = useCloser(store, whole, zoom, 1 / ASPECT);
-  const slots = useMemo(() => slotsOf(cloud, coloured), [cloud, coloured]);
+  const slots = useMemo(() => slotsOf(cloud, colored), [cloud, colored]);
   const painted = useRef<Painted>({ shown: [], size: 2 });
   const pictures = usePictures(store, stored.has_files, cloud, zoom, () => {
     const { shown } = painted.current;

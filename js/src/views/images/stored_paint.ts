@@ -15,7 +15,7 @@ const DISCS = 1500;
 export interface CloudScene {
   cloud: Cloud;
   view: Window;
-  /** Colour of each point; COLOURS is grey. */
+  /** Color of each point; COLOURS is gray. */
   slots: Uint8Array;
   /** Points of other classes than this are faint; -1 for none. */
   only: number;
@@ -85,11 +85,11 @@ export function paintCloud(
     const theme = themeOf(context.canvas);
     context.beginPath();
     context.arc(to.x(places[2 * point] ?? 0), to.y(places[2 * point + 1] ?? 0), radius, 0, 7);
-    for (const [colour, line] of [
+    for (const [color, line] of [
       [theme("bg"), 4.5],
       [theme(ring), 2],
     ] as const) {
-      context.strokeStyle = colour;
+      context.strokeStyle = color;
       context.lineWidth = line;
       context.stroke();
     }
@@ -106,7 +106,7 @@ export function pointOf({ images }: Cloud, image: number): number {
   return images.indexOf(image);
 }
 
-/** So many pixels of the frame around a picture are in the colour of its class. */
+/** So many pixels of the frame around a picture are in the color of its class. */
 const FRAME = 2.5;
 
 function paintDiscs(
@@ -157,7 +157,7 @@ function paintPixels(
   const [stepX, stepY] = [to.scale * ratio, -to.scale * ratio];
   const [startX, startY] = [to.x(0) * ratio - side / 2, to.y(0) * ratio - side / 2];
   const theme = themeOf(canvas);
-  const colours = Uint32Array.from({ length: COLOURS + 1 }, (_, slot) =>
+  const colors = Uint32Array.from({ length: COLOURS + 1 }, (_, slot) =>
     wordOf(theme(slot === COLOURS ? "other" : `class-${slot}`)),
   );
   const { places, classes } = cloud;
@@ -169,12 +169,12 @@ function paintPixels(
       const x = (startX + (places[2 * i] as number) * stepX) | 0;
       const y = (startY + (places[2 * i + 1] as number) * stepY) | 0;
       if (x < 0 || y < 0 || x + side > w || y + side > h) continue;
-      const colour = colours[slots[i] as number] as number;
+      const color = colors[slots[i] as number] as number;
       for (let row = y * w + x, last = row + side * w; row < last; row += w) {
         for (let pixel = row; pixel < row + side; pixel++) {
           const count = counts[pixel] as number;
           if (count < 255) counts[pixel] = count + 1;
-          words[pixel] = ((strength * (STRENGTH[count + 1] ?? 255)) << 24) | colour;
+          words[pixel] = ((strength * (STRENGTH[count + 1] ?? 255)) << 24) | color;
         }
       }
     }
@@ -185,7 +185,7 @@ function paintPixels(
 }
 
 /** "#rrggbb" as a pixel without its opacity. */
-function wordOf(colour: string): number {
-  const value = Number.parseInt(colour.slice(1), 16);
+function wordOf(color: string): number {
+  const value = Number.parseInt(color.slice(1), 16);
   return ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16);
 }

@@ -1,6 +1,6 @@
-// Paints a map of patterns: how many heads of all images lie where, in grey, and this image's heads.
+// Paints a map of patterns: how many heads of all images lie where, in gray, and this image's heads.
 
-import { colourAt } from "../../draw/colormaps";
+import { colorAt } from "../../draw/colormaps";
 import type { Pictures } from "../../state/patterns";
 import { projection, type Window } from "../../ui/use_zoom";
 
@@ -33,14 +33,14 @@ export function density(
 
 const scratch = document.createElement("canvas");
 
-/** Densities as an ever stronger colour, on a scale of logs: a few heads are seen beside many. */
+/** Densities as an ever stronger color, on a scale of logs: a few heads are seen beside many. */
 export function paintDensity(
   context: CanvasRenderingContext2D,
   counts: Float32Array,
   width: number,
   height: number,
   grain: number,
-  colour: string,
+  color: string,
 ): void {
   scratch.width = width;
   scratch.height = height;
@@ -55,15 +55,15 @@ export function paintDensity(
     if (count > 0) pixels.data[4 * i + 3] = 40 + Math.log1p(count) * strength;
   }
   inner.putImageData(pixels, 0, 0);
-  inner.globalCompositeOperation = "source-in"; // the colour, where there is something
-  inner.fillStyle = colour;
+  inner.globalCompositeOperation = "source-in"; // the color, where there is something
+  inner.fillStyle = color;
   inner.fillRect(0, 0, width, height);
   context.drawImage(scratch, 0, 0, width * grain, height * grain);
 }
 
-/** The colour of a layer: deeper ones lighter, and none as dark or light as a page may be. */
-export function layerColour(layer: number, layers: number): string {
-  return colourAt("viridis", layers < 2 ? 0.5 : 0.3 + (0.62 * layer) / (layers - 1));
+/** The color of a layer: deeper ones lighter, and none as dark or light as a page may be. */
+export function layerColor(layer: number, layers: number): string {
+  return colorAt("viridis", layers < 2 ? 0.5 : 0.3 + (0.62 * layer) / (layers - 1));
 }
 
 /** One of some pictures as values, on the square root's scale: faint attention is seen too. */

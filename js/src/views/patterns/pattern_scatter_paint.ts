@@ -1,12 +1,12 @@
-// Paints the map of patterns: all heads in grey, this image's heads as dots, names and the lasso.
+// Paints the map of patterns: all heads in gray, this image's heads as dots, names and the lasso.
 
 import { themeOf } from "../../draw/theme";
 import type { Head } from "../../protocol/schema";
 import type { HeadSet } from "../../state/heads";
 import { projection, type Window } from "../../ui/use_zoom";
-import { density, layerColour, paintDensity } from "./pattern_paint";
+import { density, layerColor, paintDensity } from "./pattern_paint";
 
-/** Pixels of the canvas to one of the grey ground, along each side. */
+/** Pixels of the canvas to one of the gray ground, along each side. */
 const GRAIN = 2;
 /** Of a name from the sides of the canvas, in pixels. */
 const MARGIN = 4;
@@ -89,7 +89,7 @@ function paintDots(
     const [x, y] = [points[2 * index] ?? 0, points[2 * index + 1] ?? 0];
     context.beginPath();
     context.arc(to.x(x), to.y(y), lit ? 7 : 4.5, 0, 2 * Math.PI);
-    context.fillStyle = pruned.has(layer, head) ? paper : layerColour(layer, layers);
+    context.fillStyle = pruned.has(layer, head) ? paper : layerColor(layer, layers);
     context.fill();
     context.lineWidth = lit ? 2.5 : brushed.has(layer, head) ? 2 : 0.75;
     context.strokeStyle = foreground;
@@ -143,7 +143,7 @@ function label(
 function outline(
   context: CanvasRenderingContext2D,
   polygon: readonly number[],
-  colour: string,
+  color: string,
   to: Projection,
 ): void {
   if (polygon.length < 4) return;
@@ -153,6 +153,6 @@ function outline(
   }
   context.closePath();
   context.lineWidth = 1.5;
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.stroke();
 }

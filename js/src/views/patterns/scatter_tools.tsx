@@ -1,8 +1,8 @@
-// Below the map of patterns: zoom buttons, and what its colours say.
+// Below the map of patterns: zoom buttons, and what its colors say.
 
 import { isWhole, type Zoom } from "../../ui/use_zoom";
 import { ZoomButtons, type ZoomStep } from "../../ui/zoom_buttons";
-import { layerColour } from "./pattern_paint";
+import { layerColor } from "./pattern_paint";
 
 interface Props {
   zoom: Zoom;
@@ -26,7 +26,7 @@ export function ScatterTools({ zoom, step, layers }: Props) {
 }
 
 function LayerLegend({ layers }: { layers: number }) {
-  const stops = Array.from({ length: 9 }, (_, i) => layerColour((i / 8) * (layers - 1), layers));
+  const stops = Array.from({ length: 9 }, (_, i) => layerColor((i / 8) * (layers - 1), layers));
   return (
     <span class="vaw-colorbar">
       <span class="vaw-muted">layer 0</span>

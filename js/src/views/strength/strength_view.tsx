@@ -25,12 +25,12 @@ interface BarsProps {
   title: string;
   label: string;
   testid: string;
-  colour: string;
+  color: string;
   /** A place to mark on the x axis. */
   mark?: number;
 }
 
-function Bars({ bars, title, label, testid, colour, mark }: BarsProps) {
+function Bars({ bars, title, label, testid, color, mark }: BarsProps) {
   const [ref, width] = useWidth<HTMLDivElement>(280);
   const x = linear(bars[0]?.[0] ?? 0, bars.at(-1)?.[1] ?? 1, LEFT, width - RIGHT, 6);
   const y = linear(
@@ -52,7 +52,7 @@ function Bars({ bars, title, label, testid, colour, mark }: BarsProps) {
             width={Math.max(1, x.at(to) - x.at(from) - 1)}
             y={y.at(height)}
             height={HEIGHT - BOTTOM - y.at(height)}
-            fill={colour}
+            fill={color}
           >
             <title>{number(height)}</title>
           </rect>
@@ -114,7 +114,7 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
           title="hops from the patch"
           label={`strength by hop of ${headName(layer, head)}`}
           testid="hop-profile"
-          colour="var(--vaw-accent)"
+          color="var(--vaw-accent)"
         />
       )}
       {Number.isFinite(self) && (
@@ -129,7 +129,7 @@ function Reach({ store, strength, info }: { store: Store; strength: Strength; in
           title={`entropy over ${set.length} images; this image marked`}
           label="entropy over the images"
           testid="entropy-distribution"
-          colour="var(--vaw-muted)"
+          color="var(--vaw-muted)"
           mark={strength.entropy(layer, head)}
         />
       ) : (
