@@ -58,7 +58,7 @@ def test_what_was_stopped_goes_on(session: vaw.Session) -> None:
     assert stopped
     assert not session._interactions["asks"]
     assert 1 <= session._interactions["done"] < 24
-    assert any("heads gone" in said for said in session.status["paused"])
+    assert any("heads masked" in said for said in session.status["paused"])
     session.go_on()
     assert session._interactions["asks"]
     session.wait()

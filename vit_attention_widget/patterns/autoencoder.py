@@ -107,7 +107,7 @@ class Autoencoder(nn.Module):
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained autoencoder and its mean squared error on heads that had no part in that.
+    """A trained autoencoder and its mean squared error on held-out heads.
 
     ``error`` is its own, ``pca_error`` that of PCA with as many dimensions.
     """

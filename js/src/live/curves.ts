@@ -43,7 +43,7 @@ class Growing {
   private async next(step: Step): Promise<Head> {
     const { session, order, removed } = this;
     if (order === "greedy") {
-      const left = session.allHeads.filter((head) => !removed.some((gone) => same(gone, head)));
+      const left = session.allHeads.filter((head) => !removed.some((each) => same(each, head)));
       return cheapest(session, removed, left, (part) => {
         step((removed.length + part) / this.total);
       });

@@ -19,10 +19,10 @@ export class Trace {
     readonly masked: readonly Head[],
     readonly forward: Forward,
   ) {
-    const gone = new Set(masked.map(String));
+    const names = new Set(masked.map(String));
     this.left = Array.from({ length: size.layers }, (_, layer) =>
       Array.from({ length: size.heads }, (_, head) => head).filter(
-        (head) => !gone.has(`${layer},${head}`),
+        (head) => !names.has(`${layer},${head}`),
       ),
     );
   }

@@ -36,10 +36,10 @@ export function changesOf(
   after: Importance,
   pruned: readonly Head[],
 ): Changes {
-  const gone = new HeadSet(pruned);
+  const masked = new HeadSet(pruned);
   const heads = headsInOrder(info.num_heads).map((head): Change => {
     const [was, is] = [importanceAt(before, ...head), importanceAt(after, ...head)];
-    const growth = gone.has(...head) ? Number.NaN : weightOf(after, is) - weightOf(before, was);
+    const growth = masked.has(...head) ? Number.NaN : weightOf(after, is) - weightOf(before, was);
     return { head, before: was, after: is, growth };
   });
   const finite = heads.filter(({ growth }) => Number.isFinite(growth));

@@ -130,9 +130,9 @@ class HeadInteractions(Unfinished, NamedValues):
 
     @property
     def how_far(self) -> str:
-        """What is here, in words: ``"34 of 144 heads gone"``, ``"8 of 50 images"``."""
+        """What is here, in words: ``"34 of 144 heads masked"``, ``"8 of 50 images"``."""
         heads = [
-            f"{len(self.gone) - part.gone_left} of {len(self.gone)} heads gone"
+            f"{len(self.gone) - part.gone_left} of {len(self.gone)} heads masked"
             for part in self.parts
             if part.gone_left
         ]

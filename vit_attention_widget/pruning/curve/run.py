@@ -195,11 +195,11 @@ def _curves(
                 chunk.prune(removed)
         yield curve()
         for following in itertools.islice(heads, len(removed), count):
-            gone = following(chunks) if callable(following) else following
+            head = following(chunks) if callable(following) else following
             for chunk in chunks:
-                chunk.prune([*removed, gone])
+                chunk.prune([*removed, head])
             values.append(mean_outcome(chunks, metric))
-            removed.append(gone)
+            removed.append(head)
             report(len(removed) / count, f"{name}: {len(removed)} of {count} heads removed")
             yield curve()
 

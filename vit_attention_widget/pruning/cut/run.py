@@ -105,8 +105,8 @@ def _cut(
         original = before.numbers(layer, total)
         numbers = tuple(original[head] for head in pruned)
         if layer in joined:
-            gone = joined[layer].cut(blocks[layer], pruned, total)
-            cut[layer] = tuple(original[head] for head in gone)
+            cut_here = joined[layer].cut(blocks[layer], pruned, total)
+            cut[layer] = tuple(original[head] for head in cut_here)
             zeroed[layer] = tuple(number for number in numbers if number not in cut[layer])
             continue
         (module,) = attention_modules(blocks[layer])

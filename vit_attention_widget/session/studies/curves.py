@@ -84,8 +84,8 @@ class CurveStudy(Study):
             if keep is None or work.latest is None or context.image_set is not images:
                 return
             count = within(work.latest)
-            gone = work.latest.order if count is None else work.latest.order[:count]
-            self._traits.pruned_heads = sorted(gone)
+            removed = work.latest.order if count is None else work.latest.order[:count]
+            self._traits.pruned_heads = sorted(removed)
 
         def show(*, ended: bool = False) -> None:
             with context.lock:

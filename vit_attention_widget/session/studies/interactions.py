@@ -122,7 +122,7 @@ class InteractionsStudy(Study):
             self._publish()
 
         def says() -> str:
-            return "0 heads gone" if work.latest is None else work.latest.how_far
+            return "0 heads masked" if work.latest is None else work.latest.how_far
 
         def begin() -> None:
             with context.lock:

@@ -14,14 +14,14 @@ function Pictogram({ zeroed }: { zeroed: PartialPruning["rows"][number]["zeroed"
   return (
     <svg class="vaw-pictogram" width="26" height="26" aria-hidden="true">
       {zeroed.flatMap((row, q) =>
-        row.map((gone, k) => (
+        row.map((isZero, k) => (
           <rect
             key={`${q}-${k}`}
             x={cuts[k]}
             y={cuts[q]}
             width={(cuts[k + 1] ?? 0) - (cuts[k] ?? 0) - 1}
             height={(cuts[q + 1] ?? 0) - (cuts[q] ?? 0) - 1}
-            fill={gone ? "var(--vaw-hurts)" : "var(--vaw-line)"}
+            fill={isZero ? "var(--vaw-hurts)" : "var(--vaw-line)"}
           />
         )),
       )}
