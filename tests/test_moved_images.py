@@ -13,6 +13,7 @@ import vit_attention_widget as vaw
 from tests.faults import TINY
 from vit_attention_widget.errors import ParameterError
 from vit_attention_widget.overview.stored.images import StoredImages
+from vit_attention_widget.overview.stored.places import other_places
 
 VIT = vaw.describe(TINY.build(), class_names=["ant", "bee", "cat", "dog", "eel"])
 SAME_NAME = ("val/ant/a.png", "val/bee/a.png", "val/bee/b.png")
@@ -78,6 +79,15 @@ def test_tar_files_move_too(tmp_path: Path) -> None:
     vaw.images_moved(tmp_path / "store", tmp_path / "new")
     raw: Any = opened.raw(2)
     assert (raw.archive, raw.name) == (str(tmp_path / "new/a.tar"), SAME_NAME[2])
+
+
+def test_paths_of_another_system_are_taken_by_their_ends(tmp_path: Path) -> None:
+    network = r"\\server\share\val\a.png"
+    places = [*other_places(network, tmp_path, {"images at": ["/mnt"], "written at": None})]
+    assert places == [
+        f"/mnt/{end}" for end in ("server/share/val/a.png", "share/val/a.png", "val/a.png", "a.png")
+    ]
+    assert not [*other_places(network, tmp_path, {"images at": "damaged"})]
 
 
 def test_where_they_are_not_is_refused(tmp_path: Path) -> None:

@@ -70,19 +70,19 @@ def images_moved(store: str | os.PathLike[str], to: str | os.PathLike[str]) -> N
             f"No picture of {folder} lies in {place}: looked for "
             f"{' and '.join(list(_ends(paths[0], place))[-2:])}."
         )
-    before = [each for each in about.get(IMAGES_AT, []) if each != str(place)]
+    before = [each for each in _said_places(about) if each != str(place)]
     say_images_at(folder, [str(place), *before])
 
 
 def other_places(path: str, folder: Path, about: dict[str, object]) -> Iterator[str]:
     """Files that a picture of a store may be by now, likelier ones first."""
-    written_at, places = about.get(WRITTEN_AT), about.get(IMAGES_AT)
+    written_at = about.get(WRITTEN_AT)
     if isinstance(written_at, str):
         with suppress(ValueError):  # another drive
             beside = os.path.relpath(path, written_at)
             yield os.path.normpath(os.path.join(folder.resolve(), beside))
-    for place in places if isinstance(places, list) else ():
-        yield from _ends(path, Path(str(place)))
+    for place in _said_places(about):
+        yield from _ends(path, Path(place))
 
 
 def same_picture(
@@ -99,6 +99,11 @@ def same_picture(
         if isinstance(moved, str) and is_digest_of(digest, Image.open(path), labels):
             return moved  # the run was given it opened
     return None
+
+
+def _said_places(about: dict[str, object]) -> list[str]:
+    places = about.get(IMAGES_AT)
+    return [str(place) for place in places] if isinstance(places, list) else []
 
 
 def _path_of(name: str) -> str:
