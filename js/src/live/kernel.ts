@@ -18,7 +18,7 @@ const NEEDS_PYTHON = "Needs Python: pip install vit-attention-widget.";
 
 /** Requests that only Python answers, and what they are for. */
 const ONLY_PYTHON: Partial<Record<Method, string>> = {
-  partial: "A head can be masked here as a whole only.",
+  partial: "Here a head can only be masked as a whole.",
   page: "The page is not written as a file here.",
   save_model: "The smaller model is not written here.",
   overview: "Pictures are not laid out here.",

@@ -85,11 +85,11 @@ export class BakedKernel implements PageKernel {
     if (!this.knows(explained, next.pruned_heads ?? [])) {
       return this.session.pruned.length > 0
         ? "This page was saved without these heads; with others it holds nothing."
-        : "What becomes of the decision is in this page for each single head, not for several.";
+        : "This page has the decision without any single head, not without several.";
     }
     const { selected_image, method, metric, selected_token, direction } = changes;
     if (selected_image !== undefined && selected_image !== values.selected_image) {
-      return "This page is of one picture.";
+      return "This page has one picture only.";
     }
     const maps = explained.values._maps ?? values._maps;
     if (method !== undefined && !namesIn(maps).includes(method)) {

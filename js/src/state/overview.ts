@@ -95,6 +95,6 @@ const LAYOUTS: Record<string, string> = {
 export function says(overview: Overview): string {
   if (overview.measuring) return `Measured: ${overview.done} of ${overview.total} images.`;
   if (!overview.metric)
-    return "Now in order. Laid out, images stand together for which the same heads matter.";
+    return "Now in order. Once laid out, images for which the same heads matter are near each other.";
   return LAYOUTS[overview.layout] ?? "";
 }

@@ -7,7 +7,7 @@ import { percent } from "../state/words";
 
 const HINTS: Record<string, string> = {
   class: "The class token gathers what the model decides from.",
-  distilled: "The distillation token learned to say what a teacher said.",
+  distilled: "The distillation token learned to say what a teacher model says.",
   register: "Register tokens give the model room to compute; they are not part of the picture.",
 };
 

@@ -29,7 +29,7 @@ export function Classes(props: {
           type="button"
           class="vaw-chip"
           key={index}
-          data-tip="take this class away"
+          data-tip="remove this class"
           data-testid={`added-${index}`}
           onClick={() => onChange(classes.filter((c) => c !== index))}
         >

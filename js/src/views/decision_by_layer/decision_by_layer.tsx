@@ -18,7 +18,7 @@ const SEES =
 
 const WHY =
   "Each layer read out by the model's own norm and head (logit lens). Both were trained for the last " +
-  "layer: what low layers say is little to go by.";
+  "layer: what low layers say means little.";
 
 /** What there is to see, in a sentence. */
 export function decisionsSay(info: ModelInfo, decisions: LayerDecisions): string {

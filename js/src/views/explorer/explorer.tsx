@@ -44,7 +44,7 @@ function About({ store, info, onPresent }: AboutProps) {
           <button
             type="button"
             data-testid="tour-begin"
-            data-tip="some steps through what there is to see, on this picture"
+            data-tip="a short tour of what there is to see, on this picture"
             onClick={() => store.set({ tour_step: 0 })}
           >
             tour
@@ -53,7 +53,7 @@ function About({ store, info, onPresent }: AboutProps) {
         <button
           type="button"
           data-testid="present"
-          data-tip="one panel at a time, in large type, for a beamer"
+          data-tip="one panel at a time, in large type, for a projector"
           onClick={onPresent}
         >
           present

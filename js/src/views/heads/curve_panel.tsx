@@ -24,8 +24,12 @@ import { PruneUntil } from "./prune_until";
 
 const HEIGHT = 200;
 const OTHERS = [
-  { key: "greedy", label: "greedy", hint: "At every step the head that costs the least then." },
-  { key: "random", label: "random", hint: "In a random order: what an order must beat." },
+  { key: "greedy", label: "greedy", hint: "At every step the head that costs least to remove." },
+  {
+    key: "random",
+    label: "random",
+    hint: "In random order: the baseline that every other order should beat.",
+  },
 ];
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 4"];
 

@@ -13,8 +13,8 @@ import { PatternScatter } from "./pattern_scatter";
 import { usePatternData } from "./use_pattern_data";
 
 const SEES =
-  "Each dot is a head on one picture. Heads that attend in a like way are near each other; " +
-  "groups of them have names.";
+  "Each dot is a head on one picture. Heads that attend alike are near each other, and " +
+  "groups of them are named.";
 
 const TITLE = "Patterns of attention";
 

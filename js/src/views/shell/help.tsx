@@ -1,7 +1,7 @@
 // What the hands can do, on `?`.
 
 const KEYS: [string, string][] = [
-  ["move over the picture", "see what every head sees from that patch"],
+  ["point at the picture", "see what that patch attends to, in every head"],
   ["click, drag", "choose a patch, walk over patches"],
   ["double click, Escape", "back to the class token"],
   ["arrows", "walk over patches, heads or layers"],
@@ -17,7 +17,7 @@ const KEYS: [string, string][] = [
     "zoom in, out, show all of it",
   ],
   ["p", "prune the chosen heads, or put them back"],
-  ["o", "the picture with what lies on it, or plain"],
+  ["o", "the picture with its overlay, or plain"],
   ["b", "maps before pruning, or after"],
   ["z and Z", "undo and redo what was pruned or chosen"],
   ["rest on it, Tab to it, or tap or hold it", "what a control or a number means"],

@@ -44,7 +44,7 @@ export function Prompts({ store, info }: { store: Store; info: ModelInfo }) {
             type="button"
             class="vaw-chip"
             aria-label={`take ${prompt} away`}
-            data-tip="take this prompt away"
+            data-tip="remove this prompt"
             data-testid={`prompt-away-${index}`}
             onClick={() => ask(prompts.filter((other) => other !== prompt))}
           >

@@ -17,7 +17,7 @@ const SEES =
   "pruned.";
 
 const NOTHING =
-  "Prune a head (× on its picture in “Heads”, or p): then stands here which of the others matter " +
+  "Prune a head (× on its picture in “Heads”, or p) to see which of the others matter " +
   "more without it, and which less.";
 const WHY =
   "Importance is what removing one more head costs. A head that matters more once another is missing " +
