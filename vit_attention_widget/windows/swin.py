@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from ..errors import ImageError, ParameterError, UnsupportedModelError
 from ..models import describe
-from ..models.timm import describe as describe_timm
 from ..models.timm.input import TimmInput, embedding
-from ..models.timm.refused import reason
+from ..models.timm.vision_transformer import described_or_why_not
 from ..models.wrapped import note, unwrapped
 from .layout import WindowLayout
 
@@ -55,9 +54,12 @@ def describe_windows(model: object) -> SwinTransformer:
 def _what_else(model: nn.Module) -> str:
     from_timm = any(base.__module__.startswith("timm.") for base in type(model).__mro__)
     try:
-        describe_timm(model) if from_timm else describe(model)
-    except UnsupportedModelError:
-        return reason(model) if from_timm else "how others cut and shift windows is not known"
+        described = described_or_why_not(model) if from_timm else describe(model)
+    except UnsupportedModelError as error:
+        others = "how others cut and shift windows is not known"
+        return str(error).rstrip(".") if from_timm else others
+    if isinstance(described, str):
+        return described
     return "its attention is global, and vaw.trace(model, images).attention(layer) has it"
 
 

@@ -62,21 +62,41 @@ _REASONS = {
     "so no head's attention stands alone",
     "ConVit": "its class token joins after the first blocks, whose attention mixes content with "
     "positions by a gate and is none of the softmax alone",
+    "SHViT": "its attention (in the modules SHSA) has one head over a part of the channels, "
+    "between convolutions, on grids that shrink stage by stage, so rollout is not defined. "
+    + _OWN_GRID,
+    "IFormer": "its attention (in the modules SHMA) has one head, whose output is "
+    "gated and stands between convolutions, on grids that shrink stage by stage, so rollout is not "
+    "defined. " + _OWN_GRID,
     "CrossVit": "it has two branches with patch grids of their own, which meet in the class tokens",
 }
 
 
-def reason(model: nn.Module) -> str:
-    """What of a refused model cannot be shown and why, and what can; without a full stop."""
-    for ancestor in type(model).__mro__:
-        if ancestor.__name__ in _REASONS:
-            return _REASONS[ancestor.__name__]
+def reason(model: nn.Module) -> str | None:
+    """What of a refused model cannot be shown and why, and what can; without a full stop.
+
+    None of families of which nothing is known.
+    """
+    names = (ancestor.__name__ for ancestor in type(model).__mro__)
+    return next((_REASONS[name] for name in names if name in _REASONS), None)
+
+
+def reason_of_others(model: nn.Module, error: Exception) -> str:
+    """Why a model of another family could not be described by its parts, as ``error`` says."""
+    seen = str(error).removeprefix(f"{type(model).__name__} is not supported: ").rstrip(".")
+    if seen.startswith("no attention"):  # under the names that are looked for there
+        seen = "no list of blocks with such attention was found"
     for path, module in model.named_modules():
         names = type(module).__name__.lower(), path.rpartition(".")[2]
         called_so = any("attention" in name or "attn" in name for name in names)
         if called_so and next(module.parameters(), None) is not None:
             return (
-                f"its attention (first at {path!r}) is in no family of isotropic ViTs that is "
-                "known (vaw.adapt can describe others of these)"
+                f"its attention (first at {path!r}) is in no family that is known, and by its "
+                f"parts it could not be described: {seen}. Where its blocks take and return one "
+                "sequence of tokens, vaw.adapt(model, blocks, readout) takes it"
             )
-    return "no attention module was found in it, going by their names"
+    return (
+        "no attention was found in it: none of its modules is called so. If some of them attend "
+        "all the same, and their blocks take and return one sequence of tokens, "
+        "vaw.adapt(model, blocks, readout) takes it"
+    )

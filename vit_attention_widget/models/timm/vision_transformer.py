@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import timm.models as timm_models
-from timm.data import (  # type: ignore[attr-defined]  # timm exports these without saying so
-    ImageNetInfo,
-    infer_imagenet_subset,
-)
 from torch import Tensor, nn
 
 from ...errors import ImageError, UnsupportedModelError
@@ -19,12 +15,13 @@ from ..patch_places import first_patch
 from ..token_layout import TokenLayout
 from ..vision_transformer import VisionTransformer
 from .blocks import attend_rows, finish_block
+from .class_names import imagenet_names
 from .input import TimmInput, embedding
 from .order import check_patch_order, others_modules
-from .overridden import describe_overridden, is_overridden
-from .refused import reason
+from .overridden import describe_by_parts, describe_overridden, is_overridden
+from .refused import reason, reason_of_others
 
-__all__ = ["TimmVisionTransformer", "describe"]
+__all__ = ["TimmVisionTransformer", "describe", "described_or_why_not"]
 
 _FAMILIES: tuple[type[nn.Module], ...] = (
     timm_models.vision_transformer.VisionTransformer,
@@ -45,17 +42,37 @@ def describe(model: nn.Module) -> VisionTransformer:
     UnsupportedModelError
         If the model has no global attention over one grid of patches.
     """
+    described = described_or_why_not(model)
+    if isinstance(described, VisionTransformer):
+        return described
+    raise UnsupportedModelError(
+        f"{type(model).__name__} is not supported: {described}. The explainers need blocks of "
+        "global attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
+        'families, e.g. timm.create_model("vit_base_patch16_224").'
+    )
+
+
+def described_or_why_not(model: nn.Module) -> VisionTransformer | str:
+    """The description of a timm model, or why its kind has none; without a full stop.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model is of a kind that has one, but not as it was built or changed.
+    """
     if isinstance(model, _FAMILIES):
         if is_overridden(model):
             return describe_overridden(model)
         described = TimmVisionTransformer(model)
         check_patch_order(described, described.input_shape)
         return described
-    raise UnsupportedModelError(
-        f"{type(model).__name__} is not supported: {reason(model)}. The explainers need blocks of "
-        "global attention over one grid of patches, as in timm's VisionTransformer, Beit and Eva "
-        'families, e.g. timm.create_model("vit_base_patch16_224").'
-    )
+    why = reason(model)
+    if why is not None:
+        return why
+    try:
+        return describe_by_parts(model)
+    except UnsupportedModelError as error:
+        return reason_of_others(model, error)
 
 
 class TimmVisionTransformer(TimmInput, VisionTransformer):
@@ -78,11 +95,7 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
     @cached_property
     def names(self) -> Sequence[str] | None:  # type: ignore[override]
         """Names from the model's own configuration, or ImageNet's where the classes are its."""
-        names = self._config.get("label_names")
-        if names:
-            return [str(name) for name in names]
-        subset = infer_imagenet_subset(self.model)
-        return None if subset is None else _imagenet_names(subset, self._vit.num_classes)
+        return imagenet_names(self.model, self._vit.num_classes)
 
     def tokens(self, inputs: Tensor) -> TokenLayout:
         """Layout for inputs [batch, 3, height, width].
@@ -148,12 +161,6 @@ class TimmVisionTransformer(TimmInput, VisionTransformer):
     ) -> Tensor | None:
         """Head outputs of a few rows of a block; see :mod:`.attention`."""
         return attend_rows(block, inputs, rows, bias)
-
-
-@cache  # timm reads them from files, which takes as long as a tenth of a ViT-B's forward pass
-def _imagenet_names(subset: str, count: int) -> tuple[str, ...]:
-    info = ImageNetInfo(subset)
-    return tuple(info.index_to_description(i).split(",")[0] for i in range(count))
 
 
 def _heads(block: Any) -> int:
