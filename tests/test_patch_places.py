@@ -277,6 +277,36 @@ def test_a_model_that_resizes_its_picture_is_refused() -> None:
         vit.tokens(torch.zeros(1, 3, 38, 38))
 
 
+class Rolled(nn.Module):
+    """Places patches one column further, as shifted windows begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, 16, 4, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.proj(images).roll(1, -1)
+
+
+def test_patches_in_another_order_are_refused_overlapping_or_not() -> None:
+    class Turned(Rolled):
+        def __init__(self) -> None:
+            super().__init__()
+            self.proj = nn.Conv2d(3, 16, 7, 4, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.proj(images).flip(-1)
+
+    class Both(Rolled):
+        def __init__(self) -> None:
+            super().__init__()
+            self.proj = nn.Conv2d(3, 16, 7, 4, 3)
+
+    for embed in (Rolled(), Turned(), Both()):
+        with pytest.raises(UnsupportedModelError, match="row by row"):
+            _adapted(embed, (24, 32), 4).tokens(torch.zeros(1, 3, 24, 32))
+
+
 def test_places_are_measured_once_a_size() -> None:
     vit = _adapted(nn.Conv2d(3, 16, 7, 4, 3), (24, 32), 4)
     images = torch.zeros(1, 3, 24, 32, dtype=torch.float64)

@@ -26,6 +26,8 @@ __all__ = ["adapt"]
 _POOLS = ("class", "mean", "attention_pool", "max")
 _MOST_PREFIX_TOKENS = 9
 """More than these, unless it is said, are rather patches of another size."""
+_ABOUT_AS_MUCH = 0.5
+"""A token that pixels change so much, relative to the one that they change most, holds them too."""
 
 
 def adapt(
@@ -185,7 +187,7 @@ def _num_prefix(
     if prefix is not None and num_prefix not in (None, len(prefix)):
         raise ParameterError(f"num_prefix is {num_prefix}, but prefix has {len(prefix)} names.")
     if count == said or (said is None and 0 <= count <= _MOST_PREFIX_TOKENS):
-        _check_order(tried, count, rows, cols)
+        _check_order(tried, count, cols)
         return count
     raise ParameterError(
         f"The blocks are given {tried.num_tokens} tokens for {size[0]} x {size[1]} pixels, but "
@@ -195,22 +197,20 @@ def _num_prefix(
     )
 
 
-def _check_order(tried: Tried, count: int, rows: int, cols: int) -> None:
+def _check_order(tried: Tried, count: int, cols: int) -> None:
     """Raise unless the patches come row by row after the prefix tokens.
 
-    Where patches overlap, pixels may change the token next to theirs most. In a small grid that is
-    not told from another order.
+    Where patches overlap, pixels may change the token next to theirs most: it is enough that they
+    change theirs about as much.
     """
     expected = (count, count + cols - 1, tried.num_tokens - 1)
-    reach = 1 if min(rows, cols) >= 4 else 0
-
-    def is_near(seen: int | None, token: int) -> bool:
-        if seen is None or seen == token:
-            return True
-        pairs = zip(divmod(seen - count, cols), divmod(token - count, cols), strict=True)
-        return seen >= count and all(abs(a - b) <= reach for a, b in pairs)
-
-    if all(map(is_near, tried.marked, expected)):
+    most = tried.moved.amax(-1)
+    if all(
+        seen in (None, token) or bool(moved[token] >= _ABOUT_AS_MUCH * largest)
+        for seen, token, moved, largest in zip(
+            tried.marked, expected, tried.moved, most, strict=True
+        )
+    ):
         return
     raise UnsupportedModelError(
         "The tokens are not some prefix tokens and then the patches row by row: the patches "

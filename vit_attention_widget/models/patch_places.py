@@ -46,7 +46,7 @@ def first_patch(
     Raises
     ------
     UnsupportedModelError
-        If patches follow each other at another distance than that of the layout.
+        If patches follow each other at another distance than that of the layout, or backwards.
     """
     key = (*_convolutions(vit), layout, size, besides)
     measured = _MEASURED.setdefault(vit.model, {})
@@ -89,7 +89,13 @@ def _start(spans: list[_Span], count: int, patch: int, length: int, name: str) -
     ``spans`` are the pixels of the first, second and last patch. A side of the picture cuts off
     what lies in the padding, so of the first the end is taken, of the last the beginning.
     """
-    (_, first), (_, second), (last, _) = spans
+    (begin, first), (_, second), (last, _) = spans
+    if begin > last:
+        raise UnsupportedModelError(
+            f"The tokens of {name} are not its patches row by row: the first is made of pixels "
+            f"{begin} to {first} of an axis, the last of those from {last} on. Tokens in another "
+            "order cannot be shown."
+        )
     if count == 1 or first >= length or last <= 0:
         return 0.0
     step = second - first

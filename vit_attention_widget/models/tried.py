@@ -33,6 +33,8 @@ class Tried:
     marked : tuple of (int or None)
         As which tokens three patches come to the blocks: the first, the last of the first row, the
         last of all. None where most tokens depend on them.
+    moved : Tensor
+        How much each of those patches changes each token, [patch, token].
     """
 
     num_tokens: int
@@ -40,6 +42,7 @@ class Tried:
     num_heads: tuple[int | None, ...]
     token_first: bool
     marked: tuple[int | None, ...]
+    moved: Tensor
 
 
 def try_model(
@@ -102,7 +105,8 @@ def try_model(
     heads = {c.block: c.q.shape[-3] for c in capture.attention_calls if c.block is not None}
     of_each = tuple(heads.get(i) for i in range(len(blocks)))
     tokens = torch.cat([c.block_calls[0].input.reshape(1, -1, dim) for c in captures])
-    return Tried(tokens.shape[1], dim, of_each, token_first, marked_tokens(tokens))
+    marked, moved = marked_tokens(tokens), (tokens[1:] - tokens[:1]).norm(dim=-1)
+    return Tried(tokens.shape[1], dim, of_each, token_first, marked, moved)
 
 
 def marked_images(shape: tuple[int, int, int], patch: tuple[int, int]) -> Tensor:
