@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import vit_attention_widget as vaw
 
+from .counted import multiplications
 from .growth import growth
 from .heads import naive
 from .measure import Row, on_device, said, seconds, side_by_side, write_table
@@ -39,6 +40,12 @@ def published(scene: Scene) -> list[Row]:
                 lambda method=method: scene.theirs(method),
             )
         )
+        if method == "rollout":
+            rows.append(
+                bound(
+                    scene, "rollout", lambda: scene.ours("rollout"), lambda: scene.theirs("rollout")
+                )
+            )
     rows.append(
         scene.beside(
             "rollout, GMAR, DAAM and LeGrad of one image, against the four rules",
@@ -56,6 +63,12 @@ def published(scene: Scene) -> list[Row]:
         )
     )
     return rows
+
+
+def bound(scene: Scene, what: str, ours: Run, theirs: Run) -> Row:
+    """How many multiplications theirs needs for one of ours, on any machine."""
+    ratio = multiplications(theirs) / multiplications(ours)
+    return said(Row(f"{scene.name}: {what}, multiplications counted", f"theirs {ratio:.2f} x ours"))
 
 
 def vit_explain(scene: Scene) -> Row:
@@ -135,6 +148,7 @@ def matrices(scene: Scene) -> list[Row]:
         scene.beside(
             "all attention matrices, against timm's AttentionExtract", ours, theirs, "about 1"
         ),
+        bound(scene, "all attention matrices", ours, theirs),
         scene.beside(
             "one patch in every head, the image being known, against timm's AttentionExtract",
             lambda: [known.attention(layer, query=patch) for layer in range(known.num_layers)],

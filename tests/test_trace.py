@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -68,6 +69,17 @@ def test_head_mask(pair: Twins) -> None:
     for layer, gradient in enumerate(by_attention):
         agree(masked.attention_gradient(layer), gradient)
         assert bool(masked.attention_gradient(layer)[:, list(mask.get(layer, []))].eq(0).all())
+
+
+def test_a_head_is_masked_only_if_all_of_its_outputs_are_zero(vit: Twins) -> None:
+    """Not if those of some tokens are, be it the first."""
+    record = vaw.trace(vit.model, vit.inputs, TARGET).layers[1]
+    out = record.out.detach().clone()
+    assert not replace(record, out=out).masked.any()
+    out[:, 0, 0] = 0
+    assert not replace(record, out=out).masked.any()
+    out[:, 1] = 0
+    assert replace(record, out=out).masked[:, :2, 0, 0].tolist() == [[False, True]] * len(out)
 
 
 def test_gradients_by_tokens(pair: Twins) -> None:

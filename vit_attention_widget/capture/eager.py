@@ -25,12 +25,15 @@ def is_compiled(model: nn.Module) -> bool:
     """Whether ``torch.compile`` was applied to a model, to a module in it, or to a ``forward``."""
     if "torch._dynamo" not in sys.modules:
         return False
-    return any(
-        getattr(module, "_compiled_call_impl", None) is not None
-        or "_orig_mod" in module._modules
-        or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
-        for module in modules_of(model)
-    )
+    for module in modules_of(model):
+        if getattr(module, "_compiled_call_impl", None) is not None:
+            return True
+        if "_orig_mod" in module._modules:
+            return True
+        forward = vars(module).get("forward")
+        if forward is not None and hasattr(forward, "_torchdynamo_orig_callable"):
+            return True
+    return False
 
 
 def _may_compile(model: nn.Module) -> bool:

@@ -53,6 +53,7 @@ __all__ = ["Capture", "rerun_with_head_outputs"]
 
 _GRADIENT_HOOKS = {Tensor.register_hook, Tensor.retain_grad}
 _SPLITS = {"view", "reshape", "unflatten"}
+_FOLLOWED = frozenset(PRODUCTS | WEIGHINGS)
 _NO_PARAMETERS = frozenset((Tensor, int, float, bool, str, type(None), torch.dtype, torch.Size))
 
 # PyTorch does not remove a global hook's entry in here together with the hook.
@@ -193,7 +194,7 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if self._constants and getattr(func, "__name__", "") != "__get__":
-            args = tuple(map(_constant, args))
+            args = tuple([a if type(a) in _NO_PARAMETERS else _constant(a) for a in args])
             if kwargs:
                 kwargs = {name: _constant(a) for name, a in kwargs.items()}
         if not self._single_heads.follows:
@@ -231,9 +232,12 @@ class Capture(TorchFunctionMode):
             result: Any = self.hidden_layers.run(func, args, kwargs)
         else:
             result = func(*args, **kwargs)
-        if func in NORM_FUNCTIONS and args and self.block in self._norms:
+        if self._running.module is None:
+            return result
+        if func in NORM_FUNCTIONS and args and self._awaits_norm():
             result = self._add_norm(self.module, args[0], result)
-        return result if self._running.module is None else self._written(func, args, result)
+        is_followed = func in _FOLLOWED or self._written_out.follows or self._folded is not None
+        return self._written(func, args, result) if is_followed else result
 
     def _written(self, func: TorchFunction, args: Args, result: Any) -> Any:
         """Take note of a step of attention that is written out; the result to go on with."""
@@ -260,7 +264,7 @@ class Capture(TorchFunctionMode):
 
     def _pooled(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> Any:
         """Take note of a product after all blocks that pools their tokens; what to go on with."""
-        if func not in PRODUCTS | WEIGHINGS or len(self.block_calls) < len(self._blocks):
+        if func not in _FOLLOWED or len(self.block_calls) < len(self._blocks):
             return result
         if func in WEIGHINGS and weighs_tokens(args):
             self.weighs_tokens_in = self._path
@@ -416,7 +420,8 @@ class Capture(TorchFunctionMode):
             self._last_block = None
         self._drop_stale(module)
         self._running.enter(module)
-        index = self._blocks.get(self._whole(module, self._first_parts))
+        parts = self._first_parts
+        index = self._blocks.get(self._whole(module, parts) if parts else module)
         if index is not None:
             raise_deferred_interrupt()
             self._single_heads.clear()
@@ -431,6 +436,12 @@ class Capture(TorchFunctionMode):
             self._running.clear()
         elif module in self._blocks:
             self._running.leave_outermost(self._blocks)
+
+    def _awaits_norm(self) -> bool:
+        """Whether a block is running that has not attended yet."""
+        block = self._running.block
+        norm = None if block is None else self._norms.get(block)
+        return norm is not None and not norm.has_attended
 
     def _add_norm(self, module: nn.Module | None, tokens: object, output: object) -> object:
         """Take note of a norm of the block that is running; its output to go on with."""
@@ -470,10 +481,10 @@ class Capture(TorchFunctionMode):
             return None
         kwargs, output = rest
         self._running.leave(module)
-        block = self._whole(module, self._last_parts)
+        block = self._whole(module, self._last_parts) if self._last_parts else module
         index = self._blocks.get(block)
         if index is None:
-            if self.block in self._norms and looks_like_norm(module, self._paths.get(module, "")):
+            if self._awaits_norm() and looks_like_norm(module, self._paths.get(module, "")):
                 return self._add_norm(module, _first(args, kwargs), output)
             return None
         after_hooks = self._turned(_first(args, kwargs))

@@ -79,6 +79,11 @@ class WrittenOutAttention:
         self._version = 0
         self._partial: PartialAttention | None = None
 
+    @property
+    def follows(self) -> bool:
+        """Whether there are scores to follow; until then it is products that matter."""
+        return self._scores is not None
+
     def clear(self) -> None:
         """Stop following."""
         self._scores = self._partial = None

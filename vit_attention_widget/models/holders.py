@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
 from ..errors import ParameterError, UnsupportedModelError
+from ..support.module_tree import modules_of
 
 __all__ = ["held_model", "refuse_graph", "refuse_missing_weights", "refuse_no_module"]
 
@@ -63,6 +66,8 @@ def refuse_graph(model: nn.Module) -> None:
 def refuse_missing_weights(model: nn.Module) -> None:
     """Raise :class:`UnsupportedModelError` unless all weights have values in this process."""
     name = type(model).__name__
+    if not any(_may_be_missing(parameter) for parameter in _parameters_of(model)):
+        return
     for path, parameter in model.named_parameters():
         if parameter.is_meta:
             offloaded = any(hasattr(module, "_hf_hook") for module in model.modules())
@@ -76,6 +81,19 @@ def refuse_missing_weights(model: nn.Module) -> None:
                 f"Weights of {name} (first {path!r}) are sharded over several processes: call "
                 "model.unshard(), or give an unsharded copy of the model."
             )
+
+
+def _parameters_of(model: nn.Module) -> Iterator[nn.Parameter]:
+    """All parameters without their names, some of them more than once."""
+    for module in modules_of(model):
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                yield parameter
+
+
+def _may_be_missing(parameter: nn.Parameter) -> bool:
+    """False for what is a plain parameter, with values."""
+    return parameter.is_meta or type(parameter) is not nn.Parameter
 
 
 def held_model(model: nn.Module) -> str | None:

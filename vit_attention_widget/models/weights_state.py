@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..capture.writes import version_of
+from ..capture.writes import versions_of
 from ..errors import StaleTraceError
 from ..support.identity import identity_of
 from ..support.interrupts import interrupts_deferred
@@ -20,15 +21,12 @@ __all__ = ["WeightsState", "hooks_of"]
 _SAMPLES = 64.618
 """Values of each tensor that are compared. No whole number: they fall into different columns."""
 
-_PLAIN = (Tensor, nn.Parameter)
+_PLAIN = frozenset((Tensor, nn.Parameter))
 """What can be sampled; other libraries' tensors (quantized, sharded) are known by their version."""
 
 
-class _TensorState(NamedTuple):
-    version: int
-    dtype: torch.dtype
-    device: torch.device
-    shape: torch.Size
+_TensorState: TypeAlias = tuple[int, torch.dtype, torch.device, torch.Size]
+"""A tensor's version, dtype, device and shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,44 +47,59 @@ class WeightsState:
     @classmethod
     def of(cls, model: nn.Module) -> WeightsState:
         """The state of a model now, at a small part of the cost of running it."""
-        modules = modules_of(model)
-        tensors = [tensor for module in modules for _, tensor in _tensors(module)]
-        states = (_TensorState(version_of(t), t.dtype, t.device, t.shape) for t in tensors)
-        return cls(tuple(map(type, modules)), tuple(states), _sample(tensors))
+        return cls.of_modules(modules_of(model))
+
+    @classmethod
+    def of_modules(cls, modules: Sequence[nn.Module]) -> WeightsState:
+        """The same, where the modules of the model have just been listed."""
+        tensors = [
+            tensor
+            for module in modules
+            if module._parameters or module._buffers  # most have none
+            for _, tensor in _tensors(module)
+        ]
+        states = tuple(
+            (version, tensor.dtype, tensor.device, tensor.shape)
+            for version, tensor in zip(versions_of(tensors), tensors, strict=True)
+        )
+        return cls(tuple(map(type, modules)), states, _sample(tensors, states))
 
     def difference(self, model: nn.Module) -> str | None:
         """What is different now, in words; None where nothing is."""
-        now = WeightsState.of(model)
+        return self._difference(WeightsState.of(model), model)
+
+    def _difference(self, now: WeightsState, model: nn.Module) -> str | None:
+        if now.parts == self.parts and now.tensors == self.tensors:
+            return None if now.sample == self.sample else "its weights were changed"
         if now.parts != self.parts or _shapes(now) != _shapes(self):
             return "parts of it were replaced"
         pairs = list(zip(self.tensors, now.tensors, strict=True))
         changed = [i for i, (before, after) in enumerate(pairs) if before != after]
-        if not changed:
-            return None if now.sample == self.sample else "its weights were changed"
-        before, after = pairs[changed[0]]
-        if before.device != after.device:
-            how = f"moved from {before.device} to {after.device}"
-        elif before.dtype != after.dtype:
-            how = f"turned from {before.dtype} into {after.dtype}"
+        (_, dtype, device, _), (_, dtype_now, device_now, _) = pairs[changed[0]]
+        if device != device_now:
+            how = f"moved from {device} to {device_now}"
+        elif dtype != dtype_now:
+            how = f"turned from {dtype} into {dtype_now}"
         else:
             how = "changed"
         others = f" and {len(changed) - 1} others" if changed[1:] else ""
         return f"its weights were {how} ({_names(model)[changed[0]]}{others})"
 
-    def check(self, model: nn.Module, name: str) -> None:
-        """Raise :class:`StaleTraceError` if the model has changed since."""
-        difference = self.difference(model)
+    def check(self, model: nn.Module, name: str, modules: Sequence[nn.Module]) -> None:
+        """Raise :class:`StaleTraceError` if the model, of these modules, has changed since."""
+        difference = self._difference(WeightsState.of_modules(modules), model)
         if difference is not None:
             raise StaleTraceError(
                 f"{name} is no longer the model that was traced: {difference}. Trace again."
             )
 
 
-def hooks_of(model: nn.Module) -> tuple[object, ...]:
+def hooks_of(model: nn.Module, modules: Sequence[nn.Module] | None = None) -> tuple[object, ...]:
     """What may change what a model computes, besides its parts: hooks and patched ``forward``.
 
     Each hook has a number of its own in this process. What ``forward`` is patched with has not: it
-    may be made where one before it was.
+    may be made where one before it was. ``modules`` are those of the model, where they have just
+    been listed.
     """
     return tuple(
         (
@@ -95,7 +108,7 @@ def hooks_of(model: nn.Module) -> tuple[object, ...]:
             *module._forward_hooks,
             identity_of(vars(module).get("forward")),
         )
-        for place, module in enumerate(modules_of(model))
+        for place, module in enumerate(modules_of(model) if modules is None else modules)
         if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)
     )
 
@@ -111,13 +124,13 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 @interrupts_deferred()
-@torch.no_grad()
-def _sample(tensors: Iterable[Tensor]) -> bytes:
+@torch.inference_mode()
+def _sample(tensors: Sequence[Tensor], states: Sequence[_TensorState]) -> bytes:
     """Some values of each tensor, bit by bit: NaN is like NaN, and rounding is a change."""
     alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
-    for tensor in tensors:
-        if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_meta:
-            alike.setdefault((tensor.dtype, tensor.device), []).append(_spread(tensor))
+    for tensor, (_, dtype, device, _) in zip(tensors, states, strict=True):
+        if type(tensor) in _PLAIN and tensor.layout is torch.strided and device.type != "meta":
+            alike.setdefault((dtype, device), []).append(_spread(tensor))
     values = (torch.cat(samples).view(torch.uint8) for samples in alike.values())
     return b"".join(each.cpu().numpy().tobytes() for each in values)
 
@@ -125,16 +138,23 @@ def _sample(tensors: Iterable[Tensor]) -> bytes:
 def _spread(tensor: Tensor) -> Tensor:
     """Values at equal distances over a tensor, [value]."""
     total = tensor.numel()
-    step = max(1, int(total / _SAMPLES))
+    count, step = _grid(total)
     if tensor.is_contiguous():
-        return tensor.as_strided(((total + step - 1) // step,), (step,))
+        return tensor.as_strided(count, step)
     if tensor.dtype.is_floating_point and tensor.element_size() == 1:  # float8 can only be viewed
         return _spread(tensor.view(torch.uint8)).view(tensor.dtype)
-    return tensor.take(torch.arange(0, total, step, device=tensor.device))
+    return tensor.take(torch.arange(0, total, *step, device=tensor.device))
+
+
+@lru_cache(4096)
+def _grid(total: int) -> tuple[tuple[int], tuple[int]]:
+    """How many values of so many are compared, and their distance: a view's shape and stride."""
+    step = max(1, int(total / _SAMPLES))
+    return ((total + step - 1) // step,), (step,)
 
 
 def _shapes(state: WeightsState) -> list[torch.Size]:
-    return [tensor.shape for tensor in state.tensors]
+    return [shape for _, _, _, shape in state.tensors]
 
 
 def _names(model: nn.Module) -> list[str]:

@@ -16,6 +16,7 @@ from ..models.eval_mode import evaluating
 from ..models.head_index import Heads
 from ..models.token_layout import TokenLayout
 from ..models.weights_state import WeightsState, hooks_of
+from ..support.module_tree import modules_of
 from .layer_record import LayerRecord
 from .masking import masked_blocks
 from .read_tokens import ReadTokens
@@ -88,8 +89,9 @@ class ForwardPass:
 
     def check_weights(self) -> None:
         """Raise :class:`StaleTraceError` if the model has changed since it was run."""
-        self.weights.check(self.model.model, self.model.name)
-        now = hooks_of(self.model.model)
+        modules = modules_of(self.model.model)
+        self.weights.check(self.model.model, self.model.name, modules)
+        now = hooks_of(self.model.model, modules)
         if now == self.hooks or now in self._same_with:
             return
         if not self._gives_the_same():

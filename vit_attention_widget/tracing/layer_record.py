@@ -61,7 +61,11 @@ class LayerRecord:
     def masked(self) -> Tensor:
         """Masked heads, recognized by an output of all zeros: [batch, head, 1, 1] bool."""
         with torch.inference_mode(False):  # it is kept, and met by graphs later
-            return torch.eq(self.out.detach().abs().amax((-2, -1), keepdim=True), 0)
+            out = self.out.detach()
+            masked = out[:, :, :1].eq(0).all(-1, keepdim=True)
+            if masked.any():  # in the first token, which tells as a rule
+                masked = out.abs().amax((-2, -1), keepdim=True).eq(0)
+            return masked
 
     @property
     def rows_at_once(self) -> int:

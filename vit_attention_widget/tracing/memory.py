@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import cache
 
 import torch
 
@@ -49,14 +50,19 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def keep_freed_blocks(device: torch.device) -> None:
-    """Make the C library keep freed memory for the next layer.
+    """Make the C library keep freed memory, up to some 60 MB, for the next layer or pass.
 
-    glibc returns large blocks to the system as soon as they are freed, and the next layer pays for
-    them in page faults (a tenth of the time here). Its threshold for large rises to the largest
-    block freed so far, up to 32 MiB, so freeing one block of nearly that size raises it.
+    glibc returns large blocks to the system as soon as they are freed, and whoever comes next pays
+    for them in page faults (a tenth of the time here). Its threshold for large rises to the largest
+    block freed so far, up to 32 MiB, so freeing one block of nearly that size raises it for good.
     """
     if device.type == "cpu":
-        torch.empty(31 * 2**20, dtype=torch.uint8)
+        _free_a_large_block()
+
+
+@cache
+def _free_a_large_block() -> None:
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

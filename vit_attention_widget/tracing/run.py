@@ -35,7 +35,7 @@ from .checks.sequence import check_chain, check_order, heads_as_seen
 from .forward_pass import ForwardPass, autocast_dtype
 from .layer_record import assign_to_layers
 from .masking import zero_heads
-from .memory import release
+from .memory import keep_freed_blocks, release
 from .trace import Trace
 from .whole_graph import gradients_or_why_not
 
@@ -130,6 +130,7 @@ def trace(
     tokens = vit.tokens(inputs)
     mask = check_mask(vit, head_mask)
     weights = WeightsState.of(vit.model)
+    keep_freed_blocks(inputs.device)
     with evaluating(vit.model), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))

@@ -74,16 +74,14 @@ def fuse_heads(weights: Tensor, how: HeadFusion, masked: Tensor) -> Tensor:
         raise ParameterError(f"head_fusion is {how!r}: choose 'mean', 'max' or 'min'.")
     if not weights.shape[1]:  # a layer whose heads were all cut out
         return weights.new_zeros(weights.shape[0], *weights.shape[2:])
+    if not masked.any():  # no copy is made
+        if how == "mean":
+            return weights.mean(1)
+        return weights.amax(1) if how == "max" else weights.amin(1)
     if how == "mean":
-        left = (~masked).sum(1).clamp_min(1)
-        return _filled(weights, masked, 0).sum(1) / left
+        return weights.masked_fill(masked, 0).sum(1) / (~masked).sum(1).clamp_min(1)
     if how == "max":
-        fused = _filled(weights, masked, -torch.inf).amax(1)
+        fused = weights.masked_fill(masked, -torch.inf).amax(1)
     else:
-        fused = _filled(weights, masked, torch.inf).amin(1)
+        fused = weights.masked_fill(masked, torch.inf).amin(1)
     return fused.masked_fill(masked.all(1), 0)
-
-
-def _filled(weights: Tensor, masked: Tensor, value: float) -> Tensor:
-    """The weights with a value for masked heads; no copy is made where there are none."""
-    return weights.masked_fill(masked, value) if masked.any() else weights

@@ -94,6 +94,8 @@ def pools_as_seen(
 
     To go on to all tokens through the pool's keys would cost as much as a part of a block.
     """
+    if not after:
+        return ()
     read: Tensor | None = logits
     calls = list(after)
     if not (logits.requires_grad and all(call.out.requires_grad for call in after)):
