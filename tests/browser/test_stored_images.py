@@ -48,7 +48,7 @@ def lab(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with host.opened(written(CELLS, tmp_path_factory)) as lab:
         lab.page.set_viewport_size({"width": 1280, "height": 4200})
         lab.run_all(200)
-        lab.page.get_by_test_id("stored-far").nth(1).wait_for(timeout=30_000)
+        lab.page.get_by_test_id("stored-far").nth(1).wait_for(timeout=90_000)
         yield lab
 
 
