@@ -227,6 +227,12 @@ class TestCells:
         notebook.views(0, 0)
         assert notebook.alive() == "[[False, True], [False, True]]"
 
+    def test_views_that_a_slow_page_counted_below_0_are_none(self, notebook: Notebook) -> None:
+        notebook.run("make()", "a")
+        notebook.views(0, -1)
+        notebook.run("make()", "a")
+        assert notebook.alive() == "[[False, True], [False, True]]"
+
     def test_what_another_cell_displays_stays(self, notebook: Notebook) -> None:
         notebook.run("grid = make()", "a")
         notebook.run("grid", "b")

@@ -39,7 +39,10 @@ _ASK_KERNEL = f"""async (code) => {{
 }}"""
 
 SLOW_HOST = int(os.environ.get("VAW_SLOW_HOST", "0"))
-"""Milliseconds by which what kernels tell widgets comes late, in a page three times slower."""
+"""Milliseconds by which what kernels tell widgets comes late, in a page three times slower.
+
+It comes after what cells print, too: no output can be sent into an ``Output`` widget so.
+"""
 
 _LATE = """((late) => {
   const says = (data, word) =>

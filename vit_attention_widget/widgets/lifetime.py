@@ -80,15 +80,19 @@ class ReachableWidget(NumberedUpdates):
                     other._let_go_unseen()
 
     def _seen_or_not(self, _: object) -> None:
-        if self._view_count:
+        if self._is_seen():
             for box in _around(self):  # it may have been let go of
                 _hold(box, True)
         else:
             self._let_go_unseen()
 
+    def _is_seen(self) -> bool:
+        """Whether a page shows it; a slow one counts views that it never made down, below 0."""
+        return bool(self._view_count and self._view_count > 0)
+
     def _let_go_unseen(self) -> None:
         """Let go of a former widget that no page shows."""
-        if self._places or self._view_count or self.comm is None:
+        if self._places or self._is_seen() or self.comm is None:
             return
         for each in (self, *_around(self)):
             _hold(each, False)
