@@ -54,6 +54,14 @@ class PaddedAround(nn.Module):
         return self.proj(F.pad(images, (3, 3, 1, 1)))
 
 
+class Detached(nn.Module):
+    """Scales the picture without a gradient."""
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        return images * 2
+
+
 def _adapted(embed: nn.Module, size: tuple[int, int], patch: int) -> VisionTransformer:
     rows, cols = (side // patch for side in size)
     model = Plain(embed, rows * cols).double().eval()
@@ -213,6 +221,24 @@ def test_what_is_hidden_of_a_patch_is_where_it_lies(name: str) -> None:
     assert torch.allclose(hidden[1, 1], fall)
 
 
+def test_all_patches_hide_all_pixels() -> None:
+    trace = _traced("overlapping by an odd number")  # the last pixels are in no patch's middle
+    tokens = trace.tokens
+    hidden = vaw.explainers.occlusion(trace, window=(tokens.rows, tokens.cols), stride=1).final
+    with torch.no_grad():
+        nothing = trace.model.forward(torch.zeros_like(trace.inputs))
+    fall = trace.target.score(trace.logits) - trace.target.score(nothing)
+    assert torch.allclose(hidden[0], fall.detach())
+
+
+def test_maps_are_laid_in_their_own_precision() -> None:
+    maps, area = torch.rand(2, 3, 4), (-0.05, 0.0, 1.1, 0.9)
+    laid = lay_over(maps, (30, 40), area)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(lay_over(maps, (30, 40), area), laid)
+    assert torch.allclose(lay_over(maps.double(), (30, 40), area).float(), laid, atol=1e-6)
+
+
 def test_integrated_gradients_lose_no_pixel() -> None:
     for name in ("cut", "padded", "overlapping by an odd number", "padded around"):
         trace = _traced(name)
@@ -305,6 +331,21 @@ def test_patches_in_another_order_are_refused_overlapping_or_not() -> None:
     for embed in (Rolled(), Turned(), Both()):
         with pytest.raises(UnsupportedModelError, match="row by row"):
             _adapted(embed, (24, 32), 4).tokens(torch.zeros(1, 3, 24, 32))
+
+
+def _pooled(width: int) -> nn.Module:
+    convolutions = nn.Conv2d(3, width, 3, 2, 1), nn.Conv2d(width, width, 3, 2, 1)
+    rest = nn.MaxPool2d(3, 2, 1), nn.Conv2d(width, 16, 1)
+    return nn.Sequential(Detached(), convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), *rest)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_at_rest_moves_no_patch(seed: int) -> None:
+    vit = _adapted(_pooled(16), (48, 64), 8)
+    torch.manual_seed(seed)
+    vit.model.embed = _pooled(2).double()
+    layout = vit.tokens(torch.zeros(1, 3, 48, 64))
+    assert (layout.top, layout.left) == (-3.5, -3.5)  # centers are at pixels 0, 8, 16, ...
 
 
 def test_places_are_measured_once_a_size() -> None:

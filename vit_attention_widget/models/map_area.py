@@ -34,24 +34,22 @@ def lay_over(
         stacked = maps.reshape(-1, 1, *maps.shape[-2:])
         large = F.interpolate(stacked, size=size, mode=mode, align_corners=corners)
         return large.view(*maps.shape[:-2], *size)
-    (rows, cols), (top, left, bottom, right) = maps.shape[-2:], area
-    down, across = (
-        _shares(pixels, count, start, end, mode).to(maps)
-        for pixels, count, start, end in (
-            (size[0], rows, top, bottom),
-            (size[1], cols, left, right),
-        )
-    )
-    return down @ maps @ across.T
+    top, left, bottom, right = area
+    for axis, start, end in ((-2, top, bottom), (-1, left, right)):
+        place = _places(size[axis], maps.shape[axis], start, end, mode).to(maps.device)
+        before = place.floor().long()
+        after = (before + 1).clamp_max(maps.shape[axis] - 1)
+        share = (place - before).to(maps.dtype)
+        share = share[:, None] if axis == -2 else share
+        # No product of matrices: of those the user's autocast would make half precision.
+        maps = maps.index_select(axis, before).lerp(maps.index_select(axis, after), share)
+    return maps
 
 
-def _shares(pixels: int, count: int, start: float, end: float, mode: Interpolation) -> Tensor:
-    """How much of each of ``count`` values each pixel of an axis gets, [pixel, value]."""
+def _places(pixels: int, count: int, start: float, end: float, mode: Interpolation) -> Tensor:
+    """Where each pixel of an axis lies among ``count`` values, 0 at the center of the first."""
     centers = (torch.arange(pixels, dtype=torch.float64) + 0.5) / pixels
     place = (centers - start) / (end - start) * count
     if mode == "nearest":
-        chosen = place.floor().long().clamp(0, count - 1)
-        return F.one_hot(chosen, count).double()
-    place = (place - 0.5).clamp(0, count - 1)
-    distance = (place[:, None] - torch.arange(count)).abs()
-    return (1 - distance).clamp_min(0)
+        return place.floor().clamp(0, count - 1)
+    return (place - 0.5).clamp(0, count - 1)

@@ -29,8 +29,14 @@ __all__ = ["first_patch"]
 _Span = tuple[int, int]
 _MEASURED: WeakKeyDictionary[nn.Module, dict[object, tuple[float, float]]] = WeakKeyDictionary()
 """Top and left of the first patch, by all that they depend on."""
-_OVER_THE_PICTURE = {F.group_norm, F.instance_norm}
-"""Norms by which each pixel reaches every token a little, which says nothing of places."""
+_PASSED = {
+    *(F.group_norm, F.instance_norm),  # by which each pixel reaches every token a little
+    *(F.relu, F.relu6, F.hardtanh, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
+    *(torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_, Tensor.clip, Tensor.clip_),
+    *(torch.detach, Tensor.detach, torch.round, Tensor.round),
+}
+"""What gradients pass as if it were not there: where it lets pixels through or not is no matter of
+their places."""
 
 
 def first_patch(
@@ -134,6 +140,8 @@ def _spans(
             reached = _reached(seen, tokens, images)
             return [(_span(rows), _span(cols)) for rows, cols in reached]
     # A model that takes no such images says so when it is traced. Quantized layers pass nothing.
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError):
         return None
 
@@ -161,7 +169,7 @@ def _stop(layer: int) -> None:
 
 
 class _Local(TorchFunctionMode):
-    """Leaves out norms over the whole picture; lets gradients pass weights made for inference."""
+    """Lets every pixel pass that a token is made of, and gradients weights made for inference."""
 
     def __torch_function__(
         self,
@@ -170,10 +178,21 @@ class _Local(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func in _OVER_THE_PICTURE:
+        if func in _PASSED and args and args[0].requires_grad:
             return args[0]
+        if func is torch._C._set_grad_enabled:  # no_grad
+            return None
         kwargs = {name: _for_gradients(value) for name, value in (kwargs or {}).items()}
+        if func is F.max_pool2d:
+            return _average(*args, **kwargs)
         return func(*map(_for_gradients, args), **kwargs)
+
+
+def _average(
+    images: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any
+) -> Tensor:
+    """All pixels of a window, where a maximum is of one; borders may be -inf."""
+    return F.avg_pool2d(images.nan_to_num(neginf=0.0), kernel_size, stride, padding)
 
 
 def _for_gradients(value: object) -> object:

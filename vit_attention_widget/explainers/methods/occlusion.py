@@ -95,17 +95,19 @@ def occlusion(
     windows = [(row, col) for row in rows for col in cols]
     hidden = baseline_inputs(trace, baseline)
     images, batch = trace.inputs.detach(), trace.batch_size
+    patch_rows, patch_cols = (
+        torch.tensor(each, device=images.device)
+        for each in tokens.patches_of_pixels(*images.shape[-2:])
+    )
     whole = trace.target.score(trace.logits).detach()
     dtype = torch.float64 if whole.dtype == torch.float64 else torch.float32
     total = torch.zeros(batch, *grid, dtype=dtype, device=whole.device)
     covered = torch.zeros(*grid, dtype=dtype, device=whole.device)
 
     def hide(row: int, col: int) -> Tensor:
-        inputs = images.clone()
-        top, left, _, _ = tokens.box(row, col)
-        _, _, bottom, right = tokens.box(row + sizes[0] - 1, col + sizes[1] - 1)
-        inputs[:, :, top:bottom, left:right] = hidden[:, :, top:bottom, left:right]
-        return inputs
+        down = (patch_rows >= row) & (patch_rows < row + sizes[0])
+        across = (patch_cols >= col) & (patch_cols < col + sizes[1])
+        return torch.where(down[:, None] & across, hidden, images)
 
     def run(part: list[int]) -> None:
         logits = trace.model.forward(torch.cat([hide(*windows[i]) for i in part])).detach()
