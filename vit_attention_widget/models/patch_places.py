@@ -122,7 +122,7 @@ def _spans(
     parameter = next(vit.model.parameters())
     noise = torch.randn(vit.channels, *size, generator=torch.Generator().manual_seed(0))
     like = parameter if parameter.is_floating_point() else noise
-    images = noise.to(like).repeat(len(tokens), 1, 1, 1).requires_grad_()
+    image = noise.to(like)[None].requires_grad_()  # one: some code is followed for one alone
     index: dict[nn.Module, int] = {vit.blocks[0]: 0}
     capture = Capture(vit.model, index, on_block=_stop, token_first=vit.token_first)
     try:
@@ -131,14 +131,14 @@ def _spans(
         ):  # fmt: skip
             try:
                 with capture, _Local():
-                    vit.forward(images)
+                    vit.forward(image)
             except _Enough:
                 pass
             seen = capture.block_calls[0].input if 0 in capture.block_calls else None
             if seen is None or seen.ndim != 3 or seen.shape[1] != num_tokens:
                 return None
-            reached = _reached(seen, tokens, images)
-            return [(_span(rows), _span(cols)) for rows, cols in reached]
+            reached = [_reached(seen[0, token], image) for token in tokens]
+            return [(_span(pixels.any(1)), _span(pixels.any(0))) for pixels in reached]
     # A model that takes no such images says so when it is traced. Quantized layers pass nothing.
     except torch.OutOfMemoryError:
         raise
@@ -146,13 +146,11 @@ def _spans(
         return None
 
 
-def _reached(seen: Tensor, tokens: list[int], images: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Which rows and columns of pixels reach a token of each image."""
-    chosen = seen[torch.arange(len(tokens)), tokens]
-    weights = torch.randn(chosen.shape, generator=torch.Generator().manual_seed(1)).to(chosen)
-    (gradient,) = torch.autograd.grad((chosen * weights).sum(), images)
-    reached = (gradient != 0).any(1)
-    return list(zip(reached.any(2), reached.any(1), strict=True))
+def _reached(token: Tensor, image: Tensor) -> Tensor:
+    """Which pixels reach a token, [row, col] bool."""
+    weights = torch.randn(token.shape, generator=torch.Generator().manual_seed(1)).to(token)
+    (gradient,) = torch.autograd.grad((token * weights).sum(), image, retain_graph=True)
+    return (gradient != 0).any(1)[0]
 
 
 def _span(reached: Tensor) -> _Span:
