@@ -348,6 +348,23 @@ def test_what_is_at_rest_moves_no_patch(seed: int) -> None:
     assert (layout.top, layout.left) == (-3.5, -3.5)  # centers are at pixels 0, 8, 16, ...
 
 
+def test_a_stem_of_convolutions_is_taken_whatever_its_weights() -> None:
+    def convolution(width: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(width, 16, 3, 2, 1), nn.ReLU())
+
+    for seed in range(12):
+        torch.manual_seed(seed)
+        embed = nn.Sequential(*map(convolution, (3, 16, 16)), nn.Conv2d(16, 16, 1))
+        model = Plain(embed, 64).eval()
+        read = model.head
+        vit = vaw.adapt(
+            model, "blocks.layers", lambda tokens, read=read: read(tokens.mean(1)),
+            image_size=64, patch_size=8,
+        )  # fmt: skip
+        layout = vit.tokens(torch.zeros(1, 3, 64, 64))
+        assert (layout.top, layout.left) == (-3.5, -3.5)
+
+
 def test_places_are_measured_once_a_size() -> None:
     vit = _adapted(nn.Conv2d(3, 16, 7, 4, 3), (24, 32), 4)
     images = torch.zeros(1, 3, 24, 32, dtype=torch.float64)

@@ -26,7 +26,7 @@ __all__ = ["adapt"]
 _POOLS = ("class", "mean", "attention_pool", "max")
 _MOST_PREFIX_TOKENS = 9
 """More than these, unless it is said, are rather patches of another size."""
-_ABOUT_AS_MUCH = 0.5
+_PART = 0.1
 """A token that pixels change so much, relative to the one that they change most, holds them too."""
 
 
@@ -201,12 +201,12 @@ def _check_order(tried: Tried, count: int, cols: int) -> None:
     """Raise unless the patches come row by row after the prefix tokens.
 
     Where patches overlap, pixels may change the token next to theirs most: it is enough that they
-    change theirs about as much.
+    change theirs too. Whether all are moved on by one is seen where places are measured.
     """
     expected = (count, count + cols - 1, tried.num_tokens - 1)
     most = tried.moved.amax(-1)
     if all(
-        seen in (None, token) or bool(moved[token] >= _ABOUT_AS_MUCH * largest)
+        seen in (None, token) or bool(moved[token] >= _PART * largest)
         for seen, token, moved, largest in zip(
             tried.marked, expected, tried.moved, most, strict=True
         )
