@@ -156,6 +156,6 @@ def test_a_held_finger_explains_a_button_and_does_not_press_it(phone: Page, fing
     finger.down(*middle(phone, "[data-testid=tour-begin]"))
     tip = phone.locator(".vaw-tip")
     tip.wait_for()
-    expect(tip).to_have_text(beginning("some steps"))
+    expect(tip).to_have_text(beginning("a short tour"))
     finger.up()
     expect(phone.locator("[data-testid=tour]")).to_have_count(0)
