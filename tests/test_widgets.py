@@ -138,6 +138,13 @@ def test_what_the_browser_sent_is_not_sent_back(explorer, monkeypatch) -> None:
     assert linked.selected_token == 7
 
 
+def test_an_observer_may_set_back_what_the_browser_chose(explorer: vaw.Explorer) -> None:
+    session = explorer.session
+    explorer.observe(lambda _: session.set_trait("selected_layer", 2), names="selected_layer")
+    explorer.set_state({"selected_layer": 4})
+    assert explorer.selected_layer == session.selected_layer == 2
+
+
 def _new(data: dict[str, Any]) -> bool:
     return data["method"] == "update"
 

@@ -299,15 +299,13 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         allowed = {name: sync_data[name] for name in writable if name in sync_data}
         refused = [name for name in sync_data if name in RESULTS]
         for name in allowed:
-            self._taking = _Taking(threading.get_ident(), name, allowed)
             try:
-                super().set_state({name: self._take(name, allowed[name])})
+                super().set_state({name: self._take(name, allowed)})
             except (VitAttentionError, traitlets.TraitError):
                 refused.append(name)
             except Exception:  # the browser must not go on with what the session has not
                 log.exception("%s could not be set from the browser", name)
                 refused.append(name)
-        self._taking = None
         if refused:
             self.send_state(refused)
 
@@ -320,12 +318,16 @@ class SessionWidget(SelectionTraits, ResultTraits, ReachableWidget):
         state: dict[str, object] = super().get_state(key, drop_defaults)
         return state
 
-    def _take(self, name: str, value: object) -> object:
+    def _take(self, name: str, sent: Mapping[str, object]) -> object:
         """Set in the session what the browser changed; what the session, which checks it, took."""
         session = self._session
         if session is None or name not in SELECTIONS:
-            return value
-        session.set_trait(name, value)
+            return sent[name]
+        self._taking = _Taking(threading.get_ident(), name, sent)
+        try:
+            session.set_trait(name, sent[name])
+        finally:
+            self._taking = None
         return _as_sent(getattr(session, name))
 
     @traitlets.validate(*SELECTIONS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import traitlets
@@ -141,10 +141,10 @@ class Explorer(SessionWidget):
     def _check_panels(self, proposal: Bunch) -> list[str]:
         return _panels(proposal["value"])
 
-    def _take(self, name: str, value: object) -> object:
+    def _take(self, name: str, sent: Mapping[str, object]) -> object:
         if name == "tour_step":
-            return self._step(value)
-        return _panels(value) if name == "panels" else super()._take(name, value)
+            return self._step(sent[name])
+        return _panels(sent[name]) if name == "panels" else super()._take(name, sent)
 
 
 def _panels(value: object) -> list[str]:
