@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..capture.masked_now import masked_now
 from ..errors import ParameterError
 from ..results.storage import JsonObject
+from ..support.identity import identity_of
 from ..support.warn import warn_caller
 from .libraries import describe
 from .text_prompts import with_prompts
@@ -166,7 +167,7 @@ _read: WeakKeyDictionary[nn.Module, _Read] = WeakKeyDictionary()
 
 def _whole(vit: VisionTransformer) -> _Whole:
     masked = masked_now(vit.blocks)  # beside the model: as heads that a trace masks
-    code = masked, hooks_of(vit.model), id(getattr(vit, "_forward", None))  # it may hold the model
+    code = masked, hooks_of(vit.model), identity_of(getattr(vit, "_forward", None))
     read = _read.get(vit.model)
     if read is None or read.code != code or read.state.difference(vit.model) is not None:
         state, output = WeightsState.of(vit.model), None
