@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +14,11 @@ from ...models import VisionTransformer
 from ..forward_pass import ForwardPass
 from ..masking import zero_heads
 from .handed_on import check_nothing_is_handed_on, is_same
+from .tried import Tried
 
 __all__ = ["check_alone", "has_arguments_of_images"]
 
 _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, nn.Module)
-
-_TRIED: WeakKeyDictionary[nn.Module, tuple[object, bool]] = WeakKeyDictionary()
-"""What was seen of models whose blocks take more than tokens, as they were then.
-
-Skips may begin at zero, so that another state of the weights is tried again.
-"""
 
 
 def check_alone(recorded: ForwardPass) -> None:
@@ -40,25 +34,18 @@ def check_alone(recorded: ForwardPass) -> None:
     UnsupportedModelError
         If they do not.
     """
-    vit = recorded.model
     check_nothing_is_handed_on(recorded)
     calls = [record.block for record in recorded.layers]
     first = {id(value) for value in _given(calls[0])}
     more = [v for call in calls[1:] for v in _given(call) if _may_change(v) or id(v) not in first]
     if not more:
         return
-    weights = recorded.weights
-    now = weights.parts, weights.tensors, weights.sample, recorded.hooks
-    before, same = _TRIED.get(vit.model, (None, False))
-    if before != now:
-        same = _does_the_same(recorded)
-        _TRIED[vit.model] = now, same
-    if not same:
+    if not _SAME.of(recorded):
         raise UnsupportedModelError(
-            f"The blocks of {vit.name} are given more than the tokens of the block before (skips, "
-            "scores or a state of blocks further below), so its layers cannot be run again by "
-            "themselves. Use what does not need that: daam, gmar, rollout, attention, or "
-            'metric="taylor".'
+            f"The blocks of {recorded.model.name} are given more than the tokens of the block "
+            "before (skips, scores or a state of blocks further below), so its layers cannot be "
+            "run again by themselves. Use what does not need that: daam, gmar, rollout, "
+            'attention, or metric="taylor".'
         )
 
 
@@ -103,6 +90,10 @@ def _does_the_same(recorded: ForwardPass) -> bool:
                 tokens = record.block.rerun(block, tokens)
             alone = vit.readout(tokens)
     return is_same(alone, whole)
+
+
+_SAME = Tried(_does_the_same)
+"""Whether blocks that take more than tokens do so. Skips may begin at zero, and grow later."""
 
 
 def _masked(vit: VisionTransformer, mask: Mapping[int, Sequence[int]]) -> Capture:

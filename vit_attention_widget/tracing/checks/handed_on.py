@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import torch
 from torch import Tensor, nn
 
@@ -12,14 +10,12 @@ from ...support.module_tree import modules_of
 from ..forward_pass import ForwardPass
 from ..masking import masked_blocks
 from ..memory import is_out_of_memory
+from .tried import Tried
 
 __all__ = ["check_nothing_is_handed_on", "is_same"]
 
 _WELL_KNOWN = ("timm", "torch", "torchvision")
 """Whose blocks keep nothing for each other."""
-
-_TRIED: WeakKeyDictionary[nn.Module, tuple[object, int | None]] = WeakKeyDictionary()
-"""The block of a model, as it was then, that needs more than it is given; None if none does."""
 
 
 def check_nothing_is_handed_on(recorded: ForwardPass) -> None:
@@ -35,21 +31,15 @@ def check_nothing_is_handed_on(recorded: ForwardPass) -> None:
     UnsupportedModelError
         If a block returns something else.
     """
-    vit = recorded.model
-    if not recorded.hooks and all(map(_is_well_known, modules_of(vit.model))):
-        return
-    now = recorded.weights.parts, recorded.weights.tensors, recorded.weights.sample, recorded.hooks
-    before, other = _TRIED.get(vit.model, (None, None))
-    if before != now:
-        other = _block_that_needs_more(recorded)
-        _TRIED[vit.model] = now, other
+    other = _OTHER.of(recorded)
     if other is not None:
         raise UnsupportedModelError(
-            f"Block {other} of {vit.name} returns something else when it is run again by itself on "
-            "the same tokens, after the model has seen other images: it reads what another block "
-            "or the embedding has left in an attribute, or draws random numbers. Its layers cannot "
-            "be run again by themselves: hand tensors from block to block as arguments. Or use "
-            'what does not need that: daam, gmar, rollout, attention, or metric="taylor".'
+            f"Block {other} of {recorded.model.name} returns something else when it is run again "
+            "by itself on the same tokens, after the model has seen other images: it reads what "
+            "another block or the embedding has left in an attribute, or draws random numbers. "
+            "Its layers cannot be run again by themselves: hand tensors from block to block as "
+            "arguments. Or use what does not need that: daam, gmar, rollout, attention, or "
+            'metric="taylor".'
         )
 
 
@@ -64,6 +54,8 @@ def _is_well_known(module: nn.Module) -> bool:
 
 
 def _block_that_needs_more(recorded: ForwardPass) -> int | None:
+    if not recorded.hooks and all(map(_is_well_known, modules_of(recorded.model.model))):
+        return None
     vit, blocks = recorded.model, {block: i for i, block in enumerate(recorded.model.blocks)}
     masked = masked_blocks(vit.model, blocks, recorded.head_mask, token_first=vit.token_first)
     generator = torch.Generator().manual_seed(0)
@@ -82,3 +74,7 @@ def _block_that_needs_more(recorded: ForwardPass) -> int | None:
                 if again.shape != record.output.shape or not is_same(again, record.output):
                     return layer
     return None
+
+
+_OTHER = Tried(_block_that_needs_more)
+"""The block of a model that needs more than it is given; None if none does."""
